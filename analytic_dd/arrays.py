@@ -1,0 +1,161 @@
+"""Array namespaces and the checks made once, at the public boundary.
+
+One source serves numpy, torch (any device) and jax: the namespace comes from the arrays (``array-api-compat``), and
+what comes in goes out, dtype and device included. Neither torch nor jax is imported here.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import array_api_compat as compat
+import numpy as np
+
+from analytic_dd.errors import ShapeError
+
+__all__ = ["Array", "as_matrices", "as_matrix", "as_ridge", "eps_of", "in_double", "namespace", "norm", "to_numpy"]
+
+Array = Any  # an array of any library that array-api-compat knows; a static type for it does not exist yet
+
+_FLOATS = ("float32", "float64")
+
+
+def namespace(*arrays: Array) -> Any:
+    """Return the array-API namespace shared by ``arrays``.
+
+    Raises
+    ------
+    TypeError
+        One of them is not an array (a list, say), or two come from different libraries.
+    """
+    for A in arrays:
+        if not compat.is_array_api_obj(A):
+            raise TypeError(f"expected an array (numpy, torch or jax), got {type(A).__name__}; convert it first")
+    try:
+        return compat.array_namespace(*arrays)
+    except TypeError as error:
+        names = sorted({type(A).__module__.split(".")[0] for A in arrays})
+        raise TypeError(f"arrays of one library are expected, got {' and '.join(names)}; convert one of them") from error
+
+
+def eps_of(A: Array) -> float:
+    """Return the unit round-off spacing (machine epsilon) of the dtype of ``A``."""
+    return float(namespace(A).finfo(A.dtype).eps)
+
+
+def dtype_name(A: Array) -> str:
+    """Return the plain name of a dtype: ``float64`` for numpy, torch and jax alike."""
+    return str(A.dtype).rsplit(".", maxsplit=1)[-1]
+
+
+def as_matrix(A: Array, name: str, *, rows: int | None = None, columns: int | None = None) -> Array:
+    """Check that ``A`` is a finite real floating matrix of the given size, and return it unchanged.
+
+    Parameters
+    ----------
+    A : (rows, columns) array
+        float32 or float64. Integers are refused: images are converted by :mod:`analytic_dd.data`.
+    name : str
+        What the message calls it.
+    rows, columns : int, optional
+        Required sizes.
+
+    Raises
+    ------
+    TypeError
+        Not an array, or not float32 / float64.
+    ShapeError
+        Not two-dimensional, empty, or of another size.
+    ValueError
+        NaN or infinity; the message says where the first one is.
+
+    Notes
+    -----
+    *Cost.* One reduction over the array; positions are looked for only when something is wrong.
+
+    Examples
+    --------
+    >>> as_matrix(np.array([[1.0, np.nan]]), "Phi")
+    Traceback (most recent call last):
+        ...
+    ValueError: Phi must be finite, got nan at row 0, column 1; clean or drop that sample
+    """
+    xp = namespace(A)
+    if A.ndim != 2:
+        hint = f"; {name}.reshape(-1, 1) makes one column" if A.ndim == 1 else ""
+        raise ShapeError(f"{name} must have two axes (rows are samples), got shape {tuple(A.shape)}{hint}")
+    if dtype_name(A) not in _FLOATS:
+        raise TypeError(f"{name} must be float32 or float64, got {dtype_name(A)}; convert it, e.g. to float64")
+    if 0 in A.shape:
+        raise ShapeError(f"{name} must not be empty, got shape {tuple(A.shape)}")
+    for axis, wanted, what in ((0, rows, "rows"), (1, columns, "columns")):
+        if wanted is not None and A.shape[axis] != wanted:
+            raise ShapeError(f"{name} must have {wanted} {what}, got {A.shape[axis]} (shape {tuple(A.shape)})")
+    # A finite sum proves finite entries without an array of booleans; an infinite one may also be an overflow.
+    if not math.isfinite(float(xp.sum(A))) and not bool(xp.all(xp.isfinite(A))):
+        row, column = (int(i) for i in np.argwhere(~np.isfinite(to_numpy(A)))[0])
+        value = float(A[row, column])
+        raise ValueError(f"{name} must be finite, got {value} at row {row}, column {column}; clean or drop that sample")
+    return A
+
+
+def as_matrices(**matrices: Array) -> tuple[Array, ...]:
+    """Check several matrices with :func:`as_matrix` and bring them to their common floating dtype."""
+    checked = [as_matrix(A, name) for name, A in matrices.items()]
+    xp = namespace(*checked)
+    dtype = xp.result_type(*checked)
+    devices = {str(compat.device(A)) for A in checked}
+    if len(devices) > 1:
+        raise ValueError(f"{', '.join(matrices)} must be on one device, got {' and '.join(sorted(devices))}; move one")
+    return tuple(xp.astype(A, dtype, copy=False) for A in checked)
+
+
+def as_ridge(ridge: float, name: str = "ridge") -> float:
+    """Check a ridge: finite, at least 0. It is absolute: ``ridge * I`` is added to the Gram matrix."""
+    if isinstance(ridge, (bool, str)) or ridge is None:
+        raise TypeError(f"{name} must be a number >= 0, got {ridge!r}")
+    value = float(ridge)
+    if not math.isfinite(value) or value < 0.0:
+        raise ValueError(f"{name} must be finite and >= 0, got {value}; it is absolute, in units of squared features")
+    return value
+
+
+def in_double(A: Array) -> Array:
+    """Return ``A`` in float64 on its own device, without a copy when it already is.
+
+    Raises
+    ------
+    TypeError
+        The library cannot (jax without ``jax_enable_x64``, a device without float64).
+    """
+    xp = namespace(A)
+    if dtype_name(A) == "float64":
+        return A
+    try:
+        B = xp.astype(A, xp.float64)
+    except (TypeError, RuntimeError) as error:
+        raise TypeError("sums are kept in float64, which this device does not have; move the arrays") from error
+    if dtype_name(B) != "float64":
+        raise TypeError('sums are kept in float64; call jax.config.update("jax_enable_x64", True) first')
+    return B
+
+
+def to_numpy(A: Array) -> np.ndarray:
+    """Return ``A`` as a numpy array on the host (no copy when it is one)."""
+    if isinstance(A, np.ndarray):
+        return A
+    if compat.is_torch_array(A):
+        return A.detach().cpu().numpy()  # type: ignore[no-any-return]
+    if compat.is_jax_array(A):
+        return np.asarray(A)
+    return np.from_dlpack(A)
+
+
+def norm(A: Array) -> float:
+    """Return the Frobenius norm of ``A`` without overflow or underflow of its squares."""
+    xp = namespace(A)
+    scale = float(xp.max(xp.abs(A))) if math.prod(A.shape) else 0.0
+    if scale == 0.0 or not math.isfinite(scale):
+        return scale
+    return scale * math.sqrt(float(xp.sum((A / scale) ** 2)))

@@ -1,0 +1,62 @@
+"""The errors and warnings of the package.
+
+Every message says what was wanted, what came (with the number) and what to do. A hypothesis of a theorem that fails is
+an :class:`InfeasibleError` that carries the number and the limit, so that a program can act on it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["DataError", "InfeasibleError", "RangeError", "RankWarning", "ShapeError"]
+
+
+class ShapeError(ValueError):
+    """An array has the wrong number of axes, or sizes that do not fit together."""
+
+
+class DataError(ValueError):
+    """A data set, an archive or a stored file is missing, damaged, hostile or of another format."""
+
+
+class RangeError(ValueError):
+    """A value lies outside the range of a feature map or of an option."""
+
+
+class InfeasibleError(ValueError):
+    """A hypothesis of a theorem does not hold, so that what was asked for does not exist.
+
+    Parameters
+    ----------
+    message : str
+        What was wanted, what came, what to do.
+    theorem : str
+        The T-number of the theorem whose hypothesis fails.
+    value, limit : float
+        The number that came and the number that the theorem allows.
+
+    Examples
+    --------
+    >>> error = InfeasibleError("ridge 2 exceeds 1", theorem="T3", value=2.0, limit=1.0)
+    >>> error.theorem, error.value, error.limit
+    ('T3', 2.0, 1.0)
+    """
+
+    def __init__(self, message: str, *, theorem: str, value: float, limit: float) -> None:
+        super().__init__(message)
+        self.theorem = theorem
+        self.value = float(value)
+        self.limit = float(limit)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        state = {"theorem": self.theorem, "value": self.value, "limit": self.limit}
+        return _rebuild_infeasible, (str(self), state)
+
+
+def _rebuild_infeasible(message: str, state: dict[str, Any]) -> InfeasibleError:
+    """Unpickle an :class:`InfeasibleError`; its keyword-only arguments defeat the default."""
+    return InfeasibleError(message, **state)
+
+
+class RankWarning(UserWarning):
+    """A singular value lies so near the rank cut-off that the rank is a matter of rounding."""

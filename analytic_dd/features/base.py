@@ -1,0 +1,183 @@
+"""What a feature map promises: an exact pre-image, a range it can be asked about, a specification it is rebuilt from.
+
+Theorem: T8 (surjective maps). A distilled set in feature space becomes one in input space by ``preimage``; the weights are
+then those of the original model to within ``eps * condition()``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import array_api_compat as compat
+import numpy as np
+
+from analytic_dd.arrays import Array, as_matrix, dtype_name, namespace
+from analytic_dd.errors import RangeError
+
+__all__ = ["FeatureMap", "Kind", "RangeCheck", "draw_seed", "parameters_from"]
+
+Kind = Literal["bijective", "surjective", "injective", "general"]
+
+_BLOCK_BYTES = 64 * 2**20  # what a block of samples may take in its widest layer
+
+
+def draw_seed(rng: np.random.Generator | int) -> int:
+    """Return the integer that determines a map's parameters: drawn from a generator, or given (by a specification)."""
+    if isinstance(rng, np.random.Generator):
+        return int(rng.integers(2**63))
+    if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool) and rng >= 0:
+        return int(rng)
+    raise TypeError(f"rng must be a numpy.random.Generator or a seed >= 0, got {rng!r}; use numpy.random.default_rng(0)")
+
+
+def parameters_from(seed: int) -> np.random.Generator:
+    """Return the generator that a map's parameters are drawn from: PCG64, the same stream on every platform."""
+    return np.random.Generator(np.random.PCG64(seed))
+
+
+@dataclass(frozen=True)
+class RangeCheck:
+    """Whether features lie in the range of a map; true or false as a condition.
+
+    Attributes
+    ----------
+    inside : bool
+    row, column : int
+        The worst entry (``column`` is -1 where the range constrains whole rows).
+    excess : float
+        By how much that entry is outside, in units of features; negative is the room that is left.
+    reason : str
+        The range in words.
+    """
+
+    inside: bool
+    row: int = 0
+    column: int = 0
+    excess: float = -np.inf
+    reason: str = "every feature vector is in the range"
+
+    def __bool__(self) -> bool:
+        return self.inside
+
+
+class FeatureMap(ABC):
+    """A map phi from inputs (n, d) to features (n, p); rows are independent samples.
+
+    Attributes
+    ----------
+    d, p : int
+        Sizes of an input and of a feature vector.
+    kind : {"bijective", "surjective", "injective", "general"}
+        What is known of phi as a map R^d -> R^p ("surjective" for a map onto an open box too, see :meth:`in_range`).
+
+    Notes
+    -----
+    Parameters are kept once, as float64 numpy arrays, and are brought to the library, dtype and device of the input when
+    called; torch gradients flow through inputs. A subclass writes ``_map``, ``_preimage``, ``condition``, ``options``.
+    """
+
+    name: ClassVar[str]
+    kind: Kind
+    d: int
+    p: int
+
+    def __call__(self, X: Array) -> Array:
+        """Return the features (n, p) of the inputs ``X`` (n, d), a block of samples at a time."""
+        as_matrix(X, "X", columns=self.d)
+        return self._blockwise(self._map, X)
+
+    def preimage(self, Phi: Array, *, near: Array | None = None) -> Array:
+        """Return inputs ``X`` (m, d) with phi(X) = Phi, the nearest to ``near`` (m, d) that the map can name.
+
+        Raises
+        ------
+        RangeError
+            A row of ``Phi`` is not in the range; the message names the worst entry and by how much. Nothing is clamped.
+        """
+        as_matrix(Phi, "Phi", columns=self.p)
+        if near is not None:
+            as_matrix(near, "near", rows=Phi.shape[0], columns=self.d)
+        check = self.in_range(Phi)
+        if not check:
+            where = f"row {check.row}" + (f", column {check.column}" if check.column >= 0 else "")
+            raise RangeError(
+                f"features must lie in the range of {self.name}: {check.reason}; {where} is outside by {check.excess:.3g}; "
+                f"scale features, labels and ridge together by scale_into_range(Phi) (ridge by its square)"
+            )
+        return self._preimage(Phi, near)
+
+    def in_range(self, Phi: Array) -> RangeCheck:
+        """Say whether every row of ``Phi`` (m, p) is in the range of phi, and which entry is worst."""
+        as_matrix(Phi, "Phi", columns=self.p)
+        return RangeCheck(True)
+
+    def scale_into_range(self, Phi: Array) -> float:
+        """Return the largest c in (0, 1] that this map recommends for c * Phi to be in its range (T4': scale all three).
+
+        Raises
+        ------
+        RangeError
+            No scaling brings ``Phi`` into the range.
+        """
+        as_matrix(Phi, "Phi", columns=self.p)
+        return 1.0
+
+    @abstractmethod
+    def _map(self, X: Array) -> Array:
+        """Features of one block of checked inputs."""
+
+    @abstractmethod
+    def _preimage(self, Phi: Array, near: Array | None) -> Array:
+        """Inputs of features that are known to be in the range."""
+
+    @abstractmethod
+    def condition(self) -> float:
+        """Return the factor by which the round trip phi(preimage(Phi)) may amplify rounding (1 for the identity)."""
+
+    @abstractmethod
+    def options(self) -> dict[str, Any]:
+        """Return the constructor's arguments as JSON values, ``rng`` as the integer seed."""
+
+    def spec(self) -> dict[str, Any]:
+        """Return what :func:`analytic_dd.features.from_spec` rebuilds this map from: JSON values only."""
+        return {"map": self.name, **self.options()}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{key}={value!r}' for key, value in self.options().items())})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FeatureMap) and self.spec() == other.spec()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key != "_placed"}
+
+    def _like(self, X: Array, A: np.ndarray) -> Array:
+        """Return the parameter ``A`` in the library, dtype and device of ``X``; placed once, then reused."""
+        if isinstance(X, np.ndarray) and X.dtype == A.dtype:
+            return A
+        placed = self.__dict__.setdefault("_placed", {})
+        xp = namespace(X)
+        key = (id(A), xp.__name__, dtype_name(X), str(compat.device(X)))
+        if key not in placed:
+            placed[key] = (A, xp.asarray(A, dtype=X.dtype, device=compat.device(X)))
+        return placed[key][1]
+
+    def _widest(self) -> int:
+        """Number of floats a sample takes in its widest layer; sets the size of a block."""
+        return max(self.d, self.p)
+
+    def _blockwise(self, function: Any, X: Array) -> Array:
+        rows = max(16, _BLOCK_BYTES // (8 * self._widest()))
+        if X.shape[0] <= rows:
+            return function(X)
+        xp = namespace(X)
+        if isinstance(X, np.ndarray):
+            out = np.empty((X.shape[0], self.p), dtype=X.dtype)
+            for start in range(0, X.shape[0], rows):
+                out[start : start + rows] = function(X[start : start + rows])
+            return out
+        return xp.concat([function(X[start : start + rows, :]) for start in range(0, X.shape[0], rows)], axis=0)

@@ -1,0 +1,45 @@
+"""The identity: plain linear ridge regression on the inputs themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from analytic_dd.arrays import Array
+from analytic_dd.features.base import FeatureMap, Kind
+
+__all__ = ["Identity"]
+
+
+class Identity(FeatureMap):
+    """phi(x) = x, the map of linear ridge regression.
+
+    Parameters
+    ----------
+    d : int
+        Size of an input vector.
+
+    Examples
+    --------
+    >>> Identity(784)
+    Identity(d=784)
+    """
+
+    name = "identity"
+    kind: Kind = "bijective"
+
+    def __init__(self, d: int) -> None:
+        self.d = self.p = int(d)
+
+    def _map(self, X: Array) -> Array:
+        return X
+
+    def _preimage(self, Phi: Array, near: Array | None) -> Array:
+        return Phi
+
+    def condition(self) -> float:
+        """Return 1."""
+        return 1.0
+
+    def options(self) -> dict[str, Any]:
+        """Return ``{"d": d}``."""
+        return {"d": self.d}
