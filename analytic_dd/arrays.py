@@ -36,7 +36,9 @@ def namespace(*arrays: Array) -> Any:
         return compat.array_namespace(*arrays)
     except TypeError as error:
         names = sorted({type(A).__module__.split(".")[0] for A in arrays})
-        raise TypeError(f"arrays of one library are expected, got {' and '.join(names)}; convert one of them") from error
+        raise TypeError(
+            f"arrays of one library are expected, got {' and '.join(names)}; convert one of them"
+        ) from error
 
 
 def eps_of(A: Array) -> float:

@@ -123,7 +123,9 @@ def read_npz(path: str | Path, *, max_bytes: int = MAX_BYTES) -> dict[str, np.nd
     except OSError as error:
         raise file_error(path, error, "read") from error
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-        raise DataError(f"{path} is not a readable npz file ({error}); it may be damaged: make or fetch it again") from error
+        raise DataError(
+            f"{path} is not a readable npz file ({error}); it may be damaged: make or fetch it again"
+        ) from error
 
 
 def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> np.ndarray:

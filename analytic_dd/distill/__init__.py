@@ -1,0 +1,18 @@
+"""Constructions of exact and of best possible distilled sets."""
+
+from analytic_dd.distill.distilled import DistilledFeatures
+from analytic_dd.distill.exact import distill_features, free_matrix, largest_ridge, target
+from analytic_dd.distill.few import few_features
+from analytic_dd.distill.intercept import add_intercept
+from analytic_dd.distill.minimal import minimal_features
+
+__all__ = [
+    "DistilledFeatures",
+    "add_intercept",
+    "distill_features",
+    "few_features",
+    "free_matrix",
+    "largest_ridge",
+    "minimal_features",
+    "target",
+]

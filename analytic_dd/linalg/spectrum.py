@@ -64,7 +64,7 @@ def thin_svd(A: Array, *, rcond: float | None = None) -> Spectrum:
     A : (m, p) array
         float32 or float64.
     rcond : float, optional
-        Relative rank cut-off; default ``max(m, p) * eps`` of the dtype. It is relative, so ``c A`` has the rank of ``A``.
+        Relative rank cut-off; default ``max(m, p) * eps`` of the dtype. Relative, so ``c A`` has the rank of ``A``.
 
     Returns
     -------

@@ -1,0 +1,68 @@
+"""Labels that say a class: one-hot rows, centred one-hot rows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from analytic_dd.arrays import to_numpy
+from analytic_dd.errors import ShapeError
+
+__all__ = ["centred_one_hot", "one_hot", "repeated_classes"]
+
+
+def one_hot(y: np.ndarray, k: int | None = None, *, dtype: type = np.float64) -> np.ndarray:
+    """Return rows e_y (n, k) for class indices ``y`` (n,) in 0 .. k - 1; ``k`` defaults to the largest index plus 1.
+
+    Raises
+    ------
+    TypeError
+        Class indices that are not integers (encode names first, as :mod:`analytic_dd.data` does).
+    ShapeError, ValueError
+        More than one axis; an index outside 0 .. k - 1.
+
+    Examples
+    --------
+    >>> one_hot(np.array([1, 0]), 3)
+    array([[0., 1., 0.],
+           [1., 0., 0.]])
+    """
+    y = to_numpy(y) if hasattr(y, "dtype") else np.asarray(y)
+    if y.ndim != 1 or y.size == 0:
+        raise ShapeError(f"class indices must be one non-empty axis, got shape {y.shape}")
+    if y.dtype.kind not in "iu":
+        raise TypeError(
+            f"class indices must be integers, got {y.dtype}; encode names with numpy.unique(return_inverse=True)"
+        )
+    k = int(y.max()) + 1 if k is None else int(k)
+    if y.min() < 0 or y.max() >= k:
+        raise ValueError(f"class indices must lie in 0 .. {k - 1}, got {y.min()} .. {y.max()}")
+    Y: np.ndarray = np.zeros((y.size, k), dtype=dtype)
+    Y[np.arange(y.size), y] = 1.0
+    return Y
+
+
+def centred_one_hot(y: np.ndarray, k: int | None = None, *, dtype: type = np.float64) -> np.ndarray:
+    """Return rows e_y - 1/k (n, k): rank k - 1, and the same decisions as one-hot labels.
+
+    Theorem: T5.
+
+    Examples
+    --------
+    >>> centred_one_hot(np.array([1]), 4)
+    array([[-0.25,  0.75, -0.25, -0.25]])
+    """
+    Y = one_hot(y, k, dtype=dtype)
+    return np.asarray(Y - Y.dtype.type(1.0) / Y.shape[1])
+
+
+def repeated_classes(k: int, points: int) -> np.ndarray:
+    """Return ``points`` class indices in class-major order, each class as often as the others or once more.
+
+    Examples
+    --------
+    >>> repeated_classes(3, 7)
+    array([0, 0, 0, 1, 1, 2, 2])
+    """
+    if k < 1 or points < 1:
+        raise ValueError(f"at least one class and one point are needed, got k = {k}, points = {points}")
+    return np.sort(np.arange(points) % k)

@@ -1,0 +1,139 @@
+"""Ridge regression weights from features: the solver is chosen by the error bound of T13."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+
+from analytic_dd.arrays import Array, as_matrices, as_ridge, in_double, namespace, norm
+from analytic_dd.errors import ShapeError
+from analytic_dd.linalg import GramStatistics, StreamingQR, thin_svd
+
+__all__ = ["AffineWeights", "ridge_weights", "ridge_weights_with_intercept"]
+
+_SMALL = 2e9  # n p min(n, p) below which a thin SVD takes about a second: the most accurate solver is then affordable
+
+
+def ridge_weights(Phi: Array, Y: Array, *, ridge: float, solver: str = "auto", rcond: float | None = None) -> Array:
+    r"""Fit ridge regression: the minimiser of ``|Phi W^T - Y|^2 + ridge |W|^2``.
+
+        W = Y^T (Phi Phi^T + ridge I)^-1 Phi = Y^T V g(s) U^T     for Phi = V s U^T,
+        g(s) = s / (s^2 + ridge);  g(s) = 1 / s at ridge = 0, the solution of minimum norm, at any rank.
+
+    Theorem: T13.
+
+    Parameters
+    ----------
+    Phi : (n, p) array
+        Features, float32 or float64.
+    Y : (n, k) array
+        Labels.
+    ridge : float
+        lambda >= 0. Absolute: ``ridge * I`` is added to the Gram matrix; never divided by n.
+    solver : {"auto", "svd", "gram", "tsqr"}
+        ``auto``: a thin SVD where it takes about a second; else the Gram matrix if ridge >= 1e-10 |Phi|^2, else TSQR
+        (n < p: SVD).
+    rcond : float, optional
+        Relative rank cut-off at ridge = 0; see :func:`analytic_dd.linalg.thin_svd`.
+
+    Returns
+    -------
+    (k, p) array
+        W, in the dtype and on the device of the input.
+
+    Raises
+    ------
+    TypeError
+        Integers, or arrays of two libraries.
+    ShapeError
+        Not matrices, or another number of rows in ``Phi`` and ``Y``.
+    ValueError
+        NaN (says where), negative ridge, unknown solver.
+
+    Notes
+    -----
+    *Cost.* SVD: O(n p min(n, p)); Gram: n p^2 flops and p^2 memory; nothing (n, n) is formed.
+    *Numerics.* float32 is converted to float64 (jax without x64 stays in float32), then back. Relative error of W:
+    eps cond_eff (SVD, TSQR), eps cond_eff^2 (Gram), cond_eff^2 = (s_1^2 + ridge) / (s_p^2 + ridge).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ridge_weights(np.array([[2.0]]), np.array([[3.0]]), ridge=2.0)  # 2 * 3 / (2^2 + 2)
+    array([[1.]])
+    >>> ridge_weights(np.array([[2]]), np.array([[3.0]]), ridge=2.0)
+    Traceback (most recent call last):
+        ...
+    TypeError: Phi must be float32 or float64, got int64; convert it, e.g. to float64
+    """
+    Phi, Y = as_matrices(Phi=Phi, Y=Y)
+    ridge = as_ridge(ridge)
+    (n, p), (rows, k) = Phi.shape, Y.shape
+    if rows != n:
+        raise ShapeError(f"Phi and Y must have the same number of rows, got {n} and {rows}")
+    name = _choose(Phi, ridge) if solver == "auto" else solver
+    if name == "svd":
+        W = _by_svd(Phi, Y, ridge, rcond)
+    elif name == "gram":
+        W = GramStatistics(p, k).update(Phi, Y).weights(ridge)
+    elif name == "tsqr":
+        W = StreamingQR(p, k).update(Phi, Y).weights(ridge, rcond=rcond)
+    else:
+        raise ValueError(f"unknown solver {solver!r}; choose from auto, svd, gram, tsqr")
+    return namespace(W).astype(W, Phi.dtype, copy=False)
+
+
+def _choose(Phi: Array, ridge: float) -> str:
+    n, p = Phi.shape
+    if n * p * min(n, p) <= _SMALL or n < p:
+        return "svd"
+    return "gram" if ridge > 0.0 and ridge >= 1e-10 * norm(Phi) ** 2 else "tsqr"
+
+
+def _by_svd(Phi: Array, Y: Array, ridge: float, rcond: float | None) -> Array:
+    with contextlib.suppress(TypeError):  # jax without x64 has no float64; an SVD squares nothing: eps cond_eff stays
+        Phi, Y = in_double(Phi), in_double(Y)
+    spectrum = thin_svd(Phi, rcond=rcond if ridge == 0.0 else 0.0)
+    gain = 1.0 / spectrum.s if ridge == 0.0 else spectrum.s / (spectrum.s**2 + ridge)
+    return ((Y.T @ spectrum.U) * gain) @ spectrum.Vt
+
+
+@dataclass(frozen=True)
+class AffineWeights:
+    """A model ``x -> W phi(x) + b``.
+
+    Attributes
+    ----------
+    weights : (k, p) array
+    intercept : (k,) array
+        In units of labels; not penalised.
+    """
+
+    weights: Array
+    intercept: Array
+
+
+def ridge_weights_with_intercept(Phi: Array, Y: Array, *, ridge: float, rcond: float | None = None) -> AffineWeights:
+    """Fit ridge regression with an unpenalised intercept: weights of the centred data, ``b = mean(Y) - W mean(Phi)``.
+
+    Theorem: T12.
+
+    Parameters and errors are those of :func:`ridge_weights`.
+
+    Notes
+    -----
+    *Cost.* As :func:`ridge_weights`, and one centred copy of ``Phi``; for a stream use :meth:`GramStatistics.centred`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Phi = np.array([[0.0], [1.0], [2.0]])
+    >>> model = ridge_weights_with_intercept(Phi, 3.0 * Phi + 5.0, ridge=0.0)
+    >>> model.weights.round(12), model.intercept.round(12)
+    (array([[3.]]), array([5.]))
+    """
+    Phi, Y = as_matrices(Phi=Phi, Y=Y)
+    xp = namespace(Phi)
+    mean, mean_y = xp.mean(Phi, axis=0), xp.mean(Y, axis=0)
+    W = ridge_weights(Phi - mean, Y - mean_y, ridge=ridge, rcond=rcond)
+    return AffineWeights(W, mean_y - W @ mean)
