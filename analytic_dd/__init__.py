@@ -1,0 +1,33 @@
+"""Dataset distillation in closed form: a few points whose ridge regression model is that of all the data."""
+
+from analytic_dd import features, labels
+from analytic_dd.certify import Certificate, certify_recovery
+from analytic_dd.distill import DistilledFeatures, distill_features, few_features, minimal_features
+from analytic_dd.errors import DataError, InfeasibleError, RangeError, RankWarning, ShapeError
+from analytic_dd.io import DistilledSet, load_distilled, save_distilled
+from analytic_dd.linalg import GramStatistics
+from analytic_dd.ridge import ridge_weights, select_ridge
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Certificate",
+    "DataError",
+    "DistilledFeatures",
+    "DistilledSet",
+    "GramStatistics",
+    "InfeasibleError",
+    "RangeError",
+    "RankWarning",
+    "ShapeError",
+    "certify_recovery",
+    "distill_features",
+    "features",
+    "few_features",
+    "labels",
+    "load_distilled",
+    "minimal_features",
+    "ridge_weights",
+    "save_distilled",
+    "select_ridge",
+]

@@ -1,7 +1,26 @@
 """Feature maps with exact inverses (T8)."""
 
+from analytic_dd.features.affine import AffineMap
 from analytic_dd.features.base import FeatureMap, RangeCheck
+from analytic_dd.features.compose import Compose
+from analytic_dd.features.deep_linear import DeepLinear, NeuralTangent
+from analytic_dd.features.dense import FullyConnected
+from analytic_dd.features.fourier import RandomFourier
 from analytic_dd.features.identity import Identity
 from analytic_dd.features.registry import from_spec, from_text
+from analytic_dd.features.spectral import median_lengthscale
 
-__all__ = ["FeatureMap", "Identity", "RangeCheck", "from_spec", "from_text"]
+__all__ = [
+    "AffineMap",
+    "Compose",
+    "DeepLinear",
+    "FeatureMap",
+    "FullyConnected",
+    "Identity",
+    "NeuralTangent",
+    "RandomFourier",
+    "RangeCheck",
+    "from_spec",
+    "from_text",
+    "median_lengthscale",
+]

@@ -1,12 +1,13 @@
 """What a feature map promises: an exact pre-image, a range it can be asked about, a specification it is rebuilt from.
 
-Theorem: T8 (surjective maps). A distilled set in feature space becomes one in input space by ``preimage``; the weights are
-then those of the original model to within ``eps * condition()``.
+Theorem: T8 (surjective maps). A distilled set in feature space becomes one in input space by ``preimage``; the weights
+are then those of the original model to within ``eps * condition()``.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -29,7 +30,7 @@ def draw_seed(rng: np.random.Generator | int) -> int:
         return int(rng.integers(2**63))
     if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool) and rng >= 0:
         return int(rng)
-    raise TypeError(f"rng must be a numpy.random.Generator or a seed >= 0, got {rng!r}; use numpy.random.default_rng(0)")
+    raise TypeError(f"rng must be a numpy.random.Generator or a seed >= 0, got {rng!r}; use default_rng(0)")
 
 
 def parameters_from(seed: int) -> np.random.Generator:
@@ -74,8 +75,8 @@ class FeatureMap(ABC):
 
     Notes
     -----
-    Parameters are kept once, as float64 numpy arrays, and are brought to the library, dtype and device of the input when
-    called; torch gradients flow through inputs. A subclass writes ``_map``, ``_preimage``, ``condition``, ``options``.
+    Parameters are kept once, as float64 numpy arrays, and are brought to the library, dtype and device of the input
+    when called; torch gradients flow through inputs. A subclass writes ``_map``, ``_preimage``, ``condition``, ``options``.
     """
 
     name: ClassVar[str]
@@ -103,10 +104,12 @@ class FeatureMap(ABC):
         if not check:
             where = f"row {check.row}" + (f", column {check.column}" if check.column >= 0 else "")
             raise RangeError(
-                f"features must lie in the range of {self.name}: {check.reason}; {where} is outside by {check.excess:.3g}; "
-                f"scale features, labels and ridge together by scale_into_range(Phi) (ridge by its square)"
+                f"features must lie in the range of {self.name}: {check.reason}; {where} is outside by "
+                f"{check.excess:.3g}; scale features, labels and ridge together by scale_into_range(Phi) (ridge by its square)"
             )
-        return self._preimage(Phi, near)
+        if near is None:
+            return self._blockwise(lambda rows: self._preimage(rows, None), Phi, columns=self.d)
+        return self._blockwise(self._preimage, Phi, near, columns=self.d)
 
     def in_range(self, Phi: Array) -> RangeCheck:
         """Say whether every row of ``Phi`` (m, p) is in the range of phi, and which entry is worst."""
@@ -114,7 +117,7 @@ class FeatureMap(ABC):
         return RangeCheck(True)
 
     def scale_into_range(self, Phi: Array) -> float:
-        """Return the largest c in (0, 1] that this map recommends for c * Phi to be in its range (T4': scale all three).
+        """Return the largest c in (0, 1] that the map recommends for c * Phi to be in its range (T4': scale all three).
 
         Raises
         ------
@@ -170,14 +173,19 @@ class FeatureMap(ABC):
         """Number of floats a sample takes in its widest layer; sets the size of a block."""
         return max(self.d, self.p)
 
-    def _blockwise(self, function: Any, X: Array) -> Array:
-        rows = max(16, _BLOCK_BYTES // (8 * self._widest()))
-        if X.shape[0] <= rows:
-            return function(X)
-        xp = namespace(X)
-        if isinstance(X, np.ndarray):
-            out = np.empty((X.shape[0], self.p), dtype=X.dtype)
-            for start in range(0, X.shape[0], rows):
-                out[start : start + rows] = function(X[start : start + rows])
+    def _block_rows(self) -> int:
+        """Number of samples in a block."""
+        return int(max(16, _BLOCK_BYTES // (8 * self._widest())))
+
+    def _blockwise(self, function: Callable[..., Array], *inputs: Array, columns: int | None = None) -> Array:
+        """Apply ``function`` to blocks of rows of ``inputs``; its values have ``columns`` columns (p by default)."""
+        rows, total = self._block_rows(), inputs[0].shape[0]
+        if total <= rows:
+            return function(*inputs)
+        blocks = (tuple(A[start : start + rows, :] for A in inputs) for start in range(0, total, rows))
+        if isinstance(inputs[0], np.ndarray):
+            out = np.empty((total, self.p if columns is None else columns), dtype=inputs[0].dtype)
+            for index, block in enumerate(blocks):
+                out[index * rows : (index + 1) * rows] = function(*block)
             return out
-        return xp.concat([function(X[start : start + rows, :]) for start in range(0, X.shape[0], rows)], axis=0)
+        return namespace(inputs[0]).concat([function(*block) for block in blocks], axis=0)

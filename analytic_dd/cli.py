@@ -1,0 +1,246 @@
+"""The command line: ``analytic-dd distill | verify | show | data``.
+
+Results go to standard output, progress and errors to standard error. Exit status: 0 done, 1 a check failed, 2 bad usage or
+bad input (one line, no traceback), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from analytic_dd import __version__
+
+__all__ = ["main"]
+
+
+class _Parser(argparse.ArgumentParser):
+    """Errors in one line, with exit status 2."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit status."""
+    try:
+        options = _parser().parse_args(arguments)
+        return int(options.run(options))
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    except KeyboardInterrupt:
+        return _complain("interrupted; what was there before is intact", 130)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of standard output has gone; say nothing more
+        return 1
+    except MemoryError as error:
+        return _complain(f"out of memory ({error}); use fewer features or points", 2)
+    except (ValueError, TypeError, OSError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        return _complain(" ".join(str(reason).split()), 2)
+
+
+def _complain(line: str, status: int) -> int:
+    print(f"analytic-dd: {line}", file=sys.stderr)
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="analytic-dd", description="Dataset distillation in closed form, with a certificate.")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
+    _add_distill(commands)
+    _add_verify(commands)
+    _add_show(commands)
+    _add_data(commands)
+    return parser
+
+
+def _add_distill(commands: Any) -> None:
+    command = commands.add_parser("distill", help="distil a data set into a folder", description=_distill.__doc__)
+    add = command.add_argument
+    add(
+        "--data",
+        default="digits",
+        metavar="NAME|PATH",
+        help="a known data set (see 'data list') or a path; default digits",
+    )
+    add(
+        "--features", default="identity", metavar="MAP", help="identity, or another map with options, as name:key=value"
+    )
+    size = command.add_mutually_exclusive_group()
+    size.add_argument("--ipc", type=int, default=1, metavar="N", help="points a class (default 1)")
+    size.add_argument("--points", type=int, metavar="M", help="total number of points instead")
+    add("--labels", default="one-hot", metavar="KIND", help="one-hot, centred or learned")
+    add("--mode", default="exact", metavar="MODE", help="exact, or few: the best set of fewer points than rank W")
+    add(
+        "--ridge", type=_ridge, default="loo", metavar="loo|FLOAT", help="of the original model, absolute (default loo)"
+    )
+    add(
+        "--distilled-ridge", type=float, default=0.0, metavar="FLOAT", help="of the distilled set, absolute (default 0)"
+    )
+    add("--root", default="large", metavar="ROOT", help="large or small, for a distilled ridge > 0")
+    add("--init", default="random", metavar="INIT", help="random or real: what the theorem leaves free")
+    add("--intercept", action="store_true", help="fit and reproduce an unpenalised intercept (one point more)")
+    add(
+        "--dtype", default="float64", choices=("float64", "float32"), help="arithmetic of the feature map while fitting"
+    )
+    add("--device", default="cpu", choices=("cpu",), help="where to compute")
+    add("--seed", type=int, default=0, help="determines everything that is random (default 0)")
+    add("--out", type=Path, default=Path("out"), metavar="DIR", help="folder of the results (default out)")
+    _add_common(command, _distill)
+    command.add_argument("--offline", action="store_true", help="never open a socket")
+
+
+def _add_verify(commands: Any) -> None:
+    command = commands.add_parser("verify", help="certify stored sets", description=_verify.__doc__)
+    command.add_argument("files", nargs="+", type=Path, metavar="FILE|DIR", help="distilled.npz or its folder")
+    _add_common(command, _verify)
+
+
+def _add_show(commands: Any) -> None:
+    command = commands.add_parser("show", help="draw a stored set", description=_show.__doc__)
+    command.add_argument("folder", type=Path, metavar="DIR")
+    _add_common(command, _show)
+
+
+def _add_data(commands: Any) -> None:
+    command = commands.add_parser("data", help="list, fetch or find data sets", description=_data.__doc__)
+    command.add_argument("action", choices=("list", "fetch", "path"))
+    command.add_argument("name", nargs="?", help="what to fetch")
+    _add_common(command, _data)
+
+
+def _add_common(command: argparse.ArgumentParser, run: Callable[[argparse.Namespace], int]) -> None:
+    command.add_argument("--json", action="store_true", help="print JSON for machines")
+    command.set_defaults(run=run)
+
+
+def _ridge(text: str) -> float | str:
+    try:
+        return text if text == "loo" else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected loo or a number >= 0, got {text!r}") from None
+
+
+def _distill(options: argparse.Namespace) -> int:
+    """Fit ridge regression on all the data, distil it, store the set with its certificate and report on the file."""
+    import numpy as np
+
+    from analytic_dd import data, report
+    from analytic_dd.distill.pipeline import Stages
+    from analytic_dd.distill.recipe import Recipe
+
+    if options.seed < 0:
+        raise ValueError(f"seed must be an integer >= 0, got {options.seed}")
+    recipe = Recipe(
+        points_per_class=options.ipc,
+        points=options.points,
+        labels=options.labels,
+        mode=options.mode,
+        ridge=options.distilled_ridge,
+        root=options.root,
+        init=options.init,
+    )
+    stages = Stages()
+    with stages("reading"):
+        dataset = data.load(options.data, offline=options.offline, progress=sys.stderr.isatty())
+    with _progress() as progress:
+        found = report.run(
+            dataset,
+            options.features,
+            recipe,
+            options.out,
+            ridge=options.ridge,
+            intercept=options.intercept,
+            seed=options.seed,
+            dtype=np.dtype(options.dtype).type,
+            stages=stages,
+            progress=progress,
+        )
+    files = [str(options.out / name) for name in ("distilled.npz", "distilled.png", "report.json")]
+    _print(options, found.content | {"files": files}, [*report.describe(found.content), "  files: " + ", ".join(files)])
+    return 0 if found.certificate.verdict != "fail" else 1
+
+
+class _progress:
+    """A tqdm bar for each stage, on a terminal only."""
+
+    def __enter__(self) -> Callable[[str, int, int], None]:
+        self._bar: Any = None
+        return self._show
+
+    def _show(self, stage: str, done: int, total: int) -> None:
+        if not sys.stderr.isatty():
+            return
+        from tqdm import tqdm
+
+        if self._bar is None or self._bar.desc != stage:
+            self.__exit__()
+            self._bar = tqdm(total=total, desc=stage, unit=" samples", leave=False)
+            self._bar.desc = stage
+        self._bar.update(done - self._bar.n)
+
+    def __exit__(self, *error: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def _verify(options: argparse.Namespace) -> int:
+    """Certify stored sets again (T16): exit status 1 if the error of one is more than rounding explains."""
+    from analytic_dd.io import load_distilled
+
+    certificates = {str(file): load_distilled(file).certify() for file in options.files}
+    _print(
+        options,
+        {file: certificate.to_dict() for file, certificate in certificates.items()},
+        [f"{file}: {certificate}" for file, certificate in certificates.items()],
+    )
+    return 1 if any(certificate.verdict == "fail" for certificate in certificates.values()) else 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    """Draw the grid of images and the spectra of a stored set into its folder."""
+    from analytic_dd.io import load_distilled
+    from analytic_dd.plot import draw_set, draw_spectrum
+
+    stored = load_distilled(options.folder)
+    files = [options.folder / "distilled.png", options.folder / "spectrum.png"]
+    draw_set(stored, files[0])
+    draw_spectrum(stored, files[1])
+    certificate = stored.certify()
+    summary = {"files": [str(file) for file in files], "certificate": certificate.to_dict(), "meta": stored.meta}
+    lines = [f"{stored.meta['data']['name']}, {len(stored.x)} points: {certificate}", *map(str, files)]
+    _print(options, summary, lines)
+    return 0
+
+
+def _data(options: argparse.Namespace) -> int:
+    """List the known data sets, fetch one, or say where they are looked for."""
+    from analytic_dd import data
+
+    if options.action == "fetch":
+        if options.name is None:
+            raise ValueError(f"name the data set to fetch: {', '.join(data.names())}")
+        path = data.fetch(options.name, progress=sys.stderr.isatty())
+        _print(options, {"name": options.name, "path": str(path)}, [f"{options.name}: {path or 'embedded'}"])
+    elif options.action == "path":
+        found = {key: None if value is None else str(value) for key, value in data.locations().items()}
+        _print(options, found, [f"{key}: {value or 'not set'}" for key, value in found.items()])
+    else:
+        rows = data.describe()
+        _print(options, {row.name: vars(row) for row in rows}, [str(row) for row in rows])
+    return 0
+
+
+def _print(options: argparse.Namespace, content: dict[str, Any], lines: Sequence[str]) -> None:
+    if options.json:
+        from analytic_dd.io import to_json
+
+        print(to_json(content))
+    else:
+        print("\n".join(lines))

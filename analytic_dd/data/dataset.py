@@ -1,0 +1,291 @@
+"""A labelled data set: what every reader returns, checked once when it is made."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from analytic_dd.data.classes import as_labels, encode, indices_into
+from analytic_dd.data.moments import channel_moments
+from analytic_dd.data.samples import as_samples, block_rows, first_non_finite
+from analytic_dd.data.split import describe_split, stratified_split
+from analytic_dd.errors import DataError
+
+__all__ = ["Dataset"]
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Training and test samples with their classes.
+
+    Parameters
+    ----------
+    name : str
+        What results on it are labelled with.
+    x_train, x_test : (n, \\*image_shape) array
+        Samples in the dtype they came in (bytes stay bytes): rows (d,), grey images (h, w) or images with channels
+        last (h, w, c). The test part may have no sample.
+    y_train, y_test : (n,) int64 array
+        Indices 0..k-1 into ``classes``.
+    classes : tuple of int or str
+        At least two; every one has a training sample.
+    image_shape : tuple of int
+        Shape of one sample.
+    source : str
+        Where the data came from, in words.
+
+    Raises
+    ------
+    DataError
+        See :meth:`validate`.
+
+    See Also
+    --------
+    Dataset.from_arrays : takes arrays as they come and finds the classes.
+
+    Examples
+    --------
+    >>> data = Dataset.from_arrays(np.eye(4), ["a", "b", "a", "b"])
+    >>> data.classes, data.y_train.tolist(), data.image_shape
+    (('a', 'b'), [0, 1, 0, 1], (4,))
+    >>> Dataset.from_arrays(np.eye(4), ["a", "b", "a"])
+    Traceback (most recent call last):
+        ...
+    analytic_dd.errors.DataError: arrays: x_train has 4 samples and y_train 3 labels; give one label a sample
+    """
+
+    name: str
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+    classes: tuple[int | str, ...]
+    image_shape: tuple[int, ...]
+    source: str = "arrays"
+
+    def __post_init__(self) -> None:
+        self.validate()
+
+    @classmethod
+    def from_arrays(
+        cls,
+        x_train: object,
+        y_train: object,
+        x_test: object = None,
+        y_test: object = None,
+        *,
+        name: str = "arrays",
+        source: str = "arrays",
+        classes: tuple[int | str, ...] | None = None,
+        split: bool = False,
+    ) -> Dataset:
+        """Make a data set from arrays.
+
+        Parameters
+        ----------
+        x_train, x_test : array
+            (n, d) rows, (n, h, w) or (n, h, w, c) images; (n, c, h, w) with c of 1, 3 or 4 is moved to channels last.
+        y_train, y_test : (n,) array of int or str
+            Classes; with ``classes`` given, indices into it.
+        name, source : str
+            See :class:`Dataset`.
+        classes : tuple of int or str, optional
+            The classes in the order of their indices. Default: the sorted values of ``y_train``.
+        split : bool
+            Set a fifth of the training samples aside when there is no test part (stratified, always the same).
+
+        Raises
+        ------
+        DataError
+            An array is no data set's: objects, one-hot labels, other lengths or sizes, NaN, a class without sample.
+
+        Notes
+        -----
+        *Cost.* Arrays that are contiguous and channels last are kept, not copied.
+        """
+        try:
+            samples, labels = as_samples(x_train, "x_train"), as_labels(y_train, "y_train")
+            if (x_test is None) != (y_test is None):
+                raise DataError("x_test and y_test must come together, got one of them; give both or neither")
+            others = samples[:0] if x_test is None else as_samples(x_test, "x_test")
+            other_labels = labels[:0] if y_test is None else as_labels(y_test, "y_test")
+            if classes is None:
+                labels, other_labels, classes = encode(labels, other_labels)
+            else:
+                labels = indices_into(labels, classes, "y_train")
+                other_labels = indices_into(other_labels, classes, "y_test")
+        except DataError as error:
+            raise DataError(f"{name}: {error}") from error
+        whole = cls(name, samples, labels, others, other_labels, classes, samples.shape[1:], source)
+        return whole._set_aside() if split and not len(others) else whole
+
+    def _set_aside(self) -> Dataset:
+        """Return the data set with a test part taken from its training samples."""
+        train, test = stratified_split(self.y_train, len(self.classes))
+        x, y = self.x_train, self.y_train
+        source = f"{self.source}; {describe_split()}"
+        return Dataset(self.name, x[train], y[train], x[test], y[test], self.classes, self.image_shape, source)
+
+    def validate(self) -> None:
+        """Check everything that readers and users can get wrong; done when a data set is made.
+
+        Raises
+        ------
+        DataError
+            One line that names the data set and says what is wrong, where, and what to do: other lengths or sizes,
+            objects, NaN or infinity, fewer than two classes, a class without a training sample, labels that are no
+            indices into ``classes``.
+
+        Notes
+        -----
+        *Cost.* One pass over float data; bytes and integers are not looked at. A constant feature is fine.
+        """
+        try:
+            self._check_classes()
+            for split in ("train", "test"):
+                self._check_split(split)
+        except DataError as error:
+            raise DataError(f"{self.name}: {error}") from error
+
+    def _check_classes(self) -> None:
+        k = len(self.classes)
+        if k < 2 or len(set(self.classes)) != k:
+            raise DataError(f"at least two different classes are needed, got {self.classes!r}; add samples of another")
+        _check_labels(self.y_train, k, "y_train")
+        _check_labels(self.y_test, k, "y_test")
+        empty = np.flatnonzero(np.bincount(self.y_train, minlength=k) == 0)
+        if len(empty):
+            raise DataError(f"class {self.classes[empty[0]]!r} has no training sample; add some or drop the class")
+
+    def _check_split(self, split: str) -> None:
+        x, y = self._part(split)
+        if x.dtype.kind not in "buif":
+            raise DataError(f"x_{split} must hold numbers, got dtype {x.dtype}; convert it, e.g. to uint8")
+        if x.shape[1:] != self.image_shape or 0 in self.image_shape or not 1 <= len(self.image_shape) <= 3:
+            raise DataError(f"x_{split} must be samples of shape {self.image_shape}, got shape {x.shape}; reshape it")
+        if len(x) != len(y):
+            raise DataError(f"x_{split} has {len(x)} samples and y_{split} {len(y)} labels; give one label a sample")
+        found = first_non_finite(x)
+        if found is not None:
+            value, sample, position = found
+            raise DataError(
+                f"x_{split} must be finite, got {value} at sample {sample}, position {position}; drop or repair it"
+            )
+
+    def _part(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+        if split == "train":
+            return self.x_train, self.y_train
+        if split == "test":
+            return self.x_test, self.y_test
+        raise ValueError(f"split must be 'train' or 'test', got {split!r}")
+
+    @property
+    def channels(self) -> int:
+        """Number of channels: c for images (h, w, c), otherwise 1."""
+        return self.image_shape[2] if len(self.image_shape) == 3 else 1
+
+    @property
+    def d(self) -> int:
+        """Size of a flattened sample."""
+        return math.prod(self.image_shape)
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the content: dtype, shape and bytes of samples and labels of both parts, whatever file held them.
+
+        Notes
+        -----
+        *Cost.* One pass over the bytes, at the first use only.
+        """
+        digest = hashlib.sha256()
+        for array in (self.x_train, self.y_train, self.x_test, self.y_test):
+            digest.update(f"{array.dtype.name}{array.shape};".encode())
+            digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+        return digest.hexdigest()
+
+    def statistics(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return (mean, std) of each channel over the training samples, (channels,) float64, in the data's units.
+
+        Grey images and rows have one channel. A standard deviation of 0 is returned as 1, so that division is safe.
+
+        Notes
+        -----
+        *Cost.* One pass a block at a time, about 16 MB of memory. *Numerics.* Exact integer sums for uint8; otherwise
+        blocks of shifted float64 are merged, so that a large mean costs no digits of the standard deviation.
+
+        Examples
+        --------
+        >>> mean, std = Dataset.from_arrays(np.array([[1, 3], [5, 7]], np.uint8), [0, 1]).statistics()
+        >>> mean.tolist(), round(float(std[0]) ** 2, 12)
+        ([4.0], 5.0)
+        """
+        return channel_moments(self.x_train, self.channels)
+
+    def blocks(
+        self,
+        split: str,
+        *,
+        rows: int | None = None,
+        mean: np.ndarray | None = None,
+        std: np.ndarray | None = None,
+        order: np.ndarray | None = None,
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield (X, y) a block at a time: X (b, d) float64 = (x - mean) / std flattened in C order, y (b,) int64.
+
+        Parameters
+        ----------
+        split : {"train", "test"}
+            The part.
+        rows : int, optional
+            Samples a block. Default: as many as make about 16 MB of float64.
+        mean, std : (channels,) array, optional
+            From :meth:`statistics`, in the data's units. Default: 0 and 1.
+        order : (r,) int array, optional
+            Indices of the samples to take, in this order. Default: all, as stored.
+
+        Notes
+        -----
+        *Cost.* One block of float64; every block is a fresh array, which the caller may keep or change.
+
+        Examples
+        --------
+        >>> data = Dataset.from_arrays(np.arange(6, dtype=np.uint8).reshape(3, 2), [0, 1, 0])
+        >>> [X.tolist() for X, _ in data.blocks("train", rows=2, mean=np.ones(1), order=np.array([2, 0, 1]))]
+        [[[3.0, 4.0], [-1.0, 0.0]], [[1.0, 2.0]]]
+        """
+        x, y = self._part(split)
+        rows = block_rows(self.image_shape) if rows is None else rows
+        if rows < 1:
+            raise ValueError(f"rows must be at least 1, got {rows}")
+        return _blocks(x, y, rows, order, self._per_channel(mean, "mean", 0.0), self._per_channel(std, "std", 1.0))
+
+    def _per_channel(self, values: np.ndarray | None, name: str, default: float) -> np.ndarray:
+        if values is None:
+            return np.full(self.channels, default)
+        array = np.asarray(values, dtype=np.float64)
+        if array.shape != (self.channels,):
+            raise ValueError(f"{name} must have shape ({self.channels},), one number a channel, got {array.shape}")
+        return array
+
+
+def _blocks(
+    x: np.ndarray, y: np.ndarray, rows: int, order: np.ndarray | None, mean: np.ndarray, std: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    for start in range(0, len(x) if order is None else len(order), rows):
+        chosen = slice(start, start + rows) if order is None else order[start : start + rows]
+        X = x[chosen].astype(np.float64)
+        channels = X.reshape(-1, len(mean))
+        channels -= mean
+        channels /= std
+        yield X.reshape(len(X), -1), y[chosen].copy()
+
+
+def _check_labels(y: np.ndarray, k: int, name: str) -> None:
+    if y.dtype != np.int64 or y.ndim != 1:
+        raise DataError(f"{name} must be one int64 index a sample, got {y.dtype} of shape {y.shape}; use from_arrays")
+    indices_into(y, range(k), name)

@@ -1,0 +1,56 @@
+"""Mean and standard deviation of each channel, over samples that are never held in float all at once."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from analytic_dd.data.samples import block_rows
+
+__all__ = ["channel_moments"]
+
+# 255^2 * 65536 < 2^32: a column of this many squared bytes cannot overflow the unsigned sum below.
+_EXACT_ROWS = 65536
+
+
+def channel_moments(x: np.ndarray, channels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return (mean, std), each (channels,) float64, over samples and positions; a standard deviation of 0 becomes 1.
+
+    The divisor is n, not n - 1. Sums over uint8 are exact integers, rounded once at the end.
+    """
+    moments = _moments_of_bytes if x.dtype == np.uint8 else _moments_of_numbers
+    mean, variance = moments(x.reshape(len(x), -1), channels)
+    std = np.sqrt(variance)
+    return mean, np.where(std == 0.0, 1.0, std)
+
+
+def _moments_of_bytes(X: np.ndarray, channels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Sum bytes and their squares down the columns: 16-bit squares are exact and need no float copy."""
+    total = np.zeros(X.shape[1], dtype=np.uint64)
+    squares = np.zeros(X.shape[1], dtype=np.uint64)
+    rows = min(block_rows(X.shape[1:]), _EXACT_ROWS)
+    for start in range(0, len(X), rows):
+        block = X[start : start + rows]
+        total += block.sum(axis=0, dtype=np.uint32)
+        squares += np.multiply(block, block, dtype=np.uint16).sum(axis=0, dtype=np.uint32)
+    count = X.size // channels
+    S = [int(s) for s in total.reshape(-1, channels).sum(axis=0)]
+    Q = [int(q) for q in squares.reshape(-1, channels).sum(axis=0)]
+    # Python integers: n Q - S^2 loses nothing to cancellation.
+    variance = [(count * q - s * s) / (count * count) for s, q in zip(S, Q, strict=True)]
+    return np.array([s / count for s in S]), np.array(variance)
+
+
+def _moments_of_numbers(X: np.ndarray, channels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Merge block means and squared deviations; samples are shifted by the first, so that a constant is exact."""
+    shift = X[0].reshape(-1, channels)[0].astype(np.float64)
+    count, mean, deviation = 0, np.zeros(channels), np.zeros(channels)
+    rows = block_rows(X.shape[1:])
+    for start in range(0, len(X), rows):
+        block = X[start : start + rows].reshape(-1, channels) - shift
+        size, block_mean = len(block), block.mean(axis=0)
+        block_deviation = ((block - block_mean) ** 2).sum(axis=0)
+        delta = block_mean - mean
+        deviation += block_deviation + delta**2 * (count * size / (count + size))
+        count += size
+        mean += delta * (size / count)
+    return shift + mean, deviation / count

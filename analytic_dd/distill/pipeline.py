@@ -1,0 +1,249 @@
+"""The original model from a data set, a block of samples at a time (T13), then its distilled inputs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from analytic_dd.arrays import Array, to_numpy
+from analytic_dd.data import Dataset
+from analytic_dd.distill.distilled import DistilledFeatures
+from analytic_dd.distill.inputs import DistilledInputs, InvertibleMap, distill_inputs
+from analytic_dd.distill.intercept import add_intercept
+from analytic_dd.distill.recipe import Recipe
+from analytic_dd.labels import centred_one_hot, one_hot
+from analytic_dd.linalg import GramStatistics, StreamingQR
+from analytic_dd.ridge import RidgeChoice, leave_one_out_scores, ridge_grid
+from analytic_dd.ridge.choice import choose
+
+__all__ = ["LOO_SAMPLES", "OriginalModel", "Stages", "distill_model", "fit_original", "sample_rows"]
+
+LOO_SAMPLES = 10_000  # leave-one-out is scored on at most this many samples, drawn at random
+
+Progress = Callable[[str, int, int], None]  # stage, done, total
+
+
+@dataclass
+class Stages:
+    """Wall seconds by stage; a stage that is entered again adds up."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        """Time a block under ``name``."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
+
+
+@dataclass(frozen=True)
+class OriginalModel:
+    """Ridge regression fitted on all the data, which a distilled set is to reproduce.
+
+    Attributes
+    ----------
+    weights : (k, p) array
+    intercept : (k,) array or None
+    ridge : float
+    choice : RidgeChoice or None
+        How the ridge was chosen; None where it was given.
+    feature_map : InvertibleMap
+    mean, std : (channels,) arrays
+        inputs = (x - mean) / std, in the data's units.
+    statistics : GramStatistics
+    label_kind : str
+        ``"one-hot"`` or ``"centred"``: what the model was trained on.
+    solver : str
+        ``"gram"`` or ``"tsqr"`` (T13).
+    """
+
+    weights: np.ndarray
+    intercept: np.ndarray | None
+    ridge: float
+    choice: RidgeChoice | None
+    feature_map: InvertibleMap
+    mean: np.ndarray
+    std: np.ndarray
+    statistics: GramStatistics
+    label_kind: str
+    solver: str
+
+    def inputs_of(self, dataset: Dataset, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the normalised inputs (m, d) and classes (m,) of some training samples, in the order of ``rows``."""
+        blocks = list(dataset.blocks("train", mean=self.mean, std=self.std, order=rows))
+        return np.concatenate([X for X, _ in blocks]), np.concatenate([y for _, y in blocks])
+
+
+def fit_original(
+    dataset: Dataset,
+    feature_map: InvertibleMap,
+    *,
+    ridge: float | str = "loo",
+    centred: bool = False,
+    intercept: bool = False,
+    rng: np.random.Generator,
+    moments: tuple[np.ndarray, np.ndarray] | None = None,
+    dtype: type = np.float64,
+    stages: Stages | None = None,
+    progress: Progress | None = None,
+) -> OriginalModel:
+    """Fit ridge regression on the training part: one pass over the data, one Gram product, one eigendecomposition.
+
+    Theorem: T13.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    feature_map : InvertibleMap
+    ridge : "loo" or float
+        Chosen by leave-one-out accuracy (ties to the larger ridge), or given (absolute).
+    centred : bool
+        Train on one-hot labels minus 1/k (T5).
+    intercept : bool
+        Fit an unpenalised intercept (T12).
+    rng : numpy.random.Generator
+        Draws the samples that leave-one-out is scored on.
+    moments : (mean, std), optional
+        From :meth:`Dataset.statistics`, if at hand.
+    dtype : numpy float type
+        Arithmetic of the feature map; sums are float64 always.
+    stages, progress : optional
+        Receive times and progress.
+
+    Notes
+    -----
+    *Cost.* n p^2 flops for the sums, 9 p^3 for the eigendecomposition (a solve where the ridge is given), and for the
+    choice 2 p^2 a scored sample. Memory: the stored bytes, 4 p^2 floats, one block; it does not grow with n.
+    *Numerics.* A given ridge below 1e-10 trace(G) / p (0 included) goes through TSQR instead of the Gram matrix.
+    """
+    stages = Stages() if stages is None else stages
+    with stages("normalisation"):
+        mean, std = dataset.statistics() if moments is None else moments
+    k = len(dataset.classes)
+    encode = centred_one_hot if centred else one_hot
+
+    def features(order: np.ndarray | None, stage: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        total = len(dataset.y_train) if order is None else len(order)
+        done = 0
+        blocks = dataset.blocks("train", mean=mean, std=std, order=order)
+        while True:
+            with stages("normalisation"):
+                block = next(blocks, None)
+            if block is None:
+                return
+            X, y = block
+            with stages("features"):
+                Phi = feature_map(X.astype(dtype, copy=False))
+            yield Phi, encode(y, k, dtype=dtype)
+            done += len(y)
+            if progress is not None:
+                progress(stage, done, total)
+
+    statistics: GramStatistics | None = None
+    for Phi, Y in features(None, "gram"):
+        with stages("gram"):
+            statistics = GramStatistics(Phi.shape[1], k) if statistics is None else statistics
+            statistics.update(Phi, Y)
+    assert statistics is not None  # a Dataset has samples in every class
+    choice = None
+    if ridge == "loo":
+        with stages("eigendecomposition"):
+            fitted = statistics.centred() if intercept else statistics
+            grid = ridge_grid(fitted)
+        order = np.sort(rng.permutation(len(dataset.y_train))[:LOO_SAMPLES])
+        with _rest_of("choice", stages):
+            scores, samples = leave_one_out_scores(
+                statistics, features(order, "leave-one-out"), grid, scoring="accuracy", intercept=intercept
+            )
+        choice = choose(grid, scores, criterion="loo", scoring="accuracy", samples=samples)
+    elif isinstance(ridge, str):
+        raise ValueError(f"ridge must be 'loo' or a number >= 0, got {ridge!r}")
+    value = choice.ridge if choice is not None else float(ridge)
+    fine = value < 1e-10 * float(np.trace(statistics.G)) / statistics.p
+    with _rest_of("solve", stages):
+        if fine:
+            factor = StreamingQR(statistics.p, k)
+            shift, shift_y = (statistics.sum_phi, statistics.sum_y) if intercept else (0.0, 0.0)
+            for Phi, Y in features(None, "tsqr"):
+                factor.update(Phi - shift / statistics.n, Y - shift_y / statistics.n)
+            W = factor.weights(value)
+        else:
+            W = (statistics.centred() if intercept else statistics).weights(value)
+    W = to_numpy(W)
+    if centred:  # the columns of W sum to 0 in exact arithmetic; rounding may not leave a trace in the span (T5)
+        W = W - W.mean(axis=0)
+    b = (statistics.sum_y - W @ statistics.sum_phi) / statistics.n if intercept else None
+    return OriginalModel(
+        weights=W,
+        intercept=b,
+        ridge=value,
+        choice=choice,
+        feature_map=feature_map,
+        mean=mean,
+        std=std,
+        statistics=statistics,
+        label_kind="centred" if centred else "one-hot",
+        solver="tsqr" if fine else "gram",
+    )
+
+
+@contextmanager
+def _rest_of(name: str, stages: Stages) -> Iterator[None]:
+    """Time a block under ``name`` less what its generators record under their own names."""
+    before, started = sum(stages.seconds.values()), time.perf_counter()
+    try:
+        yield
+    finally:
+        nested = sum(stages.seconds.values()) - before
+        stages.seconds[name] = stages.seconds.get(name, 0.0) + time.perf_counter() - started - nested
+
+
+def distill_model(
+    model: OriginalModel,
+    recipe: Recipe,
+    *,
+    rng: np.random.Generator,
+    references: Array | None = None,
+    stages: Stages | None = None,
+) -> DistilledInputs:
+    """Distil a fitted model into inputs of its feature map, as ``recipe`` says.
+
+    Theorem: T8; with an intercept one point more (T12).
+    """
+
+    def with_intercept(built: DistilledFeatures) -> DistilledFeatures:
+        centre = model.statistics.sum_phi / model.statistics.n
+        return add_intercept(built, model.weights, model.intercept, centre=centre)
+
+    result = distill_inputs(
+        model.weights,
+        model.feature_map,
+        recipe,
+        rng=rng,
+        statistics=model.statistics,
+        references=references,
+        refine=None if model.intercept is None else with_intercept,
+    )
+    if stages is not None:
+        for name, value in result.seconds.items():
+            stages.seconds[name] = stages.seconds.get(name, 0.0) + value
+    return result
+
+
+def sample_rows(dataset: Dataset, m: int, *, rng: np.random.Generator) -> np.ndarray:
+    """Return indices of m real training samples, as evenly over the classes as possible, class-major, drawn by rng."""
+    k = len(dataset.classes)
+    counts = np.bincount(np.sort(np.arange(m) % k), minlength=k)
+    rows = []
+    for label, count in enumerate(counts):
+        members = np.flatnonzero(dataset.y_train == label)
+        if count:
+            rows.append(rng.choice(members, size=count, replace=count > len(members)))
+    return np.concatenate(rows)

@@ -1,0 +1,136 @@
+"""Activations of a fully connected layer, their inverses and their ranges (T8b)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from analytic_dd.arrays import Array
+
+__all__ = ["ACTIVATIONS", "Activation"]
+
+Scalar = Callable[[Any, Array, Any], Array]  # (array namespace, values, slope) -> values, entry by entry
+
+_SQRT_MAX = {"float32": 1.8e19, "float64": 1.3e154}
+
+
+@dataclass(frozen=True)
+class Activation:
+    """A function applied entry by entry, and what T8b asks of it.
+
+    Attributes
+    ----------
+    name : str
+    forward : callable
+        ``forward(xp, T, slope)`` of pre-activations ``T``.
+    inverse : callable or None
+        ``inverse(xp, H, slope)``; None where the function is not strictly monotone.
+    lower, upper : float
+        The open range ]lower, upper[ ; infinite for an activation onto R.
+    reach : float
+        Size of outputs up to which the inverse is well-conditioned; :meth:`FullyConnected.scale_into_range` aims at it.
+    stretch : float
+        How far forward and inverse slopes may differ up to that size; None for 1 / slope.
+    sloped : bool
+        Whether ``slope`` means anything.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> tanh = ACTIVATIONS["tanh"]
+    >>> float(tanh.inverse(np, tanh.forward(np, np.array(0.5), None), None))
+    0.5
+    >>> ACTIVATIONS["relu"].inverse is None
+    True
+    """
+
+    name: str
+    forward: Scalar
+    inverse: Scalar | None = None
+    lower: float = -math.inf
+    upper: float = math.inf
+    reach: float = math.inf
+    stretch: float | None = None
+    sloped: bool = False
+
+    @property
+    def onto(self) -> bool:
+        """Whether the range is the whole line."""
+        return self.lower == -math.inf and self.upper == math.inf
+
+    @property
+    def centred(self) -> bool:
+        """Whether 0 is interior to the range and maps to 0: then scaling brings features of any size into it."""
+        return self.lower < 0.0 < self.upper
+
+    def limits(self, dtype: str) -> tuple[float, float]:
+        """Return the range that ``dtype`` can invert: for asinh, sinh must not overflow when it is squared."""
+        if self.name == "asinh":
+            largest = math.asinh(_SQRT_MAX[dtype])
+            return -largest, largest
+        return self.lower, self.upper
+
+
+def _leaky(xp: Any, T: Array, slope: Any) -> Array:
+    return xp.where(T >= 0, T, T * slope)
+
+
+def _leaky_inverse(xp: Any, H: Array, slope: Any) -> Array:
+    return xp.where(H >= 0, H, H / slope)
+
+
+def _below(xp: Any, T: Array) -> Array:
+    """min(T, 0), so that a branch that is not taken neither overflows nor spoils a gradient."""
+    return xp.where(T < 0, T, 0 * T)
+
+
+def _bent_inverse(xp: Any, H: Array, slope: Any) -> Array:
+    """Root of  3 x^2 - 4 z x + z^2 - 1 = 0, z = 2 h + 1, written without cancellation for z > 0."""
+    z = 2 * H + 1
+    root = xp.sqrt(z * z + 3)
+    positive = xp.where(z > 0, z, 0 * z)
+    return xp.where(z > 0, 4 * H * (H + 1) / (2 * positive + root), (2 * z - root) / 3)
+
+
+def _elu(xp: Any, T: Array, slope: Any) -> Array:
+    return xp.where(T < 0, xp.expm1(_below(xp, T)), T)
+
+
+def _elu_inverse(xp: Any, H: Array, slope: Any) -> Array:
+    return xp.where(H < 0, xp.log1p(_below(xp, H)), H)
+
+
+def _softplus(xp: Any, T: Array, slope: Any) -> Array:
+    return T - _below(xp, T) + xp.log1p(xp.exp(-xp.abs(T)))
+
+
+def _gelu(xp: Any, T: Array, slope: Any) -> Array:
+    """The tanh form (Hendrycks and Gimpel, 2016): no array library need have erf."""
+    return T * (1 + xp.tanh(math.sqrt(2 / math.pi) * (T + 0.044715 * T**3))) / 2
+
+
+ACTIVATIONS: dict[str, Activation] = {
+    activation.name: activation
+    for activation in (
+        Activation("leaky_relu", _leaky, _leaky_inverse, sloped=True),
+        Activation("prelu", _leaky, _leaky_inverse, sloped=True),
+        Activation("asinh", lambda xp, T, s: xp.asinh(T), lambda xp, H, s: xp.sinh(H), reach=2.0, stretch=4.0),
+        Activation(
+            "bent_identity", lambda xp, T, s: T + T * T / (2 * (xp.sqrt(T * T + 1) + 1)), _bent_inverse, stretch=3.0
+        ),
+        Activation("tanh", lambda xp, T, s: xp.tanh(T), lambda xp, H, s: xp.atanh(H), -1.0, 1.0, 0.9, 1.7),
+        Activation(
+            "softsign", lambda xp, T, s: T / (1 + xp.abs(T)), lambda xp, H, s: H / (1 - xp.abs(H)), -1.0, 1.0, 0.75, 4.0
+        ),
+        Activation("elu", _elu, _elu_inverse, lower=-1.0, reach=0.9, stretch=2.6),
+        Activation("softplus", _softplus, lambda xp, H, s: H + xp.log(-xp.expm1(-H)), lower=0.0),
+        Activation(
+            "sigmoid", lambda xp, T, s: (1 + xp.tanh(T / 2)) / 2, lambda xp, H, s: xp.log(H) - xp.log1p(-H), 0.0, 1.0
+        ),
+        Activation("relu", lambda xp, T, s: T - _below(xp, T)),
+        Activation("gelu", _gelu),
+        Activation("sin", lambda xp, T, s: xp.sin(T)),
+    )
+}

@@ -1,0 +1,137 @@
+"""Feature maps one after another."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from analytic_dd.arrays import Array, as_matrix
+from analytic_dd.errors import ShapeError
+from analytic_dd.features.base import FeatureMap, Kind, RangeCheck
+from analytic_dd.features.scaling import largest_scale
+
+__all__ = ["Compose"]
+
+
+class Compose(FeatureMap):
+    """The composition of feature maps, the first applied first.
+
+        phi(x) = phi_L(... phi_1(x)) ,    phi^-1 = phi_1^-1 ... phi_L^-1
+
+    Theorem: T8.
+
+    Parameters
+    ----------
+    maps : sequence of FeatureMap
+        ``maps[i].p`` equals ``maps[i + 1].d``.
+
+    Raises
+    ------
+    ShapeError
+        No map, or sizes that do not fit.
+
+    Notes
+    -----
+    Surjective when all maps are, injective when all are, else general. A bounded inner map (tanh, random Fourier)
+    restricts the range further: ``in_range`` follows the default pre-images down to it, and ``scale_into_range`` takes c
+    small enough. A map of kind "general" may be the first only in effect: its own pre-image is used, or refused.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from analytic_dd.features import FullyConnected, Identity
+    >>> phi = Compose([FullyConnected([4, 3], rng=0), FullyConnected([3, 2], rng=1)])
+    >>> phi.kind, phi.d, phi.p
+    ('surjective', 4, 2)
+    >>> Phi = np.array([[1.0, -1.0]])
+    >>> np.allclose(phi(phi.preimage(Phi)), Phi)
+    True
+    >>> Compose([Identity(3), Identity(4)])
+    Traceback (most recent call last):
+        ...
+    analytic_dd.errors.ShapeError: a map must take what the one before gives: map 1 takes 4, got 3; change widths
+    """
+
+    name = "compose"
+
+    def __init__(self, maps: Sequence[FeatureMap]) -> None:
+        self.maps = tuple(maps)
+        if not self.maps:
+            raise ShapeError("a composition needs at least one map, got none; use Identity(d)")
+        for index, (first, second) in enumerate(zip(self.maps, self.maps[1:], strict=False), start=1):
+            if first.p != second.d:
+                raise ShapeError(
+                    f"a map must take what the one before gives: map {index} takes {second.d}, got {first.p}; change widths"
+                )
+        self.d, self.p = self.maps[0].d, self.maps[-1].p
+        onto = all(phi.kind in ("bijective", "surjective") for phi in self.maps)
+        one_to_one = all(phi.kind in ("bijective", "injective") for phi in self.maps)
+        self.kind: Kind = (
+            "bijective" if onto and one_to_one else "surjective" if onto else "injective" if one_to_one else "general"
+        )
+
+    def _map(self, X: Array) -> Array:
+        for phi in self.maps:
+            X = phi(X)
+        return X
+
+    def in_range(self, Phi: Array) -> RangeCheck:
+        """Say whether ``Phi`` and its default pre-images, map after map, are in the ranges."""
+        return _undone(self.maps, as_matrix(Phi, "Phi", columns=self.p))
+
+    def scale_into_range(self, Phi: Array) -> float:
+        """Return the largest c <= 1, to one per cent, with which every map recommends 1 for what it is given.
+
+        Raises
+        ------
+        RangeError
+            No scaling brings ``Phi`` into the range.
+        """
+        as_matrix(Phi, "Phi", columns=self.p)
+        return largest_scale(lambda c: _recommended(self.maps, c * Phi), self.maps[-1].scale_into_range(Phi))
+
+    def _preimage(self, Phi: Array, near: Array | None) -> Array:
+        references = [near]
+        for phi in self.maps[:-1]:
+            references.append(None if near is None else phi(references[-1]))
+        for index in range(len(self.maps) - 1, -1, -1):
+            phi, below = self.maps[index], self.maps[:index]
+            Z = phi.preimage(Phi, near=references[index])
+            # The pre-image near a reference may leave a range further down; the default one is known not to.
+            Phi = Z if near is None or not below or _undone(below, Z) else phi.preimage(Phi)
+        return Phi
+
+    def condition(self) -> float:
+        """Return the product of the conditions: a bound that the average case stays well below."""
+        return math.prod(phi.condition() for phi in self.maps)
+
+    def options(self) -> dict[str, Any]:
+        """Return ``{"maps": [spec, ...]}``; :func:`from_spec` rebuilds them."""
+        return {"maps": [phi.spec() for phi in self.maps]}
+
+    def _widest(self) -> int:
+        return max(phi._widest() for phi in self.maps)
+
+
+def _undone(maps: Sequence[FeatureMap], Phi: Array) -> RangeCheck:
+    """Whether the default pre-images of ``maps``, the last first, exist; the worst entry of the first that does not."""
+    worst = RangeCheck(True)
+    for index in range(len(maps) - 1, -1, -1):
+        check = maps[index].in_range(Phi)
+        worst = check if check.excess > worst.excess else worst
+        if not check:
+            return check
+        if index:
+            Phi = maps[index].preimage(Phi)
+    return worst
+
+
+def _recommended(maps: Sequence[FeatureMap], Phi: Array) -> bool:
+    """Whether every map is content with the scale of what it is given."""
+    for index in range(len(maps) - 1, -1, -1):
+        if maps[index].scale_into_range(Phi) < 1.0 or not maps[index].in_range(Phi):
+            return False
+        if index:
+            Phi = maps[index].preimage(Phi)
+    return True

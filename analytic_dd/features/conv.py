@@ -1,0 +1,299 @@
+r"""Convolutional networks of several layers that images can be brought back through exactly (T8c)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from analytic_dd.arrays import Array, namespace
+from analytic_dd.errors import InfeasibleError
+from analytic_dd.features.activations import ACTIVATIONS
+from analytic_dd.features.base import FeatureMap, Kind, RangeCheck, draw_seed, parameters_from
+from analytic_dd.features.conv_border import ValidLayer, ZeroLayer
+from analytic_dd.features.conv_circular import CircularLayer, torus_norm
+from analytic_dd.features.conv_layer import ConvolutionLayer, draw_kernel
+from analytic_dd.features.image_shape import as_image_shape, as_sizes, default_layers
+from analytic_dd.features.pooling import AveragePooling, MaxPooling
+from analytic_dd.features.stage import ActivationStage, Stage
+
+__all__ = ["Convolutional"]
+
+_LAYERS: dict[str, type[ConvolutionLayer]] = {"circular": CircularLayer, "valid": ValidLayer, "zero": ZeroLayer}
+_POOLS: dict[str, type[AveragePooling] | type[MaxPooling]] = {"average": AveragePooling, "max": MaxPooling}
+
+
+class Convolutional(FeatureMap):
+    r"""A network of convolution, activation and pooling layers with an exact pre-image.
+
+    phi(x) = f_L(... f_1(x)) ,    f_l(x) = pool(act(K_l * x + b_l)) ;    the pre-image undoes one stage after the other:
+    x <- x_ref + A_l^+ (act^-1(unpool(h)) - b_l - A_l x_ref) .
+
+    Theorem: T8c.
+
+    Parameters
+    ----------
+    image_shape : (rows, columns) or (rows, columns, channels)
+        An input row is an image of this shape, channels last, flattened in C order.
+    channels : sequence of int
+        Channels c_1, ..., c_L after each layer. Onto needs c_l <= c_(l-1) stride_l^2 with circular padding.
+    size : int
+        Odd side of the kernels.
+    stride : int or sequence of int
+        Stride of each layer; with circular padding it divides the image.
+    padding : {"circular", "valid", "zero"}
+        What a kernel sees outside the image.
+    pool : {None, "average", "max"}
+        2 x 2 pooling after each layer.
+    activation : str
+        A name in :data:`analytic_dd.features.activations.ACTIVATIONS`; onto R for a map with pre-images.
+    slope : float
+        Slope of a leaky ReLU below 0.
+    bias : bool
+        Whether the layers have biases, normal of size 0.1. Then phi(0) != 0, and the error of a round trip is relative to
+        the size of the features plus that of the biases.
+    spread : float
+        Kernels are an orthonormal rearrangement of pixels plus normal noise of spectral norm ``spread`` (with circular
+        padding exactly): a layer has its singular values in [1 - spread, 1 + spread].
+    rng : numpy.random.Generator or int
+        Draws the kernels; an integer is the seed itself.
+
+    Attributes
+    ----------
+    layers : tuple of ConvolutionLayer
+        The convolutions.
+    stages : tuple of Stage
+        Convolutions, activations and poolings, in order.
+
+    Raises
+    ------
+    ShapeError
+        ``image_shape`` is not two or three sizes.
+    ValueError
+        Even kernel, unknown option, a stride that does not divide the image, lists of different lengths.
+
+    Notes
+    -----
+    *Cost.* O(n h' w' size^2 c_in c_out) a layer; a pre-image is a Fourier transform and a small product per frequency.
+    With valid or zero padding: a product with the dense pseudo-inverse up to side 1,200, else LSMR in numpy, one
+    image at a time (no gradient through that pre-image).
+    *Numerics.* See :meth:`condition`. With ``near`` the rounding is relative to the size of the references too. Equality
+    c_l = c_(l-1) stride_l^2 is admitted; with kernels of large ``spread`` it is ill-conditioned.
+
+    References
+    ----------
+    Sedghi, Gupta, Long: The singular values of convolutional layers. ICLR 2019.
+
+    Examples
+    --------
+    >>> phi = Convolutional((8, 6), [3], stride=2, rng=np.random.default_rng(0))
+    >>> phi.kind, phi.d, phi.p
+    ('surjective', 48, 36)
+    >>> Phi = np.linspace(-1.0, 1.0, 72).reshape(2, 36)
+    >>> bool(np.allclose(phi(phi.preimage(Phi)), Phi, rtol=0, atol=1e-14))
+    True
+    >>> Convolutional((8, 6), [5], stride=2, rng=0).preimage(np.ones((1, 60)))
+    Traceback (most recent call last):
+        ...
+    analytic_dd.errors.InfeasibleError: a pre-image needs a map onto its features, but layer 1 is not: its 60 outputs \
+exceed its 48 inputs (take channels <= c_in * stride^2); or take points whose features span (T10), or points near one image (T9)
+    """
+
+    name = "cnn"
+
+    def __init__(
+        self,
+        image_shape: Sequence[int],
+        channels: Sequence[int],
+        *,
+        size: int = 3,
+        stride: int | Sequence[int] = 1,
+        padding: str = "circular",
+        pool: str | None = None,
+        activation: str = "leaky_relu",
+        slope: float = 0.1,
+        bias: bool = False,
+        spread: float = 0.5,
+        rng: np.random.Generator | int,
+    ) -> None:
+        self.image_shape = as_image_shape(image_shape)[: len(tuple(image_shape))]
+        self.channels = as_sizes("channels", channels)
+        self.stride = as_sizes("stride", stride, len(self.channels))
+        self.size, self.padding, self.pool, self.activation = int(size), padding, pool, activation
+        self.slope, self.bias, self.spread = float(slope), bool(bias), float(spread)
+        self._check()
+        self.seed = draw_seed(rng)
+        self.stages = tuple(self._build(parameters_from(self.seed)))
+        self.layers = tuple(stage for stage in self.stages if isinstance(stage, ConvolutionLayer))
+        self.d, self.p = math.prod(self.image_shape), math.prod(self.stages[-1].shape_out)
+        self.kind = self._kind()
+
+    @classmethod
+    def from_options(
+        cls,
+        image_shape: Sequence[int],
+        *,
+        depth: int = 3,
+        channels: int | str | Sequence[int] | None = None,
+        stride: int | str | Sequence[int] | None = None,
+        rng: np.random.Generator | int,
+        **options: Any,
+    ) -> Convolutional:
+        """Fill in what is not given: ``cnn:depth=3,channels=3-11-10,pool=average``.
+
+        Parameters
+        ----------
+        image_shape : (rows, columns) or (rows, columns, channels)
+        depth : int
+            Number of layers.
+        channels, stride : int, str such as "3-11-10", or sequence
+            One for all layers, or one per layer. Default stride: 2 while both sides are even (which makes room for
+            channels), else 1. Default channels: one less than c_in * stride^2, at least 1.
+        rng : numpy.random.Generator or int
+        **options
+            Passed to the constructor.
+
+        Examples
+        --------
+        >>> phi = Convolutional.from_options((28, 28), depth=3, rng=0)
+        >>> phi.channels, phi.stride, phi.p
+        ((3, 11, 10), (2, 2, 1), 490)
+        >>> Convolutional.from_options((28, 28), channels="3-x", rng=0)
+        Traceback (most recent call last):
+            ...
+        ValueError: channels must be integers >= 1, such as 8 or 3-11-10, got '3-x'
+        """
+        (depth,) = as_sizes("depth", depth)
+        widths, strides = default_layers(
+            as_image_shape(image_shape),
+            depth,
+            channels=None if channels is None else as_sizes("channels", channels, depth),
+            stride=None if stride is None else as_sizes("stride", stride, depth),
+            halving=1 if options.get("pool") is None else 2,
+        )
+        return cls(image_shape, widths, stride=strides, rng=rng, **options)
+
+    def singular_values(self, layer: int) -> np.ndarray:
+        """Return all singular values of a convolution (0, ..., L - 1) as a matrix, largest first.
+
+        Notes
+        -----
+        *Cost.* Circular padding: small SVDs, one per frequency. Valid or zero padding: one dense SVD.
+        """
+        return self.layers[layer].singular_values()
+
+    def condition(self) -> float:
+        """Return the product over layers of cond(A_l) times the stretch of activation (1 / slope) and pooling (max: 2).
+
+        A first-order bound: a relative rounding error of stage l grows by the condition of the stages that follow it.
+        """
+        return math.prod(stage.condition for stage in self.stages)
+
+    def in_range(self, Phi: Array) -> RangeCheck:
+        """Say that every feature vector is in the range; refuse for a map that is not known to be onto.
+
+        Raises
+        ------
+        InfeasibleError
+            T8c: a layer is not onto, so that the range has no closed form here.
+        """
+        check = super().in_range(Phi)
+        self._require_onto()
+        return check
+
+    def options(self) -> dict[str, Any]:
+        """Return the constructor's arguments, ``rng`` as the seed."""
+        return {
+            "image_shape": list(self.image_shape),
+            "channels": list(self.channels),
+            "size": self.size,
+            "stride": list(self.stride),
+            "padding": self.padding,
+            "pool": self.pool,
+            "activation": self.activation,
+            "slope": self.slope,
+            "bias": self.bias,
+            "spread": self.spread,
+            "rng": self.seed,
+        }
+
+    def _check(self) -> None:
+        """Refuse options that no network has."""
+        for what, value, known in (
+            ("padding", self.padding, tuple(_LAYERS)),
+            ("pool", self.pool, (None, *_POOLS)),
+            ("activation", self.activation, tuple(ACTIVATIONS)),
+        ):
+            if value not in known:
+                raise ValueError(f"{what} must be one of {', '.join(map(str, known))}, got {value!r}")
+        if self.size < 1 or self.size % 2 == 0:
+            raise ValueError(f"size of a kernel must be odd, got {self.size}; use {self.size + 1}")
+        if not 0.0 < self.slope < math.inf:
+            raise ValueError(f"slope must be > 0, got {self.slope}: a flat half has no inverse")
+        if not 0.0 <= self.spread < math.inf:
+            raise ValueError(f"spread must be >= 0, got {self.spread}")
+
+    def _build(self, rng: np.random.Generator) -> Iterator[Stage]:
+        """Draw the parameters, layer by layer, and yield the stages."""
+        shape = as_image_shape(self.image_shape)
+        for c_out, stride in zip(self.channels, self.stride, strict=True):
+            kernel, noise = draw_kernel(rng, self.size, shape[2], c_out, stride)
+            bias = 0.1 * rng.standard_normal(c_out)
+            kernel = kernel + self.spread / torus_norm(noise, shape, stride=stride) * noise
+            layer = _LAYERS[self.padding](shape, kernel, stride=stride, bias=bias if self.bias else None)
+            yield layer
+            yield ActivationStage(layer.shape_out, self.activation, slope=self.slope)
+            shape = layer.shape_out
+            if self.pool is not None:
+                pooling = _POOLS[self.pool](shape)
+                shape = pooling.shape_out
+                yield pooling
+
+    def _kind(self) -> Kind:
+        """Composition of the stages; a stage that is neither, or one of each, says nothing."""
+        onto = all(stage.onto for stage in self.stages)
+        one_to_one = all(stage.one_to_one for stage in self.stages)
+        return (
+            "bijective" if onto and one_to_one else "surjective" if onto else "injective" if one_to_one else "general"
+        )
+
+    def _require_onto(self) -> None:
+        """Refuse a map with a stage that is not onto, with the reason."""
+        per_layer = len(self.stages) // len(self.layers)
+        for number, stage in enumerate(self.stages):
+            if not stage.onto:
+                raise InfeasibleError(
+                    f"a pre-image needs a map onto its features, but layer {number // per_layer + 1} is not: {stage.reason}; "
+                    f"or take points whose features span (T10), or points near one image (T9)",
+                    theorem="T8c",
+                    value=math.prod(stage.shape_out),
+                    limit=stage.rank,
+                )
+
+    def _map(self, X: Array) -> Array:
+        return self._flat(self._states(self._images(X))[-1])
+
+    def _preimage(self, Phi: Array, near: Array | None) -> Array:
+        X = namespace(Phi).reshape(Phi, (-1, *self.stages[-1].shape_out))
+        references = [None] * len(self.stages) if near is None else self._states(self._images(near))
+        for stage, reference in zip(reversed(self.stages), reversed(references[: len(self.stages)]), strict=True):
+            X = stage.preimage(X, reference, self._like)
+        return self._flat(X)
+
+    def _states(self, X: Array) -> list[Array]:
+        """Return the images before each stage, and the features."""
+        states = [X]
+        for stage in self.stages:
+            states.append(stage.forward(states[-1], self._like))
+        return states
+
+    def _images(self, X: Array) -> Array:
+        return namespace(X).reshape(X, (-1, *self.stages[0].shape_in))
+
+    def _flat(self, X: Array) -> Array:
+        return namespace(X).reshape(X, (X.shape[0], -1))
+
+    def _widest(self) -> int:
+        return max(stage.widest for stage in self.stages)

@@ -1,0 +1,97 @@
+r"""Coupling blocks: half of a vector changes the other half in a way that is undone knowing the first half (T8d)."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from analytic_dd.arrays import Array, namespace
+from analytic_dd.features.conditioner import Conditioner
+from analytic_dd.features.stage import Place
+
+__all__ = ["AdditiveCoupling", "AffineCoupling", "Block"]
+
+_GAIN = 1.0  # pre-activations have the size of the inputs: tanh is neither linear nor saturated for standardised images
+_SHIFT = 1.0  # Lipschitz constant of the shift t
+_LOG_SCALE = 0.5  # |s| < 0.5: a factor between 0.61 and 1.65
+_BEND = 0.5  # Lipschitz constant of what s is the tanh of
+_REACH = 3.0  # up to here, three standard deviations of a pixel, entries are scaled; beyond, they are shifted
+
+
+class Block(ABC):
+    """An invertible map of vectors with f(0) = 0, and Lipschitz constants of it and of its inverse."""
+
+    lipschitz: float
+    lipschitz_inverse: float
+
+    @abstractmethod
+    def forward(self, V: Array, place: Place) -> Array:
+        """Map the rows of ``V`` (n, d)."""
+
+    @abstractmethod
+    def inverse(self, V: Array, place: Place) -> Array:
+        """Undo :meth:`forward`."""
+
+
+class AdditiveCoupling(Block):
+    """(a, b) -> (a, b + t(a)): a shear, whose inverse has the same Lipschitz constant."""
+
+    def __init__(self, rng: np.random.Generator, d: int, hidden: int) -> None:
+        self.half = d // 2
+        self.shift = Conditioner(rng, self.half, hidden, d - self.half, gain=_GAIN, scale=_SHIFT / _GAIN)
+        self.lipschitz = self.lipschitz_inverse = _shear(self.shift.lipschitz, 1.0)
+
+    def forward(self, V: Array, place: Place) -> Array:
+        """Add t(a) to b."""
+        a, b = V[:, : self.half], V[:, self.half :]
+        return namespace(V).concat([a, b + self.shift(a, place)], axis=1)
+
+    def inverse(self, V: Array, place: Place) -> Array:
+        """Subtract it."""
+        a, b = V[:, : self.half], V[:, self.half :]
+        return namespace(V).concat([a, b - self.shift(a, place)], axis=1)
+
+
+class AffineCoupling(Block):
+    r"""(a, b) -> (a, e^s b + t) for |b| <= 3 and (a, b + sign(b) 3 (e^s - 1) + t) beyond, s = alpha tanh(s'(a)), t = t(a).
+
+    With b^ = b cut to [-3, 3] both are b + (e^s - 1) b^ + t; the inverse, with r = y - t, is r - (e^s - 1) (e^-s r)^. A pure
+    e^s b has no Lipschitz constant (d/da e^s b grows with b), and then no bound on rounding errors that holds for every
+    input; the linear tails give it one.
+    """
+
+    def __init__(self, rng: np.random.Generator, d: int, hidden: int) -> None:
+        self.half = d // 2
+        self.shift = Conditioner(rng, self.half, hidden, d - self.half, gain=_GAIN, scale=_SHIFT / _GAIN)
+        self.bend = Conditioner(rng, self.half, hidden, d - self.half, gain=_GAIN, scale=_BEND / _GAIN)
+        stretch = math.exp(_LOG_SCALE)
+        shear = _REACH * stretch * _LOG_SCALE * self.bend.lipschitz + self.shift.lipschitz
+        self.lipschitz = _shear(shear, stretch)
+        # Inside, db/da = -(b s' + e^-s t'): at most 3 |s'| + e^alpha |t'|; in the tails, where db/dy = 1, it is as forward.
+        inside = _REACH * _LOG_SCALE * self.bend.lipschitz + stretch * self.shift.lipschitz
+        self.lipschitz_inverse = _shear(max(inside, shear), stretch)
+
+    def forward(self, V: Array, place: Place) -> Array:
+        """Scale and shift b."""
+        xp = namespace(V)
+        a, b = V[:, : self.half], V[:, self.half :]
+        s = _LOG_SCALE * xp.tanh(self.bend(a, place))
+        return xp.concat([a, b + xp.expm1(s) * _cut(b) + self.shift(a, place)], axis=1)
+
+    def inverse(self, V: Array, place: Place) -> Array:
+        """Undo the shift, then the scale."""
+        xp = namespace(V)
+        a, r = V[:, : self.half], V[:, self.half :] - self.shift(V[:, : self.half], place)
+        s = _LOG_SCALE * xp.tanh(self.bend(a, place))
+        return xp.concat([a, r - xp.expm1(s) * _cut(r * xp.exp(-s))], axis=1)
+
+
+def _cut(b: Array) -> Array:
+    return namespace(b).clip(b, -_REACH, _REACH)
+
+
+def _shear(off_diagonal: float, diagonal: float) -> float:
+    """Return a bound on the norm of [[1, 0], [S, D]] with |S|, |D| given: the norm of [[1, 0], [|S|, |D|]]."""
+    return float(np.linalg.norm(np.array([[1.0, 0.0], [off_diagonal, diagonal]]), 2))

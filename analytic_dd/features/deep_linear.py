@@ -1,0 +1,186 @@
+"""Deep linear networks and their neural tangent features, as affine maps in closed form (T8e)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from analytic_dd.features.affine import AffineMap
+from analytic_dd.features.base import draw_seed, parameters_from
+from analytic_dd.features.layers import as_widths, draw_layer
+
+__all__ = ["DeepLinear", "NeuralTangent"]
+
+
+class _LinearLayers(AffineMap):
+    """What both maps share: random layers, h_l = W_l h_(l-1) + b_l = B_l x + c_l."""
+
+    def __init__(
+        self, widths: Sequence[int], *, bias: bool = False, rng: np.random.Generator | int, weights: str = "gaussian"
+    ) -> None:
+        self.widths = as_widths(widths)
+        self.d, self.bias, self.weights, self.seed = self.widths[0], bool(bias), weights, draw_seed(rng)
+        stream = parameters_from(self.seed)
+        self._layers = [
+            draw_layer(fan_in, fan_out, bias=self.bias, weights=weights, rng=stream)
+            for fan_in, fan_out in zip(self.widths, self.widths[1:], strict=False)
+        ]
+
+    @property
+    def parameters(self) -> list[tuple[np.ndarray, np.ndarray | None]]:
+        """``(W_l, b_l)`` of each layer, float64; ``b_l`` is None without biases."""
+        return list(self._layers)
+
+    def _product(self, start: int, stop: int) -> np.ndarray:
+        """W_stop ... W_(start+1), from the layer ``start`` of units to the layer ``stop``."""
+        product = np.eye(self.widths[start]) if start == stop else self._layers[start][0]
+        for W, _ in self._layers[start + 1 : stop]:
+            product = W @ product
+        return product
+
+    def _constants(self) -> list[np.ndarray]:
+        """c_0 = 0, c_1, ..., c_L."""
+        constants = [np.zeros(self.d)]
+        for W, b in self._layers:
+            constants.append(W @ constants[-1] + (0.0 if b is None else b))
+        return constants
+
+    def options(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {"widths": list(self.widths), "bias": self.bias, "rng": self.seed, "weights": self.weights}
+
+
+class DeepLinear(_LinearLayers):
+    """A deep linear network,  phi(x) = W_L(... (W_1 x + b_1) ...) + b_L = B x + c .
+
+    Theorem: T8e.
+
+    Parameters
+    ----------
+    widths : sequence of int
+        ``[d, ..., p]``, any sizes.
+    bias : bool
+        Biases from N(0, 1 / fan_in): the range is then c + range(B).
+    rng : numpy.random.Generator or int
+        Draws the weights, or their seed.
+    weights : {"gaussian", "orthogonal"}
+        N(0, 1 / fan_in), or orthonormal.
+
+    Raises
+    ------
+    ShapeError
+        Fewer than two widths, or one that is not a positive integer.
+
+    Notes
+    -----
+    The rank r is the narrowest width: "bijective" for r = d = p, "surjective" for r = p, "injective" for r = d, else
+    "general", where features of the range have the pre-image nearest to the reference.
+
+    *Cost.* The product B is formed once; a pre-image needs a QR of its full-rank factors at the narrowest layer.
+    *Numerics.* eps |B| |B^+|: a product of square Gaussian layers is ill-conditioned (10^4 for one of them, more for each
+    further one); ``weights="orthogonal"`` has condition 1.
+
+    Examples
+    --------
+    >>> phi = DeepLinear([3, 4, 5], bias=True, rng=0)
+    >>> phi.kind, phi.rank
+    ('injective', 3)
+    >>> x = np.array([[1.0, -2.0, 0.5]])
+    >>> np.allclose(phi.preimage(phi(x)), x)
+    True
+    >>> bool(phi.in_range(phi(x))), bool(phi.in_range(np.ones((1, 5))))
+    (True, False)
+    >>> DeepLinear([4, 2, 3], rng=0).preimage(np.ones((1, 3)))
+    Traceback (most recent call last):
+        ...
+    analytic_dd.errors.RangeError: features must lie in the range of deep-linear: rows lie in range(B), of rank 2; \
+row 0 is outside by 1.28; scale features, labels and ridge together by scale_into_range(Phi) (ridge by its square)
+    """
+
+    name = "deep-linear"
+
+    def __init__(
+        self, widths: Sequence[int], *, bias: bool = False, rng: np.random.Generator | int, weights: str = "gaussian"
+    ) -> None:
+        super().__init__(widths, bias=bias, rng=rng, weights=weights)
+        self.p, self.depth = self.widths[-1], len(self.widths) - 1
+        self.rank = min(self.widths)
+        self._B = self._product(0, self.depth)
+        self._c = self._constants()[-1] if self.bias else None
+        self.kind = self._kind()
+
+    def _factors(self) -> tuple[np.ndarray | None, np.ndarray | None]:
+        if self.rank == self.p:
+            return None, self._B
+        if self.rank == self.d:
+            return self._B, None
+        narrow = self.widths.index(self.rank)
+        return self._product(narrow, self.depth), self._product(0, narrow)
+
+
+class NeuralTangent(_LinearLayers):
+    """The gradient of a deep linear network with respect to all its parameters: affine in x.
+
+        d f_o / d W_l[i, j] = (W_L ... W_(l+1))[o, i] h_(l-1)[j] ,    d f_o / d b_l[i] = (W_L ... W_(l+1))[o, i]
+
+    with h_(l-1) = B_(l-1) x + c_(l-1). Features are ordered by output o, then W_1, b_1, W_2, b_2, ... flattened in C order,
+    as :func:`torch.func.jacrev` of a ``torch.nn.Sequential`` gives them.
+
+    Theorem: T8e ("the NTK features of a deep linear network with biases are this affine case").
+
+    Parameters
+    ----------
+    widths : sequence of int
+        ``[d, ..., k]``: k outputs (1 for a scalar network).
+    bias, rng, weights
+        As for :class:`DeepLinear`.
+
+    Raises
+    ------
+    ShapeError
+        Fewer than two widths, or one that is not a positive integer.
+
+    Notes
+    -----
+    "injective": the derivative by W_1 already holds x ("bijective" when it is all there is, widths [d, 1]). Without biases
+    the features are linear in x.
+
+    *Cost.* B has k * (number of parameters) rows and d columns: widths [784, 100, 1] take 0.5 GB.
+
+    Examples
+    --------
+    >>> phi = NeuralTangent([3, 2, 1], bias=True, rng=0)
+    >>> phi.p, phi.kind  # 2 * 3 + 2 + 1 * 2 + 1
+    (11, 'injective')
+    >>> x = np.array([[1.0, -2.0, 0.5]])
+    >>> np.allclose(phi.preimage(phi(x)), x)
+    True
+    >>> bool(phi.in_range(np.ones((1, 11))))
+    False
+    """
+
+    name = "ntk-linear"
+
+    def __init__(
+        self, widths: Sequence[int], *, bias: bool = False, rng: np.random.Generator | int, weights: str = "gaussian"
+    ) -> None:
+        super().__init__(widths, bias=bias, rng=rng, weights=weights)
+        depth, outputs, constants = len(self._layers), self.widths[-1], self._constants()
+        slopes, offsets = [], []
+        for layer in range(depth):
+            above = self._product(layer + 1, depth)
+            slope = np.einsum("oi,jd->oijd", above, self._product(0, layer))
+            slopes.append(slope.reshape(outputs, -1, self.d))
+            offsets.append(np.einsum("oi,j->oij", above, constants[layer]).reshape(outputs, -1))
+            if self.bias:
+                slopes.append(np.zeros((*above.shape, self.d)))
+                offsets.append(above)
+        self._B = np.concatenate(slopes, axis=1).reshape(-1, self.d)
+        self._c = np.concatenate(offsets, axis=1).reshape(-1) if self.bias else None
+        self.p, self.rank = self._B.shape[0], self.d
+        self.kind = self._kind()
+
+    def _factors(self) -> tuple[np.ndarray | None, np.ndarray | None]:
+        return (None, self._B) if self.rank == self.p else (self._B, None)

@@ -1,0 +1,329 @@
+"""Fully connected networks with non-increasing widths, inverted layer by layer (T8b)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from analytic_dd.arrays import Array, as_matrix, dtype_name, namespace
+from analytic_dd.errors import InfeasibleError, RangeError
+from analytic_dd.features.activations import ACTIVATIONS, Activation
+from analytic_dd.features.base import FeatureMap, Kind, RangeCheck, draw_seed, parameters_from
+from analytic_dd.features.layers import as_widths, draw_layer
+from analytic_dd.features.right_inverse import nearest_solution, right_inverse, spectral_norm
+from analytic_dd.features.scaling import box_check, largest_scale
+
+__all__ = ["FullyConnected"]
+
+_PULLS = (0.5, 0.25, 0.125, 0.0)  # fractions of the reference tried in a bounded range; 0 is in it already
+
+
+def _rows_inside(outside: list[tuple[int, Array]]) -> Array:
+    """Which rows (m, 1) stay in the range in every layer."""
+    xp = namespace(outside[0][1])
+    rows = [xp.all(excess < 0, axis=1, keepdims=True) for _, excess in outside]
+    inside = rows[0]
+    for row in rows[1:]:
+        inside = xp.logical_and(inside, row)
+    return inside
+
+
+class FullyConnected(FeatureMap):
+    """A fully connected network with random weights, onto R^p or onto an open set around 0.
+
+        h_0 = x,    h_l = act(W_l h_(l-1) + b_l),    phi(x) = h_L
+
+    Theorem: T8b.
+
+    Parameters
+    ----------
+    widths : sequence of int
+        ``[d, ..., p]``; an exact pre-image needs them to be non-increasing.
+    activation : str
+        Onto R: ``leaky_relu``, ``prelu`` (a slope for each unit, uniform between ``slope`` and 1), ``asinh``,
+        ``bent_identity``. Bounded, without biases: ``tanh``, ``elu``, ``softsign`` (see :meth:`scale_into_range`).
+        Forward only: ``softplus``, ``sigmoid``, ``relu``, ``gelu``, ``sin``, and the bounded ones with biases.
+    bias : bool
+        Biases from N(0, 1 / fan_in).
+    rng : numpy.random.Generator or int
+        Draws the weights, or their seed.
+    slope : float
+        Slope of ``leaky_relu`` for negative values, in ]0, 1]; the lower end for ``prelu``.
+    weights : {"gaussian", "orthogonal"}
+        N(0, 1 / fan_in), or orthonormal rows scaled to the same size: condition 1 where a square Gaussian has 10^4.
+
+    Raises
+    ------
+    ValueError
+        Unknown activation, widths or slope out of range.
+
+    Notes
+    -----
+    ``kind`` is "bijective" for equal widths, "surjective" for non-increasing ones ("onto its open range" for a bounded
+    activation), else "general": features then have no exact pre-image in general, and :meth:`preimage` refuses.
+
+    *Cost.* One QR of each W_l at the first pre-image, O(d p^2); then six products with a layer for a block of samples.
+    *Numerics.* |phi(preimage(Phi)) - Phi| is of the order eps * depth * condition() * |Phi|.
+
+    References
+    ----------
+    Chen, Liu, Vogelstein et al., "Provable and efficient dataset distillation for kernel ridge regression", 2024.
+
+    Examples
+    --------
+    >>> phi = FullyConnected([4, 3, 2], rng=0)
+    >>> phi.kind
+    'surjective'
+    >>> Phi = np.array([[0.5, -2.0]])
+    >>> np.allclose(phi(phi.preimage(Phi)), Phi, rtol=1e-12)
+    True
+    >>> FullyConnected([4, 4], activation="sigmoid", rng=0).preimage(np.full((1, 4), 0.5))
+    Traceback (most recent call last):
+        ...
+    analytic_dd.errors.InfeasibleError: exact pre-images need 0 inside the range of the activation (T8b), got sigmoid \
+onto ]0, 1[; use leaky_relu, or one image and its neighbours (T9)
+    """
+
+    name = "fcnn"
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        *,
+        activation: str = "leaky_relu",
+        bias: bool = False,
+        rng: np.random.Generator | int,
+        slope: float = 0.1,
+        weights: str = "gaussian",
+    ) -> None:
+        self.widths = as_widths(widths)
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {activation!r}")
+        if not 0.0 < slope <= 1.0:
+            raise ValueError(f"slope must lie in ]0, 1], got {slope}; 0 is relu, which has no inverse")
+        self.d, self.p = self.widths[0], self.widths[-1]
+        self.depth = len(self.widths) - 1
+        self.activation, self.bias, self.slope, self.weights = activation, bool(bias), float(slope), weights
+        self.seed = draw_seed(rng)
+        self._act: Activation = ACTIVATIONS[activation]
+        self._obstacle = self._why_not()
+        square = self.d == self.widths[-1] and len(set(self.widths)) == 1
+        self.kind: Kind = "general" if self._obstacle else "bijective" if square else "surjective"
+        self._draw()
+
+    def _draw(self) -> None:
+        stream = parameters_from(self.seed)
+        self._W, self._b, self._slopes = [], [], []
+        for fan_in, fan_out in zip(self.widths, self.widths[1:], strict=False):
+            W, b = draw_layer(fan_in, fan_out, bias=self.bias, weights=self.weights, rng=stream)
+            self._W.append(W)
+            self._b.append(b)
+            self._slopes.append(stream.uniform(self.slope, 1.0, fan_out) if self.activation == "prelu" else None)
+
+    def _why_not(self) -> tuple[str, float, float] | None:
+        """Why T8b does not apply, with the number that came and its limit; None where it does."""
+        act = self._act
+        if act.inverse is None:
+            return f"a strictly monotone activation (T8b), got {act.name}", 0.0, 1.0
+        for wider, width in zip(self.widths, self.widths[1:], strict=False):
+            if width > wider:
+                return f"non-increasing widths (T8b, T10), got {width} after {wider}", float(width), float(wider)
+        if not act.centred:
+            here = f"]{act.lower:g}, {act.upper:g}["
+            return f"0 inside the range of the activation (T8b), got {act.name} onto {here}", 0.0, act.lower
+        if not act.onto and self.bias:
+            return f"no biases with a bounded activation (T8b), got {act.name} with biases", 1.0, 0.0
+        return None
+
+    def _refuse(self) -> None:
+        if self._obstacle:
+            wanted, value, limit = self._obstacle
+            raise InfeasibleError(
+                f"exact pre-images need {wanted}; use leaky_relu, or one image and its neighbours (T9)"
+                if self.p <= self.d
+                else f"exact pre-images need {wanted}; use p <= d, or points whose features span the features (T10)",
+                theorem="T10" if self.p > self.d else "T8b",
+                value=value,
+                limit=limit,
+            )
+
+    def _slope_like(self, X: Array, layer: int) -> Any:
+        slopes = self._slopes[layer]
+        return self.slope if slopes is None else self._like(X, slopes)
+
+    def _forward(self, X: Array) -> list[Array]:
+        """[h_0, ..., h_L]."""
+        xp = namespace(X)
+        layers = [X]
+        for index, (W, b) in enumerate(zip(self._W, self._b, strict=True)):
+            T = layers[-1] @ self._like(X, W).T
+            T = T if b is None else T + self._like(X, b)
+            layers.append(self._act.forward(xp, T, self._slope_like(X, index)))
+        return layers
+
+    def _map(self, X: Array) -> Array:
+        return self._forward(X)[-1]
+
+    def _inverses(self) -> list[np.ndarray]:
+        """W_l^+, computed at the first use."""
+        if "_P" not in self.__dict__:
+            self._P = [right_inverse(W) for W in self._W]
+        return self._P
+
+    def _back(
+        self, H: Array, *, near: list[Array] | None = None, pull: float = 1.0, part: bool = False
+    ) -> tuple[Array, list[tuple[int, Array]]]:
+        """Undo the layers; also by how much each entry of each layer is outside of the range (negative: inside).
+
+        ``near`` holds references for h_0, ..., h_L, drawn towards 0 by ``pull``; ``part`` is for the well-conditioned
+        part of the range. An entry outside is replaced by 0 before it is inverted: no caller uses that row.
+        """
+        assert self._act.inverse is not None
+        xp = namespace(H)
+        lower, upper = self._act.limits(dtype_name(H))
+        if part:
+            lower, upper = max(lower, -self._act.reach), min(upper, self._act.reach)
+        outside = []
+        for layer in range(self.depth, 0, -1):
+            if lower > -np.inf or upper < np.inf:
+                excess = xp.where(H - upper > lower - H, H - upper, lower - H)
+                outside.append((layer, excess))
+                H = xp.where(excess < 0, H, 0 * H)
+            W, P, b = self._W[layer - 1], self._inverses()[layer - 1], self._b[layer - 1]
+            S = self._act.inverse(xp, H, self._slope_like(H, layer - 1))
+            S = S if b is None else S - self._like(H, b)
+            reference = None if near is None or W.shape[0] == W.shape[1] else pull * near[layer - 1]
+            H = nearest_solution(self._like(H, W), self._like(H, P), S, reference)
+        return H, outside
+
+    def in_range(self, Phi: Array) -> RangeCheck:
+        """Say whether the layers can be undone, each by its pre-image of smallest norm, without leaving the range.
+
+        The worst entry is one of ``Phi``, or of the first hidden layer (from above) that leaves the range; for equal
+        widths the answer is exactly whether ``Phi`` is in the range of phi.
+
+        Raises
+        ------
+        InfeasibleError
+            The network has no exact pre-images (T8b, T9, T10).
+        """
+        as_matrix(Phi, "Phi", columns=self.p)
+        self._refuse()
+        lower, upper = self._act.limits(dtype_name(Phi))
+        if lower == -np.inf and upper == np.inf:
+            return RangeCheck(True)
+        worst = RangeCheck(True)
+        for start in range(0, Phi.shape[0], self._block_rows()):
+            for layer, excess in self._back(Phi[start : start + self._block_rows(), :])[1]:
+                what = "features" if layer == self.depth else f"the pre-image in hidden layer {layer}"
+                reason = f"{what} must lie in ]{lower:g}, {upper:g}[ ({self.activation})"
+                check = box_check(excess, reason, first_row=start)
+                worst = check if check.excess > worst.excess else worst
+                if not check:
+                    break
+        return worst
+
+    def scale_into_range(self, Phi: Array) -> float:
+        """Return the largest c <= 1, to one per cent, that brings every layer into the good part of the range.
+
+        That is |h| <= 0.9 for tanh and elu, 0.75 for softsign, 2 for asinh; 1 for the activations of bounded slope.
+
+        Raises
+        ------
+        InfeasibleError
+            The network has no exact pre-images.
+        """
+        as_matrix(Phi, "Phi", columns=self.p)
+        self._refuse()
+        if self._act.reach == np.inf:
+            return 1.0
+        xp = namespace(Phi)
+        return largest_scale(lambda c: all(bool(xp.all(e < 0)) for _, e in self._back(c * Phi, part=True)[1]))
+
+    def _preimage(self, Phi: Array, near: Array | None) -> Array:
+        if near is None or self.kind == "bijective":
+            return self._back(Phi)[0]
+        references = self._forward(near)
+        X, outside = self._back(Phi, near=references)
+        if not outside:
+            return X
+        # A reference may lead out of a bounded hidden range; the smallest pre-image does not, so draw towards it.
+        xp = namespace(Phi)
+        done = _rows_inside(outside)
+        for pull in _PULLS:
+            trial, outside = self._back(Phi, near=references, pull=pull)
+            X = xp.where(done, X, trial)
+            done = xp.logical_or(done, _rows_inside(outside))
+        return X
+
+    def local_preimage(self, Phi: Array, *, near: Array) -> Array:
+        """Return the pre-image nearest to ``near`` of features in the neighbourhood of phi(near), any bias (T9).
+
+        Unlike :meth:`preimage` it serves every strictly monotone activation, softplus, sigmoid, biased tanh: features
+        close to those of a real image are in the range, though no scaling brings others into it.
+
+        Raises
+        ------
+        InfeasibleError
+            Widths increase, or the activation is not strictly monotone.
+        RangeError
+            A layer leaves the range; take features closer to phi(near).
+
+        Examples
+        --------
+        >>> phi, x = FullyConnected([3, 2], activation="sigmoid", bias=True, rng=0), np.array([[0.1, 0.2, 0.3]])
+        >>> np.allclose(phi(phi.local_preimage(phi(x) + 1e-3, near=x)), phi(x) + 1e-3)
+        True
+        """
+        as_matrix(near, "near", rows=as_matrix(Phi, "Phi", columns=self.p).shape[0], columns=self.d)
+        if self._act.inverse is None or self.widths != sorted(self.widths, reverse=True):
+            self._refuse()
+        X, outside = self._back(Phi, near=self._forward(near))
+        for layer, excess in outside:
+            check = box_check(excess, "")
+            if not check:
+                raise RangeError(
+                    f"layer {layer} must stay in the range of {self.activation}, row {check.row}, column "
+                    f"{check.column} is outside by {check.excess:.3g}; take features closer to phi(near)"
+                )
+        return X
+
+    def condition(self) -> float:
+        r"""Return the worst amplification of a rounding error in a layer, infinite without exact pre-images.
+
+            max over l of  |W_L ... W_(l+1)| |W_l| |W_l^+ ... W_L^+| stretch^(L - l + 1)
+
+        with spectral norms; ``stretch`` bounds the ratio of slopes of the activation (1 / slope for leaky ReLU; for
+        curved ones up to the sizes :meth:`scale_into_range` aims at). Rows should not be small beside the biases.
+
+        Notes
+        -----
+        *Cost.* Sixty power iterations for each layer; no singular value decomposition.
+        """
+        if self._obstacle:
+            return float("inf")
+        stretch, worst, P = self._act.stretch or 1.0 / self.slope, 1.0, self._inverses()
+        for layer in range(self.depth):
+            above = spectral_norm(self._W[:layer:-1]) if layer < self.depth - 1 else 1.0
+            growth = above * spectral_norm([self._W[layer]]) * spectral_norm(P[layer:])
+            worst = max(worst, growth * stretch ** (self.depth - layer))
+        return worst
+
+    def options(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {
+            "widths": list(self.widths),
+            "activation": self.activation,
+            "bias": self.bias,
+            "rng": self.seed,
+            "slope": self.slope,
+            "weights": self.weights,
+        }
+
+    def _widest(self) -> int:
+        return max(self.widths)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in super().__getstate__().items() if key != "_P"}

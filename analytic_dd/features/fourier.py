@@ -1,0 +1,238 @@
+"""Random Fourier features, and where in the box their exact pre-images lie (T8a)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from analytic_dd.arrays import Array, as_matrix, eps_of, namespace
+from analytic_dd.errors import InfeasibleError, RangeError
+from analytic_dd.features.base import FeatureMap, Kind, RangeCheck, draw_seed, parameters_from
+from analytic_dd.features.right_inverse import nearest_solution, right_inverse, spectral_norm
+from analytic_dd.features.scaling import box_check
+from analytic_dd.features.spectral import draw_frequencies
+
+__all__ = ["RandomFourier"]
+
+_CIRCLE_RTOL = 64  # times eps: what cos, sin and one division leave of |(cos, sin)| = 1
+
+
+class RandomFourier(FeatureMap):
+    """Random Fourier features of a shift-invariant kernel, with exact pre-images for p <= d.
+
+        form="cos":      phi(x) = sqrt(2/p) cos(A x + b),            A (p, d), b uniform on [0, 2 pi)
+        form="sincos":   phi(x) = sqrt(2/p) [cos(A x), sin(A x)],    A (p/2, d)
+
+    phi(x).phi(y) has mean k(x - y) for rows of A drawn from the spectral law of k (Bochner).
+
+    Theorem: T8a.
+
+    Parameters
+    ----------
+    d, p : int
+        Sizes of an input and of a feature vector; p is even for ``form="sincos"``.
+    lengthscale : float
+        l > 0 in the kernel, in units of the inputs; see :func:`analytic_dd.features.median_lengthscale`.
+    kernel : {"gaussian", "laplace", "matern"}
+        exp(-|x-y|_2^2 / (2 l^2)): normal frequencies / l. exp(-|x-y|_1 / l): Cauchy / l, each. Matern of smoothness
+        ``nu`` (1/2: exp(-|x-y|_2 / l)): multivariate t with 2 nu degrees of freedom / l.
+    nu : float
+        Smoothness of the Matern kernel, > 0.
+    form : {"cos", "sincos"}
+        The range of "cos" is the box |phi_i| <= sqrt(2/p): ``scale_into_range`` brings any features into it. That of
+        "sincos" is a product of circles: it has pre-images, but scaling alone does not reach it.
+    orthogonal : bool
+        Frequencies orthogonal within blocks of d (Gaussian and Matern): the same kernel with less variance, and pre-images
+        with a condition near 1 instead of 10^4.
+    rng : numpy.random.Generator or int
+        Draws the frequencies and phases, or their seed.
+
+    Raises
+    ------
+    ValueError
+        An option out of its range.
+
+    Notes
+    -----
+    ``kind`` is "surjective" for "cos" with p <= d (onto the box), else "general". A pre-image has
+    A x = t, t_i = +-arccos(phi_i / sqrt(2/p)) + 2 pi j - b_i: sign and period are chosen nearest to A x_ref (x_ref = 0 by
+    default), then x is the solution nearest to x_ref.
+
+    *Cost.* One QR of A^T at the first pre-image.
+    *Numerics.* An error of eps |A| |x| in A x is one of at most sqrt(2/p) eps |A| |x| in the features: relative to features
+    that fill the box it is eps * condition().
+
+    References
+    ----------
+    Rahimi, Recht, "Random features for large-scale kernel machines", NIPS 2007 (both forms; Gaussian, Laplacian).
+    Rasmussen, Williams, "Gaussian processes for machine learning", 2006, eq. 4.15 (the Matern spectral density).
+    Yu, Suresh, Choromanski, Holtmann-Rice, Kumar, "Orthogonal random features", NIPS 2016.
+
+    Examples
+    --------
+    >>> phi = RandomFourier(4, 3, lengthscale=2.0, rng=0)
+    >>> Phi = np.array([[0.5, -0.8, 0.0]])
+    >>> np.allclose(phi(phi.preimage(Phi)), Phi)
+    True
+    >>> phi.scale_into_range(np.array([[2.0, 0.0, 0.0]])) < math.sqrt(2 / 3) / 2
+    True
+    >>> phi.preimage(np.array([[2.0, 0.0, 0.0]]))
+    Traceback (most recent call last):
+        ...
+    analytic_dd.errors.RangeError: features must lie in the range of rff: |phi_i| <= sqrt(2/p) = 0.816; row 0, column 0 \
+is outside by 1.18; scale features, labels and ridge together by scale_into_range(Phi) (ridge by its square)
+    """
+
+    name = "rff"
+
+    def __init__(
+        self,
+        d: int,
+        p: int,
+        *,
+        lengthscale: float,
+        rng: np.random.Generator | int,
+        kernel: str = "gaussian",
+        nu: float = 1.5,
+        form: str = "cos",
+        orthogonal: bool = False,
+    ) -> None:
+        self.d, self.p = int(d), int(p)
+        if self.d < 1 or self.p < 1:
+            raise ValueError(f"sizes d and p must be >= 1, got {d} and {p}")
+        if not 0.0 < lengthscale < math.inf:
+            raise ValueError(f"lengthscale must be finite and > 0, got {lengthscale}; try median_lengthscale(X)")
+        if form not in ("cos", "sincos"):
+            raise ValueError(f"form must be cos or sincos, got {form!r}")
+        if form == "sincos" and self.p % 2:
+            raise ValueError(f"p must be even for form='sincos', got {p}; use {p + 1}")
+        self.lengthscale, self.kernel, self.nu = float(lengthscale), kernel, float(nu)
+        self.form, self.orthogonal, self.seed = form, bool(orthogonal), draw_seed(rng)
+        stream, rows = parameters_from(self.seed), self.p if form == "cos" else self.p // 2
+        frequencies = draw_frequencies(rows, self.d, kernel=kernel, nu=self.nu, orthogonal=self.orthogonal, rng=stream)
+        self._A = frequencies / self.lengthscale
+        self._b = stream.uniform(0.0, 2 * np.pi, rows)
+        self.kind: Kind = "surjective" if form == "cos" and self.p <= self.d else "general"
+
+    @property
+    def radius(self) -> float:
+        """sqrt(2/p), the half side of the box and the radius of the circles."""
+        return math.sqrt(2.0 / self.p)
+
+    def _map(self, X: Array) -> Array:
+        xp = namespace(X)
+        T = X @ self._like(X, self._A).T
+        if self.form == "cos":
+            return xp.cos(T + self._like(X, self._b)) * self.radius
+        return xp.concat([xp.cos(T), xp.sin(T)], axis=1) * self.radius
+
+    def in_range(self, Phi: Array) -> RangeCheck:
+        """Say whether ``Phi`` is in the closed box, or on the circles to within 64 eps of their radius.
+
+        Raises
+        ------
+        InfeasibleError
+            More frequencies than inputs: the range is a manifold of dimension d without a closed form.
+        """
+        as_matrix(Phi, "Phi", columns=self.p)
+        self._refuse()
+        xp = namespace(Phi)
+        if self.form == "cos":
+            reason = f"|phi_i| <= sqrt(2/p) = {self.radius:.3g}"
+            return box_check((xp.abs(Phi / self.radius) - 1.0) * self.radius, reason, closed=True)
+        rtol = _CIRCLE_RTOL * eps_of(Phi)
+        reason = f"(phi_i, phi_(i + p/2)) on circles of radius {self.radius:.3g} to within {rtol * self.radius:.1g}"
+        return box_check((xp.abs(self._radii(Phi) - 1.0) - rtol) * self.radius, reason, closed=True)
+
+    def scale_into_range(self, Phi: Array) -> float:
+        """Return the largest c <= 1 that brings ``Phi`` into the box; pairs of one common radius onto the circles.
+
+        Raises
+        ------
+        InfeasibleError
+            More frequencies than inputs.
+        RangeError
+            Form "sincos", and the pairs have different radii, or smaller ones.
+        """
+        as_matrix(Phi, "Phi", columns=self.p)
+        self._refuse()
+        xp = namespace(Phi)
+        if self.form == "cos":
+            largest = float(xp.max(xp.abs(Phi))) / self.radius
+            return 1.0 if largest <= 1.0 else (1.0 - 4 * eps_of(Phi)) / largest
+        radii = self._radii(Phi)
+        low, high = float(xp.min(radii)), float(xp.max(radii))
+        rtol = _CIRCLE_RTOL * eps_of(Phi)
+        if high - low <= rtol * high and low >= 1.0 - rtol:
+            return min(1.0, 2.0 / (low + high))
+        raise RangeError(
+            f"pairs must have one common radius >= {self.radius:.3g} to be scaled onto the circles, got "
+            f"{low * self.radius:.3g} to {high * self.radius:.3g}; use form='cos', or points whose features span (T10)"
+        )
+
+    def _radii(self, Phi: Array) -> Array:
+        """Sizes of the pairs in units of the radius, (m, p/2)."""
+        xp = namespace(Phi)
+        half = self.p // 2
+        return xp.hypot(Phi[:, :half], Phi[:, half:]) / self.radius
+
+    def _refuse(self) -> None:
+        rows = self._A.shape[0]
+        if rows > self.d:
+            raise InfeasibleError(
+                f"exact pre-images need at most d = {self.d} frequencies (T8a), got {rows}; use p <= "
+                f"{self.d if self.form == 'cos' else 2 * self.d}, or points whose features span the features (T10)",
+                theorem="T8a",
+                value=rows,
+                limit=self.d,
+            )
+
+    def _preimage(self, Phi: Array, near: Array | None) -> Array:
+        xp = namespace(Phi)
+        A, P = self._like(Phi, self._A), self._like(Phi, self._inverse())
+        turn = 2 * math.pi
+        at = 0.0 if near is None else near @ A.T
+        if self.form == "cos":
+            b = self._like(Phi, self._b)
+            angle = xp.acos(Phi / self.radius)
+            up, down = (t + turn * xp.round((at - t) / turn) for t in (angle - b, -angle - b))
+            T = xp.where(xp.abs(up - at) <= xp.abs(down - at), up, down)
+        else:
+            half = self.p // 2
+            angle = xp.atan2(Phi[:, half:], Phi[:, :half])
+            T = angle + turn * xp.round((at - angle) / turn)
+        return nearest_solution(A, P, T, None if A.shape[0] == A.shape[1] else near)
+
+    def _inverse(self) -> np.ndarray:
+        """A^+, computed at the first use."""
+        if "_P" not in self.__dict__:
+            self._P = right_inverse(self._A, theorem="T8a")
+        return self._P
+
+    def condition(self) -> float:
+        """Return |A| |A^+| (spectral norms), infinite for more frequencies than inputs.
+
+        It is relative to features of the size of the box: features much smaller lose as many digits as they are smaller,
+        and a reference far from 0 (in units of the lengthscale) as many as A x_ref exceeds 2 pi.
+        """
+        if self._A.shape[0] > self.d:
+            return math.inf
+        return spectral_norm([self._A]) * spectral_norm([self._inverse()])
+
+    def options(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {
+            "d": self.d,
+            "p": self.p,
+            "lengthscale": self.lengthscale,
+            "kernel": self.kernel,
+            "nu": self.nu,
+            "form": self.form,
+            "orthogonal": self.orthogonal,
+            "rng": self.seed,
+        }
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in super().__getstate__().items() if key != "_P"}

@@ -1,0 +1,39 @@
+"""Orthonormal matrices that are the same on every platform to within rounding."""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["draw_orthonormal", "orthonormalise"]
+
+
+def orthonormalise(A: np.ndarray) -> np.ndarray:
+    """Return the Gram-Schmidt basis (n, k) of the columns of ``A`` (n, k), k <= n, linearly independent.
+
+    Notes
+    -----
+    *Numerics.* QR with a positive diagonal of R is unique, so LAPACK implementations differ by rounding only; without
+    fixing the signs they would differ by whole reflections, and a stored map could not be rebuilt elsewhere.
+
+    Examples
+    --------
+    >>> orthonormalise(np.array([[3.0, 0.0], [0.0, -2.0]]))
+    array([[ 1.,  0.],
+           [ 0., -1.]])
+    """
+    Q, R = np.linalg.qr(A)
+    return np.asarray(Q * np.where(np.diagonal(R) < 0.0, -1.0, 1.0))
+
+
+def draw_orthonormal(rng: np.random.Generator, rows: int, columns: int) -> np.ndarray:
+    """Draw a (rows, columns) matrix uniformly among those with orthonormal columns (rows, when there are fewer rows).
+
+    Examples
+    --------
+    >>> Q = draw_orthonormal(np.random.default_rng(0), 2, 5)
+    >>> bool(np.allclose(Q @ Q.T, np.eye(2)))
+    True
+    """
+    if rows < columns:
+        return np.ascontiguousarray(draw_orthonormal(rng, columns, rows).T)
+    return orthonormalise(rng.standard_normal((rows, columns)))

@@ -1,0 +1,121 @@
+"""The pseudo-inverse of a layer of full row rank, applied to rounding level; sizes of chains of layers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+from analytic_dd.arrays import Array, namespace
+from analytic_dd.errors import InfeasibleError
+
+__all__ = ["nearest_solution", "right_inverse", "spectral_norm"]
+
+_POWER_STEPS = 60  # a few per cent in the norm, which is compared with a headroom of 30
+
+
+def right_inverse(W: np.ndarray, *, theorem: str = "T8b") -> np.ndarray:
+    """Return ``W^+`` (d, p) of a (p, d) matrix of full row rank, p <= d: ``Q R^-T`` for ``W^T = Q R``.
+
+    Theorem: T8a, T8b.
+
+    Parameters
+    ----------
+    W : (p, d) numpy.ndarray
+        float64.
+    theorem : str
+        What the error cites.
+
+    Raises
+    ------
+    InfeasibleError
+        The rows of ``W`` are linearly dependent in float64: |W| |W^+| exceeds 1 / eps.
+
+    Notes
+    -----
+    *Cost.* One QR and one triangular solve, O(d p^2) time; no singular value decomposition.
+    *Numerics.* Relative error eps * cond(W); :func:`nearest_solution` removes it by refinement.
+
+    Examples
+    --------
+    >>> right_inverse(np.array([[2.0, 0.0, 0.0]]))
+    array([[ 0.5],
+           [-0. ],
+           [-0. ]])
+    >>> right_inverse(np.array([[1.0, 1.0], [1.0, 1.0]]))
+    Traceback (most recent call last):
+        ...
+    analytic_dd.errors.InfeasibleError: a layer must have full row rank (condition <= 4.5e+15), got condition inf; \
+use another seed, narrower widths or fewer layers
+    """
+    Q, R = np.linalg.qr(W.T)
+    limit = 1.0 / np.finfo(np.float64).eps
+    size = np.abs(np.diagonal(R))
+    if size.min() > size.max() / limit:
+        P: np.ndarray = np.ascontiguousarray(solve_triangular(R, Q.T).T)
+        condition = float(np.linalg.norm(W) * np.linalg.norm(P)) / W.shape[0]
+    else:
+        condition = math.inf
+    if not condition <= limit:
+        raise InfeasibleError(
+            f"a layer must have full row rank (condition <= {limit:.2g}), got condition {condition:.2g}; "
+            "use another seed, narrower widths or fewer layers",
+            theorem=theorem,
+            value=condition,
+            limit=limit,
+        )
+    return P
+
+
+def nearest_solution(W: Array, P: Array, S: Array, near: Array | None = None) -> Array:
+    r"""Return the rows ``h`` nearest to ``near`` (to 0 by default) with  W h = s :  h = h_ref + W^+ (s - W h_ref).
+
+    Theorem: T8b.
+
+    Parameters
+    ----------
+    W, P : (p, d), (d, p) arrays
+        The layer and its pseudo-inverse, in the library, dtype and device of ``S``.
+    S : (m, p) array
+        Right-hand sides, one a row.
+    near : (m, d) array, optional
+        References.
+
+    Notes
+    -----
+    *Cost.* Three products with ``P`` and three with ``W``, O(m d p).
+    *Numerics.* Two steps of iterative refinement leave a residual of eps |W| |h| when eps * cond(W) < 1. A row keeps a
+    step only if its residual falls, so that an ill-conditioned layer in float32 is not made worse.
+    """
+    xp = namespace(S)
+    H = S @ P.T if near is None else near + (S - near @ W.T) @ P.T
+    residual = S - H @ W.T
+    for _ in range(2):
+        trial = H + residual @ P.T
+        trial_residual = S - trial @ W.T
+        better = xp.sum(trial_residual**2, axis=1, keepdims=True) < xp.sum(residual**2, axis=1, keepdims=True)
+        H = xp.where(better, trial, H)
+        residual = xp.where(better, trial_residual, residual)
+    return H
+
+
+def spectral_norm(factors: Sequence[np.ndarray]) -> float:
+    """Return the largest singular value of the product ``factors[0] @ factors[1] @ ...`` by power iteration.
+
+    Examples
+    --------
+    >>> round(spectral_norm([np.diag([3.0, 1.0]), np.diag([2.0, 5.0])]), 6)
+    6.0
+    """
+    v = np.random.Generator(np.random.PCG64(0)).standard_normal(factors[-1].shape[1])
+    norm = 0.0
+    for _ in range(_POWER_STEPS):
+        v = v / np.linalg.norm(v)
+        for A in reversed(factors):
+            v = A @ v
+        norm = float(np.linalg.norm(v))
+        for A in factors:
+            v = A.T @ v
+    return norm

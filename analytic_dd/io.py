@@ -1,0 +1,187 @@
+"""Distilled sets as files: one npz without pickles, that carries its own certificate."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from analytic_dd.certify import Certificate, certify_recovery
+from analytic_dd.errors import DataError
+from analytic_dd.features import FeatureMap, from_spec
+from analytic_dd.files import read_npz, write_npz
+
+__all__ = ["FORMAT", "DistilledSet", "load_distilled", "save_distilled", "to_json", "versions"]
+
+FORMAT = "analytic_dd.DistilledSet/1"
+
+
+@dataclass(frozen=True)
+class DistilledSet:
+    """A distilled set as it is stored.
+
+    Attributes
+    ----------
+    inputs : (m, d) float64 array
+        The feature map's inputs: the exact set.
+    x : (m, *image_shape) float64 array
+        The same in original pixel units, ``inputs * std + mean`` in C order, for eyes and exports: adding the mean
+        rounds.
+    y : (m, k) float64 array
+        Labels.
+    w : (k, p) float64 array
+        The weights that ridge regression on the set reproduces.
+    mean, std : (channels,) float64 arrays
+        In the data's units; channels are last.
+    classes : (k,) array of int or str
+    meta : dict
+        JSON values: format, method, theorem, ridge, distilled_ridge, labels, features (a specification), dtype, name and
+        sha256 of the data, certificate, versions, seconds by stage.
+    intercept : (k,) float64 array or None
+        Unpenalised intercept of the model (T12).
+    class_means : (k, *image_shape) float64 array or None
+        Mean training image of each class, for comparison.
+    """
+
+    inputs: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    w: np.ndarray
+    mean: np.ndarray
+    std: np.ndarray
+    classes: np.ndarray
+    meta: dict[str, Any] = field(default_factory=dict)
+    intercept: np.ndarray | None = None
+    class_means: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        m, (k, _) = self.inputs.shape[0], self.w.shape
+        problems = {
+            "y": self.y.shape == (m, k),
+            "x": self.x.shape[0] == m and self.x.size == self.inputs.size,
+            "classes": self.classes.shape == (k,),
+            "mean and std": self.mean.shape == self.std.shape == (_channels(self.x.shape[1:]),),
+            "intercept": self.intercept is None or self.intercept.shape == (k,),
+        }
+        wrong = [name for name, right in problems.items() if not right]
+        if wrong:
+            raise DataError(f"the arrays of a distilled set must fit together; {', '.join(wrong)} has another shape")
+
+    @property
+    def feature_map(self) -> FeatureMap:
+        """The feature map, rebuilt from the specification."""
+        return from_spec(self.meta["features"])
+
+    @property
+    def ridge(self) -> float:
+        """lambda_s, absolute."""
+        return float(self.meta["distilled_ridge"])
+
+    def certify(self, *, inputs: np.ndarray | None = None) -> Certificate:
+        """Certify the set (T16): its inputs, or others in their place, through the feature map, in float64."""
+        phi = self.feature_map
+        Phis = phi(self.inputs if inputs is None else inputs)
+        return certify_recovery(
+            self.w, Phis, self.y, ridge=self.ridge, map_condition=phi.condition(), intercept=self.intercept
+        )
+
+    def inputs_from_pixels(self) -> np.ndarray:
+        """Return ``(x - mean) / std`` (m, d): the inputs as they come back from the images."""
+        channels = self.x.reshape(-1, len(self.mean))
+        return np.asarray(((channels - self.mean) / self.std).reshape(self.inputs.shape))
+
+
+def pixels(inputs: np.ndarray, mean: np.ndarray, std: np.ndarray, image_shape: tuple[int, ...]) -> np.ndarray:
+    """Return images (m, *image_shape) = inputs * std + mean, channels last."""
+    return np.asarray((inputs.reshape(-1, len(mean)) * std + mean).reshape(len(inputs), *image_shape))
+
+
+def _channels(image_shape: tuple[int, ...]) -> int:
+    return image_shape[2] if len(image_shape) == 3 else 1
+
+
+def save_distilled(path: str | Path, distilled: DistilledSet) -> None:
+    """Write a distilled set to ``path`` (npz), atomically and without pickles.
+
+    Raises
+    ------
+    OSError
+        The folder cannot be written or the disk is full; what stood at ``path`` is still there.
+
+    Notes
+    -----
+    Keys: ``inputs, x, y, w, mean, std, classes, meta`` (UTF-8 JSON as uint8), and ``intercept, class_means`` where
+    there are any.
+    """
+    arrays = {name: getattr(distilled, name) for name in ("inputs", "x", "y", "w", "mean", "std", "classes")}
+    for name in ("intercept", "class_means"):
+        if getattr(distilled, name) is not None:
+            arrays[name] = getattr(distilled, name)
+    meta = to_json({"format": FORMAT} | distilled.meta).encode()
+    write_npz(path, arrays | {"meta": np.frombuffer(meta, dtype=np.uint8)})
+
+
+def load_distilled(path: str | Path) -> DistilledSet:
+    """Read a distilled set, or the ``distilled.npz`` of a folder.
+
+    Raises
+    ------
+    DataError
+        Not a distilled set of this format, or a damaged or hostile file; nothing is unpickled.
+    OSError
+        The file cannot be opened.
+    """
+    path = Path(path)
+    path = path / "distilled.npz" if path.is_dir() else path
+    stored = read_npz(path)
+    try:
+        meta = json.loads(bytes(stored.pop("meta")).decode())
+        found = meta["format"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{path} is not a distilled set: it has no readable meta; make it with analytic-dd distill"
+        ) from error
+    if found != FORMAT:
+        raise DataError(f"{path} has format {found!r}, this version reads {FORMAT}; distil again or change the version")
+    try:
+        for name in ("inputs", "x", "y", "w", "mean", "std"):
+            if stored[name].dtype != np.float64 or not np.all(np.isfinite(stored[name])):
+                raise DataError(f"{path}: {name} must be finite float64; the file is damaged, distil again")
+        return DistilledSet(**stored, meta=meta)
+    except KeyError as error:
+        raise DataError(f"{path}: the array {error} is missing; the file is damaged, distil again") from error
+    except TypeError as error:
+        raise DataError(f"{path} holds arrays that are no part of a distilled set ({error})") from error
+
+
+def to_json(value: Mapping[str, Any], *, indent: int | None = None) -> str:
+    """Return strict JSON: numpy numbers become numbers, an infinite one becomes null."""
+    return json.dumps(_plain(value), indent=indent, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a result depends on."""
+    found = {"python": platform.python_version(), "machine": platform.machine(), "system": platform.system()}
+    for name in ("analytic-dd", "numpy", "scipy", "scikit-learn", "array-api-compat"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
