@@ -4,6 +4,7 @@ from analytic_dd import features, labels
 from analytic_dd.certify import Certificate, certify_recovery
 from analytic_dd.distill import DistilledFeatures, distill_features, few_features, minimal_features
 from analytic_dd.errors import DataError, InfeasibleError, RangeError, RankWarning, ShapeError
+from analytic_dd.estimator import RidgeDistiller, RidgeDistillerRegressor
 from analytic_dd.io import DistilledSet, load_distilled, save_distilled
 from analytic_dd.linalg import GramStatistics
 from analytic_dd.ridge import ridge_weights, select_ridge
@@ -19,6 +20,8 @@ __all__ = [
     "InfeasibleError",
     "RangeError",
     "RankWarning",
+    "RidgeDistiller",
+    "RidgeDistillerRegressor",
     "ShapeError",
     "certify_recovery",
     "distill_features",

@@ -1,7 +1,7 @@
 """The command line: ``analytic-dd distill | verify | show | data``.
 
-Results go to standard output, progress and errors to standard error. Exit status: 0 done, 1 a check failed, 2 bad usage or
-bad input (one line, no traceback), 130 interrupted.
+Results go to standard output, progress and errors to standard error. Exit status: 0 done, 1 a check failed, 2 bad usage
+or bad input (one line, no traceback), 130 interrupted.
 """
 
 from __future__ import annotations

@@ -42,8 +42,8 @@ class DistilledSet:
         In the data's units; channels are last.
     classes : (k,) array of int or str
     meta : dict
-        JSON values: format, method, theorem, ridge, distilled_ridge, labels, features (a specification), dtype, name and
-        sha256 of the data, certificate, versions, seconds by stage.
+        JSON values: format, method, theorem, ridge, distilled_ridge, labels, features (a specification), dtype, name
+        and sha256 of the data, certificate, versions, seconds by stage.
     intercept : (k,) float64 array or None
         Unpenalised intercept of the model (T12).
     class_means : (k, *image_shape) float64 array or None

@@ -23,7 +23,7 @@ from analytic_dd.io import DistilledSet, load_distilled, pixels, save_distilled,
 from analytic_dd.plot import draw_set
 from analytic_dd.ridge import ridge_weights, ridge_weights_with_intercept
 
-__all__ = ["Report", "assemble", "describe", "run", "store_and_report"]
+__all__ = ["Report", "assemble", "describe", "refit", "run", "store_and_report"]
 
 
 @dataclass(frozen=True)
@@ -225,7 +225,7 @@ def store_and_report(
         with stages("controls"):
             models = control_models(dataset, model, len(stored.inputs), seed=seed)
         with stages("evaluation"):
-            models |= {"original": (model.weights, _or_zero(model)), "distilled": _refit(stored)}
+            models |= {"original": (model.weights, _or_zero(model)), "distilled": refit(stored)}
             found = accuracies_on_test(dataset, model, models, progress=progress)
         accuracies = {name: found[name] for name in ("original", "distilled", "class_mean")}
         draws = [found[name] for name in found if name.startswith("random")]
@@ -252,7 +252,7 @@ def _or_zero(model: OriginalModel) -> np.ndarray:
     return np.zeros(len(model.weights)) if model.intercept is None else model.intercept
 
 
-def _refit(stored: DistilledSet) -> Model:
+def refit(stored: DistilledSet) -> Model:
     """Fit ridge regression on the stored set as a user would, by the library's own solver."""
     Phis = stored.feature_map(stored.inputs)
     if stored.intercept is None:

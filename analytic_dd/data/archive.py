@@ -216,7 +216,7 @@ class _Allowance:
 
     def finish(self) -> None:
         """Read to the end, which checks the checksum of a compressed file, and look for the end marker."""
-        while self.read(_CHUNK):
+        while self.read(_AHEAD):
             pass
         if self._tail.strip(b"\0"):
             raise tarfile.ReadError("it ends without an end marker")

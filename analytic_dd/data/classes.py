@@ -20,6 +20,8 @@ def as_labels(y: object, name: str) -> np.ndarray:
         One-hot rows, another number of axes, fractions, bytes that are not text, objects.
     """
     array = np.asarray(y)
+    if not array.size:
+        raise DataError(f"{name} must hold labels, got none")
     if array.ndim == 2 and array.shape[1] > 1:
         raise DataError(
             f"{name} must be one class a sample, got shape {array.shape}; for one-hot rows use {name}.argmax(axis=1)"
@@ -38,19 +40,22 @@ def as_labels(y: object, name: str) -> np.ndarray:
     return array
 
 
-def encode(y_train: np.ndarray, y_test: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[int | str, ...]]:
-    """Return the indices of both splits into the sorted classes of the training labels, and these classes.
+def encode(
+    y_train: np.ndarray, y_test: np.ndarray, classes: tuple[int | str, ...] | None = None
+) -> tuple[np.ndarray, np.ndarray, tuple[int | str, ...]]:
+    """Return both splits as int64 indices into the classes, and the classes: those given, or the training labels.
 
     Raises
     ------
     DataError
-        A test label does not occur in training; the message says which and where.
+        A test label does not occur in training, or (with classes given) a label is no index into them; the message
+        says which and where.
     """
-    if len(y_test) and y_test.dtype.kind != y_train.dtype.kind:
+    if classes is not None:
+        return indices_into(y_train, classes, "y_train"), indices_into(y_test, classes, "y_test"), tuple(classes)
+    if y_test.dtype.kind != y_train.dtype.kind:
         raise DataError(f"y_train is {_kind(y_train)} and y_test is {_kind(y_test)}; use one kind of labels for both")
     values, train = np.unique(y_train, return_inverse=True)
-    if len(values) == 0:
-        raise DataError("y_train must hold labels, got none")
     test = np.minimum(np.searchsorted(values, y_test), len(values) - 1)
     unknown = np.flatnonzero(values[test] != y_test)
     if len(unknown):

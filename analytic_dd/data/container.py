@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from analytic_dd.data.archive import is_archive, members
@@ -33,8 +34,8 @@ def read_path(path: str | Path, *, name: str | None = None) -> Dataset:
     OSError
         A file cannot be opened.
     """
-    path = Path(path)
-    if not path.exists():
+    path = Path(path).expanduser()
+    if not os.path.exists(path):
         raise DataError(f"there is no file or folder {path}; check the path")
     if path.suffix.lower() == ".npz":
         return read_arrays(path, name=name)

@@ -10,10 +10,11 @@ from functools import cached_property
 
 import numpy as np
 
-from analytic_dd.data.classes import as_labels, encode, indices_into
+from analytic_dd.data.classes import as_labels, encode
 from analytic_dd.data.moments import channel_moments
-from analytic_dd.data.samples import as_samples, block_rows, first_non_finite
+from analytic_dd.data.samples import as_samples, block_rows
 from analytic_dd.data.split import describe_split, stratified_split
+from analytic_dd.data.validity import check_classes, check_same_dtype, check_samples, naming
 from analytic_dd.errors import DataError
 
 __all__ = ["Dataset"]
@@ -95,7 +96,7 @@ class Dataset:
         name, source : str
             See :class:`Dataset`.
         classes : tuple of int or str, optional
-            The classes in the order of their indices. Default: the sorted values of ``y_train``.
+            The classes in the order of their indices. Default: the sorted labels of the training samples.
         split : bool
             Set a fifth of the training samples aside when there is no test part (stratified, always the same).
 
@@ -108,19 +109,13 @@ class Dataset:
         -----
         *Cost.* Arrays that are contiguous and channels last are kept, not copied.
         """
-        try:
-            samples, labels = as_samples(x_train, "x_train"), as_labels(y_train, "y_train")
+        with naming(name, source):
             if (x_test is None) != (y_test is None):
                 raise DataError("x_test and y_test must come together, got one of them; give both or neither")
-            others = samples[:0] if x_test is None else as_samples(x_test, "x_test")
-            other_labels = labels[:0] if y_test is None else as_labels(y_test, "y_test")
-            if classes is None:
-                labels, other_labels, classes = encode(labels, other_labels)
-            else:
-                labels = indices_into(labels, classes, "y_train")
-                other_labels = indices_into(other_labels, classes, "y_test")
-        except DataError as error:
-            raise DataError(f"{name}: {error}") from error
+            samples, labels = as_samples(x_train, "x_train"), as_labels(y_train, "y_train")
+            others = samples[:0] if _is_empty(x_test) else as_samples(x_test, "x_test")
+            other_labels = labels[:0] if _is_empty(y_test) else as_labels(y_test, "y_test")
+            labels, other_labels, classes = encode(labels, other_labels, classes)
         whole = cls(name, samples, labels, others, other_labels, classes, samples.shape[1:], source)
         return whole._set_aside() if split and not len(others) else whole
 
@@ -129,7 +124,8 @@ class Dataset:
         train, test = stratified_split(self.y_train, len(self.classes))
         x, y = self.x_train, self.y_train
         source = f"{self.source}; {describe_split()}"
-        return Dataset(self.name, x[train], y[train], x[test], y[test], self.classes, self.image_shape, source)
+        parts = (x[train], y[train], x[test], y[test])
+        return Dataset(self.name, *parts, self.classes, self.image_shape, source)
 
     def validate(self) -> None:
         """Check everything that readers and users can get wrong; done when a data set is made.
@@ -145,37 +141,11 @@ class Dataset:
         -----
         *Cost.* One pass over float data; bytes and integers are not looked at. A constant feature is fine.
         """
-        try:
-            self._check_classes()
+        with naming(self.name, self.source):
+            check_classes(self.classes, self.y_train, self.y_test)
+            check_same_dtype(self.x_train, self.x_test)
             for split in ("train", "test"):
-                self._check_split(split)
-        except DataError as error:
-            raise DataError(f"{self.name}: {error}") from error
-
-    def _check_classes(self) -> None:
-        k = len(self.classes)
-        if k < 2 or len(set(self.classes)) != k:
-            raise DataError(f"at least two different classes are needed, got {self.classes!r}; add samples of another")
-        _check_labels(self.y_train, k, "y_train")
-        _check_labels(self.y_test, k, "y_test")
-        empty = np.flatnonzero(np.bincount(self.y_train, minlength=k) == 0)
-        if len(empty):
-            raise DataError(f"class {self.classes[empty[0]]!r} has no training sample; add some or drop the class")
-
-    def _check_split(self, split: str) -> None:
-        x, y = self._part(split)
-        if x.dtype.kind not in "buif":
-            raise DataError(f"x_{split} must hold numbers, got dtype {x.dtype}; convert it, e.g. to uint8")
-        if x.shape[1:] != self.image_shape or 0 in self.image_shape or not 1 <= len(self.image_shape) <= 3:
-            raise DataError(f"x_{split} must be samples of shape {self.image_shape}, got shape {x.shape}; reshape it")
-        if len(x) != len(y):
-            raise DataError(f"x_{split} has {len(x)} samples and y_{split} {len(y)} labels; give one label a sample")
-        found = first_non_finite(x)
-        if found is not None:
-            value, sample, position = found
-            raise DataError(
-                f"x_{split} must be finite, got {value} at sample {sample}, position {position}; drop or repair it"
-            )
+                check_samples(*self._part(split), self.image_shape, split)
 
     def _part(self, split: str) -> tuple[np.ndarray, np.ndarray]:
         if split == "train":
@@ -215,7 +185,7 @@ class Dataset:
 
         Notes
         -----
-        *Cost.* One pass a block at a time, about 16 MB of memory. *Numerics.* Exact integer sums for uint8; otherwise
+        *Cost.* One pass, a few blocks of 16 MB of memory. *Numerics.* Exact integer sums for uint8; otherwise
         blocks of shifted float64 are merged, so that a large mean costs no digits of the standard deviation.
 
         Examples
@@ -262,6 +232,7 @@ class Dataset:
         rows = block_rows(self.image_shape) if rows is None else rows
         if rows < 1:
             raise ValueError(f"rows must be at least 1, got {rows}")
+        order = None if order is None else np.asarray(order)
         return _blocks(x, y, rows, order, self._per_channel(mean, "mean", 0.0), self._per_channel(std, "std", 1.0))
 
     def _per_channel(self, values: np.ndarray | None, name: str, default: float) -> np.ndarray:
@@ -271,6 +242,10 @@ class Dataset:
         if array.shape != (self.channels,):
             raise ValueError(f"{name} must have shape ({self.channels},), one number a channel, got {array.shape}")
         return array
+
+
+def _is_empty(array: object) -> bool:
+    return array is None or not np.asarray(array).size
 
 
 def _blocks(
@@ -283,9 +258,3 @@ def _blocks(
         channels -= mean
         channels /= std
         yield X.reshape(len(X), -1), y[chosen].copy()
-
-
-def _check_labels(y: np.ndarray, k: int, name: str) -> None:
-    if y.dtype != np.int64 or y.ndim != 1:
-        raise DataError(f"{name} must be one int64 index a sample, got {y.dtype} of shape {y.shape}; use from_arrays")
-    indices_into(y, range(k), name)

@@ -57,6 +57,10 @@ def download(file: RemoteFile, folder: Path, *, progress: bool = False) -> Path:
     OSError
         The folder cannot be written.
     """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise file_error(folder, error) from error
     reasons = []
     for url in file.urls:
         try:

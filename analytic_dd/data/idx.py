@@ -19,12 +19,12 @@ from analytic_dd.data.dataset import Dataset
 from analytic_dd.errors import DataError
 from analytic_dd.files import MAX_BYTES
 
-__all__ = ["find_idx", "is_idx", "read_idx", "read_idx_folder"]
+__all__ = ["find_idx", "has_all_idx", "is_idx", "read_idx", "read_idx_folder"]
 
 _DTYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 _CHUNK = 2**20
 # How many bytes one byte on disk can become: deflate's limit; other decompressors have none worth a check.
-_MOST = {gzip.GzipFile: 1032, io.BufferedReader: 1}
+_MOST: dict[type, float] = {gzip.GzipFile: 1032, io.BufferedReader: 1}
 
 
 def read_idx(path: str | Path, *, max_bytes: int = MAX_BYTES) -> np.ndarray:
@@ -107,6 +107,11 @@ def find_idx(folder: Path, stem: str) -> Path | None:
             if (folder / (name + suffix)).is_file():
                 return folder / (name + suffix)
     return None
+
+
+def has_all_idx(folder: Path) -> bool:
+    """Say whether images and labels of both parts are there."""
+    return all(find_idx(folder, f"{part}-{kind}") for part in ("train", "t10k") for kind in ("images", "labels"))
 
 
 def read_idx_folder(

@@ -11,7 +11,7 @@ from analytic_dd.data.container import read_path
 from analytic_dd.data.dataset import Dataset
 from analytic_dd.data.digits import read_digits
 from analytic_dd.data.download import download
-from analytic_dd.data.idx import is_idx, read_idx_folder
+from analytic_dd.data.idx import has_all_idx, read_idx_folder
 from analytic_dd.data.registry import REGISTRY, Entry, Form
 from analytic_dd.errors import DataError
 
@@ -103,10 +103,10 @@ def load(name: str | os.PathLike[str] | Entry, *, offline: bool = False, progres
     --------
     >>> load("digits").x_train.shape
     (1437, 8, 8)
-    >>> load("minst")
+    >>> load("minst")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    analytic_dd.errors.DataError: unknown data 'minst'; did you mean mnist? Known: digits, mnist, fashion-mnist, cifar10, cifar100, or a path
+    analytic_dd.errors.DataError: unknown data 'minst'; did you mean mnist? Known: digits, mnist, ..., or a path
     """
     if isinstance(name, os.PathLike) or (isinstance(name, str) and name not in REGISTRY and _is_path(name)):
         return read_path(Path(name))
@@ -161,7 +161,7 @@ def _size(path: Path) -> int:
 
 
 def _is_path(name: str) -> bool:
-    return os.sep in name or "/" in name or Path(name).exists()
+    return os.sep in name or "/" in name or os.path.exists(name)
 
 
 def _entry(name: object) -> Entry:
@@ -175,19 +175,19 @@ def _entry(name: object) -> Entry:
 
 
 def _find(entry: Entry) -> tuple[Form, Path] | None:
-    """Return the first form that lies in the data folder or the cache; a folder of IDX files stands for its files."""
+    """Return the first form that lies complete in the data folder or the cache, and its path."""
     for folder in locations().values():
         for form in entry.forms if folder else ():
             for relative in form.paths:
                 path = Path(str(folder), relative)
-                if path.exists():
-                    return form, path.parent if is_idx(path.name) else path
+                if has_all_idx(path) if form.idx else path.exists():
+                    return form, path
     return None
 
 
 def _read(entry: Entry, form: Form, path: Path) -> Dataset:
-    if entry.classes:
-        data = read_idx_folder(path, name=form.title, classes=entry.classes)
+    if form.idx:
+        data = read_idx_folder(path, name=form.title, classes=entry.classes or None)
     else:
         data = read_path(path, name=form.title)
     if entry.content and data.sha256 != entry.content:
@@ -202,7 +202,7 @@ def _download(entry: Entry, *, offline: bool, progress: bool) -> Path:
     """Download the files of an entry into the cache and return their folder."""
     variable, cache = locations().values()
     if offline:
-        wanted = ", ".join(Path(form.paths[0]).name for form in entry.forms)
+        wanted = ", ".join(path for form in entry.forms for path in form.paths)
         where = f"${VARIABLE} ({variable or 'not set'}) and {cache}"
         raise DataError(
             f"{entry.key} is not on this machine: looked for {wanted} in {where}; run `analytic-dd data fetch "

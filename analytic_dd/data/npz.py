@@ -39,7 +39,4 @@ def read_arrays(path: str | Path, *, name: str | None = None, max_bytes: int = M
         if key not in arrays:
             raise DataError(f"{path} has no {key}, but {', '.join(arrays) or 'nothing'}; store {', '.join(_WANTED)}")
     parts = [arrays.get(key) for key in _WANTED]
-    try:
-        return Dataset.from_arrays(*parts, name=name or path.stem, source=str(path), split=True)
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from error
+    return Dataset.from_arrays(*parts, name=name or path.stem, source=str(path), split=True)

@@ -19,10 +19,13 @@ class Form:
         :attr:`Dataset.name` when it is read from this form.
     paths : tuple of str
         Relative paths; the first that exists is read.
+    idx : bool
+        The paths are folders that must hold all four IDX files. An interrupted download leaves fewer.
     """
 
     title: str
     paths: tuple[str, ...]
+    idx: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,11 +86,6 @@ def _idx_files(sums: tuple[tuple[str, int], ...], places: tuple[str, ...]) -> tu
     )
 
 
-def _idx_paths(*folders: str) -> tuple[str, ...]:
-    names = ("train-images-idx3-ubyte.gz", "train-images-idx3-ubyte")
-    return tuple(f"{folder}{name}" for folder in folders for name in names)
-
-
 def _cifar_paths(archive: str, unpacked: str, folder: str) -> tuple[str, ...]:
     return (archive, unpacked, f"{folder}/{archive}", f"{folder}/{unpacked}")
 
@@ -97,7 +95,7 @@ _ENTRIES = (
     Entry(
         key="mnist",
         about="70,000 grey 28x28, 10 classes",
-        forms=(Form("MNIST", _idx_paths("mnist/", "MNIST/raw/", "")),),
+        forms=(Form("MNIST", ("mnist", "MNIST/raw", "."), idx=True),),
         files=_idx_files(
             _MNIST_SUMS,
             (
@@ -111,7 +109,7 @@ _ENTRIES = (
         key="fashion-mnist",
         about="70,000 grey 28x28, 10 classes",
         # No flat form: the file names are MNIST's.
-        forms=(Form("Fashion-MNIST", _idx_paths("fashion-mnist/", "FashionMNIST/raw/")),),
+        forms=(Form("Fashion-MNIST", ("fashion-mnist", "FashionMNIST/raw"), idx=True),),
         files=_idx_files(
             _FASHION_SUMS,
             (

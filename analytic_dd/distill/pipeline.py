@@ -177,8 +177,8 @@ def fit_original(
         else:
             W = (statistics.centred() if intercept else statistics).weights(value)
     W = to_numpy(W)
-    if centred:  # the columns of W sum to 0 in exact arithmetic; rounding may not leave a trace in the span (T5)
-        W = W - W.mean(axis=0)
+    if centred or intercept:  # labels about their mean sum to 0, so the rows of W do in exact arithmetic: rank k - 1.
+        W = W - W.mean(axis=0)  # Rounding would leave a k-th singular value of 1e-12 for the construction to invert (T5)
     b = (statistics.sum_y - W @ statistics.sum_phi) / statistics.n if intercept else None
     return OriginalModel(
         weights=W,

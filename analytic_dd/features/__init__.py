@@ -3,20 +3,24 @@
 from analytic_dd.features.affine import AffineMap
 from analytic_dd.features.base import FeatureMap, RangeCheck
 from analytic_dd.features.compose import Compose
+from analytic_dd.features.conv import Convolutional
 from analytic_dd.features.deep_linear import DeepLinear, NeuralTangent
 from analytic_dd.features.dense import FullyConnected
 from analytic_dd.features.fourier import RandomFourier
 from analytic_dd.features.identity import Identity
+from analytic_dd.features.invertible import InvertibleNetwork
 from analytic_dd.features.registry import from_spec, from_text
 from analytic_dd.features.spectral import median_lengthscale
 
 __all__ = [
     "AffineMap",
     "Compose",
+    "Convolutional",
     "DeepLinear",
     "FeatureMap",
     "FullyConnected",
     "Identity",
+    "InvertibleNetwork",
     "NeuralTangent",
     "RandomFourier",
     "RangeCheck",

@@ -40,7 +40,7 @@ class Activation:
     --------
     >>> import numpy as np
     >>> tanh = ACTIVATIONS["tanh"]
-    >>> float(tanh.inverse(np, tanh.forward(np, np.array(0.5), None), None))
+    >>> round(float(tanh.inverse(np, tanh.forward(np, np.array(0.5), None), None)), 12)
     0.5
     >>> ACTIVATIONS["relu"].inverse is None
     True

@@ -76,7 +76,8 @@ class FeatureMap(ABC):
     Notes
     -----
     Parameters are kept once, as float64 numpy arrays, and are brought to the library, dtype and device of the input
-    when called; torch gradients flow through inputs. A subclass writes ``_map``, ``_preimage``, ``condition``, ``options``.
+    when called; torch gradients flow through inputs. A subclass writes ``_map``, ``_preimage``, ``condition`` and
+    ``options``.
     """
 
     name: ClassVar[str]
@@ -105,7 +106,8 @@ class FeatureMap(ABC):
             where = f"row {check.row}" + (f", column {check.column}" if check.column >= 0 else "")
             raise RangeError(
                 f"features must lie in the range of {self.name}: {check.reason}; {where} is outside by "
-                f"{check.excess:.3g}; scale features, labels and ridge together by scale_into_range(Phi) (ridge by its square)"
+                f"{check.excess:.3g}; scale features, labels and ridge together by scale_into_range(Phi) (ridge by its "
+                "square)"
             )
         if near is None:
             return self._blockwise(lambda rows: self._preimage(rows, None), Phi, columns=self.d)

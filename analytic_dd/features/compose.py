@@ -34,8 +34,8 @@ class Compose(FeatureMap):
     Notes
     -----
     Surjective when all maps are, injective when all are, else general. A bounded inner map (tanh, random Fourier)
-    restricts the range further: ``in_range`` follows the default pre-images down to it, and ``scale_into_range`` takes c
-    small enough. A map of kind "general" may be the first only in effect: its own pre-image is used, or refused.
+    restricts the range further: ``in_range`` follows the default pre-images down to it, and ``scale_into_range``
+    takes c small enough. A map that refuses pre-images refuses them for the composition.
 
     Examples
     --------
@@ -62,7 +62,8 @@ class Compose(FeatureMap):
         for index, (first, second) in enumerate(zip(self.maps, self.maps[1:], strict=False), start=1):
             if first.p != second.d:
                 raise ShapeError(
-                    f"a map must take what the one before gives: map {index} takes {second.d}, got {first.p}; change widths"
+                    f"a map must take what the one before gives: map {index} takes {second.d}, got {first.p}; "
+                    "change widths"
                 )
         self.d, self.p = self.maps[0].d, self.maps[-1].p
         onto = all(phi.kind in ("bijective", "surjective") for phi in self.maps)

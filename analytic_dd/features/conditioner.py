@@ -2,8 +2,8 @@ r"""The small network inside a coupling or residual block, with a Lipschitz cons
 
     net(a) = scale * B [ tanh(gain * A a + beta) - tanh(beta) ] ,      A A^T = I,  B^T B = I
 
-|net(a) - net(a')| <= scale * gain * |a - a'| since tanh has slope at most 1, and net(0) = 0: blocks made of it map 0 to 0,
-so that rounding errors stay relative to the features.
+|net(a) - net(a')| <= scale * gain * |a - a'| since tanh has slope at most 1, and net(0) = 0: blocks made of it map 0 to
+0, so that rounding errors stay relative to the features.
 """
 
 from __future__ import annotations

@@ -9,15 +9,14 @@ from typing import Any
 import numpy as np
 
 from analytic_dd.arrays import Array, namespace
-from analytic_dd.errors import InfeasibleError
 from analytic_dd.features.activations import ACTIVATIONS
-from analytic_dd.features.base import FeatureMap, Kind, RangeCheck, draw_seed, parameters_from
+from analytic_dd.features.base import FeatureMap, RangeCheck, draw_seed, parameters_from
 from analytic_dd.features.conv_border import ValidLayer, ZeroLayer
 from analytic_dd.features.conv_circular import CircularLayer, torus_norm
 from analytic_dd.features.conv_layer import ConvolutionLayer, draw_kernel
-from analytic_dd.features.image_shape import as_image_shape, as_sizes, default_layers
+from analytic_dd.features.image_shape import Shape, as_image_shape, as_sizes, default_layers
 from analytic_dd.features.pooling import AveragePooling, MaxPooling
-from analytic_dd.features.stage import ActivationStage, Stage
+from analytic_dd.features.stage import ActivationStage, Chain, Stage
 
 __all__ = ["Convolutional"]
 
@@ -52,11 +51,11 @@ class Convolutional(FeatureMap):
     slope : float
         Slope of a leaky ReLU below 0.
     bias : bool
-        Whether the layers have biases, normal of size 0.1. Then phi(0) != 0, and the error of a round trip is relative to
-        the size of the features plus that of the biases.
+        Whether the layers have biases, normal of size 0.1. Then phi(0) != 0, and the error of a round trip is relative
+        to the size of features and biases.
     spread : float
-        Kernels are an orthonormal rearrangement of pixels plus normal noise of spectral norm ``spread`` (with circular
-        padding exactly): a layer has its singular values in [1 - spread, 1 + spread].
+        Kernels are an orthonormal rearrangement of pixels plus normal noise of spectral norm ``spread``: the singular
+        values of a layer with circular padding are in [1 - spread, 1 + spread]. From 1 on nothing is guaranteed.
     rng : numpy.random.Generator or int
         Draws the kernels; an integer is the seed itself.
 
@@ -64,7 +63,7 @@ class Convolutional(FeatureMap):
     ----------
     layers : tuple of ConvolutionLayer
         The convolutions.
-    stages : tuple of Stage
+    chain : Chain
         Convolutions, activations and poolings, in order.
 
     Raises
@@ -79,8 +78,8 @@ class Convolutional(FeatureMap):
     *Cost.* O(n h' w' size^2 c_in c_out) a layer; a pre-image is a Fourier transform and a small product per frequency.
     With valid or zero padding: a product with the dense pseudo-inverse up to side 1,200, else LSMR in numpy, one
     image at a time (no gradient through that pre-image).
-    *Numerics.* See :meth:`condition`. With ``near`` the rounding is relative to the size of the references too. Equality
-    c_l = c_(l-1) stride_l^2 is admitted; with kernels of large ``spread`` it is ill-conditioned.
+    *Numerics.* See :meth:`condition`. With ``near`` the rounding is relative to the size of the references too.
+    Equality c_l = c_(l-1) stride_l^2 is admitted; with kernels of large ``spread`` it is ill-conditioned.
 
     References
     ----------
@@ -94,11 +93,10 @@ class Convolutional(FeatureMap):
     >>> Phi = np.linspace(-1.0, 1.0, 72).reshape(2, 36)
     >>> bool(np.allclose(phi(phi.preimage(Phi)), Phi, rtol=0, atol=1e-14))
     True
-    >>> Convolutional((8, 6), [5], stride=2, rng=0).preimage(np.ones((1, 60)))
+    >>> Convolutional((8, 6), [5], stride=2, rng=0).preimage(np.ones((1, 60)))  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    analytic_dd.errors.InfeasibleError: a pre-image needs a map onto its features, but layer 1 is not: its 60 outputs \
-exceed its 48 inputs (take channels <= c_in * stride^2); or take points whose features span (T10), or points near one image (T9)
+    analytic_dd.errors.InfeasibleError: layer 1 must be onto, but its 60 outputs exceed its 48 inputs (take ...
     """
 
     name = "cnn"
@@ -115,20 +113,21 @@ exceed its 48 inputs (take channels <= c_in * stride^2); or take points whose fe
         activation: str = "leaky_relu",
         slope: float = 0.1,
         bias: bool = False,
-        spread: float = 0.5,
+        spread: float = 0.9,
         rng: np.random.Generator | int,
     ) -> None:
         self.image_shape = as_image_shape(image_shape)[: len(tuple(image_shape))]
         self.channels = as_sizes("channels", channels)
         self.stride = as_sizes("stride", stride, len(self.channels))
-        self.size, self.padding, self.pool, self.activation = int(size), padding, pool, activation
+        (self.size,) = as_sizes("size", size)
+        self.padding, self.pool, self.activation = padding, pool, activation
         self.slope, self.bias, self.spread = float(slope), bool(bias), float(spread)
         self._check()
         self.seed = draw_seed(rng)
-        self.stages = tuple(self._build(parameters_from(self.seed)))
-        self.layers = tuple(stage for stage in self.stages if isinstance(stage, ConvolutionLayer))
-        self.d, self.p = math.prod(self.image_shape), math.prod(self.stages[-1].shape_out)
-        self.kind = self._kind()
+        stages = list(self._build(parameters_from(self.seed)))
+        self.layers = tuple(stage for stage in stages if isinstance(stage, ConvolutionLayer))
+        self.chain = Chain(stages, per_layer=len(stages) // len(self.layers))
+        self.d, self.p, self.kind = math.prod(self.image_shape), math.prod(self.chain.shape_out), self.chain.kind
 
     @classmethod
     def from_options(
@@ -136,6 +135,7 @@ exceed its 48 inputs (take channels <= c_in * stride^2); or take points whose fe
         image_shape: Sequence[int],
         *,
         depth: int = 3,
+        size: int = 3,
         channels: int | str | Sequence[int] | None = None,
         stride: int | str | Sequence[int] | None = None,
         rng: np.random.Generator | int,
@@ -148,9 +148,11 @@ exceed its 48 inputs (take channels <= c_in * stride^2); or take points whose fe
         image_shape : (rows, columns) or (rows, columns, channels)
         depth : int
             Number of layers.
+        size : int
+            Side of the kernels; 5 or 7 give better features than 3, in more time.
         channels, stride : int, str such as "3-11-10", or sequence
             One for all layers, or one per layer. Default stride: 2 while both sides are even (which makes room for
-            channels), else 1. Default channels: one less than c_in * stride^2, at least 1.
+            channels), else 1. Default channels: one less than c_in * stride^2, at least 1 (T8c).
         rng : numpy.random.Generator or int
         **options
             Passed to the constructor.
@@ -165,15 +167,16 @@ exceed its 48 inputs (take channels <= c_in * stride^2); or take points whose fe
             ...
         ValueError: channels must be integers >= 1, such as 8 or 3-11-10, got '3-x'
         """
-        (depth,) = as_sizes("depth", depth)
+        (depth,), (size,) = as_sizes("depth", depth), as_sizes("size", size)
         widths, strides = default_layers(
             as_image_shape(image_shape),
             depth,
+            size=size,
             channels=None if channels is None else as_sizes("channels", channels, depth),
             stride=None if stride is None else as_sizes("stride", stride, depth),
             halving=1 if options.get("pool") is None else 2,
         )
-        return cls(image_shape, widths, stride=strides, rng=rng, **options)
+        return cls(image_shape, widths, size=size, stride=strides, rng=rng, **options)
 
     def singular_values(self, layer: int) -> np.ndarray:
         """Return all singular values of a convolution (0, ..., L - 1) as a matrix, largest first.
@@ -187,9 +190,10 @@ exceed its 48 inputs (take channels <= c_in * stride^2); or take points whose fe
     def condition(self) -> float:
         """Return the product over layers of cond(A_l) times the stretch of activation (1 / slope) and pooling (max: 2).
 
-        A first-order bound: a relative rounding error of stage l grows by the condition of the stages that follow it.
+        A first-order bound: a relative rounding error of a stage grows by the conditions of the stages that follow it.
+        Infinite for a map that is not onto.
         """
-        return math.prod(stage.condition for stage in self.stages)
+        return self.chain.condition
 
     def in_range(self, Phi: Array) -> RangeCheck:
         """Say that every feature vector is in the range; refuse for a map that is not known to be onto.
@@ -200,7 +204,7 @@ exceed its 48 inputs (take channels <= c_in * stride^2); or take points whose fe
             T8c: a layer is not onto, so that the range has no closed form here.
         """
         check = super().in_range(Phi)
-        self._require_onto()
+        self.chain.require_onto()
         return check
 
     def options(self) -> dict[str, Any]:
@@ -228,7 +232,7 @@ exceed its 48 inputs (take channels <= c_in * stride^2); or take points whose fe
         ):
             if value not in known:
                 raise ValueError(f"{what} must be one of {', '.join(map(str, known))}, got {value!r}")
-        if self.size < 1 or self.size % 2 == 0:
+        if self.size % 2 == 0:
             raise ValueError(f"size of a kernel must be odd, got {self.size}; use {self.size + 1}")
         if not 0.0 < self.slope < math.inf:
             raise ValueError(f"slope must be > 0, got {self.slope}: a flat half has no inverse")
@@ -251,49 +255,20 @@ exceed its 48 inputs (take channels <= c_in * stride^2); or take points whose fe
                 shape = pooling.shape_out
                 yield pooling
 
-    def _kind(self) -> Kind:
-        """Composition of the stages; a stage that is neither, or one of each, says nothing."""
-        onto = all(stage.onto for stage in self.stages)
-        one_to_one = all(stage.one_to_one for stage in self.stages)
-        return (
-            "bijective" if onto and one_to_one else "surjective" if onto else "injective" if one_to_one else "general"
-        )
-
-    def _require_onto(self) -> None:
-        """Refuse a map with a stage that is not onto, with the reason."""
-        per_layer = len(self.stages) // len(self.layers)
-        for number, stage in enumerate(self.stages):
-            if not stage.onto:
-                raise InfeasibleError(
-                    f"a pre-image needs a map onto its features, but layer {number // per_layer + 1} is not: {stage.reason}; "
-                    f"or take points whose features span (T10), or points near one image (T9)",
-                    theorem="T8c",
-                    value=math.prod(stage.shape_out),
-                    limit=stage.rank,
-                )
-
     def _map(self, X: Array) -> Array:
-        return self._flat(self._states(self._images(X))[-1])
+        return _rows(self.chain.states(_images(X, self.chain.shape_in), self._like)[-1])
 
     def _preimage(self, Phi: Array, near: Array | None) -> Array:
-        X = namespace(Phi).reshape(Phi, (-1, *self.stages[-1].shape_out))
-        references = [None] * len(self.stages) if near is None else self._states(self._images(near))
-        for stage, reference in zip(reversed(self.stages), reversed(references[: len(self.stages)]), strict=True):
-            X = stage.preimage(X, reference, self._like)
-        return self._flat(X)
-
-    def _states(self, X: Array) -> list[Array]:
-        """Return the images before each stage, and the features."""
-        states = [X]
-        for stage in self.stages:
-            states.append(stage.forward(states[-1], self._like))
-        return states
-
-    def _images(self, X: Array) -> Array:
-        return namespace(X).reshape(X, (-1, *self.stages[0].shape_in))
-
-    def _flat(self, X: Array) -> Array:
-        return namespace(X).reshape(X, (X.shape[0], -1))
+        references = None if near is None else _images(near, self.chain.shape_in)
+        return _rows(self.chain.preimage(_images(Phi, self.chain.shape_out), references, self._like))
 
     def _widest(self) -> int:
-        return max(stage.widest for stage in self.stages)
+        return self.chain.widest
+
+
+def _images(X: Array, shape: Shape) -> Array:
+    return namespace(X).reshape(X, (-1, *shape))
+
+
+def _rows(X: Array) -> Array:
+    return namespace(X).reshape(X, (X.shape[0], -1))

@@ -1,7 +1,8 @@
-r"""Convolution with a border (valid or zero padding): a sparse matrix, solved densely when small and by LSMR otherwise.
+r"""Convolution with a border (valid or zero padding): a sparse matrix, solved densely when small, by LSMR otherwise.
 
-Theorem: T8c. A (rows, columns) holds the kernel at every position; entries that fall outside the image are dropped. It is
-onto iff A has full row rank. Zero ("same") padding with a general kernel is ill-conditioned: its condition is reported.
+Theorem: T8c. A (rows, columns) holds the kernel at every position; entries that fall outside the image are dropped.
+The layer is onto iff A has full row rank. Zero ("same") padding with a kernel of large spread is ill-conditioned:
+allowed, with its condition reported.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class BorderLayer(ConvolutionLayer):
 
     @cached_property
     def matrix(self) -> Any:
-        """The layer as a sparse matrix (rows, columns): the sum over taps of (which pixel each output sees) x K[a, b]^T."""
+        """The layer as a sparse matrix (rows, columns): sum over taps of (which pixel an output sees) x K[a, b]^T."""
         h, w, _ = self.shape_in
         pixels = np.pad(np.arange(h * w).reshape(h, w), self.before, constant_values=-1)
         rows, columns = self.windows()
@@ -54,7 +55,7 @@ class BorderLayer(ConvolutionLayer):
 
     @cached_property
     def extremes(self) -> tuple[float, float]:
-        """Largest and smallest singular value; of a large matrix by Lanczos and by inverse iteration on its Gram matrix."""
+        """Largest and smallest singular value; of a large matrix by Lanczos on its Gram matrix and its inverse."""
         if self.dense:
             return super().extremes
         A = self.matrix if self.rows <= self.columns else self.matrix.T
@@ -73,7 +74,8 @@ class BorderLayer(ConvolutionLayer):
     @cached_property
     def _inverse(self) -> np.ndarray:
         """(A^+)^T, dense (rows, columns)."""
-        return np.ascontiguousarray(np.linalg.pinv(self.matrix.toarray(), rcond=1e-15).T)
+        inverse: np.ndarray = np.linalg.pinv(self.matrix.toarray(), rcond=0.0)
+        return np.array(inverse.T, order="C")
 
     def _least_norm(self, Z: Array, place: Place) -> Array:
         xp = namespace(Z)
@@ -87,10 +89,11 @@ class BorderLayer(ConvolutionLayer):
 
     def _lsmr(self, z: np.ndarray) -> np.ndarray:
         """Solve for one image; the residual must come down to rounding level."""
-        A, x, residual = self.matrix, np.zeros(self.columns), z
-        norm = self.extremes[0]
+        A, norm = self.matrix, self.extremes[0]
+        x: np.ndarray = np.zeros(self.columns)
+        residual = z
         for _ in range(_ROUNDS):
-            x = x + scipy.sparse.linalg.lsmr(A, residual, atol=1e-15, btol=1e-15, conlim=0, maxiter=20 * self.rows)[0]
+            x = x + scipy.sparse.linalg.lsmr(A, residual, atol=1e-15, btol=1e-15, conlim=0, maxiter=4 * self.rows)[0]
             residual = z - A @ x
             error = float(np.linalg.norm(residual))
             limit = 1e-14 * (float(np.linalg.norm(z)) + norm * float(np.linalg.norm(x)))
@@ -143,7 +146,8 @@ class ZeroLayer(BorderLayer):
     @property
     def before(self) -> int:  # type: ignore[override]
         """Half the kernel."""
-        return self.size // 2
+        half: int = self.size // 2
+        return half
 
     def _length_out(self, length: int) -> int:
         return (length - 1) // self.stride + 1

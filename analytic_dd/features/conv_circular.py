@@ -1,12 +1,12 @@
 r"""Convolution on a torus: block-diagonal in Fourier space, so its singular values and pre-images are exact.
 
-Theorem: T8c. Squeeze the image: X~[i, j, (phi, psi, c)] = X[s i + phi, s j + psi, c], an orthogonal rearrangement. A tap at
-offset s q + phi becomes a tap at offset q of channel phi, the stride is 1, and for the unitary Fourier transform over (i, j)
+Theorem: T8c. Squeeze the image: X~[i, j, (f, g, c)] = X[s i + f, s j + g, c], an orthogonal rearrangement. A tap at
+offset s q + f becomes a tap at offset q of channel f, the stride becomes 1, and with the unitary Fourier transform
 
-    Z^[u, v] = H[u, v] X~^[u, v] ,      H[u, v] = sum over taps of  exp(2 pi i (u q/h' + v q'/w')) K[a, b, c, o]      (c_out, c_in s^2)
+    Z^[u, v] = H[u, v] X~^[u, v] ,    H[u, v] = sum over taps of exp(2 pi i (u q/h' + v q'/w')) K[a, b, c, o] ,
 
-The singular values of the layer are those of all H[u, v]; it is onto iff every H[u, v] has rank c_out, and A^+ is H[u, v]^+ at
-every frequency. (The s^2 aliased symbols of the unsqueezed image are H up to a unitary factor on the right.)
+a (c_out, c_in s^2) matrix. The singular values of the layer are those of all H[u, v]; it is onto iff every H[u, v] has
+rank c_out, and A^+ is H[u, v]^+ at every frequency. (The s^2 aliased symbols of the image are H times a unitary one.)
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ __all__ = ["CircularLayer", "symbols", "torus_norm"]
 
 
 def symbols(kernel: np.ndarray, shape: Shape, *, stride: int) -> np.ndarray:
-    """Return the Fourier symbols H (h', w', c_out, c_in * stride^2) of a circular convolution on images of that shape."""
+    """Return the Fourier symbols H (h', w', c_out, c_in * stride^2) of a circular convolution on such images."""
     size, _, c_in, c_out = kernel.shape
-    grid = shape[0] // stride, shape[1] // stride
+    grid = -(-shape[0] // stride), -(-shape[1] // stride)
     turn, phase = np.divmod(np.arange(size) - size // 2, stride)
     waves = [np.exp(2j * np.pi * (np.arange(n)[:, None] * turn % n) / n) for n in grid]  # reduced mod n: exact angles
     H = np.zeros((*grid, c_out, stride, stride, c_in), dtype=np.complex128)
@@ -75,9 +75,9 @@ class CircularLayer(ConvolutionLayer):
 
     @cached_property
     def _inverse(self) -> np.ndarray:
-        """H^+ for the half plane of frequencies, transposed, as (2, h', w'//2 + 1, c_out, C): real and imaginary part."""
+        """H^+ on the half plane of frequencies, transposed: (2, h', w'//2 + 1, c_out, C), real and imaginary part."""
         half = self._symbols[:, : self.shape_out[1] // 2 + 1]
-        P = np.swapaxes(np.linalg.pinv(half), -1, -2)
+        P = np.swapaxes(np.linalg.pinv(half, rcond=0.0), -1, -2)
         return np.stack([P.real, P.imag])
 
     def _least_norm(self, Z: Array, place: Place) -> Array:

@@ -39,7 +39,7 @@ class ConvolutionLayer(Stage):
 
     def __init__(self, shape_in: Shape, kernel: np.ndarray, *, stride: int, bias: np.ndarray | None = None) -> None:
         self.shape_in, self.kernel, self.stride, self.bias = shape_in, kernel, stride, bias
-        self.size = kernel.shape[0]
+        self.size = int(kernel.shape[0])
         rows, columns = (self._length_out(length) for length in shape_in[:2])
         self.shape_out = (rows, columns, kernel.shape[3])
         self.taps = np.ascontiguousarray(kernel.reshape(-1, kernel.shape[3]))
@@ -73,7 +73,7 @@ class ConvolutionLayer(Stage):
     @property
     def widest(self) -> int:
         """Number of floats in the patches of a sample."""
-        return max(self.columns, self.shape_out[0] * self.shape_out[1] * self.taps.shape[0])
+        return max(self.columns, self.shape_out[0] * self.shape_out[1] * len(self.taps))
 
     @cached_property
     def extremes(self) -> tuple[float, float]:
@@ -109,7 +109,7 @@ class ConvolutionLayer(Stage):
 
     @property
     def condition(self) -> float:  # type: ignore[override]
-        """Ratio of the extreme singular values."""
+        """Largest over smallest singular value."""
         largest, smallest = self.extremes
         return largest / smallest if smallest > 0.0 else np.inf
 
@@ -162,9 +162,9 @@ def draw_kernel(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw (isometry, noise), both (size, size, c_in, c_out): the first moves pixels to channels without loss.
 
-    The isometry is an orthonormal matrix on ``t = min(size, stride)`` neighbouring taps per axis. The windows of different
-    outputs do not overlap, and they lie inside the image (offsets start at 0 where they can): all its singular values are
-    1 whatever the padding, and noise of spectral norm delta < 1 keeps them in [1 - delta, 1 + delta].
+    The isometry is an orthonormal matrix on ``t = min(size, stride)`` neighbouring taps per axis. The windows of two
+    outputs do not overlap, and they lie inside the image (offsets start at 0 where they can): all its singular values
+    are 1 whatever the padding, and noise of spectral norm delta < 1 keeps them in [1 - delta, 1 + delta].
     """
     t, r = min(size, stride), size // 2
     first = r - max(0, t - 1 - r)
@@ -184,4 +184,5 @@ def _window(rng: np.random.Generator, pixels: int, c_in: int, c_out: int) -> np.
         return draw_orthonormal(rng, n, c_out)
     means = np.tile(np.eye(c_in), (pixels, 1))
     basis = orthonormalise(np.hstack([means, rng.standard_normal((n, c_out - c_in))]))
-    return basis @ draw_orthonormal(rng, c_out, c_out)
+    window: np.ndarray = basis @ draw_orthonormal(rng, c_out, c_out)
+    return window

@@ -79,8 +79,8 @@ class DeepLinear(_LinearLayers):
     "general", where features of the range have the pre-image nearest to the reference.
 
     *Cost.* The product B is formed once; a pre-image needs a QR of its full-rank factors at the narrowest layer.
-    *Numerics.* eps |B| |B^+|: a product of square Gaussian layers is ill-conditioned (10^4 for one of them, more for each
-    further one); ``weights="orthogonal"`` has condition 1.
+    *Numerics.* eps |B| |B^+|: a product of square Gaussian layers is ill-conditioned (10^4 for one of them, more for
+    each further one); ``weights="orthogonal"`` has condition 1.
 
     Examples
     --------
@@ -96,7 +96,7 @@ class DeepLinear(_LinearLayers):
     Traceback (most recent call last):
         ...
     analytic_dd.errors.RangeError: features must lie in the range of deep-linear: rows lie in range(B), of rank 2; \
-row 0 is outside by 1.28; scale features, labels and ridge together by scale_into_range(Phi) (ridge by its square)
+row 0 is outside by 0.756; scale features, labels and ridge together by scale_into_range(Phi) (ridge by its square)
     """
 
     name = "deep-linear"
@@ -125,8 +125,8 @@ class NeuralTangent(_LinearLayers):
 
         d f_o / d W_l[i, j] = (W_L ... W_(l+1))[o, i] h_(l-1)[j] ,    d f_o / d b_l[i] = (W_L ... W_(l+1))[o, i]
 
-    with h_(l-1) = B_(l-1) x + c_(l-1). Features are ordered by output o, then W_1, b_1, W_2, b_2, ... flattened in C order,
-    as :func:`torch.func.jacrev` of a ``torch.nn.Sequential`` gives them.
+    with h_(l-1) = B_(l-1) x + c_(l-1). Features are ordered by output o, then W_1, b_1, W_2, b_2, ... flattened in C
+    order, as :func:`torch.func.jacrev` of a ``torch.nn.Sequential`` gives them.
 
     Theorem: T8e ("the NTK features of a deep linear network with biases are this affine case").
 
@@ -144,8 +144,8 @@ class NeuralTangent(_LinearLayers):
 
     Notes
     -----
-    "injective": the derivative by W_1 already holds x ("bijective" when it is all there is, widths [d, 1]). Without biases
-    the features are linear in x.
+    "injective": the derivative by W_1 already holds x ("bijective" when it is all there is, widths [d, 1]). Without
+    biases the features are linear in x.
 
     *Cost.* B has k * (number of parameters) rows and d columns: widths [784, 100, 1] take 0.5 GB.
 

@@ -107,11 +107,14 @@ onto ]0, 1[; use leaky_relu, or one image and its neighbours (T9)
         self.depth = len(self.widths) - 1
         self.activation, self.bias, self.slope, self.weights = activation, bool(bias), float(slope), weights
         self.seed = draw_seed(rng)
-        self._act: Activation = ACTIVATIONS[activation]
         self._obstacle = self._why_not()
         square = self.d == self.widths[-1] and len(set(self.widths)) == 1
         self.kind: Kind = "general" if self._obstacle else "bijective" if square else "surjective"
         self._draw()
+
+    @property
+    def _act(self) -> Activation:
+        return ACTIVATIONS[self.activation]
 
     def _draw(self) -> None:
         stream = parameters_from(self.seed)

@@ -44,8 +44,8 @@ class RandomFourier(FeatureMap):
         The range of "cos" is the box |phi_i| <= sqrt(2/p): ``scale_into_range`` brings any features into it. That of
         "sincos" is a product of circles: it has pre-images, but scaling alone does not reach it.
     orthogonal : bool
-        Frequencies orthogonal within blocks of d (Gaussian and Matern): the same kernel with less variance, and pre-images
-        with a condition near 1 instead of 10^4.
+        Frequencies orthogonal within blocks of d (Gaussian and Matern): the same kernel with less variance, and
+        pre-images with a condition near 1 instead of 10^4.
     rng : numpy.random.Generator or int
         Draws the frequencies and phases, or their seed.
 
@@ -57,12 +57,12 @@ class RandomFourier(FeatureMap):
     Notes
     -----
     ``kind`` is "surjective" for "cos" with p <= d (onto the box), else "general". A pre-image has
-    A x = t, t_i = +-arccos(phi_i / sqrt(2/p)) + 2 pi j - b_i: sign and period are chosen nearest to A x_ref (x_ref = 0 by
-    default), then x is the solution nearest to x_ref.
+    A x = t, t_i = +-arccos(phi_i / sqrt(2/p)) + 2 pi j - b_i: sign and period are chosen nearest to A x_ref (x_ref = 0
+    by default), then x is the solution nearest to x_ref.
 
     *Cost.* One QR of A^T at the first pre-image.
-    *Numerics.* An error of eps |A| |x| in A x is one of at most sqrt(2/p) eps |A| |x| in the features: relative to features
-    that fill the box it is eps * condition().
+    *Numerics.* An error of eps |A| |x| in A x is one of at most sqrt(2/p) eps |A| |x| in the features: relative to
+    features that fill the box it is eps * condition().
 
     References
     ----------
@@ -81,8 +81,8 @@ class RandomFourier(FeatureMap):
     >>> phi.preimage(np.array([[2.0, 0.0, 0.0]]))
     Traceback (most recent call last):
         ...
-    analytic_dd.errors.RangeError: features must lie in the range of rff: |phi_i| <= sqrt(2/p) = 0.816; row 0, column 0 \
-is outside by 1.18; scale features, labels and ridge together by scale_into_range(Phi) (ridge by its square)
+    analytic_dd.errors.RangeError: features must lie in the range of rff: |phi_i| <= sqrt(2/p) = 0.816; row 0, column \
+0 is outside by 1.18; scale features, labels and ridge together by scale_into_range(Phi) (ridge by its square)
     """
 
     name = "rff"
@@ -212,14 +212,15 @@ is outside by 1.18; scale features, labels and ridge together by scale_into_rang
         return self._P
 
     def condition(self) -> float:
-        """Return |A| |A^+| (spectral norms), infinite for more frequencies than inputs.
+        """Return 2 pi |A| |A^+| (spectral norms), infinite for more frequencies than inputs.
 
-        It is relative to features of the size of the box: features much smaller lose as many digits as they are smaller,
-        and a reference far from 0 (in units of the lengthscale) as many as A x_ref exceeds 2 pi.
+        An argument of the cosine is up to 2 pi in size where its value is up to 1: relative to features that fill the
+        box. Features much smaller lose as many digits as they are smaller, and a reference far from 0 as many as A x_ref
+        exceeds 2 pi. For the Laplace kernel, of very unequal frequencies, it is far above the average case.
         """
         if self._A.shape[0] > self.d:
             return math.inf
-        return spectral_norm([self._A]) * spectral_norm([self._inverse()])
+        return 2 * math.pi * spectral_norm([self._A]) * spectral_norm([self._inverse()])
 
     def options(self) -> dict[str, Any]:
         """Return the constructor's arguments."""

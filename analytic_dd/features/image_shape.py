@@ -68,18 +68,24 @@ def as_sizes(what: str, value: Any, depth: int | None = None) -> tuple[int, ...]
 
 
 def default_layers(
-    shape: Shape, depth: int, *, channels: tuple[int, ...] | None, stride: tuple[int, ...] | None, halving: int
+    shape: Shape,
+    depth: int,
+    *,
+    size: int,
+    channels: tuple[int, ...] | None,
+    stride: tuple[int, ...] | None,
+    halving: int,
 ) -> tuple[list[int], list[int]]:
     """Return (channels, strides) of each layer where they are not given.
 
-    Stride 2 while both sides are even, which makes room for channels; one channel less than c_in * stride^2 (at least 1):
-    T8c, as many features as a well-conditioned layer has. ``halving`` is what pooling divides the sides by.
+    Stride 2 while both sides are even, which makes room for channels; T8c: one channel less than the c_in * stride^2
+    (or c_in * size^2, if less) that a position sees, at least 1. ``halving`` is what pooling divides the sides by.
     """
     h, w, c = shape
     widths, strides = [], []
     for layer in range(depth):
         s = stride[layer] if stride else 2 if h % 2 == w % 2 == 0 else 1
-        c = channels[layer] if channels else max(1, c * s * s - 1)
+        c = channels[layer] if channels else max(1, c * min(s, size) ** 2 - 1)
         widths.append(c)
         strides.append(s)
         h, w = h // s // halving, w // s // halving

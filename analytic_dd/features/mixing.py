@@ -1,9 +1,11 @@
 r"""Orthogonal mixing of coordinates: a permutation of channels, then Householder reflections (T8d).
 
-    v -> H_r ... H_1 P v ,      H = I - 2 u u^T / (u.u)
+    v -> v P H_1 ... H_r ,      H = I - 2 u^T u / (u.u) ,      H_1 ... H_r = I - U^T T U      (T triangular, r x r)
 
-The inverse is the transpose, applied factor by factor. Permutations and reflections come from the random stream by
-arithmetic alone; an orthogonal (d, d) matrix would take O(d^2) memory and O(d^3) time to draw.
+The inverse is the transpose. Permutations and reflections come from the random stream by arithmetic alone; an
+orthogonal (d, d) matrix would take O(d^2) memory and O(d^3) time to draw.
+
+Reference: Schreiber, Van Loan: A storage-efficient WY representation for products of Householder transformations. 1989.
 """
 
 from __future__ import annotations
@@ -34,26 +36,29 @@ class Mixing:
         order = np.arange(d).reshape(channels, d // channels)[rng.permutation(channels)].ravel()
         self.order, self.back = order, np.argsort(order)
         vectors = rng.standard_normal((_REFLECTIONS, d))
-        self.vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        U = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        T = _compact(U)
+        self.across = np.ascontiguousarray(U.T)
+        self.forth, self.retour = T @ U, T.T @ U
 
     def forward(self, V: Array, place: Place) -> Array:
         """Permute, then reflect."""
         V = _take_columns(V, self.order)
-        U = place(V, self.vectors)
-        for r in range(_REFLECTIONS):
-            V = _reflect(V, U[r, :])
-        return V
+        return V - (V @ place(V, self.across)) @ place(V, self.forth)
 
     def inverse(self, V: Array, place: Place) -> Array:
         """Reflect in the opposite order, then permute back."""
-        U = place(V, self.vectors)
-        for r in reversed(range(_REFLECTIONS)):
-            V = _reflect(V, U[r, :])
+        V = V - (V @ place(V, self.across)) @ place(V, self.retour)
         return _take_columns(V, self.back)
 
 
-def _reflect(V: Array, u: Array) -> Array:
-    return V - 2.0 * namespace(V).matmul(V, u)[:, None] * u[None, :]
+def _compact(U: np.ndarray) -> np.ndarray:
+    """Return T with H_1 H_2 ... H_r = I - U^T T U for reflections along the rows of ``U`` (r, d), of length 1."""
+    T = np.zeros((len(U), len(U)))
+    for j, u in enumerate(U):
+        T[:j, j] = -2.0 * T[:j, :j] @ (U[:j] @ u)
+        T[j, j] = 2.0
+    return T
 
 
 def _take_columns(V: Array, order: np.ndarray) -> Array:

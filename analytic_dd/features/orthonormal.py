@@ -17,9 +17,9 @@ def orthonormalise(A: np.ndarray) -> np.ndarray:
 
     Examples
     --------
-    >>> orthonormalise(np.array([[3.0, 0.0], [0.0, -2.0]]))
-    array([[ 1.,  0.],
-           [ 0., -1.]])
+    >>> orthonormalise(np.array([[-3.0], [4.0]]))
+    array([[-0.6],
+           [ 0.8]])
     """
     Q, R = np.linalg.qr(A)
     return np.asarray(Q * np.where(np.diagonal(R) < 0.0, -1.0, 1.0))

@@ -1,8 +1,8 @@
 r"""Pooling over 2 x 2 blocks, average or maximum: onto, so features can be brought back through it.
 
 Theorem: T8c. Upsampling is a pre-image; for the average it is the one of least norm, avg^+ = upsample. The nearest
-pre-image to a reference adds the difference of the means to every pixel of a block (average), or lowers what exceeds the
-maximum and raises the largest pixel when none reaches it (maximum). A last odd row or column does not enter the output.
+pre-image to a reference adds the difference of the means to every pixel of a block (average), or lowers what exceeds
+the maximum and raises the largest pixel when none reaches it (maximum). A last odd row or column is not pooled.
 """
 
 from __future__ import annotations

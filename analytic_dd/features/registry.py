@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,16 +12,28 @@ import numpy as np
 from analytic_dd.errors import DataError
 from analytic_dd.features.base import FeatureMap
 from analytic_dd.features.compose import Compose
+from analytic_dd.features.conv import Convolutional
 from analytic_dd.features.deep_linear import DeepLinear, NeuralTangent
 from analytic_dd.features.dense import FullyConnected
 from analytic_dd.features.fourier import RandomFourier
 from analytic_dd.features.identity import Identity
-from analytic_dd.features.spectral import median_lengthscale
+from analytic_dd.features.invertible import InvertibleNetwork
+from analytic_dd.features.short_names import SHORT_NAMES
 
 __all__ = ["from_spec", "from_text"]
 
 _MAPS: dict[str, type[FeatureMap]] = {
-    phi.name: phi for phi in (Identity, RandomFourier, FullyConnected, DeepLinear, NeuralTangent, Compose)
+    phi.name: phi
+    for phi in (
+        Identity,
+        RandomFourier,
+        FullyConnected,
+        Convolutional,
+        InvertibleNetwork,
+        DeepLinear,
+        NeuralTangent,
+        Compose,
+    )
 }
 
 
@@ -40,8 +52,8 @@ def from_spec(spec: Mapping[str, Any]) -> FeatureMap:
     >>> from_spec({"map": "identity", "p": 3})
     Traceback (most recent call last):
         ...
-    analytic_dd.errors.DataError: the specification of feature map 'identity' does not fit it: Identity.__init__() got an \
-unexpected keyword argument 'p'
+    analytic_dd.errors.DataError: the specification of feature map 'identity' does not fit it: Identity.__init__() got \
+an unexpected keyword argument 'p'
     """
     options = dict(spec)
     name = options.pop("map", None)
@@ -70,9 +82,10 @@ def from_text(
     text : str
         A short name, then optionally a colon and ``option=value`` pairs separated by commas:
 
-        ``rff``: p (default d), lengthscale (a number, or ``median``: half of the median distance of ``sample``), kernel,
+        ``rff``: p (d), lengthscale (a number, or ``median``: the median distance of ``sample``, the default), kernel,
         nu, form, orthogonal. ``fcnn``: depth (1), width (d), activation, slope, bias, weights.
-        ``deep-linear``: depth (2), width (d), bias, weights.
+        ``cnn``: depth (3), channels, stride (such as 3-11-10), size, padding, pool, activation, slope, bias, spread.
+        ``inn``: blocks, coupling, hidden, squeeze. ``deep-linear``: depth (2), width (d), bias, weights.
     d : int
         Size of an input vector.
     image_shape : tuple of int
@@ -94,15 +107,15 @@ def from_text(
     >>> from_text("fcn", 4, image_shape=(2, 2), rng=np.random.default_rng(0))
     Traceback (most recent call last):
         ...
-    ValueError: unknown features 'fcn'; choose from identity, rff, fcnn, deep-linear; did you mean fcnn?
+    ValueError: unknown features 'fcn'; choose from identity, rff, fcnn, cnn, inn, deep-linear; did you mean fcnn?
     """
     name, _, rest = text.partition(":")
-    if name not in _SHORT:
-        near = difflib.get_close_matches(name, _SHORT, n=1)
+    if name not in SHORT_NAMES:
+        near = difflib.get_close_matches(name, SHORT_NAMES, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        raise ValueError(f"unknown features {name!r}; choose from {', '.join(_SHORT)}{hint}")
+        raise ValueError(f"unknown features {name!r}; choose from {', '.join(SHORT_NAMES)}{hint}")
     options = dict(_option(pair) for pair in rest.split(",")) if rest else {}
-    build = _SHORT[name]
+    build = SHORT_NAMES[name]
     known = [key for key in inspect.signature(build).parameters if key not in ("d", "image_shape", "rng", "sample")]
     for key in options:
         if key not in known:
@@ -126,81 +139,3 @@ def _option(pair: str) -> tuple[str, Any]:
         except ValueError:
             continue
     return key, {"true": True, "false": False}.get(value, value)
-
-
-def _identity(d: int, *, image_shape: tuple[int, ...], rng: Any, sample: Any) -> FeatureMap:
-    return Identity(d)
-
-
-# Measured on MNIST and CIFAR-10 with p = d (see benchmarks): half of the median distance is near the best of the grid.
-_MEDIAN_FRACTION = 0.5
-
-
-def _fourier(
-    d: int,
-    *,
-    image_shape: tuple[int, ...],
-    rng: np.random.Generator,
-    sample: np.ndarray | None,
-    p: int | None = None,
-    lengthscale: float | str = "median",
-    kernel: str = "gaussian",
-    nu: float = 1.5,
-    form: str = "cos",
-    orthogonal: bool = False,
-) -> FeatureMap:
-    if lengthscale == "median":
-        if sample is None:
-            raise ValueError("lengthscale=median needs training inputs (sample=...); give a number, lengthscale=10")
-        lengthscale = _MEDIAN_FRACTION * median_lengthscale(sample, rng=rng, kernel=kernel)
-    elif isinstance(lengthscale, str):
-        raise ValueError(f"lengthscale must be a number or median, got {lengthscale!r}")
-    return RandomFourier(
-        d, p or d, lengthscale=lengthscale, rng=rng, kernel=kernel, nu=nu, form=form, orthogonal=orthogonal
-    )
-
-
-def _dense(
-    d: int,
-    *,
-    image_shape: tuple[int, ...],
-    rng: np.random.Generator,
-    sample: Any,
-    depth: int = 1,
-    width: int | None = None,
-    activation: str = "leaky_relu",
-    slope: float = 0.1,
-    bias: bool = False,
-    weights: str = "gaussian",
-) -> FeatureMap:
-    widths = _widths(d, depth, width)
-    return FullyConnected(widths, activation=activation, slope=slope, bias=bias, weights=weights, rng=rng)
-
-
-def _deep_linear(
-    d: int,
-    *,
-    image_shape: tuple[int, ...],
-    rng: np.random.Generator,
-    sample: Any,
-    depth: int = 2,
-    width: int | None = None,
-    bias: bool = False,
-    weights: str = "gaussian",
-) -> FeatureMap:
-    return DeepLinear(_widths(d, depth, width), bias=bias, weights=weights, rng=rng)
-
-
-def _widths(d: int, depth: int, width: int | None) -> list[int]:
-    if isinstance(depth, bool) or not isinstance(depth, int) or depth < 1:
-        raise ValueError(f"depth must be an integer >= 1, got {depth!r}")
-    return [d] + [d if width is None else width] * depth
-
-
-# What each short name builds from the size (and shape) of an input; options in the text are its keyword arguments.
-_SHORT: dict[str, Callable[..., FeatureMap]] = {
-    "identity": _identity,
-    "rff": _fourier,
-    "fcnn": _dense,
-    "deep-linear": _deep_linear,
-}

@@ -39,19 +39,19 @@ class ResidualBlock(Block):
         InfeasibleError
             T8d: the steps do not shrink as a contraction's must.
         """
-        xp, eps = namespace(V), eps_of(V)
-        X, step = V, math.inf
-        for _ in range(10 + math.ceil(math.log(eps) / math.log(_CONTRACTION))):
+        xp, limit = namespace(V), _SETTLED * eps_of(V)
+        X, moved, length = V, V[:, 0], V[:, 0]
+        for _ in range(10 + math.ceil(math.log(limit) / math.log(_CONTRACTION))):
             new = V - self.branch(X, place)
-            length = xp.sqrt(xp.sum(new**2, axis=1))
-            moved = xp.sqrt(xp.sum((new - X) ** 2, axis=1))
-            X, step = new, float(xp.max(xp.where(length > 0, moved / xp.where(length > 0, length, 1 + 0 * length), moved)))
-            if step <= _SETTLED * eps:
-                return V - self.branch(X, place)
+            moved, length = (xp.sqrt(xp.sum(A**2, axis=1)) for A in (new - X, new))
+            X = new
+            if bool(xp.all(moved <= limit * length)):
+                return X
+        step = float(xp.max(moved)) / float(xp.max(length))
         raise InfeasibleError(
-            f"the fixed point iteration must settle to steps of {_SETTLED * eps:.2g}, got {step:.2g}: the block is not a "
+            f"the fixed point iteration must settle to steps of {limit:.2g}, got {step:.2g}: the block is not a "
             f"contraction; rebuild the map from its specification",
             theorem="T8d",
             value=step,
-            limit=_SETTLED * eps,
+            limit=limit,
         )

@@ -109,10 +109,10 @@ def spectral_norm(factors: Sequence[np.ndarray]) -> float:
     >>> round(spectral_norm([np.diag([3.0, 1.0]), np.diag([2.0, 5.0])]), 6)
     6.0
     """
-    v = np.random.Generator(np.random.PCG64(0)).standard_normal(factors[-1].shape[1])
+    v: np.ndarray = np.random.Generator(np.random.PCG64(0)).standard_normal(int(factors[-1].shape[1]))
     norm = 0.0
     for _ in range(_POWER_STEPS):
-        v = v / np.linalg.norm(v)
+        v = v / float(np.linalg.norm(v))
         for A in reversed(factors):
             v = A @ v
         norm = float(np.linalg.norm(v))

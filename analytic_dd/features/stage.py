@@ -1,19 +1,20 @@
-"""A stage of a network of images: what a convolution, an activation and a pooling have in common."""
+"""Stages of a network of images (convolution, activation, pooling), and the chain that they form."""
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from analytic_dd.arrays import Array, dtype_name, namespace
-from analytic_dd.errors import RangeError
+from analytic_dd.errors import InfeasibleError, RangeError
 from analytic_dd.features.activations import ACTIVATIONS
+from analytic_dd.features.base import Kind
 from analytic_dd.features.image_shape import Shape
 
-__all__ = ["ActivationStage", "Place", "Stage"]
+__all__ = ["ActivationStage", "Chain", "Place", "Stage"]
 
 Place = Callable[[Array, np.ndarray], Array]  # brings a parameter to the library, dtype and device of an array
 
@@ -95,6 +96,69 @@ class ActivationStage(Stage):
         largest = float(xp.max(xp.abs(Z))) if limit < math.inf else 0.0
         if activation.inverse is None or not largest < limit:
             raise RangeError(
-                f"the inverse of {self.name} needs values below {limit:.3g} in size, got {largest:.3g}; scale the features"
+                f"the inverse of {self.name} needs values below {limit:.3g} in size, got {largest:.3g}; scale features "
+                f"and labels (T4')"
             )
         return activation.inverse(xp, Z, self.slope)
+
+
+class Chain:
+    """Stages one after the other.
+
+    Parameters
+    ----------
+    stages : sequence of Stage
+        Each takes what the one before gives.
+    per_layer : int
+        How many stages a message counts as one layer.
+    """
+
+    def __init__(self, stages: Sequence[Stage], *, per_layer: int) -> None:
+        self.stages, self.per_layer = tuple(stages), per_layer
+        self.shape_in, self.shape_out = self.stages[0].shape_in, self.stages[-1].shape_out
+
+    @property
+    def kind(self) -> Kind:
+        """What follows from the stages: "general" for a mixture of onto and one-to-one stages, or neither."""
+        onto = all(stage.onto for stage in self.stages)
+        if all(stage.one_to_one for stage in self.stages):
+            return "bijective" if onto else "injective"
+        return "surjective" if onto else "general"
+
+    @property
+    def condition(self) -> float:
+        """Product of the conditions; infinite when a stage is not onto."""
+        if not all(stage.onto for stage in self.stages):
+            return math.inf
+        return math.prod(stage.condition for stage in self.stages)
+
+    @property
+    def widest(self) -> int:
+        """Number of floats that a sample takes in the widest stage."""
+        return max(stage.widest for stage in self.stages)
+
+    def require_onto(self) -> None:
+        """Refuse a chain with a stage that is not onto, with the reason."""
+        for number, stage in enumerate(self.stages):
+            if not stage.onto:
+                raise InfeasibleError(
+                    f"layer {number // self.per_layer + 1} must be onto, but {stage.reason}; "
+                    f"or take points whose features span (T10), or points near one image (T9)",
+                    theorem="T8c",
+                    value=math.prod(stage.shape_out),
+                    limit=stage.rank,
+                )
+
+    def states(self, X: Array, place: Place) -> list[Array]:
+        """Return the images before each stage and, last, after all of them."""
+        states = [X]
+        for stage in self.stages:
+            states.append(stage.forward(states[-1], place))
+        return states
+
+    def preimage(self, Z: Array, near: Array | None, place: Place) -> Array:
+        """Undo the stages, each nearest to what ``near`` is at that stage."""
+        references = [None] * len(self.stages) if near is None else self.states(near, place)[:-1]
+        for stage, reference in zip(reversed(self.stages), reversed(references), strict=True):
+            Z = stage.preimage(Z, reference, place)
+        return Z

@@ -1,0 +1,50 @@
+# make demo | test | test-slow | lint | types | tables | clean
+# TORCH_INDEX=ADDRESS takes torch from another package index (a CPU wheel, say).
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+
+# Local copies of the data, where the folder exists and nothing else is set
+ifndef ANALYTIC_DD_DATA
+ifneq ($(wildcard ../shared/data),)
+export ANALYTIC_DD_DATA := $(abspath ../shared/data)
+endif
+endif
+
+.PHONY: demo test test-slow lint types tables bench clean
+
+$(VENV)/base: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/test: $(VENV)/base
+	$(PIP) -e ".[test,lint]"
+	@touch $@
+
+demo: $(VENV)/base
+	@$(BIN)/python experiments/demo.py
+
+test: $(VENV)/test
+	$(BIN)/python -m pytest -q -n 2
+
+test-slow: $(VENV)/test
+	$(BIN)/python -m pytest -q -m slow
+
+lint: $(VENV)/test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/test
+	$(BIN)/mypy
+
+tables: $(VENV)/base
+	$(BIN)/python experiments/tables.py
+
+bench: $(VENV)/base
+	$(BIN)/python benchmarks/one_pass.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache out

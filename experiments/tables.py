@@ -1,0 +1,101 @@
+"""Write every table of the README and the docs from recorded runs.
+
+A table stands between ``<!-- table: NAME -->`` and ``<!-- end -->``; ``--check`` only says whether all are up to date.
+
+Run: python experiments/tables.py [--check]
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import records
+
+ROOT = Path(__file__).parents[1]
+_MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Return a table; the first column is text, the others are right-aligned."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "".join("| " + " | ".join(str(cell) for cell in line) + " |\n" for line in lines)
+
+
+def _source(run: dict[str, Any], path: str) -> str:
+    facts = run["versions"]
+    return (
+        f"\nRecorded in `{path}`: {run['hardware']}; Python {facts['python']}, numpy {facts['numpy']}, "
+        f"scipy {facts['scipy']}" + (f"; seed {run['seed']}" if "seed" in run else "") + ".\n"
+    )
+
+
+def linear_recovery() -> str:
+    """Accuracy before and after, and the worst error of W over the roots, for each data set and size."""
+    path = "experiments/results/linear_recovery.json"
+    run = records.read(ROOT / path)
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in run["rows"]:
+        groups.setdefault((row["data"], row["intercept"], row["ipc"]), []).append(row)
+    rows = []
+    for (name, intercept, ipc), found in groups.items():
+        error = {row["root"]: f"{row['certificate']['relative_error']:.1e}" for row in found}
+        after = {f"{100 * row['accuracy_distilled']:.2f}" for row in found}
+        verdicts = {row["certificate"]["verdict"] for row in found}
+        model = f"{name}, {'with' if intercept else 'no'} intercept"
+        before = f"{100 * found[0]['accuracy_original']:.2f}"
+        rows.append(
+            [model, ipc, found[0]["points"], before, ", ".join(sorted(after)), error["0"], error["large"], error["small"]]
+            + [", ".join(sorted(verdicts))]
+        )
+    header = ["data, linear map", "IPC", "points", "all data, %", "distilled, %"]
+    header += ["error of W, ridge 0", "large root", "small root", "verdict"]
+    return markdown(header, rows) + _source(run, path)
+
+
+def one_pass() -> str:
+    """Time and memory of the whole distillation beside its necessary parts and scikit-learn's Ridge."""
+    path = "benchmarks/results/one_pass.json"
+    run = records.read(ROOT / path)
+    rows = []
+    for row in run["rows"]:
+        seconds, memory = row["seconds"], row["peak_megabytes"]
+        rows.append(
+            [row["data"], f"{seconds['whole']:.2f}", f"{seconds['parts']:.2f}", f"{row['ratio']:.2f}"]
+            + [f"{memory['whole']:.0f}", f"{seconds['sklearn_ridge']:.2f}", f"{memory['sklearn_ridge']:.0f}"]
+        )
+    header = ["data", "whole distillation, s", "read + X.T @ X + eigh, s", "ratio", "peak MB"]
+    return markdown([*header, "scikit-learn Ridge (one ridge), s", "its peak MB"], rows) + _source(run, path)
+
+
+TABLES: dict[str, Callable[[], str]] = {"linear_recovery": linear_recovery, "one_pass": one_pass}
+
+
+def update(text: str) -> str:
+    """Return ``text`` with every marked table written anew."""
+    return _MARKED.sub(lambda found: found[1] + "\n" + TABLES[found[2]]() + "\n" + found[3], text)
+
+
+def main() -> int:
+    """Update the files, or check them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true")
+    options = parser.parse_args()
+    stale = 0
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+        old = path.read_text()
+        new = update(old)
+        if new != old:
+            stale += 1
+            print(f"{path.relative_to(ROOT)} {'is out of date: run make tables' if options.check else 'updated'}")
+            if not options.check:
+                path.write_text(new)
+    return 1 if options.check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
