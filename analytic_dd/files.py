@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -19,7 +20,7 @@ import numpy as np
 
 from analytic_dd.errors import DataError
 
-__all__ = ["MAX_BYTES", "atomic_write", "file_error", "read_npz", "write_npz"]
+__all__ = ["MAX_BYTES", "atomic_write", "file_error", "read_npz", "staged", "write_npz"]
 
 MAX_BYTES = 16 * 2**30  # the largest content that a reader unpacks; ImageNet at 64x64 in uint8 is 15.7 GB
 
@@ -73,6 +74,35 @@ def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
+
+
+@contextlib.contextmanager
+def staged(folder: str | Path) -> Iterator[Path]:
+    """Give out a temporary folder inside ``folder``; its files move there together when the block ends well.
+
+    An exception or an interrupt leaves what stood in ``folder`` before, and no folder that was not there.
+
+    Raises
+    ------
+    OSError
+        The folder cannot be made or written; raised before the block runs.
+    """
+    folder = Path(folder)
+    existed = folder.is_dir()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder))
+    except OSError as error:
+        raise file_error(folder, error) from error
+    try:
+        yield staging
+        for file in sorted(staging.iterdir()):
+            os.replace(file, folder / file.name)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+        if not existed:
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # fails, as it should, when the results are there
 
 
 def write_npz(path: str | Path, arrays: Mapping[str, np.ndarray], *, compress: bool = False) -> None:

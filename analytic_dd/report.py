@@ -18,7 +18,7 @@ from analytic_dd.distill.inputs import DistilledInputs
 from analytic_dd.distill.pipeline import OriginalModel, Progress, Stages, distill_model, fit_original, sample_rows
 from analytic_dd.distill.recipe import Recipe
 from analytic_dd.features import FeatureMap, from_text
-from analytic_dd.files import atomic_write
+from analytic_dd.files import atomic_write, staged
 from analytic_dd.io import DistilledSet, load_distilled, pixels, save_distilled, to_json, versions
 from analytic_dd.plot import draw_set
 from analytic_dd.ridge import ridge_weights, ridge_weights_with_intercept
@@ -64,7 +64,7 @@ def run(
         Text such as ``identity`` or ``fcnn:depth=2``; see :func:`analytic_dd.features.from_text`.
     recipe : Recipe
     folder : Path
-        Made if needed; each file in it is replaced only when its successor is complete.
+        Made if needed; its files are replaced together when all of them are complete.
     ridge : "loo" or float
         Of the original model, absolute.
     intercept : bool
@@ -86,7 +86,22 @@ def run(
         The folder cannot be written (checked before any work) or the disk is full.
     """
     stages = Stages() if stages is None else stages
-    _require_writable(folder)
+    with staged(folder) as staging:
+        return _run(dataset, features, recipe, staging, ridge, intercept, seed, dtype, stages, progress)
+
+
+def _run(
+    dataset: Dataset,
+    features: str,
+    recipe: Recipe,
+    folder: Path,
+    ridge: float | str,
+    intercept: bool,
+    seed: int,
+    dtype: type,
+    stages: Stages,
+    progress: Progress | None,
+) -> Report:
     map_rng, loo_rng, free_rng = (np.random.default_rng([seed, stream]) for stream in range(3))
     with stages("normalisation"):
         moments = dataset.statistics()
@@ -111,13 +126,6 @@ def run(
     report = store_and_report(distilled, dataset, model, folder, seed=seed, stages=stages, progress=progress)
     draw_set(distilled, folder / "distilled.png")
     return report
-
-
-def _require_writable(folder: Path) -> None:
-    """Fail before hours of work, not after them."""
-    with atomic_write(folder / ".writable") as stream:
-        stream.write(b"")
-    (folder / ".writable").unlink()
 
 
 def assemble(

@@ -49,8 +49,17 @@ def linear_recovery() -> str:
         model = f"{name}, {'with' if intercept else 'no'} intercept"
         before = f"{100 * found[0]['accuracy_original']:.2f}"
         rows.append(
-            [model, ipc, found[0]["points"], before, ", ".join(sorted(after)), error["0"], error["large"], error["small"]]
-            + [", ".join(sorted(verdicts))]
+            [
+                model,
+                ipc,
+                found[0]["points"],
+                before,
+                ", ".join(sorted(after)),
+                error["0"],
+                error["large"],
+                error["small"],
+            ]
+            + [error["0"], error["large"], error["small"], ", ".join(sorted(verdicts))]
         )
     header = ["data, linear map", "IPC", "points", "all data, %", "distilled, %"]
     header += ["error of W, ridge 0", "large root", "small root", "verdict"]

@@ -80,11 +80,7 @@ def _normalised(rows: np.ndarray, dataset: Dataset, model: OriginalModel) -> np.
 
 
 def class_means(dataset: Dataset) -> np.ndarray:
-    """Mean training image of each class (k, *image_shape), in the data's units."""
-    k = len(dataset.classes)
-    sums, counts = np.zeros((k, dataset.d)), np.zeros(k)
-    for X, y in dataset.blocks("train"):
-        Y = one_hot(y, k)
-        sums += Y.T @ X
-        counts += Y.sum(axis=0)
-    return np.asarray((sums / counts[:, None]).reshape(k, *dataset.image_shape))
+    """Return the mean training sample of each class (k, *image_shape), in the data's units; exact sums for bytes."""
+    dtype = np.int64 if dataset.x_train.dtype.kind in "bui" else np.float64
+    members = (dataset.x_train[dataset.y_train == label] for label in range(len(dataset.classes)))
+    return np.stack([rows.sum(axis=0, dtype=dtype) / len(rows) for rows in members])

@@ -32,8 +32,7 @@ MAX_MEMBER = 256 * 2**20  # the largest single file of a known data set, CIFAR-1
 
 _BLOCK = 512  # of a tar
 _AHEAD = 20 * _BLOCK  # what tarfile reads ahead: it copies that much for every header
-_CHUNK = 2**20
-_HEADER = 2**16  # long names and pax records of one member
+_SLACK = 2**20  # for long names, pax records, padding and what is read ahead
 _COMPRESSED: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 # What tarfile, zipfile and the decompressors are known to raise for damaged input.
 _DAMAGED = (
@@ -144,7 +143,7 @@ def _tar_members(file: IO[bytes], path: Path, max_bytes: int) -> Iterator[Member
             if not (info.isreg() or info.isdir()) or info.issparse():
                 raise DataError(f"{path}: member {info.name!r} is a link or a device, which is never read; drop it")
             total = _charge(total, info.size, max_bytes, info.name, path)
-            stream.allow(info.size + _BLOCK + _HEADER)
+            stream.allow(info.size)
             if info.isreg():
                 yield info.name, partial(_read_tarred, archive, info, path)
     stream.finish()
@@ -200,11 +199,12 @@ class _Allowance:
 
     def __init__(self, raw: IO[bytes], path: Path) -> None:
         self._raw, self._path = raw, path
-        self._left = _CHUNK + _HEADER + _BLOCK
+        self._left = _SLACK
         self._tail = b""
 
     def allow(self, size: int) -> None:
-        self._left += size
+        """Allow a member whose header has just been read; what earlier ones left over is not added up."""
+        self._left = size + _SLACK
 
     def read(self, size: int) -> bytes:
         data = self._raw.read(size)

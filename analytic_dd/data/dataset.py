@@ -12,7 +12,7 @@ import numpy as np
 
 from analytic_dd.data.classes import as_labels, encode
 from analytic_dd.data.moments import channel_moments
-from analytic_dd.data.samples import as_samples, block_rows
+from analytic_dd.data.samples import as_samples, block_rows, normalised_blocks
 from analytic_dd.data.split import describe_split, stratified_split
 from analytic_dd.data.validity import check_classes, check_same_dtype, check_samples, naming
 from analytic_dd.errors import DataError
@@ -233,7 +233,9 @@ class Dataset:
         if rows < 1:
             raise ValueError(f"rows must be at least 1, got {rows}")
         order = None if order is None else np.asarray(order)
-        return _blocks(x, y, rows, order, self._per_channel(mean, "mean", 0.0), self._per_channel(std, "std", 1.0))
+        return normalised_blocks(
+            x, y, rows, order, self._per_channel(mean, "mean", 0.0), self._per_channel(std, "std", 1.0)
+        )
 
     def _per_channel(self, values: np.ndarray | None, name: str, default: float) -> np.ndarray:
         if values is None:
@@ -246,15 +248,3 @@ class Dataset:
 
 def _is_empty(array: object) -> bool:
     return array is None or not np.asarray(array).size
-
-
-def _blocks(
-    x: np.ndarray, y: np.ndarray, rows: int, order: np.ndarray | None, mean: np.ndarray, std: np.ndarray
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    for start in range(0, len(x) if order is None else len(order), rows):
-        chosen = slice(start, start + rows) if order is None else order[start : start + rows]
-        X = x[chosen].astype(np.float64)
-        channels = X.reshape(-1, len(mean))
-        channels -= mean
-        channels /= std
-        yield X.reshape(len(X), -1), y[chosen].copy()

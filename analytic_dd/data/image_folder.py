@@ -121,15 +121,15 @@ class _Images:
             first = "x".join(map(str, self._pixels.shape[1:]))
             got = "x".join(map(str, shape))
             raise DataError(f"{where} is {got}, but {self._places[0][1]!r} is {first}; make sizes and colours equal")
+        if (count + 1) * math.prod(shape) > self._max_bytes:
+            raise DataError(f"{where}: the images decode to more than the {self._max_bytes:,} bytes that are read")
         if count == len(self._pixels):
-            self._grow(max(64, 2 * count), shape, where)
+            self._grow(max(1, 2 * count), shape)
         self._pixels[count] = np.asarray(image)
         self._places.append((label, member))
 
-    def _grow(self, capacity: int, shape: tuple[int, ...], where: str) -> None:
+    def _grow(self, capacity: int, shape: tuple[int, ...]) -> None:
         """Make room; memory that no image reaches is never touched, so doubling costs none."""
-        if len(self._pixels) * math.prod(shape) > self._max_bytes:
-            raise DataError(f"{where}: the images decode to more than the {self._max_bytes:,} bytes that are read")
         grown = np.empty((capacity, *shape), np.uint8)
         grown[: len(self._places)] = self._pixels[: len(self._places)].reshape(-1, *shape)
         self._pixels = grown

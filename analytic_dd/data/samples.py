@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
 from analytic_dd.errors import DataError
 
-__all__ = ["BLOCK_BYTES", "as_samples", "block_rows", "first_non_finite"]
+__all__ = ["BLOCK_BYTES", "as_samples", "block_rows", "first_non_finite", "normalised_blocks"]
 
 BLOCK_BYTES = 16 * 2**20  # of float64: large enough for BLAS to be fast, small beside any data set worth a block
 
@@ -63,3 +64,16 @@ def first_non_finite(x: np.ndarray) -> tuple[float, int, tuple[int, ...]] | None
             sample, *position = (int(i) for i in np.unravel_index(int(np.argmin(finite)), finite.shape))
             return float(x[(start + sample, *position)]), start + sample, tuple(position)
     return None
+
+
+def normalised_blocks(
+    x: np.ndarray, y: np.ndarray, rows: int, order: np.ndarray | None, mean: np.ndarray, std: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield what :meth:`Dataset.blocks` describes; ``mean`` and ``std`` have one number a channel."""
+    for start in range(0, len(x) if order is None else len(order), rows):
+        chosen = slice(start, start + rows) if order is None else order[start : start + rows]
+        X = x[chosen].astype(np.float64)
+        channels = X.reshape(-1, len(mean))
+        channels -= mean
+        channels /= std
+        yield X.reshape(len(X), -1), y[chosen].copy()

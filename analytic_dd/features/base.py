@@ -24,6 +24,11 @@ Kind = Literal["bijective", "surjective", "injective", "general"]
 _BLOCK_BYTES = 64 * 2**20  # what a block of samples may take in its widest layer
 
 
+def _detached(X: Array) -> Array:
+    """The values of ``X``: what is only checked must not touch torch's graph."""
+    return X.detach() if compat.is_torch_array(X) else X
+
+
 def draw_seed(rng: np.random.Generator | int) -> int:
     """Return the integer that determines a map's parameters: drawn from a generator, or given (by a specification)."""
     if isinstance(rng, np.random.Generator):
@@ -87,21 +92,23 @@ class FeatureMap(ABC):
 
     def __call__(self, X: Array) -> Array:
         """Return the features (n, p) of the inputs ``X`` (n, d), a block of samples at a time."""
-        as_matrix(X, "X", columns=self.d)
+        as_matrix(_detached(X), "X", columns=self.d)
         return self._blockwise(self._map, X)
 
     def preimage(self, Phi: Array, *, near: Array | None = None) -> Array:
         """Return inputs ``X`` (m, d) with phi(X) = Phi, the nearest to ``near`` (m, d) that the map can name.
+
+        No row is farther from its reference than the pre-image without one.
 
         Raises
         ------
         RangeError
             A row of ``Phi`` is not in the range; the message names the worst entry and by how much. Nothing is clamped.
         """
-        as_matrix(Phi, "Phi", columns=self.p)
+        as_matrix(_detached(Phi), "Phi", columns=self.p)
         if near is not None:
-            as_matrix(near, "near", rows=Phi.shape[0], columns=self.d)
-        check = self.in_range(Phi)
+            as_matrix(_detached(near), "near", rows=Phi.shape[0], columns=self.d)
+        check = self.in_range(_detached(Phi))
         if not check:
             where = f"row {check.row}" + (f", column {check.column}" if check.column >= 0 else "")
             raise RangeError(
@@ -109,9 +116,9 @@ class FeatureMap(ABC):
                 f"{check.excess:.3g}; scale features, labels and ridge together by scale_into_range(Phi) (ridge by its "
                 "square)"
             )
-        if near is None:
+        if near is None or self.kind in ("bijective", "injective"):
             return self._blockwise(lambda rows: self._preimage(rows, None), Phi, columns=self.d)
-        return self._blockwise(self._preimage, Phi, near, columns=self.d)
+        return self._blockwise(self._nearer, Phi, near, columns=self.d)
 
     def in_range(self, Phi: Array) -> RangeCheck:
         """Say whether every row of ``Phi`` (m, p) is in the range of phi, and which entry is worst."""
@@ -128,6 +135,13 @@ class FeatureMap(ABC):
         """
         as_matrix(Phi, "Phi", columns=self.p)
         return 1.0
+
+    def _nearer(self, Phi: Array, near: Array) -> Array:
+        """Keep, row by row, the nearer of two pre-images: the nearest in every layer need not be nearest in all."""
+        xp = namespace(Phi)
+        found, default = self._preimage(Phi, near), self._preimage(Phi, None)
+        far, close = (xp.sum((X - near) ** 2, axis=1, keepdims=True) for X in (default, found))
+        return xp.where(close <= far, found, default)
 
     @abstractmethod
     def _map(self, X: Array) -> Array:
@@ -184,7 +198,7 @@ class FeatureMap(ABC):
         rows, total = self._block_rows(), inputs[0].shape[0]
         if total <= rows:
             return function(*inputs)
-        blocks = (tuple(A[start : start + rows, :] for A in inputs) for start in range(0, total, rows))
+        blocks = (tuple(A[start : min(start + rows, total), :] for A in inputs) for start in range(0, total, rows))
         if isinstance(inputs[0], np.ndarray):
             out = np.empty((total, self.p if columns is None else columns), dtype=inputs[0].dtype)
             for index, block in enumerate(blocks):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from analytic_dd.arrays import Array, namespace
+from analytic_dd.arrays import Array, as_matrix, namespace
 from analytic_dd.features.activations import ACTIVATIONS
 from analytic_dd.features.base import FeatureMap, RangeCheck, draw_seed, parameters_from
 from analytic_dd.features.conv_border import ValidLayer, ZeroLayer
@@ -16,6 +16,7 @@ from analytic_dd.features.conv_circular import CircularLayer, torus_norm
 from analytic_dd.features.conv_layer import ConvolutionLayer, draw_kernel
 from analytic_dd.features.image_shape import Shape, as_image_shape, as_sizes, default_layers
 from analytic_dd.features.pooling import AveragePooling, MaxPooling
+from analytic_dd.features.scaling import largest_scale
 from analytic_dd.features.stage import ActivationStage, Chain, Stage
 
 __all__ = ["Convolutional"]
@@ -196,16 +197,22 @@ class Convolutional(FeatureMap):
         return self.chain.condition
 
     def in_range(self, Phi: Array) -> RangeCheck:
-        """Say that every feature vector is in the range; refuse for a map that is not known to be onto.
+        """Say that every feature vector is in the range (but for asinh, whose inverse overflows).
 
         Raises
         ------
         InfeasibleError
             T8c: a layer is not onto, so that the range has no closed form here.
         """
-        check = super().in_range(Phi)
+        as_matrix(Phi, "Phi", columns=self.p)
         self.chain.require_onto()
-        return check
+        if self.activation != "asinh":
+            return RangeCheck(True)
+        return self.chain.check(_images(Phi, self.chain.shape_out), self._like)
+
+    def scale_into_range(self, Phi: Array) -> float:
+        """Return 1; for asinh the largest c <= 1, to one per cent, at which no layer's inverse overflows."""
+        return largest_scale(lambda c: bool(self.in_range(c * Phi)))
 
     def options(self) -> dict[str, Any]:
         """Return the constructor's arguments, ``rng`` as the seed."""

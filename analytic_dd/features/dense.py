@@ -219,7 +219,8 @@ onto ]0, 1[; use leaky_relu, or one image and its neighbours (T9)
             return RangeCheck(True)
         worst = RangeCheck(True)
         for start in range(0, Phi.shape[0], self._block_rows()):
-            for layer, excess in self._back(Phi[start : start + self._block_rows(), :])[1]:
+            stop = min(start + self._block_rows(), Phi.shape[0])
+            for layer, excess in self._back(Phi[start:stop, :])[1]:
                 what = "features" if layer == self.depth else f"the pre-image in hidden layer {layer}"
                 reason = f"{what} must lie in ]{lower:g}, {upper:g}[ ({self.activation})"
                 check = box_check(excess, reason, first_row=start)

@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from analytic_dd.arrays import Array, dtype_name, namespace
-from analytic_dd.errors import InfeasibleError, RangeError
+from analytic_dd.errors import InfeasibleError
 from analytic_dd.features.activations import ACTIVATIONS
-from analytic_dd.features.base import Kind
+from analytic_dd.features.base import Kind, RangeCheck
 from analytic_dd.features.image_shape import Shape
+from analytic_dd.features.scaling import box_check
 
 __all__ = ["ActivationStage", "Chain", "Place", "Stage"]
 
@@ -89,17 +90,18 @@ class ActivationStage(Stage):
         return ACTIVATIONS[self.name].forward(namespace(X), X, self.slope)
 
     def preimage(self, Z: Array, near: Array | None, place: Place) -> Array:
-        """Apply the inverse; refuse what overflows there."""
+        """Apply the inverse."""
+        inverse = ACTIVATIONS[self.name].inverse
+        assert inverse is not None, "Chain.require_onto comes first"
+        return inverse(namespace(Z), Z, self.slope)
+
+    def check(self, Z: Array) -> RangeCheck:
+        """Say whether ``Z`` has an inverse in its dtype; only asinh has a limit, where sinh overflows."""
+        limit = ACTIVATIONS[self.name].limits(dtype_name(Z))[1]
+        if limit == math.inf:
+            return RangeCheck(True)
         xp = namespace(Z)
-        activation = ACTIVATIONS[self.name]
-        limit = activation.limits(dtype_name(Z))[1]
-        largest = float(xp.max(xp.abs(Z))) if limit < math.inf else 0.0
-        if activation.inverse is None or not largest < limit:
-            raise RangeError(
-                f"the inverse of {self.name} needs values below {limit:.3g} in size, got {largest:.3g}; scale features "
-                f"and labels (T4')"
-            )
-        return activation.inverse(xp, Z, self.slope)
+        return box_check(xp.reshape(xp.abs(Z) - limit, (Z.shape[0], -1)), f"{self.name} must stay below {limit:.3g}")
 
 
 class Chain:
@@ -149,6 +151,18 @@ class Chain:
                     limit=stage.rank,
                 )
 
+    def check(self, Z: Array, place: Place) -> RangeCheck:
+        """Say whether the stages can be undone in the dtype of ``Z``: the first overflow, or the worst entry."""
+        worst = RangeCheck(True)
+        for stage in reversed(self.stages):
+            if isinstance(stage, ActivationStage):
+                check = stage.check(Z)
+                if not check:
+                    return check
+                worst = max(worst, check, key=lambda c: c.excess)
+            Z = stage.preimage(Z, None, place)
+        return worst
+
     def states(self, X: Array, place: Place) -> list[Array]:
         """Return the images before each stage and, last, after all of them."""
         states = [X]
@@ -157,7 +171,7 @@ class Chain:
         return states
 
     def preimage(self, Z: Array, near: Array | None, place: Place) -> Array:
-        """Undo the stages, each nearest to what ``near`` is at that stage."""
+        """Undo the stages, each by the pre-image nearest to what ``near`` is at that stage."""
         references = [None] * len(self.stages) if near is None else self.states(near, place)[:-1]
         for stage, reference in zip(reversed(self.stages), reversed(references), strict=True):
             Z = stage.preimage(Z, reference, place)

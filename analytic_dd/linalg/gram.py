@@ -113,15 +113,25 @@ class GramStatistics:
         ShapeError, TypeError, ValueError
             Sizes that do not fit, integers, NaN; the sums are then as before.
         """
-        as_matrix(Phi, "Phi", columns=self.p)
+        as_matrix(Phi, "Phi", columns=self.p, finite=False)
         as_matrix(Y, "Y", rows=Phi.shape[0], columns=self.k)
-        namespace(Phi, Y)
+        xp, n = namespace(Phi, Y), int(Phi.shape[0])
+        rows = max(64, _BLOCK_BYTES // (8 * self.p))
+        blocks = [slice(start, start + rows) for start in range(0, n, rows)]
+        labels = in_double(Y)
+        ones = xp.ones((n, 1), dtype=labels.dtype, device=getattr(labels, "device", None))
+        labels = xp.concat([labels, ones], axis=1)  # the row of ones makes the sum of Phi, in the same product as C
+        moments = sum(labels[block, :].T @ in_double(Phi[block, :]) for block in blocks)
+        if not bool(xp.all(xp.isfinite(moments))):
+            as_matrix(Phi, "Phi")  # says where; nothing has been added yet
         if self._G is None:
             self._start(Phi)
-        rows = max(64, _BLOCK_BYTES // (8 * self.p))
-        for start in range(0, Phi.shape[0], rows):
-            self._add(in_double(Phi[start : start + rows, :]), in_double(Y[start : start + rows, :]))
-        self.n += int(Phi.shape[0])
+        for block in blocks:
+            self._add_products(in_double(Phi[block, :]))
+        self.C, self.sum_phi = self.C + moments[: self.k, :], self.sum_phi + moments[self.k, :]
+        squares = xp.sum(labels * labels, axis=0)
+        self.yy, self.sum_y = self.yy + squares[: self.k], self.sum_y + xp.sum(labels, axis=0)[: self.k]
+        self.n += n
         self._spectrum = None
         return self
 
@@ -136,16 +146,11 @@ class GramStatistics:
         self.C, self.yy = zeros(self.k, self.p), zeros(self.k)
         self.sum_phi, self.sum_y = zeros(self.p), zeros(self.k)
 
-    def _add(self, Phi: Array, Y: Array) -> None:
-        xp = namespace(Phi)
+    def _add_products(self, Phi: Array) -> None:
         if isinstance(Phi, np.ndarray):  # Phi.T of a C-ordered block is Fortran-ordered: the update is in place
             self._G = blas.dsyrk(1.0, Phi.T, beta=1.0, c=self._G, overwrite_c=1)
         else:
             self._G = self._G + Phi.T @ Phi
-        self.C = self.C + Y.T @ Phi
-        self.yy = self.yy + xp.sum(Y * Y, axis=0)
-        self.sum_phi = self.sum_phi + xp.sum(Phi, axis=0)
-        self.sum_y = self.sum_y + xp.sum(Y, axis=0)
 
     @property
     def G(self) -> Array:

@@ -65,6 +65,8 @@ def leave_one_out_scores(
 
         residual without sample i = e_i / (1 - h_i),   e = y - W phi,   h_i = phi^T (G + ridge I)^-1 phi  (+ 1/n)
 
+    so (1 - h_i) times the prediction without sample i is  W phi - h_i y, which decides as that prediction does.
+
     Theorem: T13.
 
     Parameters
@@ -102,9 +104,11 @@ def leave_one_out_scores(
     for Phi, Y in blocks:
         T = (Phi - mean if intercept else Phi) @ spectrum.vectors
         fitted = xp.reshape(T @ W, (T.shape[0], len(inverse), -1)) + (mean_y if intercept else 0.0)
-        slack = 1.0 - xp.matmul(T * T, leverage_of) - (1.0 / n if intercept else 0.0)
-        slack = xp.where(slack > 0.0, slack, xp.nan)  # the ridge is too small to leave this sample out in float64
-        left_out = Y[:, None, :] - (Y[:, None, :] - fitted) / slack[:, :, None]
+        h = xp.matmul(T * T, leverage_of) + (1.0 / n if intercept else 0.0)
+        # (1 - h) times the prediction without the sample; at h = 1 the ridge is too small to leave it out in float64
+        left_out = fitted - xp.where(h < 1.0, h, xp.nan)[:, :, None] * Y[:, None, :]
+        if scoring == "squared_error":
+            left_out = left_out / (1.0 - h)[:, :, None]
         total += _sum_of_scores(to_numpy(left_out), to_numpy(Y), scoring)
         samples += int(T.shape[0])
     return total / samples / (1 if scoring == "accuracy" else centred.k), samples
@@ -149,7 +153,8 @@ def _sum_of_scores(fitted: np.ndarray, Y: np.ndarray, scoring: str) -> np.ndarra
     """Sum over samples, for each ridge: fitted (b, L, k) against Y (b, k)."""
     if scoring == "squared_error":
         return np.asarray(((fitted - Y[:, None, :]) ** 2).sum(axis=(0, 2)))
-    right = (fitted.argmax(axis=2) == Y.argmax(axis=1)[:, None]) & np.isfinite(fitted).all(axis=2)
+    truth = Y.argmax(axis=1)[:, None]
+    right = (fitted.argmax(axis=2) == truth) & np.isfinite(np.take_along_axis(fitted, truth[:, :, None], 2)[:, :, 0])
     return np.asarray(right.sum(axis=0))
 
 

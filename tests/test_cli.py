@@ -1,0 +1,363 @@
+"""The command line: what it writes, what it prints, its exit status, and one clear line for every bad input."""
+
+import gzip
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from analytic_dd import cli, load_distilled, ridge_weights
+
+
+@pytest.fixture
+def run(capsys):
+    """Run the command line and return (status, standard output, standard error)."""
+
+    def call(*arguments):
+        status = cli.main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def refused(run, tmp_path):
+    """Run a distillation that must fail: status 2, one line with every mention, nothing written."""
+
+    def check(*arguments, mentions=(), out=None):
+        folder = tmp_path / "refused" if out is None else out
+        status, printed, error = run("distill", *arguments, "--out", folder, "--offline")
+        assert status == 2, error
+        assert printed == ""
+        assert len(error.splitlines()) == 1
+        assert "Traceback" not in error
+        missing = [word for word in mentions if word not in error]
+        assert not missing, f"{error!r} does not mention {missing}"
+        assert not folder.is_dir() or os.listdir(folder) == []
+        return error
+
+    return check
+
+
+@pytest.fixture
+def small_set(tmp_path):
+    """Write an npz of 3 classes of 4x5 images; return (path, arrays)."""
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(3), 20)
+    arrays = {"x_train": rng.integers(0, 256, (60, 4, 5), dtype=np.uint8), "y_train": y}
+    arrays |= {"x_test": arrays["x_train"][::2], "y_test": y[::2]}
+
+    def write(**changes):
+        path = tmp_path / "small.npz"
+        np.savez(path, **{name: value for name, value in (arrays | changes).items() if value is not None})
+        return path
+
+    return write
+
+
+def test_distill_writes_a_set_that_recovers_the_weights(run, tmp_path):
+    status, printed, error = run("distill", "--out", tmp_path)
+    assert (status, error) == (0, "")
+    assert sorted(os.listdir(tmp_path)) == ["distilled.npz", "distilled.png", "report.json"]
+    stored = load_distilled(tmp_path)
+    assert stored.inputs.shape == (10, 64)
+    W = ridge_weights(stored.inputs, stored.y, ridge=0.0)
+    assert np.linalg.norm(W - stored.w) / np.linalg.norm(stored.w) < 1e-12
+    assert "pass" in printed
+
+
+def test_report_has_what_the_design_promises(run, tmp_path):
+    status, printed, _ = run("distill", "--out", tmp_path, "--json")
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert status == 0
+    assert set(report["accuracies"]) >= {"original", "distilled", "random", "class_mean"}
+    assert report["accuracies"]["distilled"] == report["accuracies"]["original"]
+    assert report["accuracies"]["random"] < report["accuracies"]["class_mean"] < report["accuracies"]["original"]
+    for name in ("recovery", "recovery_from_pixels"):
+        assert set(report[name]) >= {"relative_error", "verdict", "ratio", "condition"}
+    assert report["recovery"]["relative_error"] <= 1e-12
+    assert {"reading", "features", "gram", "eigendecomposition", "construction"} <= set(report["seconds"])
+    assert set(report) >= {
+        "format",
+        "method",
+        "theorem",
+        "ridge",
+        "distilled_ridge",
+        "labels",
+        "features",
+        "dtype",
+        "data",
+    }
+    assert {"name", "sha256"} <= set(report["data"])
+    assert json.loads(printed)["recovery"] == report["recovery"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "points"),
+    [
+        (["--ipc", 3], 30),
+        (["--points", 13], 13),
+        (["--points", 100], 100),
+        (["--labels", "centred"], 9),
+        (["--labels", "learned", "--distilled-ridge", 5.0], 10),
+        (["--distilled-ridge", 0.01, "--root", "small", "--ipc", 2], 20),
+        (["--intercept"], 11),
+        (["--ridge", 0], 10),
+        (["--ridge", 3.5, "--dtype", "float32"], 10),
+        (["--init", "real", "--ipc", 2], 20),
+        (["--mode", "few", "--points", 4], 4),
+    ],
+)
+def test_every_kind_of_set_is_certified_from_its_file(run, tmp_path, arguments, points):
+    status, printed, _ = run("distill", *arguments, "--out", tmp_path)
+    assert status == 0, printed
+    assert len(load_distilled(tmp_path).inputs) == points
+    status, printed, _ = run("verify", tmp_path / "distilled.npz")
+    assert status == 0
+    assert ": pass:" in printed
+
+
+def test_same_seed_same_file(run, tmp_path):
+    for name in ("a", "b"):
+        run("distill", "--out", tmp_path / name, "--ipc", 2, "--seed", 7)
+    first, second = (load_distilled(tmp_path / name) for name in ("a", "b"))
+    assert np.array_equal(first.inputs, second.inputs)
+    run("distill", "--out", tmp_path / "c", "--ipc", 2, "--seed", 8)
+    assert not np.array_equal(first.inputs, load_distilled(tmp_path / "c").inputs)
+
+
+def test_verify_fails_on_a_planted_error(run, tmp_path):
+    run("distill", "--out", tmp_path)
+    with np.load(tmp_path / "distilled.npz") as stored:
+        arrays = dict(stored)
+    arrays["w"] = arrays["w"] * (1 + 1e-9 * np.random.default_rng(0).standard_normal(arrays["w"].shape))
+    np.savez(tmp_path / "planted.npz", **arrays)
+    status, printed, _ = run("verify", tmp_path / "planted.npz", tmp_path)
+    assert status == 1
+    assert "planted.npz: fail" in printed
+
+
+def test_show_draws_the_grid_and_the_spectra(run, tmp_path):
+    run("distill", "--out", tmp_path)
+    (tmp_path / "distilled.png").unlink()
+    status, printed, _ = run("show", tmp_path)
+    assert status == 0
+    for name in ("distilled.png", "spectrum.png"):
+        with Image.open(tmp_path / name) as picture:
+            assert picture.size[0] > 500
+        assert name in printed
+
+
+def test_data_commands(run):
+    status, printed, _ = run("data", "list")
+    assert status == 0
+    assert "digits" in printed
+    assert "cifar100" in printed
+    status, printed, _ = run("data", "path", "--json")
+    assert status == 0
+    assert json.loads(printed)
+    status, _, error = run("data", "fetch")
+    assert status == 2
+    assert "mnist" in error
+
+
+def test_help_and_usage(run):
+    assert run("--version")[0] == 0
+    assert run("distill", "--help")[0] == 0
+    status, _, error = run("distil")
+    assert status == 2
+    assert len(error.splitlines()) == 1
+    status, _, error = run("distill", "--ridge", "much")
+    assert status == 2
+    assert "expected loo or a number >= 0, got 'much'" in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "mentions"),
+    [
+        (["--data", "minst"], ["minst", "did you mean mnist"]),
+        (["--data", "no/such/path"], ["no/such/path"]),
+        (["--features", "identitty"], ["identitty", "did you mean identity"]),
+        (["--labels", "onehot"], ["onehot", "did you mean one-hot"]),
+        (["--mode", "exakt"], ["exakt", "did you mean exact"]),
+        (["--root", "lage"], ["did you mean large"]),
+        (["--ipc", 0], ["points_per_class", ">= 1", "got 0"]),
+        (["--points", 0], ["points", ">= 1", "got 0"]),
+        (["--points", 5], ["T1", "m = 5", "rank W = 10", "few"]),
+        (["--points", 5, "--labels", "learned"], ["T1", "5 points", "rank W = 10", "few"]),
+        (["--mode", "few"], ["--points M"]),
+        (["--mode", "few", "--points", 11], ["1 .. 10", "11"]),
+        (["--ridge", -1], ["ridge", ">= 0", "-1"]),
+        (["--ridge", "nan"], ["ridge", "finite", "nan"]),
+        (["--distilled-ridge", -0.5], ["distilled ridge", ">= 0", "-0.5"]),
+        (["--distilled-ridge", 1e6], ["T3", "1e+06", "largest", "multiply the labels by at least"]),
+        (["--seed", -1], ["seed", ">= 0", "-1"]),
+    ],
+)
+def test_bad_options_are_one_line(refused, arguments, mentions):
+    refused(*arguments, mentions=mentions)
+
+
+def test_bad_arrays_are_one_line(refused, small_set):
+    x = np.zeros((60, 4, 5))
+    x[17, 2, 3] = np.nan
+    refused(
+        "--data", small_set(x_train=x, x_test=np.zeros((30, 4, 5))), mentions=["nan", "sample 17", "position (2, 3)"]
+    )
+    refused("--data", small_set(y_train=np.zeros(60, int), y_test=np.zeros(30, int)), mentions=["two", "classes"])
+    refused("--data", small_set(y_train=np.arange(59) % 3), mentions=["60", "59"])
+    refused("--data", small_set(x_test=np.zeros((30, 5, 4), np.uint8)), mentions=["x_test", "(4, 5)"])
+    refused("--data", small_set(y_train=np.array([{}] * 60, object)), mentions=["pickle"])
+    refused("--data", small_set(x_train=None), mentions=["x_train"])
+
+
+def test_a_test_class_without_training_samples_is_refused(refused, small_set):
+    refused("--data", small_set(y_test=np.full(30, 3)), mentions=["y_test", "3"])
+
+
+def test_constant_features_are_fine(run, small_set, tmp_path):
+    x = np.random.default_rng(1).integers(0, 256, (60, 4, 5), dtype=np.uint8)
+    x[:, 0, :] = 7
+    status, printed, _ = run("distill", "--data", small_set(x_train=x), "--out", tmp_path / "constant")
+    assert status == 0
+    assert "pass" in printed
+
+
+def test_damaged_files_are_one_line(refused, small_set, tmp_path):
+    whole = small_set().read_bytes()
+    (tmp_path / "short.npz").write_bytes(whole[: len(whole) // 2])
+    refused("--data", tmp_path / "short.npz", mentions=["short.npz"])
+    folder = tmp_path / "idx"
+    folder.mkdir()
+    header = b"\0\0\x08\x03" + b"".join(n.to_bytes(4, "big") for n in (60, 28, 28))
+    names = ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz")
+    labels = gzip.compress(b"\0\0\x08\x01" + (60).to_bytes(4, "big") + bytes(60))
+    for content, mention in (
+        (gzip.compress(header + bytes(60 * 784))[:-20], "truncated"),
+        (gzip.compress(b"\x01\x02" + header[2:] + bytes(60 * 784)), "magic"),
+        (gzip.compress(header + bytes(59 * 784)), "47,040"),
+    ):
+        (folder / names[0]).write_bytes(content)
+        (folder / names[1]).write_bytes(labels)
+        for split in ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"):
+            (folder / split).write_bytes(content if "images" in split else labels)
+        line = refused("--data", folder)
+        assert "ubyte" in line, (line, mention)
+
+
+def _tar(path, *members):
+    with tarfile.open(path, "w:gz") as archive:
+        for name, kind in members:
+            member = tarfile.TarInfo(name)
+            content = io.BytesIO()
+            if kind == "link":
+                member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
+            else:
+                Image.new("L", (4, 4)).save(content, "PNG")
+                member.size = len(content.getvalue())
+            content.seek(0)
+            archive.addfile(member, content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("member", "kind"), [("../outside.png", "file"), ("/absolute/cat/1.png", "file"), ("train/cat/2.png", "link")]
+)
+def test_hostile_archives_are_one_line(refused, tmp_path, member, kind):
+    path = _tar(tmp_path / "images.tar.gz", ("train/cat/1.png", "file"), (member, kind))
+    refused("--data", path, mentions=[member])
+
+
+def test_a_decompression_bomb_is_refused_by_its_declared_size(refused, tmp_path):
+    path = tmp_path / "bomb.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("x_train.npy", "w") as member:
+        np.lib.format.write_array_header_1_0(
+            member, {"descr": "|u1", "fortran_order": False, "shape": (10**6, 200, 200)}
+        )
+        member.write(bytes(2**20))
+    started = time.perf_counter()
+    refused("--data", path, mentions=["bomb.npz"])
+    assert time.perf_counter() - started < 5.0
+
+
+def test_hostile_distilled_sets_are_one_line(run, tmp_path):
+    run("distill", "--out", tmp_path)
+    with np.load(tmp_path / "distilled.npz") as stored:
+        arrays = dict(stored)
+    cases = {
+        "pickle": arrays | {"w": np.array([{}], object)},
+        "missing": {name: value for name, value in arrays.items() if name != "y"},
+        "shape": arrays | {"y": arrays["y"][:-1]},
+        "nan": arrays | {"inputs": np.full_like(arrays["inputs"], np.nan)},
+        "extra": arrays | {"more": np.zeros(3)},
+        "meta": arrays | {"meta": np.frombuffer(b"{}", np.uint8)},
+    }
+    for name, content in cases.items():
+        np.savez(tmp_path / f"{name}.npz", **content)
+        status, printed, error = run("verify", tmp_path / f"{name}.npz")
+        assert (status, printed) == (2, ""), name
+        assert len(error.splitlines()) == 1
+    status, _, error = run("verify", tmp_path / "none.npz")
+    assert status == 2
+    assert "none.npz" in error
+
+
+def test_an_output_folder_that_cannot_be_made_is_one_line(refused, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    refused(mentions=["file"], out=tmp_path / "file" / "out")
+
+
+def test_a_full_disk_leaves_the_previous_result(run, tmp_path, monkeypatch):
+    run("distill", "--out", tmp_path)
+    before = {name: (tmp_path / name).read_bytes() for name in os.listdir(tmp_path)}
+    real = os.fsync
+
+    def full(handle):
+        if os.fstat(handle).st_size > 1000:
+            raise OSError(28, "No space left on device")
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", full)
+    status, printed, error = run("distill", "--out", tmp_path, "--ipc", 2)
+    assert (status, printed) == (2, "")
+    assert "no space left on device; free some space" in error
+    assert len(error.splitlines()) == 1
+    assert {name: (tmp_path / name).read_bytes() for name in os.listdir(tmp_path)} == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_ctrl_c_leaves_the_previous_result(run, tmp_path, small_set):
+    run("distill", "--out", tmp_path / "out")
+    before = {name: (tmp_path / "out" / name).read_bytes() for name in os.listdir(tmp_path / "out")}
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "wide.npz", x_train=rng.standard_normal((4000, 2500)), y_train=np.arange(4000) % 3)
+    command = [
+        sys.executable,
+        "-m",
+        "analytic_dd",
+        "distill",
+        "--data",
+        tmp_path / "wide.npz",
+        "--out",
+        tmp_path / "out",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while not any(name.startswith(".unfinished") for name in os.listdir(tmp_path / "out")):
+            time.sleep(0.01)  # the work has not begun
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        printed, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert printed == ""
+    assert error.splitlines() == ["analytic-dd: interrupted; what was there before is intact"]
+    assert {name: (tmp_path / "out" / name).read_bytes() for name in os.listdir(tmp_path / "out")} == before

@@ -1,0 +1,82 @@
+"""Stored sets: what is written comes back bit for bit, and certifies as it did."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from analytic_dd import DataError, load_distilled, save_distilled
+from analytic_dd.data import Dataset
+from analytic_dd.distill.recipe import Recipe
+from analytic_dd.io import DistilledSet, pixels, to_json
+from analytic_dd.report import run
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A distilled set of colour images of 3 classes, 4 x 5 pixels, with an intercept."""
+    rng = np.random.default_rng(2)
+    y = np.repeat(np.arange(3), 40)
+    x = rng.integers(0, 256, (120, 4, 5, 3), dtype=np.uint8)
+    dataset = Dataset.from_arrays(x, y, x[::3], y[::3], name="colours", classes=("red", "green", "blue"))
+    path = tmp_path_factory.mktemp("set")
+    run(dataset, "identity", Recipe(points_per_class=2), path, intercept=True)
+    return path
+
+
+def test_arrays_come_back_bit_for_bit(folder, tmp_path):
+    stored = load_distilled(folder)
+    save_distilled(tmp_path / "again.npz", stored)
+    assert (tmp_path / "again.npz").read_bytes() == (folder / "distilled.npz").read_bytes()
+    assert stored.classes.tolist() == ["red", "green", "blue"]
+    assert stored.inputs.dtype == stored.y.dtype == stored.w.dtype == np.float64
+
+
+def test_certificate_is_the_one_that_was_stored(folder):
+    stored = load_distilled(folder)
+    again, kept = stored.certify().to_dict(), stored.meta["certificate"]
+    assert again["verdict"] == kept["verdict"] == "pass"
+    assert again == kept
+
+
+def test_images_are_inputs_in_pixel_units_channels_last(folder):
+    stored = load_distilled(folder)
+    assert stored.x.shape == (7, 4, 5, 3)
+    assert np.array_equal(stored.x, stored.inputs.reshape(stored.x.shape) * stored.std + stored.mean)
+    difference = stored.inputs_from_pixels() - stored.inputs
+    assert np.abs(difference).max() < 30 * np.finfo(float).eps * np.abs(stored.x / stored.std[0]).max()
+
+
+def test_class_means_are_those_of_the_data(folder):
+    rng = np.random.default_rng(2)
+    x = rng.integers(0, 256, (120, 4, 5, 3), dtype=np.uint8)
+    assert np.allclose(load_distilled(folder).class_means[1], x[40:80].mean(axis=0), rtol=1e-14)
+
+
+def test_a_file_of_another_format_is_refused(folder, tmp_path):
+    stored = load_distilled(folder)
+    other = DistilledSet(**{**vars(stored), "meta": stored.meta | {"format": "analytic_dd.DistilledSet/99"}})
+    save_distilled(tmp_path / "other.npz", other)
+    with pytest.raises(DataError, match=r"format 'analytic_dd\.DistilledSet/99', this version reads"):
+        load_distilled(tmp_path / "other.npz")
+
+
+def test_arrays_that_do_not_fit_are_refused(folder):
+    stored = load_distilled(folder)
+    with pytest.raises(DataError, match="y has another shape"):
+        DistilledSet(**{**vars(stored), "y": stored.y[:-1]})
+
+
+def test_pixels_multiply_by_channel():
+    x = pixels(np.ones((1, 4)), np.array([1.0, 10.0]), np.array([2.0, 3.0]), (1, 2, 2))
+    assert x.tolist() == [[[[3.0, 13.0], [3.0, 13.0]]]]
+
+
+def test_json_is_strict():
+    assert to_json({"a": np.float64(1.5), "b": np.inf, "c": np.arange(2), "d": (True, None)}) == (
+        '{"a": 1.5, "b": null, "c": [0, 1], "d": [true, null]}'
+    )
+
+
+def test_no_temporary_file_stays(folder):
+    assert sorted(file.name for file in Path(folder).iterdir()) == ["distilled.npz", "distilled.png", "report.json"]

@@ -1,0 +1,115 @@
+"""The report measures what it says, on the file that was stored, with controls that are not handicapped."""
+
+import json
+
+import numpy as np
+import pytest
+from sklearn.linear_model import Ridge
+
+from analytic_dd import data
+from analytic_dd.baselines import accuracies_on_test, class_means, control_models
+from analytic_dd.distill.pipeline import LOO_SAMPLES, Stages, fit_original, sample_rows
+from analytic_dd.distill.recipe import Recipe
+from analytic_dd.features import Identity
+from analytic_dd.report import describe, run
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return data.load("digits")
+
+
+@pytest.fixture(scope="module")
+def model(digits):
+    return fit_original(digits, Identity(64), rng=np.random.default_rng(0))
+
+
+def normalised(dataset, x):
+    mean, std = dataset.statistics()
+    return ((x - mean[0]) / std[0]).reshape(len(x), -1)
+
+
+def test_original_accuracy_is_that_of_scikit_learn(digits, model):
+    peer = Ridge(alpha=model.ridge, fit_intercept=False)
+    peer.fit(normalised(digits, digits.x_train), np.eye(10)[digits.y_train])
+    decisions = peer.predict(normalised(digits, digits.x_test)).argmax(axis=1)
+    found = accuracies_on_test(digits, model, {"original": (model.weights, np.zeros(10))})
+    assert found["original"] == np.mean(decisions == digits.y_test)
+
+
+def test_chosen_ridge_has_the_best_brute_force_leave_one_out_accuracy(digits):
+    """On 120 samples, by 120 refits for each of the ridges of the grid."""
+    few = data.Dataset.from_arrays(digits.x_train[:120], digits.y_train[:120])
+    model = fit_original(few, Identity(64), rng=np.random.default_rng(0))
+    X, Y = normalised(few, few.x_train), np.eye(10)[few.y_train]
+    right = []
+    for ridge in model.choice.ridges[8:]:  # smaller ones are the same to brute force: ill-conditioned normal equations
+        kept = [np.arange(120) != i for i in range(120)]
+        gram = (np.linalg.solve(X[k].T @ X[k] + ridge * np.eye(64), X[k].T @ Y[k]) for k in kept)
+        right.append(np.mean([(X[i] @ W).argmax() == few.y_train[i] for i, W in enumerate(gram)]))
+    assert model.choice.scores[8:].tolist() == right
+    best = max(model.choice.scores)
+    assert model.ridge == max(r for r, s in zip(model.choice.ridges, model.choice.scores, strict=True) if s == best)
+
+
+def test_sampled_leave_one_out_is_said_in_the_report(digits, tmp_path, monkeypatch):
+    monkeypatch.setattr("analytic_dd.distill.pipeline.LOO_SAMPLES", 100)
+    content = run(digits, "identity", Recipe(), tmp_path).content
+    assert LOO_SAMPLES == 10_000
+    assert content["ridge_choice"]["samples"] == 100
+    assert content["ridge_choice"]["sampled"]
+    assert any("100 samples drawn from 1,437" in line for line in describe(content))
+
+
+def test_controls_are_the_best_over_their_ridges_on_training_data(digits, model):
+    models = control_models(digits, model, 10, seed=0)
+    assert sorted(models) == ["class_mean", *(f"random {i}" for i in range(5))]
+    found = accuracies_on_test(digits, model, models)
+    assert found["class_mean"] > np.mean([found[f"random {i}"] for i in range(5)]) + 0.1
+    means = normalised(digits, class_means(digits))
+    fixed = Ridge(alpha=1e-3, fit_intercept=False).fit(means, np.eye(10)).coef_
+    assert found["class_mean"] >= accuracies_on_test(digits, model, {"x": (fixed, np.zeros(10))})["x"] - 0.03
+
+
+def test_class_means_are_exact(digits):
+    assert np.array_equal(class_means(digits)[3], digits.x_train[digits.y_train == 3].mean(axis=0))
+
+
+def test_sampled_rows_are_class_major_and_balanced(digits):
+    rows = sample_rows(digits, 13, rng=np.random.default_rng(0))
+    assert digits.y_train[rows].tolist() == sorted([*range(10), 0, 1, 2])
+    assert len(set(rows)) == 13
+
+
+def test_stages_add_up_and_cover_the_run(digits, tmp_path):
+    import time
+
+    stages = Stages()
+    started = time.perf_counter()
+    run(digits, "identity", Recipe(), tmp_path, stages=stages)
+    whole = time.perf_counter() - started
+    assert 0.0 < sum(stages.seconds.values()) <= whole
+
+
+def test_report_is_strict_json_and_names_versions_and_hardware(digits, tmp_path):
+    run(digits, "identity", Recipe(), tmp_path)
+    report = json.loads((tmp_path / "report.json").read_text(), parse_constant=lambda name: pytest.fail(name))
+    assert report["versions"]["numpy"] == np.__version__
+    assert "cores" in report["hardware"]
+    assert report["data"]["sha256"] == digits.sha256
+
+
+def test_a_ridge_below_the_resolution_of_the_gram_matrix_goes_through_tsqr(digits):
+    model = fit_original(digits, Identity(64), ridge=0.0, rng=np.random.default_rng(0))
+    X, Y = normalised(digits, digits.x_train), np.eye(10)[digits.y_train]
+    W = np.linalg.lstsq(X, Y, rcond=None)[0].T
+    condition = np.linalg.cond(X[:, X.std(axis=0) > 0])
+    assert model.solver == "tsqr"
+    assert np.linalg.norm(model.weights - W) / np.linalg.norm(W) < 30 * np.finfo(float).eps * 64 * condition
+
+
+def test_data_without_a_test_part_are_reported_without_accuracies(digits, tmp_path):
+    train = data.Dataset.from_arrays(digits.x_train, digits.y_train, name="train only")
+    content = run(train, "identity", Recipe(), tmp_path).content
+    assert content["accuracies"] == {"original": None, "distilled": None, "random": None, "class_mean": None}
+    assert any("no test part" in line for line in describe(content))
