@@ -7,11 +7,13 @@ import math
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import array_api_compat
 import numpy as np
+import scipy
+import sklearn
 
 from analytic_dd.certify import Certificate, certify_recovery
 from analytic_dd.errors import DataError
@@ -178,10 +180,8 @@ def _plain(value: Any) -> Any:
 
 def versions() -> dict[str, str]:
     """Return the versions that a result depends on."""
+    from analytic_dd import __version__
+
     found = {"python": platform.python_version(), "machine": platform.machine(), "system": platform.system()}
-    for name in ("analytic-dd", "numpy", "scipy", "scikit-learn", "array-api-compat"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+    modules = {"numpy": np, "scipy": scipy, "scikit-learn": sklearn, "array-api-compat": array_api_compat}
+    return found | {"analytic-dd": __version__} | {name: str(module.__version__) for name, module in modules.items()}

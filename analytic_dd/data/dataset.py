@@ -204,6 +204,7 @@ class Dataset:
         mean: np.ndarray | None = None,
         std: np.ndarray | None = None,
         order: np.ndarray | None = None,
+        reuse: bool = False,
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield (X, y) a block at a time: X (b, d) float64 = (x - mean) / std flattened in C order, y (b,) int64.
 
@@ -217,10 +218,14 @@ class Dataset:
             From :meth:`statistics`, in the data's units. Default: 0 and 1.
         order : (r,) int array, optional
             Indices of the samples to take, in this order. Default: all, as stored.
+        reuse : bool
+            Write the blocks into two arrays in turn: X is then valid until the next block but one is asked for. Fresh
+            memory for every block takes as long as the conversion.
 
         Notes
         -----
-        *Cost.* One block of float64; every block is a fresh array, which the caller may keep or change.
+        *Cost.* One block of float64 (two with ``reuse``); without it every block is a fresh array, which the caller may
+        keep or change.
 
         Examples
         --------
@@ -234,7 +239,7 @@ class Dataset:
             raise ValueError(f"rows must be at least 1, got {rows}")
         order = None if order is None else np.asarray(order)
         return normalised_blocks(
-            x, y, rows, order, self._per_channel(mean, "mean", 0.0), self._per_channel(std, "std", 1.0)
+            x, y, rows, order, self._per_channel(mean, "mean", 0.0), self._per_channel(std, "std", 1.0), reuse=reuse
         )
 
     def _per_channel(self, values: np.ndarray | None, name: str, default: float) -> np.ndarray:

@@ -13,6 +13,8 @@ __all__ = ["BLOCK_BYTES", "as_samples", "block_rows", "first_non_finite", "norma
 
 BLOCK_BYTES = 16 * 2**20  # of float64: large enough for BLAS to be fast, small beside any data set worth a block
 
+_CACHED_ROWS = 64
+
 _CHANNELS = (1, 3, 4)
 
 
@@ -67,13 +69,26 @@ def first_non_finite(x: np.ndarray) -> tuple[float, int, tuple[int, ...]] | None
 
 
 def normalised_blocks(
-    x: np.ndarray, y: np.ndarray, rows: int, order: np.ndarray | None, mean: np.ndarray, std: np.ndarray
+    x: np.ndarray,
+    y: np.ndarray,
+    rows: int,
+    order: np.ndarray | None,
+    mean: np.ndarray,
+    std: np.ndarray,
+    *,
+    reuse: bool = False,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield what :meth:`Dataset.blocks` describes; ``mean`` and ``std`` have one number a channel."""
-    for start in range(0, len(x) if order is None else len(order), rows):
+    total, size = len(x) if order is None else len(order), math.prod(x.shape[1:])
+    memory = [np.empty((min(rows, total), size)) for _ in range(2 if reuse else 0)]
+    for index, start in enumerate(range(0, total, rows)):
         chosen = slice(start, start + rows) if order is None else order[start : start + rows]
-        X = x[chosen].astype(np.float64)
-        channels = X.reshape(-1, len(mean))
-        channels -= mean
-        channels /= std
-        yield X.reshape(len(X), -1), y[chosen].copy()
+        samples = x[chosen].reshape(-1, size)
+        X = memory[index % 2][: len(samples)] if reuse else np.empty(samples.shape)
+        for part in range(0, len(X), _CACHED_ROWS):  # convert, shift and scale while the entries are in the cache
+            out = X[part : part + _CACHED_ROWS]
+            out[...] = samples[part : part + _CACHED_ROWS]
+            channels = out.reshape(-1, len(mean))
+            channels -= mean
+            channels /= std
+        yield X, y[chosen].copy()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -24,6 +25,9 @@ __all__ = ["LOO_SAMPLES", "OriginalModel", "Stages", "distill_model", "fit_origi
 
 LOO_SAMPLES = 10_000  # leave-one-out is scored on at most this many samples, drawn at random
 
+_BLOCK_BYTES = 16 * 2**20  # of float64 inputs
+
+Block = tuple[np.ndarray, np.ndarray]
 Progress = Callable[[str, int, int], None]  # stage, done, total
 
 
@@ -129,16 +133,15 @@ def fit_original(
     k = len(dataset.classes)
     encode = centred_one_hot if centred else one_hot
 
+    # a block of fewer rows than columns would spend its time on the p^2 entries of the sum, not on the product
+    rows = max(1, min(len(dataset.y_train), max(_BLOCK_BYTES // (8 * dataset.d), 2048)))
+
     def features(order: np.ndarray | None, stage: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         total = len(dataset.y_train) if order is None else len(order)
         done = 0
-        blocks = dataset.blocks("train", mean=mean, std=std, order=order)
-        while True:
-            with stages("normalisation"):
-                block = next(blocks, None)
-            if block is None:
-                return
-            X, y = block
+        for X, y in _read_ahead(
+            dataset.blocks("train", rows=rows, mean=mean, std=std, order=order, reuse=True), stages
+        ):
             with stages("features"):
                 Phi = feature_map(X.astype(dtype, copy=False))
             yield Phi, encode(y, k, dtype=dtype)
@@ -177,8 +180,10 @@ def fit_original(
         else:
             W = (statistics.centred() if intercept else statistics).weights(value)
     W = to_numpy(W)
-    if centred or intercept:  # labels about their mean sum to 0, so the rows of W do in exact arithmetic: rank k - 1.
-        W = W - W.mean(axis=0)  # Rounding would leave a k-th singular value of 1e-12 for the construction to invert (T5)
+    if centred or intercept:
+        # Labels about their mean sum to 0, so the rows of W do in exact arithmetic: rank k - 1 (T5). Rounding would
+        # leave a k-th singular value of 1e-12 for the construction to invert.
+        W = W - W.mean(axis=0)
     b = (statistics.sum_y - W @ statistics.sum_phi) / statistics.n if intercept else None
     return OriginalModel(
         weights=W,
@@ -192,6 +197,22 @@ def fit_original(
         label_kind="centred" if centred else "one-hot",
         solver="tsqr" if fine else "gram",
     )
+
+
+def _read_ahead(blocks: Iterator[Block], stages: Stages) -> Iterator[Block]:
+    """Convert the next block to float64 while the present one is multiplied; only the waiting is recorded.
+
+    A block is given up when the next is asked for, so two arrays in turn are enough.
+    """
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        pending = reader.submit(next, blocks, None)
+        while True:
+            with stages("normalisation"):
+                block = pending.result()
+            if block is None:
+                return
+            pending = reader.submit(next, blocks, None)
+            yield block
 
 
 @contextmanager

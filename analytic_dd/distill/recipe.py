@@ -27,7 +27,7 @@ class Recipe:
     points_per_class : int
         Points a class. Centred labels name k - 1 classes, so they make (k - 1) * points_per_class points (T5).
     points : int, optional
-        Total number of points instead, at least rank W for ``mode="exact"``; classes are repeated as evenly as possible.
+        Total number of points instead, at least rank W for ``mode="exact"``; classes repeat as evenly as possible.
     labels : {"one-hot", "centred", "learned"}
         Learned labels follow from the features (T4); the others are fixed (T2, T3).
     mode : {"exact", "few"}

@@ -65,6 +65,11 @@ class Activation:
         """Whether 0 is interior to the range and maps to 0: then scaling brings features of any size into it."""
         return self.lower < 0.0 < self.upper
 
+    @property
+    def interior(self) -> float:
+        """A value well inside the range: 0 where that is."""
+        return 0.0 if self.centred else self.lower + min(1.0, (self.upper - self.lower) / 2)
+
     def limits(self, dtype: str) -> tuple[float, float]:
         """Return the range that ``dtype`` can invert: for asinh, sinh must not overflow when it is squared."""
         if self.name == "asinh":

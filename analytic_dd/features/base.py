@@ -182,7 +182,10 @@ class FeatureMap(ABC):
         xp = namespace(X)
         key = (id(A), xp.__name__, dtype_name(X), str(compat.device(X)))
         if key not in placed:
-            placed[key] = (A, xp.asarray(A, dtype=X.dtype, device=compat.device(X)))
+            B = xp.asarray(A, dtype=X.dtype, device=compat.device(X))
+            if compat.is_torch_array(B) and B.is_inference():
+                return B  # made in torch.inference_mode: it could not serve a gradient later
+            placed[key] = (A, B)
         return placed[key][1]
 
     def _widest(self) -> int:

@@ -3,7 +3,9 @@ r"""The small network inside a coupling or residual block, with a Lipschitz cons
     net(a) = scale * B [ tanh(gain * A a + beta) - tanh(beta) ] ,      A A^T = I,  B^T B = I
 
 |net(a) - net(a')| <= scale * gain * |a - a'| since tanh has slope at most 1, and net(0) = 0: blocks made of it map 0 to
-0, so that rounding errors stay relative to the features.
+0, and rounding errors stay relative to the features, provided that the difference is not computed by subtraction:
+
+    tanh(u + beta) - tanh(beta) = T (1 - B^2) / (1 + T B) ,      T = tanh u,  B = tanh beta
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from analytic_dd.features.orthonormal import draw_orthonormal
 from analytic_dd.features.stage import Place
 
 __all__ = ["Conditioner"]
+
+_SHIFT = 1.0  # beta is in [-1, 1]: breaks the symmetry phi(-x) = -phi(x), and 1 + T B stays above 0.2
 
 
 class Conditioner:
@@ -39,12 +43,12 @@ class Conditioner:
     ) -> None:
         self.inward = np.ascontiguousarray(gain * draw_orthonormal(rng, hidden, d_in).T)
         self.outward = np.ascontiguousarray(scale * draw_orthonormal(rng, d_out, hidden).T)
-        self.shift = rng.standard_normal(hidden)
-        self.rest = np.tanh(self.shift)
+        self.rest = np.tanh(rng.uniform(-_SHIFT, _SHIFT, hidden))
+        self.slope = 1.0 - self.rest**2
         self.lipschitz = gain * scale
 
     def __call__(self, V: Array, place: Place) -> Array:
         """Return the outputs (n, d_out) of the rows of ``V`` (n, d_in)."""
         xp = namespace(V)
-        hidden = xp.tanh(xp.matmul(V, place(V, self.inward)) + place(V, self.shift)) - place(V, self.rest)
-        return xp.matmul(hidden, place(V, self.outward))
+        T = xp.tanh(xp.matmul(V, place(V, self.inward)))
+        return xp.matmul(T * place(V, self.slope) / (1.0 + T * place(V, self.rest)), place(V, self.outward))

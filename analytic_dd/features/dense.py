@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from analytic_dd.arrays import Array, as_matrix, dtype_name, namespace
-from analytic_dd.errors import InfeasibleError, RangeError
+from analytic_dd.errors import RangeError
 from analytic_dd.features.activations import ACTIVATIONS, Activation
 from analytic_dd.features.base import FeatureMap, Kind, RangeCheck, draw_seed, parameters_from
 from analytic_dd.features.layers import as_widths, draw_layer
+from analytic_dd.features.obstacle import find_obstacle
 from analytic_dd.features.right_inverse import nearest_solution, right_inverse, spectral_norm
 from analytic_dd.features.scaling import box_check, largest_scale
 
@@ -107,7 +108,7 @@ onto ]0, 1[; use leaky_relu, or one image and its neighbours (T9)
         self.depth = len(self.widths) - 1
         self.activation, self.bias, self.slope, self.weights = activation, bool(bias), float(slope), weights
         self.seed = draw_seed(rng)
-        self._obstacle = self._why_not()
+        self._obstacle = find_obstacle(self.widths, self._act, bias=self.bias)
         square = self.d == self.widths[-1] and len(set(self.widths)) == 1
         self.kind: Kind = "general" if self._obstacle else "bijective" if square else "surjective"
         self._draw()
@@ -125,32 +126,9 @@ onto ]0, 1[; use leaky_relu, or one image and its neighbours (T9)
             self._b.append(b)
             self._slopes.append(stream.uniform(self.slope, 1.0, fan_out) if self.activation == "prelu" else None)
 
-    def _why_not(self) -> tuple[str, float, float] | None:
-        """Why T8b does not apply, with the number that came and its limit; None where it does."""
-        act = self._act
-        if act.inverse is None:
-            return f"a strictly monotone activation (T8b), got {act.name}", 0.0, 1.0
-        for wider, width in zip(self.widths, self.widths[1:], strict=False):
-            if width > wider:
-                return f"non-increasing widths (T8b, T10), got {width} after {wider}", float(width), float(wider)
-        if not act.centred:
-            here = f"]{act.lower:g}, {act.upper:g}["
-            return f"0 inside the range of the activation (T8b), got {act.name} onto {here}", 0.0, act.lower
-        if not act.onto and self.bias:
-            return f"no biases with a bounded activation (T8b), got {act.name} with biases", 1.0, 0.0
-        return None
-
     def _refuse(self) -> None:
         if self._obstacle:
-            wanted, value, limit = self._obstacle
-            raise InfeasibleError(
-                f"exact pre-images need {wanted}; use leaky_relu, or one image and its neighbours (T9)"
-                if self.p <= self.d
-                else f"exact pre-images need {wanted}; use p <= d, or points whose features span the features (T10)",
-                theorem="T10" if self.p > self.d else "T8b",
-                value=value,
-                limit=limit,
-            )
+            raise self._obstacle.error(self.d, self.p)
 
     def _slope_like(self, X: Array, layer: int) -> Any:
         slopes = self._slopes[layer]
@@ -181,19 +159,20 @@ onto ]0, 1[; use leaky_relu, or one image and its neighbours (T9)
         """Undo the layers; also by how much each entry of each layer is outside of the range (negative: inside).
 
         ``near`` holds references for h_0, ..., h_L, drawn towards 0 by ``pull``; ``part`` is for the well-conditioned
-        part of the range. An entry outside is replaced by 0 before it is inverted: no caller uses that row.
+        part of the range. An entry outside is replaced by one inside before it is inverted: no caller uses that row.
         """
         assert self._act.inverse is not None
         xp = namespace(H)
         lower, upper = self._act.limits(dtype_name(H))
-        if part:
-            lower, upper = max(lower, -self._act.reach), min(upper, self._act.reach)
+        if part:  # a side that is unbounded is well-conditioned too
+            lower = max(lower, -self._act.reach) if lower > -np.inf else lower
+            upper = min(upper, self._act.reach) if upper < np.inf else upper
         outside = []
         for layer in range(self.depth, 0, -1):
             if lower > -np.inf or upper < np.inf:
                 excess = xp.where(H - upper > lower - H, H - upper, lower - H)
                 outside.append((layer, excess))
-                H = xp.where(excess < 0, H, 0 * H)
+                H = xp.where(excess < 0, H, 0 * H + self._act.interior)
             W, P, b = self._W[layer - 1], self._inverses()[layer - 1], self._b[layer - 1]
             S = self._act.inverse(xp, H, self._slope_like(H, layer - 1))
             S = S if b is None else S - self._like(H, b)
@@ -232,7 +211,7 @@ onto ]0, 1[; use leaky_relu, or one image and its neighbours (T9)
     def scale_into_range(self, Phi: Array) -> float:
         """Return the largest c <= 1, to one per cent, that brings every layer into the good part of the range.
 
-        That is |h| <= 0.9 for tanh and elu, 0.75 for softsign, 2 for asinh; 1 for the activations of bounded slope.
+        That is |h| <= 0.9 for tanh, -h <= 0.9 for elu, |h| <= 0.75 for softsign, 2 for asinh; c = 1 for the others.
 
         Raises
         ------

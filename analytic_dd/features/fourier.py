@@ -215,7 +215,7 @@ class RandomFourier(FeatureMap):
         """Return 2 pi |A| |A^+| (spectral norms), infinite for more frequencies than inputs.
 
         An argument of the cosine is up to 2 pi in size where its value is up to 1: relative to features that fill the
-        box. Features much smaller lose as many digits as they are smaller, and a reference far from 0 as many as A x_ref
+        box. Features much smaller lose as many digits as they are smaller, a reference far from 0 as many as A x_ref
         exceeds 2 pi. For the Laplace kernel, of very unequal frequencies, it is far above the average case.
         """
         if self._A.shape[0] > self.d:

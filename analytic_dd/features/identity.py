@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from analytic_dd.arrays import Array
+from analytic_dd.arrays import Array, as_matrix
 from analytic_dd.features.base import FeatureMap, Kind
 
 __all__ = ["Identity"]
@@ -29,6 +29,10 @@ class Identity(FeatureMap):
 
     def __init__(self, d: int) -> None:
         self.d = self.p = int(d)
+
+    def __call__(self, X: Array) -> Array:
+        """Return ``X`` (n, d) itself; NaN is left to whoever computes with it, as nothing is computed here."""
+        return as_matrix(X, "X", columns=self.d, finite=False)
 
     def _map(self, X: Array) -> Array:
         return X

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.linalg import solve_triangular
+from scipy.linalg import norm, solve_triangular
 
 from analytic_dd.arrays import Array, namespace
 from analytic_dd.errors import InfeasibleError
@@ -55,7 +55,7 @@ use another seed, narrower widths or fewer layers
     size = np.abs(np.diagonal(R))
     if size.min() > size.max() / limit:
         P: np.ndarray = np.ascontiguousarray(solve_triangular(R, Q.T).T)
-        condition = float(np.linalg.norm(W) * np.linalg.norm(P)) / W.shape[0]
+        condition = float(norm(W) * norm(P)) / W.shape[0]
     else:
         condition = math.inf
     if not condition <= limit:
@@ -110,12 +110,13 @@ def spectral_norm(factors: Sequence[np.ndarray]) -> float:
     6.0
     """
     v: np.ndarray = np.random.Generator(np.random.PCG64(0)).standard_normal(int(factors[-1].shape[1]))
-    norm = 0.0
+    largest = 0.0
     for _ in range(_POWER_STEPS):
-        v = v / float(np.linalg.norm(v))
+        v = v / float(norm(v))
         for A in reversed(factors):
             v = A @ v
-        norm = float(np.linalg.norm(v))
+        largest = float(norm(v))
+        v = v / largest  # tiny layers must not underflow
         for A in factors:
             v = A.T @ v
-    return norm
+    return largest

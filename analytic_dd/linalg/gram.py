@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.linalg import blas
 
 from analytic_dd.arrays import Array, as_matrix, as_ridge, in_double, namespace, to_numpy
 from analytic_dd.errors import DataError, ShapeError
@@ -21,7 +20,7 @@ from analytic_dd.files import read_npz, write_npz
 __all__ = ["GramSpectrum", "GramStatistics"]
 
 _FORMAT = "analytic_dd.GramStatistics/1"
-_BLOCK_BYTES = 32 * 2**20  # rows are converted to float64 in blocks of about this size
+_BLOCK_BYTES = 64 * 2**20  # float32 rows are converted to float64 in blocks of about this size, 2,048 at least
 
 
 @dataclass(frozen=True)
@@ -74,8 +73,8 @@ class GramStatistics:
 
     Notes
     -----
-    *Cost.* A symmetric rank-k update (half the flops of a general product, for numpy): n p^2 flops a pass; memory p^2
-    and one block. Nothing (n, n) and no second copy of the data is formed.
+    *Cost.* n p^2 flops a pass with numpy (a symmetric rank-k update, half of a general product); memory 2 p^2 and one
+    block. Nothing (n, n) and no second copy of the data is formed.
     *Numerics.* Sums are float64 whatever comes in: products of float32 data are exact in it. The error of the weights
     is eps times the *square* of cond_eff, cond_eff^2 = (s_1^2 + ridge) / (s_p^2 + ridge); below ridge = 1e-10 s_1^2
     take :class:`analytic_dd.linalg.StreamingQR`.
@@ -98,7 +97,7 @@ class GramStatistics:
         if p < 1 or k < 1:
             raise ShapeError(f"statistics need at least one feature and one output, got p = {p}, k = {k}")
         self.p, self.k, self.n = int(p), int(k), 0
-        self._G: Array = None  # numpy: Fortran order, only the upper triangle is current; see G
+        self._G: Array = None
         self.C: Array = None
         self.yy: Array = None
         self.sum_phi: Array = None
@@ -116,18 +115,22 @@ class GramStatistics:
         as_matrix(Phi, "Phi", columns=self.p, finite=False)
         as_matrix(Y, "Y", rows=Phi.shape[0], columns=self.k)
         xp, n = namespace(Phi, Y), int(Phi.shape[0])
-        rows = max(64, _BLOCK_BYTES // (8 * self.p))
+        rows = max(2048, _BLOCK_BYTES // (8 * self.p))
         blocks = [slice(start, start + rows) for start in range(0, n, rows)]
         labels = in_double(Y)
         ones = xp.ones((n, 1), dtype=labels.dtype, device=getattr(labels, "device", None))
         labels = xp.concat([labels, ones], axis=1)  # the row of ones makes the sum of Phi, in the same product as C
-        moments = sum(labels[block, :].T @ in_double(Phi[block, :]) for block in blocks)
+        moments = sum(in_double(Phi[block, :]).T @ labels[block, :] for block in blocks).T
         if not bool(xp.all(xp.isfinite(moments))):
             as_matrix(Phi, "Phi")  # says where; nothing has been added yet
         if self._G is None:
             self._start(Phi)
         for block in blocks:
-            self._add_products(in_double(Phi[block, :]))
+            F = in_double(Phi[block, :])
+            self._G += (
+                F.T @ F
+            )  # numpy sees the transpose and calls the symmetric rank-k update of *its* BLAS: scipy's is
+            # another library with threads of its own, and two sets of threads that wait for work slow each other down
         self.C, self.sum_phi = self.C + moments[: self.k, :], self.sum_phi + moments[self.k, :]
         squares = xp.sum(labels * labels, axis=0)
         self.yy, self.sum_y = self.yy + squares[: self.k], self.sum_y + xp.sum(labels, axis=0)[: self.k]
@@ -142,26 +145,14 @@ class GramStatistics:
         def zeros(*shape: int) -> Array:
             return xp.zeros(shape, dtype=zero.dtype, device=getattr(zero, "device", None))
 
-        self._G = np.zeros((self.p, self.p), order="F") if isinstance(like, np.ndarray) else zeros(self.p, self.p)
+        self._G = zeros(self.p, self.p)
         self.C, self.yy = zeros(self.k, self.p), zeros(self.k)
         self.sum_phi, self.sum_y = zeros(self.p), zeros(self.k)
 
-    def _add_products(self, Phi: Array) -> None:
-        if isinstance(Phi, np.ndarray):  # Phi.T of a C-ordered block is Fortran-ordered: the update is in place
-            self._G = blas.dsyrk(1.0, Phi.T, beta=1.0, c=self._G, overwrite_c=1)
-        else:
-            self._G = self._G + Phi.T @ Phi
-
     @property
     def G(self) -> Array:
-        """The Gram matrix (p, p), both triangles."""
+        """The Gram matrix (p, p)."""
         self._require_samples()
-        if isinstance(self._G, np.ndarray):
-            for start in range(0, self.p, 256):  # mirror the upper triangle by strips, without a second matrix
-                stop = min(start + 256, self.p)
-                corner = np.triu(self._G[start:stop, start:stop])
-                self._G[start:stop, start:stop] = corner + np.triu(corner, 1).T
-                self._G[stop:, start:stop] = self._G[start:stop, stop:].T
         return self._G
 
     def _require_samples(self) -> None:
@@ -261,7 +252,7 @@ class GramStatistics:
             if array is None or array.shape != shape or not np.all(np.isfinite(array)):
                 raise DataError(f"{path}: {name} must be finite of shape {shape}; the file is damaged, make it again")
         result = cls(p, k)
-        result.n, result._G = int(stored["n"]), np.asfortranarray(stored["G"], dtype=np.float64)
+        result.n, result._G = int(stored["n"]), np.asarray(stored["G"], dtype=np.float64)
         result.C, result.yy = stored["C"], stored["yy"]
         result.sum_phi, result.sum_y = stored["sum_phi"], stored["sum_y"]
         return result

@@ -96,13 +96,16 @@ def leave_one_out_scores(
     spectrum, n = centred.spectrum(), statistics.n
     mean, mean_y = statistics.sum_phi / n, statistics.sum_y / n
     xp = namespace(spectrum.values)
-    inverse = [1.0 / (spectrum.values + as_ridge(ridge)) for ridge in ridges]
+    cutoff = centred.p * float(xp.finfo(spectrum.values.dtype).eps) * float(spectrum.values[0])
+    rank = max(1, int(xp.sum(xp.astype(spectrum.values > cutoff, xp.int64))))  # no sample has a part in null(G)
+    values, vectors = spectrum.values[:rank], spectrum.vectors[:, :rank]
+    inverse = [1.0 / (values + as_ridge(ridge)) for ridge in ridges]
     leverage_of = xp.stack(inverse, axis=1)
-    projected = (centred.C @ spectrum.vectors).T
+    projected = (centred.C @ vectors).T
     W = xp.concat([projected * g[:, None] for g in inverse], axis=1)
     total, samples = np.zeros(len(inverse)), 0
     for Phi, Y in blocks:
-        T = (Phi - mean if intercept else Phi) @ spectrum.vectors
+        T = (Phi - mean if intercept else Phi) @ vectors
         fitted = xp.reshape(T @ W, (T.shape[0], len(inverse), -1)) + (mean_y if intercept else 0.0)
         h = xp.matmul(T * T, leverage_of) + (1.0 / n if intercept else 0.0)
         # (1 - h) times the prediction without the sample; at h = 1 the ridge is too small to leave it out in float64

@@ -1,0 +1,84 @@
+"""Right inverses, refinement, norms of chains, scales: the linear algebra below the maps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from analytic_dd.errors import InfeasibleError, RangeError
+from analytic_dd.features.right_inverse import nearest_solution, right_inverse, spectral_norm
+from analytic_dd.features.scaling import largest_scale
+
+P, D = 5, 8
+
+
+def graded(condition: float, rows: int = P, columns: int = D) -> np.ndarray:
+    """A matrix with singular values from 1 down to 1 / condition."""
+    rng = np.random.default_rng(0)
+    U, V = (np.linalg.qr(rng.standard_normal((n, rows)))[0] for n in (rows, columns))
+    return (U * np.geomspace(1.0, 1.0 / condition, rows)) @ V.T
+
+
+@pytest.mark.parametrize("condition", [1.0, 1e6, 1e12])
+@pytest.mark.parametrize("columns", [P, D])
+def test_right_inverse_is_the_pseudo_inverse(condition: float, columns: int) -> None:
+    W = graded(condition, columns=columns)
+    P_ = right_inverse(W)
+    exact = np.linalg.pinv(W, rcond=1e-15)
+    assert np.linalg.norm(P_ - exact) <= 30 * np.finfo(float).eps * condition * np.linalg.norm(exact)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("condition", [1e2, 1e5, 1e9, 1e12])
+def test_residual_is_at_rounding_level_or_no_worse_than_unrefined(dtype: type, condition: float) -> None:
+    """|W h - s| <= 30 eps |W| |h| while eps cond < 0.1; beyond that no step makes it larger than eps cond |s|."""
+    eps = float(np.finfo(dtype).eps)
+    W64 = graded(condition)
+    W, inverse = W64.astype(dtype), right_inverse(W64).astype(dtype)
+    S = np.random.default_rng(1).standard_normal((4, P)).astype(dtype)
+    for near in (None, np.random.default_rng(2).standard_normal((4, D)).astype(dtype)):
+        h = nearest_solution(W, inverse, S, near)
+        residual = np.linalg.norm(h @ W.T - S)
+        assert h.dtype == dtype
+        limit = 30 * eps * np.linalg.norm(h) if eps * condition < 0.1 else 30 * eps * condition * np.linalg.norm(S)
+        assert residual <= limit
+
+
+def test_solution_is_the_nearest_to_the_reference() -> None:
+    W = graded(10.0)
+    rng = np.random.default_rng(1)
+    S, near = rng.standard_normal((4, P)), rng.standard_normal((4, D))
+    h = nearest_solution(W, right_inverse(W), S, near)
+    null = np.linalg.svd(W)[2][P:]
+    for step in rng.standard_normal((20, D - P)) @ null:
+        assert np.all(np.linalg.norm(h + step - near, axis=1) > np.linalg.norm(h - near, axis=1))
+
+
+def test_dependent_rows_are_refused_with_the_condition() -> None:
+    W = graded(10.0)
+    W[1] = 2.0 * W[0]
+    with pytest.raises(InfeasibleError, match=r"full row rank \(condition <= 4.5e\+15\), got condition") as caught:
+        right_inverse(W, theorem="T8a")
+    assert caught.value.theorem == "T8a"
+    with pytest.raises(InfeasibleError):
+        right_inverse(np.zeros((2, 3)))
+
+
+def test_spectral_norm_of_a_product() -> None:
+    rng = np.random.default_rng(3)
+    A, B, C = rng.standard_normal((4, 6)), rng.standard_normal((6, 5)), rng.standard_normal((5, 7))
+    assert spectral_norm([A, B, C]) == pytest.approx(np.linalg.norm(A @ B @ C, 2), rel=1e-3)
+    assert spectral_norm([A]) <= np.linalg.norm(A, 2) * (1 + 1e-14)
+    assert spectral_norm([1e-200 * A]) == pytest.approx(1e-200 * np.linalg.norm(A, 2), rel=1e-3)
+
+
+@pytest.mark.parametrize("limit", [1e-30, 1e-3, 0.5, 0.9, 1.0, 7.0])
+def test_largest_scale_is_found_to_one_per_cent(limit: float) -> None:
+    c = largest_scale(lambda c: c <= limit)
+    assert c <= 1.0
+    assert min(limit, 1.0) / 1.012 <= c <= limit
+
+
+def test_no_scale_is_an_error_and_not_zero() -> None:
+    with pytest.raises(RangeError, match="no scaling"):
+        largest_scale(lambda c: c < 1e-100)
