@@ -99,7 +99,9 @@ def as_matrix(
         if wanted is not None and A.shape[axis] != wanted:
             raise ShapeError(f"{name} must have {wanted} {what}, got {A.shape[axis]} (shape {tuple(A.shape)})")
     # A finite sum proves finite entries without an array of booleans; an infinite one may also be an overflow.
-    if finite and not math.isfinite(float(xp.sum(A))) and not bool(xp.all(xp.isfinite(A))):
+    with np.errstate(over="ignore", invalid="ignore"):
+        suspect = finite and not math.isfinite(float(xp.sum(A)))
+    if suspect and not bool(xp.all(xp.isfinite(A))):
         row, column = (int(i) for i in np.argwhere(~np.isfinite(to_numpy(A)))[0])
         value = float(A[row, column])
         raise ValueError(f"{name} must be finite, got {value} at row {row}, column {column}; clean or drop that sample")
@@ -138,13 +140,12 @@ def in_double(A: Array) -> Array:
     xp = namespace(A)
     if dtype_name(A) == "float64":
         return A
+    if compat.is_jax_array(A) and dtype_name(xp.asarray(0.0)) != "float64":  # astype would only warn, and stay in float32
+        raise TypeError('sums are kept in float64; call jax.config.update("jax_enable_x64", True) first')
     try:
-        B = xp.astype(A, xp.float64)
+        return xp.astype(A, xp.float64)
     except (TypeError, RuntimeError) as error:
         raise TypeError("sums are kept in float64, which this device does not have; move the arrays") from error
-    if dtype_name(B) != "float64":
-        raise TypeError('sums are kept in float64; call jax.config.update("jax_enable_x64", True) first')
-    return B
 
 
 def to_numpy(A: Array) -> np.ndarray:

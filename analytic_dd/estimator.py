@@ -10,7 +10,7 @@ from sklearn.preprocessing import LabelEncoder
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
 
-from analytic_dd.certify import certify_recovery
+from analytic_dd.certify import certify_recovery, map_amplification
 from analytic_dd.distill.inputs import distill_inputs
 from analytic_dd.distill.intercept import add_intercept
 from analytic_dd.distill.pipeline import LOO_SAMPLES
@@ -71,7 +71,7 @@ class _Distiller(BaseEstimator):
             raise ValueError("an intercept needs at least 2 samples, got n_samples = 1; set fit_intercept=False")
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         map_rng, loo_rng, free_rng = (np.random.default_rng([seed, stream]) for stream in range(3))
-        self.feature_map_ = self._build_map(X.shape[1], map_rng)
+        self.feature_map_ = self._build_map(X, map_rng)
         statistics = self._accumulate(X, Y)
         fitted = statistics.centred() if self.fit_intercept else statistics
         self.ridge_choice_ = self._choose_ridge(X, Y, statistics, fitted, scoring, loo_rng)
@@ -108,21 +108,24 @@ class _Distiller(BaseEstimator):
         self.distilled_X_ = result.inputs
         self._labels_of_points = built.labels
         self.distilled_ridge_ = built.ridge
+        Phis = self.feature_map_(result.inputs)
         self.certificate_ = certify_recovery(
             target,
-            self.feature_map_(result.inputs),
+            Phis,
             built.labels,
             ridge=built.ridge,
-            map_condition=self.feature_map_.condition(),
+            map_condition=map_amplification(self.feature_map_, result.inputs, Phis),
             intercept=self.intercept_ if self.fit_intercept else None,
         )
 
-    def _build_map(self, d: int, rng: np.random.Generator) -> FeatureMap:
+    def _build_map(self, X: np.ndarray, rng: np.random.Generator) -> FeatureMap:
+        d = X.shape[1]
         if isinstance(self.features, FeatureMap):
             if self.features.d != d:
                 raise ValueError(f"features map inputs of size {self.features.d}, got samples of size {d}")
             return self.features
-        return from_text(self.features, d, image_shape=(d,), rng=rng)
+        sample = X[np.sort(rng.permutation(len(X))[:1000])]
+        return from_text(self.features, d, image_shape=(d,), rng=rng, sample=sample)
 
     def _blocks(self, X: np.ndarray, Y: np.ndarray) -> Any:
         for start in range(0, len(X), _ROWS):

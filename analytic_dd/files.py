@@ -12,6 +12,7 @@ import os
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO
@@ -152,7 +153,7 @@ def read_npz(path: str | Path, *, max_bytes: int = MAX_BYTES) -> dict[str, np.nd
         raise file_error(path, error, "read") from error
     except OSError as error:
         raise file_error(path, error, "read") from error
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise DataError(
             f"{path} is not a readable npz file ({error}); it may be damaged: make or fetch it again"
         ) from error
@@ -160,8 +161,6 @@ def read_npz(path: str | Path, *, max_bytes: int = MAX_BYTES) -> dict[str, np.nd
 
 def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> np.ndarray:
     """Read one .npy member after checking that its header matches its declared size."""
-    import zlib
-
     with archive.open(member) as file:
         try:
             version = np.lib.format.read_magic(file)
@@ -176,5 +175,5 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) 
     with archive.open(member) as file:
         try:
             return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
-        except (ValueError, zlib.error) as error:
+        except ValueError as error:
             raise DataError(f"{path}: member {member.filename!r} is damaged ({error})") from error

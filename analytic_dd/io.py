@@ -15,7 +15,7 @@ import numpy as np
 import scipy
 import sklearn
 
-from analytic_dd.certify import Certificate, certify_recovery
+from analytic_dd.certify import Certificate, certify_recovery, map_amplification
 from analytic_dd.errors import DataError
 from analytic_dd.features import FeatureMap, from_spec
 from analytic_dd.files import read_npz, write_npz
@@ -88,10 +88,11 @@ class DistilledSet:
 
     def certify(self, *, inputs: np.ndarray | None = None) -> Certificate:
         """Certify the set (T16): its inputs, or others in their place, through the feature map, in float64."""
-        phi = self.feature_map
-        Phis = phi(self.inputs if inputs is None else inputs)
+        phi, X = self.feature_map, self.inputs if inputs is None else inputs
+        Phis = phi(X)
+        magnified = map_amplification(phi, X, Phis)
         return certify_recovery(
-            self.w, Phis, self.y, ridge=self.ridge, map_condition=phi.condition(), intercept=self.intercept
+            self.w, Phis, self.y, ridge=self.ridge, map_condition=magnified, intercept=self.intercept
         )
 
     def inputs_from_pixels(self) -> np.ndarray:

@@ -81,6 +81,7 @@ def _normalised(rows: np.ndarray, dataset: Dataset, model: OriginalModel) -> np.
 
 def class_means(dataset: Dataset) -> np.ndarray:
     """Return the mean training sample of each class (k, *image_shape), in the data's units; exact sums for bytes."""
-    dtype = np.int64 if dataset.x_train.dtype.kind in "bui" else np.float64
+    kinds = {"u1": np.uint32, "b1": np.uint32}  # 16 million bytes a sum before it could overflow, and fast
+    dtype = kinds.get(dataset.x_train.dtype.str[1:], np.int64 if dataset.x_train.dtype.kind in "ui" else np.float64)
     members = (dataset.x_train[dataset.y_train == label] for label in range(len(dataset.classes)))
     return np.stack([rows.sum(axis=0, dtype=dtype) / len(rows) for rows in members])

@@ -109,7 +109,8 @@ def largest_ridge(W: Array, Ys: Array, *, free: Array | None = None) -> float:
 
 
 def _limit(t_max: float) -> float:
-    return 1.0 / (2.0 * t_max) ** 2 if t_max > 0.0 else math.inf
+    half = 0.5 / t_max if t_max > 0.0 else math.inf
+    return half * half  # a product rounds to 0 or infinity where a power raises
 
 
 def distill_features(
@@ -162,8 +163,10 @@ def distill_features(
     Notes
     -----
     *Cost.* One SVD of an (m, p) matrix: O(p m min(p, m)) time, O(p m) memory; nothing (p, p) or (n, n) is formed.
-    *Numerics.* Neither root is computed by a cancelling subtraction. Amplification (T15): cond(D) for ridge = 0 and
-    at most 2 cond(D) for the large root; at most about 2 for the small root, whatever cond(D). At the largest
+    *Numerics.* Neither root is computed by a cancelling subtraction. Amplification (T15), for orthonormal labels:
+    cond(D) for ridge = 0, at most 2 cond(D) for the large root, at most 2 for the small root, whatever cond(D);
+    |Ys|_2 |D|_2 / |W|_2 times that at most for others. Where rank W < rank Ys and m > rank W, labels outside
+    range(Phis) add |Phis|_2 |Ys|_2 / ridge: take fewer points (T5) or the small root. At the largest
     admissible ridge the two roots meet: Phis is then accurate to sqrt(eps) only, while W is not affected.
 
     References
@@ -194,7 +197,7 @@ def distill_features(
         labels=labels,
         ridge=ridge,
         theorem="T3" if ridge > 0.0 else "T2",
-        amplification=_amplification(spectrum, s),
+        amplification=_amplification(labels, spectrum, s, ridge),
         condition=spectrum.condition,
         ridge_limit=_limit(spectrum.largest),
     )
@@ -213,7 +216,7 @@ def _solve_for_singular_values(spectrum: Spectrum, ridge: float, root: str | Seq
         raise ValueError(f"root must be 'large' or 'small', got {sorted(map(repr, unknown))[0]}")
     if len(roots) != spectrum.rank:
         raise ShapeError(f"root must name one root for each of the {spectrum.rank} singular values, got {len(roots)}")
-    if ridge == 0.0:
+    if ridge == 0.0 or not spectrum.rank:
         return 1.0 / t
     xp = namespace(t)
     limit = _limit(spectrum.largest)
@@ -221,7 +224,7 @@ def _solve_for_singular_values(spectrum: Spectrum, ridge: float, root: str | Seq
     if ridge > limit * (1.0 + 16.0 * eps_of(t)):
         raise InfeasibleError(
             f"T3: ridge {ridge:.3g} exceeds 1 / (4 |D|^2) = {limit:.3g}, the largest that these labels admit; "
-            f"multiply the labels by at least {_round_up(math.sqrt(ridge / limit))} (labels.scale_to_feasible), "
+            f"multiply the labels by at least {_round_up(2.0 * math.sqrt(ridge) * spectrum.largest)} (labels.scale_to_feasible), "
             "or lower the ridge",
             theorem="T3",
             value=ridge,
@@ -240,13 +243,29 @@ def _round_up(value: float) -> str:
     return f"{math.ceil(value / unit) * unit:.3g}"
 
 
-def _amplification(spectrum: Spectrum, s: Array) -> float:
-    """T15, to first order: |dD| <= |dPhis| (max t/s + t_max^2), times |Phis| / |D|."""
+def _amplification(Ys: Array, spectrum: Spectrum, s: Array, ridge: float) -> float:
+    """T15, to first order, with R = R(Phis) and the dual coefficients alpha = (Phis Phis^T + ridge I)^-1 Ys:
+
+        dW = dYs^T R + alpha^T dPhis (I - Phis^T R) - W dPhis^T R
+
+    The part of dPhis within row(Phis) and the part outside have orthogonal effects. Labels outside range(Phis) (a rank
+    deficient W, or m > p) have alpha = Ys / ridge there.
+    """
+    xp, t_max = namespace(s), spectrum.largest
     if not spectrum.rank:
         return 1.0
-    xp = namespace(s)
-    slope = float(xp.max(spectrum.s / s)) + spectrum.largest**2
-    return float(xp.max(s)) * slope / spectrum.largest
+
+    def size(A: Array) -> float:
+        return float(xp.max(xp.linalg.svdvals(A)))
+
+    damped = s * s + ridge
+    least, projected = float(xp.min(damped)), spectrum.U.T @ Ys
+    alpha, w = size(projected / damped[:, None]), size(projected * spectrum.s[:, None])
+    within = min(alpha * ridge / least + w * t_max, size(projected) / least)
+    m, p = spectrum.U.shape[0], spectrum.Vt.shape[1]
+    unseen = size(Ys - spectrum.U @ projected) if spectrum.rank < m else 0.0
+    outside = math.hypot(alpha, unseen / ridge if ridge > 0.0 else 0.0) if spectrum.rank < p else 0.0
+    return max(float(xp.max(s)) * max(within + unseen / least, outside), size(Ys) * t_max) / w
 
 
 def free_matrix(W: Array, Ys: Array, *, rng: np.random.Generator, scale: float | None = None) -> Array:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
-from analytic_dd.arrays import Array, as_matrix, namespace, norm
+from analytic_dd.arrays import Array, as_matrices, as_matrix, namespace, norm
 from analytic_dd.distill.distilled import DistilledFeatures
 from analytic_dd.errors import ShapeError
-from analytic_dd.linalg import pseudo_inverse
+from analytic_dd.linalg import thin_svd
 
 __all__ = ["few_features"]
 
@@ -55,28 +53,25 @@ def few_features(W: Array, m: int, *, metric: Array | None = None) -> DistilledF
     if not 1 <= m <= k:
         raise ShapeError(f"m must lie in 1 .. {k}, the number of rows of W, got {m}")
     xp = namespace(W)
-    S = None if metric is None else as_matrix(metric, "metric", rows=p, columns=p)
+    S = metric
+    if S is not None:
+        as_matrix(S, "metric", rows=p, columns=p)
+        W, S = as_matrices(W=W, metric=S)
     U, s = _leading(W, S)
-    projected = U[:, :m].T @ W
-    Phis = pseudo_inverse(projected).T
-    total = math.sqrt(float(xp.sum(s * s)))
-    singular = xp.linalg.svdvals(projected)
-    condition = float(singular[0] / singular[-1]) if float(singular[-1]) > 0.0 else math.inf
-    lost = norm(s[m:]) / total if total > 0.0 and m < k else 0.0
-    labels = U[:, :m].T
-    return DistilledFeatures(Phis, labels, 0.0, "T7", condition, condition, relative_error=lost)
+    target = thin_svd(U[:, :m].T @ W)
+    Phis = (target.U / target.s) @ target.Vt
+    total = norm(s)
+    lost = norm(s[m:]) / total if total > 0.0 and m < s.shape[0] else 0.0
+    return DistilledFeatures(Phis, U[:, :m].T, 0.0, "T7", target.condition, target.condition, relative_error=lost)
 
 
 def _leading(W: Array, S: Array | None) -> tuple[Array, Array]:
     """Eigenvectors of W S W^T, leading first, with the square roots of the eigenvalues."""
     xp = namespace(W)
     if S is None:
-        U, s, _ = xp.linalg.svd(W, full_matrices=False)  # no product is squared
-        if U.shape[1] == W.shape[0]:
-            return U, s
-        S_product = W @ W.T
-    else:
-        S_product = W @ S @ W.T
+        U, s, _ = xp.linalg.svd(W, full_matrices=W.shape[0] > W.shape[1])  # no product is squared
+        return U, s
+    S_product = W @ S @ W.T
     values, vectors = xp.linalg.eigh((S_product + S_product.T) / 2.0)
     values = xp.flip(values, axis=0)
     return xp.flip(vectors, axis=1), xp.sqrt(xp.where(values > 0.0, values, 0.0 * values))

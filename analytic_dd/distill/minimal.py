@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from analytic_dd.arrays import Array, as_matrix, as_ridge, namespace
@@ -75,6 +77,8 @@ def minimal_features(
     xp = namespace(W)
     spectrum = thin_svd(W, rcond=rcond)
     rank = spectrum.rank
+    if not 0.0 < scale < math.inf:
+        raise ValueError(f"scale must be finite and > 0, got {scale}; it is the size of a feature vector")
     if rank == 0:
         raise ValueError("W is zero: every set with zero labels is exact, and no direction is distinguished")
     m = rank if points is None else int(points)

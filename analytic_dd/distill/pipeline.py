@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -27,7 +26,6 @@ LOO_SAMPLES = 10_000  # leave-one-out is scored on at most this many samples, dr
 
 _BLOCK_BYTES = 16 * 2**20  # of float64 inputs
 
-Block = tuple[np.ndarray, np.ndarray]
 Progress = Callable[[str, int, int], None]  # stage, done, total
 
 
@@ -139,9 +137,15 @@ def fit_original(
     def features(order: np.ndarray | None, stage: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         total = len(dataset.y_train) if order is None else len(order)
         done = 0
-        for X, y in _read_ahead(
-            dataset.blocks("train", rows=rows, mean=mean, std=std, order=order, reuse=True), stages
-        ):
+        # The two arrays of ``reuse`` are enough: a block is given up when the next is asked for. (A thread that reads
+        # ahead was slower: BLAS keeps both cores busy.)
+        blocks = dataset.blocks("train", rows=rows, mean=mean, std=std, order=order, reuse=True)
+        while True:
+            with stages("normalisation"):
+                block = next(blocks, None)
+            if block is None:
+                return
+            X, y = block
             with stages("features"):
                 Phi = feature_map(X.astype(dtype, copy=False))
             yield Phi, encode(y, k, dtype=dtype)
@@ -197,22 +201,6 @@ def fit_original(
         label_kind="centred" if centred else "one-hot",
         solver="tsqr" if fine else "gram",
     )
-
-
-def _read_ahead(blocks: Iterator[Block], stages: Stages) -> Iterator[Block]:
-    """Convert the next block to float64 while the present one is multiplied; only the waiting is recorded.
-
-    A block is given up when the next is asked for, so two arrays in turn are enough.
-    """
-    with ThreadPoolExecutor(max_workers=1) as reader:
-        pending = reader.submit(next, blocks, None)
-        while True:
-            with stages("normalisation"):
-                block = pending.result()
-            if block is None:
-                return
-            pending = reader.submit(next, blocks, None)
-            yield block
 
 
 @contextmanager

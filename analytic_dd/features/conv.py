@@ -76,7 +76,7 @@ class Convolutional(FeatureMap):
 
     Notes
     -----
-    *Cost.* O(n h' w' size^2 c_in c_out) a layer; a pre-image is a Fourier transform and a small product per frequency.
+    *Cost.* O(n h' w' size^2 c_in c_out) a layer; a pre-image takes two Fourier solves and two convolutions.
     With valid or zero padding: a product with the dense pseudo-inverse up to side 1,200, else LSMR in numpy, one
     image at a time (no gradient through that pre-image).
     *Numerics.* See :meth:`condition`. With ``near`` the rounding is relative to the size of the references too.

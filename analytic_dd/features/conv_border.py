@@ -78,17 +78,13 @@ class BorderLayer(ConvolutionLayer):
         return np.array(inverse.T, order="C")
 
     def _least_norm(self, Z: Array, place: Place) -> Array:
+        xp = namespace(Z)
+        flat = xp.reshape(Z, (-1, self.rows))
         if self.dense:
-            X = self._times_inverse(Z, place)
-            return X + self._times_inverse(Z - self._correlate(X, place), place)  # a formed A^+ is short of digits
-        xp = namespace(Z)
-        rows = to_numpy(xp.reshape(Z, (-1, self.rows))).astype(np.float64)
-        solved = np.stack([self._lsmr(z) for z in rows]).reshape(-1, *self.shape_in)
-        return xp.asarray(solved, dtype=Z.dtype, device=compat.device(Z))
-
-    def _times_inverse(self, Z: Array, place: Place) -> Array:
-        xp = namespace(Z)
-        X = xp.matmul(xp.reshape(Z, (-1, self.rows)), place(Z, self._inverse))
+            X = xp.matmul(flat, place(Z, self._inverse))
+        else:
+            solved = np.stack([self._lsmr(z) for z in to_numpy(flat).astype(np.float64)])
+            X = xp.asarray(solved, dtype=Z.dtype, device=compat.device(Z))
         return xp.reshape(X, (-1, *self.shape_in))
 
     def _lsmr(self, z: np.ndarray) -> np.ndarray:

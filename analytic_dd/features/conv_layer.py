@@ -130,12 +130,19 @@ class ConvolutionLayer(Stage):
         return Z if self.bias is None else Z + place(X, self.bias)
 
     def preimage(self, Z: Array, near: Array | None, place: Place) -> Array:
-        """Return near + A^+ (Z - bias - A near)."""
+        """Return near + A^+ (Z - bias - A near), refined once.
+
+        A^+ spreads the rounding of the largest entries over all of them; the step of refinement leaves each entry of
+        the residual at the rounding of what that entry is summed from, which a leaky ReLU then does not amplify.
+        """
         if self.bias is not None:
             Z = Z - place(Z, self.bias)
-        if near is None:
-            return self._least_norm(Z, place)
-        return near + self._least_norm(Z - self._correlate(near, place), place)
+        X = (
+            self._least_norm(Z, place)
+            if near is None
+            else near + self._least_norm(Z - self._correlate(near, place), place)
+        )
+        return X + self._least_norm(Z - self._correlate(X, place), place)
 
     def windows(self) -> tuple[list[slice], list[slice]]:
         """Return, for each offset of the kernel, the padded rows (and columns) that the outputs see at that offset."""

@@ -54,13 +54,15 @@ def _dense(
     rng: np.random.Generator,
     sample: Any,
     depth: int = 1,
-    width: int | None = None,
+    width: int | str | None = None,
     activation: str = "leaky_relu",
     slope: float = 0.1,
     bias: bool = False,
     weights: str = "gaussian",
 ) -> FeatureMap:
-    widths = _widths(d, depth, width)
+    # A chain of square Gaussian layers has condition 1e4 to the power depth; widths that shrink to 3/4 of d have 1e2
+    shrinking = [d - d * layer // (4 * depth) for layer in range(depth + 1)]
+    widths = shrinking if width is None and _checked(depth) > 1 else _widths(d, depth, width)
     return FullyConnected(widths, activation=activation, slope=slope, bias=bias, weights=weights, rng=rng)
 
 
@@ -71,17 +73,27 @@ def _deep_linear(
     rng: np.random.Generator,
     sample: Any,
     depth: int = 2,
-    width: int | None = None,
+    width: int | str | None = None,
     bias: bool = False,
     weights: str = "gaussian",
 ) -> FeatureMap:
     return DeepLinear(_widths(d, depth, width), bias=bias, weights=weights, rng=rng)
 
 
-def _widths(d: int, depth: int, width: int | None) -> list[int]:
+def _checked(depth: int) -> int:
     if isinstance(depth, bool) or not isinstance(depth, int) or depth < 1:
         raise ValueError(f"depth must be an integer >= 1, got {depth!r}")
-    return [d] + [d if width is None else width] * depth
+    return depth
+
+
+def _widths(d: int, depth: int, width: int | str | None) -> list[int]:
+    """Widths of all layers: one for every layer, or 600-500-400 for each (which then says the depth)."""
+    if isinstance(width, str):
+        try:
+            return [d, *(int(part) for part in width.split("-"))]
+        except ValueError:
+            raise ValueError(f"width must be a number, or numbers such as 600-500-400, got {width!r}") from None
+    return [d] + [d if width is None else width] * _checked(depth)
 
 
 def _convolutional(
@@ -99,7 +111,7 @@ def _convolutional(
     activation: str = "leaky_relu",
     slope: float = 0.1,
     bias: bool = False,
-    spread: float = 0.5,
+    spread: float = 0.9,
 ) -> FeatureMap:
     return Convolutional.from_options(
         image_shape,

@@ -116,11 +116,12 @@ class GramStatistics:
         as_matrix(Y, "Y", rows=Phi.shape[0], columns=self.k)
         xp, n = namespace(Phi, Y), int(Phi.shape[0])
         rows = max(2048, _BLOCK_BYTES // (8 * self.p))
-        blocks = [slice(start, start + rows) for start in range(0, n, rows)]
+        blocks = [slice(start, min(start + rows, n)) for start in range(0, n, rows)]
         labels = in_double(Y)
         ones = xp.ones((n, 1), dtype=labels.dtype, device=getattr(labels, "device", None))
         labels = xp.concat([labels, ones], axis=1)  # the row of ones makes the sum of Phi, in the same product as C
-        moments = sum(in_double(Phi[block, :]).T @ labels[block, :] for block in blocks).T
+        with np.errstate(over="ignore", invalid="ignore"):
+            moments = sum(in_double(Phi[block, :]).T @ labels[block, :] for block in blocks).T
         if not bool(xp.all(xp.isfinite(moments))):
             as_matrix(Phi, "Phi")  # says where; nothing has been added yet
         if self._G is None:
@@ -151,7 +152,7 @@ class GramStatistics:
 
     @property
     def G(self) -> Array:
-        """The Gram matrix (p, p)."""
+        """The Gram matrix (p, p): the sum itself, which the next update changes; copy it to keep it."""
         self._require_samples()
         return self._G
 
@@ -245,14 +246,17 @@ class GramStatistics:
         stored = read_npz(path)
         if bytes(stored.get("format", np.zeros(0, np.uint8))) != _FORMAT.encode():
             raise DataError(f"{path} holds no statistics of this version ({_FORMAT}); make it with GramStatistics.save")
-        k, p = stored["C"].shape
-        shapes = {"G": (p, p), "C": (k, p), "yy": (k,), "sum_phi": (p,), "sum_y": (k,), "n": ()}
+        k, p = stored["C"].shape if "C" in stored and stored["C"].ndim == 2 else (0, 0)
+        shapes = {"C": (k, p), "G": (p, p), "yy": (k,), "sum_phi": (p,), "sum_y": (k,), "n": ()}
         for name, shape in shapes.items():
             array = stored.get(name)
-            if array is None or array.shape != shape or not np.all(np.isfinite(array)):
+            numbers = array is not None and array.dtype.kind == ("i" if name == "n" else "f") and k and p
+            if array is None or not numbers or array.shape != shape or not np.all(np.isfinite(array)):
                 raise DataError(f"{path}: {name} must be finite of shape {shape}; the file is damaged, make it again")
+        if stored["n"] < 1:
+            raise DataError(f"{path}: n must be at least 1, got {stored['n']}; the file is damaged, make it again")
         result = cls(p, k)
-        result.n, result._G = int(stored["n"]), np.asarray(stored["G"], dtype=np.float64)
+        result.n, result._G = int(stored["n"]), stored["G"]
         result.C, result.yy = stored["C"], stored["yy"]
         result.sum_phi, result.sum_y = stored["sum_phi"], stored["sum_y"]
         return result

@@ -94,7 +94,7 @@ def thin_svd(A: Array, *, rcond: float | None = None) -> Spectrum:
     if not 0.0 <= relative < 1.0:
         raise ValueError(f"rcond must be in [0, 1), got {relative}; it is relative to the largest singular value")
     cutoff = relative * float(s[0])
-    rank = int(xp.sum(xp.astype(s > cutoff, xp.int64)))
+    rank = int(xp.sum(xp.astype(s > cutoff, xp.int32)))
     dropped = float(s[rank]) if rank < s.shape[0] else 0.0
     for value in ([float(s[rank - 1])] if rank else []) + ([dropped] if dropped else []):
         if 0.5 * cutoff < value < 10.0 * cutoff:

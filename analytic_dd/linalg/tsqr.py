@@ -49,10 +49,11 @@ class StreamingQR:
         as_matrix(Y, "Y", rows=Phi.shape[0], columns=self.k)
         xp = namespace(Phi, Y)
         rows = max(256, 2 * (self.p + self.k))
-        for start in range(0, Phi.shape[0], rows):
-            pair = (Phi[start : start + rows, :], Y[start : start + rows, :])
-            self._reduce(xp.concat([in_double(block) for block in pair], axis=1))
-        self.n += int(Phi.shape[0])
+        n = int(Phi.shape[0])
+        for start in range(0, n, rows):
+            block = slice(start, min(start + rows, n))
+            self._reduce(xp.concat([in_double(Phi[block, :]), in_double(Y[block, :])], axis=1))
+        self.n += n
         return self
 
     def merge(self, other: StreamingQR) -> StreamingQR:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analytic_dd.arrays import Array, as_matrices, as_matrix, as_ridge, namespace, to_numpy
+from analytic_dd.arrays import Array, as_matrices, as_matrix, as_ridge, in_double, namespace, to_numpy
 from analytic_dd.errors import ShapeError
 from analytic_dd.linalg import GramStatistics
 
@@ -96,8 +96,7 @@ def leave_one_out_scores(
     spectrum, n = centred.spectrum(), statistics.n
     mean, mean_y = statistics.sum_phi / n, statistics.sum_y / n
     xp = namespace(spectrum.values)
-    cutoff = centred.p * float(xp.finfo(spectrum.values.dtype).eps) * float(spectrum.values[0])
-    rank = max(1, int(xp.sum(xp.astype(spectrum.values > cutoff, xp.int64))))  # no sample has a part in null(G)
+    rank = max(1, _rank(to_numpy(spectrum.values)))  # no sample has a part in null(G)
     values, vectors = spectrum.values[:rank], spectrum.vectors[:, :rank]
     inverse = [1.0 / (values + as_ridge(ridge)) for ridge in ridges]
     leverage_of = xp.stack(inverse, axis=1)
@@ -105,6 +104,7 @@ def leave_one_out_scores(
     W = xp.concat([projected * g[:, None] for g in inverse], axis=1)
     total, samples = np.zeros(len(inverse)), 0
     for Phi, Y in blocks:
+        Phi, Y = in_double(Phi), in_double(Y)
         T = (Phi - mean if intercept else Phi) @ vectors
         fitted = xp.reshape(T @ W, (T.shape[0], len(inverse), -1)) + (mean_y if intercept else 0.0)
         h = xp.matmul(T * T, leverage_of) + (1.0 / n if intercept else 0.0)
@@ -131,25 +131,34 @@ def validation_scores(
     path = (statistics.centred() if intercept else statistics).path(ridges)
     total, samples = np.zeros(len(ridges)), 0
     for Phi, Y in blocks:
-        models = [(Phi - mean) @ W.T + mean_y if intercept else Phi @ W.T for W in path]
+        Phi, Y = in_double(Phi), in_double(Y)
+        models = [(Phi - mean) @ path[i, ...].T + mean_y if intercept else Phi @ path[i, ...].T for i in range(len(ridges))]
         fitted = np.stack([to_numpy(model) for model in models], axis=1)
         total += _sum_of_scores(fitted, to_numpy(Y), scoring)
         samples += int(Phi.shape[0])
     return total / samples / (1 if scoring == "accuracy" else statistics.k), samples
 
 
-def _gcv_scores(statistics: GramStatistics, ridges: Sequence[float] | np.ndarray) -> np.ndarray:
-    """n |Y - H Y|^2 / (n - trace H)^2 a ridge, from the sums alone."""
+def _rank(values: np.ndarray) -> int:
+    """Number of eigenvalues of G that are not rounding of 0."""
+    return int(np.sum(values > len(values) * np.finfo(np.float64).eps * values[0]))
+
+
+def _gcv_scores(statistics: GramStatistics, ridges: np.ndarray, *, intercept: bool) -> np.ndarray:
+    """n |Y - H Y|^2 / (n - trace H)^2 / k a ridge, from the sums alone; the intercept adds 1 1^T / n to H.
+
+    The part of Y outside the range of Phi is common to all ridges; what a ridge adds to it is a sum of squares, so a
+    small score is not a difference of large numbers. NaN where n - trace H is rounding.
+    """
     spectrum, n = statistics.spectrum(), statistics.n
-    values = to_numpy(spectrum.values)
-    energy = to_numpy((statistics.C @ spectrum.vectors) ** 2).sum(axis=0)
-    total = float(to_numpy(statistics.yy).sum())
-    scores = []
-    for ridge in ridges:
-        shifted = values + ridge
-        residual = total - float(np.sum(energy * (values + 2.0 * ridge) / shifted**2))
-        scores.append(n * residual / (n - float(np.sum(values / shifted))) ** 2 / statistics.k)
-    return np.asarray(scores)
+    rank = _rank(to_numpy(spectrum.values))
+    values = to_numpy(spectrum.values)[:rank]
+    energy = to_numpy((statistics.C @ spectrum.vectors) ** 2).sum(axis=0)[:rank] / values
+    unexplained = max(float(to_numpy(statistics.yy).sum()) - float(np.sum(energy)), 0.0)
+    shrunk = ridges[:, None] / (values + ridges[:, None])  # (L, rank)
+    left = (n - rank - intercept) + shrunk.sum(axis=1)
+    left = np.where(left > n * np.finfo(np.float64).eps, left, np.nan)
+    return np.asarray(n * (unexplained + (shrunk**2) @ energy) / left**2 / statistics.k)
 
 
 def _sum_of_scores(fitted: np.ndarray, Y: np.ndarray, scoring: str) -> np.ndarray:
@@ -243,14 +252,14 @@ def select_ridge(
     sums = GramStatistics(Phi.shape[1], Y.shape[1]).update(Phi, Y) if statistics is None else statistics
     fitted = sums.centred() if intercept else sums
     grid = ridge_grid(fitted) if ridges is None else np.sort(np.asarray(ridges, dtype=np.float64))
-    if grid.size == 0 or not np.all(grid > 0.0):
-        raise ValueError(f"ridges must be a grid of numbers > 0, got {list(grid)}; fit ridge = 0 directly")
+    if grid.size == 0 or not np.all(np.isfinite(grid) & (grid > 0.0)):
+        raise ValueError(f"ridges must be a grid of finite numbers > 0, got {grid.tolist()}; fit ridge = 0 directly")
     if criterion == "loo":
         pair = (Phi, Y) if Phi.shape[0] <= max_samples else _sample(Phi, Y, max_samples, rng)
         scores, samples = leave_one_out_scores(sums, [pair], grid, scoring=scoring, intercept=intercept)
     elif criterion == "gcv":
         scoring = "squared_error"
-        scores, samples = _gcv_scores(fitted, grid), sums.n
+        scores, samples = _gcv_scores(fitted, grid, intercept=intercept), sums.n
     elif criterion == "validation":
         if validation is None:
             raise ValueError(

@@ -133,7 +133,10 @@ def ridge_weights_with_intercept(Phi: Array, Y: Array, *, ridge: float, rcond: f
     (array([[3.]]), array([5.]))
     """
     Phi, Y = as_matrices(Phi=Phi, Y=Y)
-    xp = namespace(Phi)
+    xp, dtype = namespace(Phi), Phi.dtype
+    with contextlib.suppress(TypeError):  # as in _by_svd; a mean in float32 would lose digits before the fit
+        Phi, Y = in_double(Phi), in_double(Y)
     mean, mean_y = xp.mean(Phi, axis=0), xp.mean(Y, axis=0)
     W = ridge_weights(Phi - mean, Y - mean_y, ridge=ridge, rcond=rcond)
-    return AffineWeights(W, mean_y - W @ mean)
+    b = mean_y - W @ mean
+    return AffineWeights(xp.astype(W, dtype, copy=False), xp.astype(b, dtype, copy=False))

@@ -438,13 +438,13 @@ def test_specification_and_pickle_rebuild_the_map(name: str) -> None:
 @pytest.mark.parametrize("shape", [(28, 28), (32, 32, 3)])
 @pytest.mark.parametrize("depth", [1, 2, 3])
 def test_defaults_are_onto_and_well_conditioned(shape: tuple[int, ...], depth: int) -> None:
-    """MNIST and CIFAR: as many features as fit below equality; condition below 50 a layer; 1e-12 at three layers."""
+    """MNIST and CIFAR: as many features as fit below equality; condition below 50 a layer; 1e-13 at three layers."""
     phi = Convolutional.from_options(shape, depth=depth, rng=0)
     assert phi.kind == "surjective"
     assert phi.p > 0.6 * phi.d
     assert phi.condition() < 50**depth
     Phi = np.random.default_rng(0).standard_normal((4, phi.p))
-    assert relative(phi(phi.preimage(Phi)), Phi) < 1e-12
+    assert relative(phi(phi.preimage(Phi)), Phi) < {1: 2e-15, 2: 1e-14, 3: 1e-13}[depth]  # refinement: 30 times less
     assert np.all(np.isfinite(phi.layers[-1].singular_values()))
 
 
