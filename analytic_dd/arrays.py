@@ -140,7 +140,7 @@ def in_double(A: Array) -> Array:
     xp = namespace(A)
     if dtype_name(A) == "float64":
         return A
-    if compat.is_jax_array(A) and dtype_name(xp.asarray(0.0)) != "float64":  # astype would only warn, and stay in float32
+    if compat.is_jax_array(A) and dtype_name(xp.asarray(0.0)) != "float64":  # astype would stay in float32 and warn
         raise TypeError('sums are kept in float64; call jax.config.update("jax_enable_x64", True) first')
     try:
         return xp.astype(A, xp.float64)

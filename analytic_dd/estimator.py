@@ -16,6 +16,7 @@ from analytic_dd.distill.intercept import add_intercept
 from analytic_dd.distill.pipeline import LOO_SAMPLES
 from analytic_dd.distill.recipe import Recipe
 from analytic_dd.features import FeatureMap, from_text
+from analytic_dd.features.affine import AffineMap
 from analytic_dd.labels import centred_one_hot, one_hot
 from analytic_dd.linalg import GramStatistics, StreamingQR
 from analytic_dd.ridge import leave_one_out_scores, ridge_grid
@@ -77,6 +78,8 @@ class _Distiller(BaseEstimator):
         self.ridge_choice_ = self._choose_ridge(X, Y, statistics, fitted, scoring, loo_rng)
         self.ridge_ = float(self.ridge if self.ridge_choice_ is None else self.ridge_choice_.ridge)
         W = self._weights(X, Y, statistics, fitted)
+        if isinstance(self.feature_map_, AffineMap):
+            W = self.feature_map_.project(W)  # see pipeline.fit_original
         if classes is not None and (self.labels == "centred" or self.fit_intercept):
             W = W - W.mean(axis=0)  # rank k - 1, exactly; see pipeline.fit_original
         self.intercept_ = (statistics.sum_y - W @ statistics.sum_phi) / statistics.n if self.fit_intercept else 0.0

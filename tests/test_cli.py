@@ -127,6 +127,37 @@ def test_every_kind_of_set_is_certified_from_its_file(run, tmp_path, arguments, 
     assert ": pass:" in printed
 
 
+@pytest.mark.parametrize(
+    ("arguments", "points", "error"),
+    [
+        (["--features", "rff"], 10, 1e-9),
+        (["--features", "rff:kernel=matern,nu=2.5,p=50", "--labels", "learned", "--distilled-ridge", 1.0], 10, 1e-10),
+        (["--features", "rff:form=sincos,p=60", "--labels", "learned"], 20, 1e-10),
+        (["--features", "rff", "--init", "real", "--ipc", 2], 20, 1e-9),
+        (["--features", "fcnn"], 10, 1e-8),
+        (["--features", "fcnn:depth=3", "--ipc", 2], 20, 1e-8),
+        (["--features", "fcnn:activation=tanh", "--distilled-ridge", 1e-4, "--root", "small"], 10, 1e-8),
+        (["--features", "cnn"], 10, 1e-8),
+        (["--features", "cnn:depth=1,padding=zero", "--labels", "centred"], 9, 1e-8),
+        (["--features", "inn"], 10, 1e-9),
+        (["--features", "inn:coupling=residual,squeeze=haar", "--intercept"], 11, 1e-9),
+        (["--features", "deep-linear"], 10, 1e-11),
+        (["--features", "deep-linear:width=90"], 10, 1e-11),
+        (["--features", "deep-linear:width=90,bias=true"], 11, 1e-11),
+        (["--features", "deep-linear:width=90,bias=true", "--labels", "learned", "--distilled-ridge", 2.0], 10, 1e-11),
+    ],
+)
+def test_every_map_is_certified_in_pixel_space(run, tmp_path, arguments, points, error):
+    status, printed, _ = run("distill", *arguments, "--out", tmp_path)
+    assert status == 0, printed
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["points"] == points
+    assert report["recovery"]["verdict"] == "pass"
+    assert report["recovery"]["relative_error"] <= error
+    assert report["accuracies"]["distilled"] == report["accuracies"]["original"]
+    assert report["labels_polished"] == ("learned" in arguments)
+
+
 def test_same_seed_same_file(run, tmp_path):
     for name in ("a", "b"):
         run("distill", "--out", tmp_path / name, "--ipc", 2, "--seed", 7)
@@ -202,6 +233,11 @@ def test_help_and_usage(run):
         (["--distilled-ridge", -0.5], ["distilled ridge", ">= 0", "-0.5"]),
         (["--distilled-ridge", 1e6], ["T3", "1e+06", "largest", "multiply the labels by at least"]),
         (["--seed", -1], ["seed", ">= 0", "-1"]),
+        (["--features", "fcnn:depht=2"], ["depht", "depth"]),
+        (["--features", "fcnn:activation=softplus"], ["softplus", "T9"]),
+        (["--features", "rff:p=100"], ["T8a", "100", "64"]),
+        (["--features", "rff:form=sincos,p=60"], ["T8a", "learned"]),
+        (["--features", "deep-linear:width=90,bias=true", "--intercept"], ["T8e", "intercept"]),
     ],
 )
 def test_bad_options_are_one_line(refused, arguments, mentions):

@@ -6,11 +6,12 @@ target; this uses a column-pivoted QR of the *stored* features, on the host, in 
 With Phis^T P = Q R^T (Q orthonormal columns, so Phis = L Q^T for L = P R) and Wq = W Q:
 
     R2 = W - Wq Q^T                                            what no labels could recover from these features
-    delta = argmin |L delta^T + (Ys - L Wq^T)|^2 + ridge |delta + Wq|^2   what these labels miss within their span
+    delta = argmin |L delta^T - (Ys - L Wq^T)|^2 + ridge |delta + Wq|^2   what these labels miss within their span
     |W_s - W|^2 = |R2|^2 + |delta|^2                           (exact identity; the two parts are orthogonal)
 
 delta is solved for directly, with the small residual as the right-hand side, so that an exact set shows an error of
-rounding size instead of the difference of two large numbers.
+rounding size instead of the difference of two large numbers. At ridge = 0 the model is that of the numerical rank of
+Phis; at ridge > 0 nothing is cut off: what rounding left in a null direction counts, divided by the ridge.
 """
 
 from __future__ import annotations
@@ -140,30 +141,96 @@ def certify_recovery(
             f"W (k, p), Phis (m, p), Ys (m, k) do not fit: {tuple(W.shape)}, {tuple(Phis.shape)}, {tuple(Ys.shape)}"
         )
     ridge, eps = as_ridge(ridge), max(eps_of(A) for A in (W, Phis, Ys))
-    target, F, Y = (to_numpy(A).astype(np.float64) for A in (W, Phis, Ys))
-    offset, magnified = np.zeros((len(target), 1)), 1.0
+    target, F, Y = (_stored(A) for A in (W, Phis, Ys))
+    offset, scale, size = (
+        np.zeros(len(target)),
+        float(np.linalg.norm(target)),
+        [float(np.linalg.norm(A)) for A in (F, Y)],
+    )
     if intercept is not None:
-        mean, mean_y = F.mean(axis=0), Y.mean(axis=0)
-        offset = (mean_y - target @ mean - to_numpy(intercept))[:, None]
-        F, Y = F - mean, Y - mean_y
-    L, Q = _factor(F)
+        b = _as_intercept(intercept, len(target))
+        F, mean = _about_mean(F)
+        Y, mean_y = _about_mean(Y)
+        offset = mean_y - target @ mean - b
+    L, Q, rank = _factor(F)
+    if ridge == 0.0:
+        L, Q = L[:, :rank], Q[:, :rank]
     missing, delta = _two_parts(target, L, Q, Y, ridge)
+    change, condition = _sensitivity(scale, L[:, :rank], Y, ridge, F.shape[1])
     if intercept is not None:  # b_s = mean(Y) - W_s mean(Phis): the error of W enters it too
-        offset = offset - ((delta @ Q.T - missing) @ mean)[:, None]
-        magnified += float(np.linalg.norm(mean)) + float(np.linalg.norm(mean_y)) / float(np.linalg.norm(target) or 1.0)
-        target = np.hstack([target, to_numpy(intercept).astype(np.float64)[:, None]])
-    magnified *= max(1.0, float(map_condition))
-    return _verdict(target, L, Y, ridge, missing, delta, offset, eps, magnified, F.shape)
+        offset = offset - (delta @ Q.T - missing) @ mean
+        # What is rounded is what is stored, not the deviations from the mean.
+        stretch = max(_ratio(size[0], F), _ratio(size[1], Y))
+        centre = float(np.linalg.norm(mean))
+        change = stretch * change * (1.0 + centre) + scale * centre + float(np.linalg.norm(mean_y))
+        scale = math.hypot(scale, np.linalg.norm(b))
+    unit = scale if scale > 0.0 else 1.0
+    amplification = max(1.0, change / unit) * max(1.0, float(map_condition))
+    # Rounding errors of the m points add up; those of an inner product of length p grow like its square root.
+    unit_bound = eps * (F.shape[0] + math.sqrt(F.shape[1])) * amplification
+    out = math.hypot(np.linalg.norm(missing), np.linalg.norm(delta[:, rank:])) / unit
+    inside = math.hypot(np.linalg.norm(delta[:, :rank]), np.linalg.norm(offset)) / unit
+    error = math.hypot(out, inside)
+    return Certificate(
+        verdict=_verdict(error, RATIO_LIMIT * unit_bound, eps),
+        relative_error=error,
+        bound=RATIO_LIMIT * unit_bound,
+        ratio=error / unit_bound,
+        amplification=amplification,
+        condition=condition,
+        out_of_span=out,
+        in_span=inside,
+        rank=rank,
+        points=int(F.shape[0]),
+        ridge=ridge,
+    )
 
 
-def _factor(F: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rank-revealing F = L Q^T by QR with column pivoting (Businger and Golub) of F^T: L (m, r), Q (p, r)."""
+def _ratio(before: float, A: np.ndarray) -> float:
+    after = float(np.linalg.norm(A))
+    return before / after if after > 0.0 else 1.0
+
+
+def _verdict(error: float, bound: float, eps: float) -> str:
+    if not error <= bound:
+        return "fail"
+    return "pass" if bound <= max(_MEANINGFUL, 1e4 * eps) else "inconclusive"
+
+
+def _as_intercept(b: Array, k: int) -> np.ndarray:
+    if tuple(b.shape) != (k,):
+        raise ShapeError(f"intercept must have shape {(k,)}, one entry a row of W, got {tuple(b.shape)}")
+    row: np.ndarray = _stored(as_matrix(b[None, :], "intercept"))[0]
+    return row
+
+
+def _stored(A: Array) -> np.ndarray:
+    """On the host, in float64, by rows: the memory order of what is judged does not change the sums."""
+    return np.array(to_numpy(A), dtype=np.float64, order="C")
+
+
+def _about_mean(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the deviations from the column means, and the means.
+
+    The second pass removes the rounding of the mean itself: where the mean exceeds the deviations it would count as a
+    direction of its own.
+    """
+    mean = A.mean(axis=0)
+    rest = (A - mean).mean(axis=0)
+    return (A - mean) - rest, mean + rest
+
+
+def _factor(F: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Rank-revealing F = L Q^T by QR with column pivoting (Businger and Golub) of F^T: L (m, r), Q (p, r), the rank.
+
+    r = min(m, p); the leading columns up to the rank span all but rounding.
+    """
     Q, R, pivots = lapack.qr(F.T, mode="economic", pivoting=True)
     size = np.abs(np.diag(R))
     rank = int(np.sum(size > 4.0 * max(F.shape) * np.finfo(np.float64).eps * size[0])) if size[0] > 0.0 else 0
-    L = np.zeros((F.shape[0], rank))
-    L[pivots] = R[:rank].T
-    return L, Q[:, :rank]
+    L = np.zeros((F.shape[0], len(R)))
+    L[pivots] = R.T
+    return L, Q, rank
 
 
 def _two_parts(
@@ -177,62 +244,27 @@ def _two_parts(
     residual = Y - L @ Wq.T
     if ridge == 0.0:
         delta = lapack.lstsq(L, residual, lapack_driver="gelsy")[0]
-    else:  # the same least-squares problem with sqrt(ridge) I below: no product is squared
-        root = math.sqrt(ridge)
-        rows = np.vstack([L, root * np.eye(L.shape[1])])
-        delta = lapack.lstsq(rows, np.vstack([residual, -root * Wq.T]), lapack_driver="gelsy")[0]
+    else:  # not the rows [L; sqrt(ridge) I]: where the ridge dominates, their error is eps sqrt(ridge) / |L|
+        U, s, Vt = lapack.svd(L, full_matrices=False, lapack_driver="gesvd")
+        normal = s[:, None] * (U.T @ residual) - ridge * (Vt @ Wq.T)
+        delta = Vt.T @ (normal / (s * s + ridge)[:, None])
     return missing, delta.T
 
 
-def _sensitivity(W_norm: float, L: np.ndarray, Y: np.ndarray, ridge: float) -> tuple[float, float]:
-    """T15 to first order: relative change of W for a relative rounding of Phis and Ys; and cond_eff.
+def _sensitivity(W_norm: float, L: np.ndarray, Y: np.ndarray, ridge: float, p: int) -> tuple[float, float]:
+    """T15 to first order: |change of W| for a relative rounding of Phis and Ys; and cond_eff.
 
     dW^T = (Phi^T Phi + ridge)^-1 (dPhi^T residual - Phi^T dPhi W^T), whose part outside the span is dPhi^T alpha with
-    the dual coefficients alpha = (Phi Phi^T + ridge I)^-1 Y.
+    the dual coefficients alpha = (Phi Phi^T + ridge I)^-1 Y. Labels outside range(Phis) have alpha = Y / ridge.
     """
     if L.shape[1] == 0:
-        return 1.0, 1.0
+        return W_norm, 1.0
     U, s, _ = lapack.svd(L, full_matrices=False, lapack_driver="gesvd")
-    gain = s / (s * s + ridge)
-    alpha = np.linalg.norm((U.T @ Y) / (s * s + ridge)[:, None])
+    damped, projected = s * s + ridge, U.T @ Y
+    gain = s / damped
+    unseen = np.linalg.norm(Y - U @ projected) if len(s) < len(Y) else 0.0
+    alpha = np.linalg.norm(projected / damped[:, None])
+    alpha += unseen / (ridge if ridge > 0.0 and len(s) < p else damped.min())
     change = s[0] * (alpha + W_norm * gain.max()) + np.linalg.norm(Y) * gain.max()
     condition = math.sqrt((s[0] ** 2 + ridge) / (s[-1] ** 2 + ridge))
-    return (float(change / W_norm) if W_norm > 0.0 else 1.0), condition
-
-
-def _verdict(
-    W: np.ndarray,
-    L: np.ndarray,
-    Y: np.ndarray,
-    ridge: float,
-    missing: np.ndarray,
-    delta: np.ndarray,
-    offset: np.ndarray,
-    eps: float,
-    magnified: float,
-    shape: tuple[int, int],
-) -> Certificate:
-    scale = float(np.linalg.norm(W))
-    unit = scale if scale > 0.0 else 1.0
-    out, inside = float(np.linalg.norm(missing)), float(np.hypot(np.linalg.norm(delta), np.linalg.norm(offset)))
-    error = math.hypot(out, inside) / unit
-    sensitivity, condition = _sensitivity(scale, L, Y, ridge)
-    amplification = max(1.0, sensitivity) * magnified
-    # Rounding errors of the m points add up; those of an inner product of length p grow like its square root.
-    unit_bound = eps * (shape[0] + math.sqrt(shape[1])) * amplification
-    bound = RATIO_LIMIT * unit_bound
-    within = "pass" if bound <= max(_MEANINGFUL, 1e4 * eps) else "inconclusive"
-    verdict = within if error <= bound else "fail"
-    return Certificate(
-        verdict=verdict,
-        relative_error=error,
-        bound=bound,
-        ratio=error / unit_bound,
-        amplification=amplification,
-        condition=condition,
-        out_of_span=out / unit,
-        in_span=inside / unit,
-        rank=int(L.shape[1]),
-        points=int(shape[0]),
-        ridge=ridge,
-    )
+    return float(change), condition

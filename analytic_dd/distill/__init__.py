@@ -1,5 +1,7 @@
 """Constructions of exact and of best possible distilled sets."""
 
+from analytic_dd.distill.affine import affine_direction, affine_features, affine_minimal_features
+from analytic_dd.distill.circles import circle_features
 from analytic_dd.distill.distilled import DistilledFeatures
 from analytic_dd.distill.exact import distill_features, free_matrix, largest_ridge, target
 from analytic_dd.distill.few import few_features
@@ -9,6 +11,10 @@ from analytic_dd.distill.minimal import minimal_features
 __all__ = [
     "DistilledFeatures",
     "add_intercept",
+    "affine_direction",
+    "affine_features",
+    "affine_minimal_features",
+    "circle_features",
     "distill_features",
     "few_features",
     "free_matrix",

@@ -25,9 +25,9 @@ class DistilledFeatures:
     theorem : str
         The theorem that makes it exact.
     amplification : float
-        T15, to first order: |dW| / |W| <= amplification * e for a change of the features by |dPhis| = e |Phis| that keeps
-        their rank, or of the labels by |dYs| = e |Ys| (changes in the Frobenius norm, the rest in the spectral norm);
-        1 is ideal.
+        T15, to first order: |dW| / |W| <= amplification * e for a change of the features by |dPhis| = e |Phis| that
+        keeps their rank, or of the labels by |dYs| = e |Ys| (changes in the Frobenius norm, the rest in the spectral
+        norm); 1 is ideal.
     condition : float
         Ratio of the extreme singular values of the target D (of Phis where the labels are learned).
     ridge_limit : float

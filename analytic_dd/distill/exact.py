@@ -222,10 +222,10 @@ def _solve_for_singular_values(spectrum: Spectrum, ridge: float, root: str | Seq
     limit = _limit(spectrum.largest)
     # One rounding of ridge and one of t^2 may put a ridge *at* the limit a few eps above it; that is still the limit.
     if ridge > limit * (1.0 + 16.0 * eps_of(t)):
+        factor = _round_up(2.0 * math.sqrt(ridge) * spectrum.largest)
         raise InfeasibleError(
             f"T3: ridge {ridge:.3g} exceeds 1 / (4 |D|^2) = {limit:.3g}, the largest that these labels admit; "
-            f"multiply the labels by at least {_round_up(2.0 * math.sqrt(ridge) * spectrum.largest)} (labels.scale_to_feasible), "
-            "or lower the ridge",
+            f"multiply the labels by at least {factor} (labels.scale_to_feasible), or lower the ridge",
             theorem="T3",
             value=ridge,
             limit=limit,

@@ -52,7 +52,6 @@ def few_features(W: Array, m: int, *, metric: Array | None = None) -> DistilledF
     k, p = W.shape
     if not 1 <= m <= k:
         raise ShapeError(f"m must lie in 1 .. {k}, the number of rows of W, got {m}")
-    xp = namespace(W)
     S = metric
     if S is not None:
         as_matrix(S, "metric", rows=p, columns=p)

@@ -11,11 +11,14 @@ from typing import Protocol
 import numpy as np
 
 from analytic_dd.arrays import Array
+from analytic_dd.distill.affine import affine_direction, affine_features, affine_minimal_features
+from analytic_dd.distill.circles import circle_features
 from analytic_dd.distill.distilled import DistilledFeatures
 from analytic_dd.distill.exact import distill_features, free_matrix
 from analytic_dd.distill.few import few_features
 from analytic_dd.distill.minimal import minimal_features
 from analytic_dd.distill.recipe import Recipe
+from analytic_dd.errors import InfeasibleError
 from analytic_dd.labels import centred_one_hot, labels_for, one_hot, repeated_classes
 from analytic_dd.linalg import GramStatistics, pseudo_inverse
 
@@ -103,6 +106,53 @@ def _fixed_labels(recipe: Recipe, k: int, m: int) -> np.ndarray:
     return one_hot(repeated_classes(k, m), k)
 
 
+def construct_in_range(
+    W: np.ndarray, feature_map: InvertibleMap, recipe: Recipe, *, rng: np.random.Generator, intercept: bool
+) -> DistilledFeatures | None:
+    """Build the features where the range of the map is no box and no subspace, or return None where it is one.
+
+    Theorem: T8e (affine maps whose range leaves out 0), T8a (sin/cos features, a product of circles).
+
+    Raises
+    ------
+    InfeasibleError
+        What these theorems leave out: fixed labels with a ridge (affine) or at all (circles), an unpenalised
+        intercept, fewer points than rank W.
+    """
+    affine = feature_map.affine() if hasattr(feature_map, "affine") else None
+    on_circles = getattr(feature_map, "form", None) == "sincos"
+    if not on_circles and (affine is None or affine_direction(*affine) is None):
+        return None
+    learned = recipe.labels == "learned"
+    if intercept or recipe.mode != "exact" or (not learned and (on_circles or recipe.ridge > 0.0)):
+        theorem = "T8a: sin/cos features have exact sets" if on_circles else "T8e: features B x + c have exact sets"
+        where = "" if on_circles else ", and for fixed labels at distilled ridge 0"
+        raise InfeasibleError(
+            f"{theorem} for learned labels at any ridge{where}, without an intercept; use labels 'learned' "
+            "(--labels learned)",
+            theorem=theorem[:3],
+            value=recipe.ridge,
+            limit=0.0,
+        )
+    if on_circles:
+        return circle_features(W, feature_map.radius, ridge=recipe.ridge)  # type: ignore[attr-defined]
+    assert affine is not None
+    return _construct_affine(W, recipe, *affine, rng=rng)
+
+
+def _construct_affine(
+    W: np.ndarray, recipe: Recipe, B: np.ndarray, c: np.ndarray, *, rng: np.random.Generator
+) -> DistilledFeatures:
+    k = W.shape[0]
+    if recipe.labels == "learned":
+        return affine_minimal_features(W, B, c, ridge=recipe.ridge)
+    Ys = _fixed_labels(recipe, k, recipe.size(k))
+    try:
+        return affine_features(W, Ys, B, c, rng=rng)
+    except InfeasibleError:  # one-hot rows sum to 1; one more point with label 0 makes room (k + 1)
+        return affine_features(W, np.vstack([Ys, np.zeros(k)]), B, c, rng=rng)
+
+
 def distill_inputs(
     W: np.ndarray,
     feature_map: InvertibleMap,
@@ -137,11 +187,15 @@ def distill_inputs(
     """
     near = references if recipe.init == "real" else None
     started = time.perf_counter()
-    built = construct(W, recipe, rng=rng, statistics=statistics, references=None if near is None else feature_map(near))
-    if refine is not None:
-        built = refine(built)
+    constrained = construct_in_range(W, feature_map, recipe, rng=rng, intercept=refine is not None)
+    if constrained is not None:
+        built = constrained
+    else:
+        real = None if near is None else feature_map(near)
+        built = construct(W, recipe, rng=rng, statistics=statistics, references=real)
+        built = built if refine is None else refine(built)
     constructed = time.perf_counter()
-    c = feature_map.scale_into_range(built.features)
+    c = 1.0 if constrained is not None else feature_map.scale_into_range(built.features)
     if c != 1.0:
         built = replace(built, features=c * built.features, labels=c * built.labels, ridge=c * c * built.ridge)
     if near is not None and near.shape[0] != len(built):

@@ -25,9 +25,10 @@ def minimal_features(
 ) -> DistilledFeatures:
     r"""Build an exact set of rank W points with orthonormal features and learned labels.
 
-        Phis = scale * Q U^T,   Ys = (scale + ridge / scale) Q U^T W^T
+        Phis = scale * Q V,   Ys = (scale + ridge / scale) Q V W^T
 
-    with U^T orthonormal rows that span row(W) and Q = I, or for more points Q random with orthonormal columns.
+    with V orthonormal rows that span row(W) and Q = I. For more points, random rows orthogonal to row(W) are appended
+    to V as long as there are any, and Q is random with orthonormal columns.
 
     Theorem: T4.
 
@@ -58,7 +59,9 @@ def minimal_features(
 
     Notes
     -----
-    *Cost.* One SVD of W, O(k^2 p). *Numerics.* |W_s - W| / |W| is a few eps: nothing is inverted.
+    *Cost.* One SVD of W, O(k^2 p); a QR for more points, O(m^2 p). *Numerics.* |W_s - W| / |W| is a few eps: nothing is
+    inverted. More points than directions of row(W) would have singular values of 0, which the rounding of a pre-image
+    turns into small ones near any rank cut-off: hence the appended rows.
 
     Examples
     --------
@@ -74,7 +77,6 @@ def minimal_features(
     """
     as_matrix(W, "W")
     ridge = as_ridge(ridge)
-    xp = namespace(W)
     spectrum = thin_svd(W, rcond=rcond)
     rank = spectrum.rank
     if not 0.0 < scale < math.inf:
@@ -89,14 +91,30 @@ def minimal_features(
             value=m,
             limit=rank,
         )
-    Phis = scale * spectrum.Vt
-    Ys = (scale + ridge / scale) * (spectrum.Vt @ W.T)
+    V = spectrum.Vt
     if m > rank:
         if rng is None:
             raise ValueError(
                 f"{m} points for rank {rank}: the extra ones are random; pass rng=numpy.random.default_rng(0)"
             )
-        Q = np.linalg.qr(rng.standard_normal((m, rank)))[0]
-        mix = xp.asarray(Q, dtype=W.dtype, device=getattr(W, "device", None))
-        Phis, Ys = mix @ Phis, mix @ Ys
+        V = _mixed(V, m, rng)
+    Phis = scale * V
+    Ys = (scale + ridge / scale) * (V @ W.T)
     return DistilledFeatures(Phis, Ys, ridge, theorem="T4", amplification=1.0, condition=1.0)
+
+
+def _mixed(V: Array, m: int, rng: np.random.Generator) -> Array:
+    """Return Q [V; R] with m rows: R random and orthogonal to V, Q random with orthonormal columns."""
+    xp = namespace(V)
+
+    def draw(rows: int, columns: int) -> Array:
+        return xp.asarray(rng.standard_normal((rows, columns)), dtype=V.dtype, device=getattr(V, "device", None))
+
+    rank, p = V.shape
+    extra = min(m, p) - rank
+    if extra:
+        R = draw(p, extra)
+        for _ in range(2):  # twice is enough: the second pass removes what rounding left
+            R = R - V.T @ (V @ R)
+        V = xp.concat([V, xp.linalg.qr(R, mode="reduced")[0].T], axis=0)
+    return xp.linalg.qr(draw(m, rank + extra), mode="reduced")[0] @ V

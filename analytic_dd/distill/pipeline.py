@@ -184,6 +184,8 @@ def fit_original(
         else:
             W = (statistics.centred() if intercept else statistics).weights(value)
     W = to_numpy(W)
+    if hasattr(feature_map, "project"):  # a linear map of fewer than p dimensions: W leaves them by rounding only (T8e)
+        W = feature_map.project(W)
     if centred or intercept:
         # Labels about their mean sum to 0, so the rows of W do in exact arithmetic: rank k - 1 (T5). Rounding would
         # leave a k-th singular value of 1e-12 for the construction to invert.

@@ -132,8 +132,8 @@ def validation_scores(
     total, samples = np.zeros(len(ridges)), 0
     for Phi, Y in blocks:
         Phi, Y = in_double(Phi), in_double(Y)
-        models = [(Phi - mean) @ path[i, ...].T + mean_y if intercept else Phi @ path[i, ...].T for i in range(len(ridges))]
-        fitted = np.stack([to_numpy(model) for model in models], axis=1)
+        F, offset = (Phi - mean, mean_y) if intercept else (Phi, 0.0)
+        fitted = np.stack([to_numpy(F @ path[i, ...].T + offset) for i in range(len(ridges))], axis=1)
         total += _sum_of_scores(fitted, to_numpy(Y), scoring)
         samples += int(Phi.shape[0])
     return total / samples / (1 if scoring == "accuracy" else statistics.k), samples

@@ -137,6 +137,10 @@ def ridge_weights_with_intercept(Phi: Array, Y: Array, *, ridge: float, rcond: f
     with contextlib.suppress(TypeError):  # as in _by_svd; a mean in float32 would lose digits before the fit
         Phi, Y = in_double(Phi), in_double(Y)
     mean, mean_y = xp.mean(Phi, axis=0), xp.mean(Y, axis=0)
-    W = ridge_weights(Phi - mean, Y - mean_y, ridge=ridge, rcond=rcond)
+    Phi, Y = Phi - mean, Y - mean_y
+    # A second pass: the rounding of the mean itself would be a direction of its own, which ridge = 0 divides by.
+    rest, rest_y = xp.mean(Phi, axis=0), xp.mean(Y, axis=0)
+    W = ridge_weights(Phi - rest, Y - rest_y, ridge=ridge, rcond=rcond)
+    mean, mean_y = mean + rest, mean_y + rest_y
     b = mean_y - W @ mean
     return AffineWeights(xp.astype(W, dtype, copy=False), xp.astype(b, dtype, copy=False))

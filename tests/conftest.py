@@ -1,0 +1,146 @@
+"""What the tests of the core share: array libraries, the error ratio, exact oracles, matrices with a chosen spectrum.
+
+They are fixtures, since under --import-mode=importlib one test file does not import another; those without parameters
+live for the whole session, so that hypothesis may use them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import array_api_strict
+import flint
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+
+from analytic_dd.arrays import dtype_name, to_numpy
+
+settings.register_profile("ci", derandomize=True, max_examples=60, deadline=None)
+settings.register_profile("deep", max_examples=2000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@dataclass(frozen=True)
+class Library:
+    """An array library with one dtype."""
+
+    name: str
+    dtype: str
+    kind: type
+    array: Callable[[Any], Any]
+    context: Callable[[], Any] = contextlib.nullcontext
+
+    @property
+    def eps(self) -> float:
+        return float(np.finfo(self.dtype).eps)
+
+    def owns(self, *arrays: Any) -> bool:
+        """Whether all of them are arrays of this library and dtype."""
+        return all(isinstance(A, self.kind) and dtype_name(A) == self.dtype for A in arrays)
+
+
+def _libraries() -> dict[str, Library]:
+    made = []
+    for d in ("float32", "float64"):
+        strict, t = getattr(array_api_strict, d), getattr(torch, d)
+        made += [
+            Library("numpy", d, np.ndarray, lambda A, d=d: np.asarray(A, dtype=d)),
+            Library("torch", d, torch.Tensor, lambda A, t=t: torch.tensor(np.asarray(A), dtype=t)),
+            Library(
+                "strict", d, type(array_api_strict.zeros(1)), lambda A, t=strict: array_api_strict.asarray(A, dtype=t)
+            ),
+            Library(
+                "jax", d, jax.Array, lambda A, d=d: jnp.asarray(A, dtype=d), lambda d=d: jax.enable_x64(d == "float64")
+            ),
+        ]
+    return {f"{library.name}-{library.dtype}": library for library in made}
+
+
+LIBRARIES = _libraries()
+
+
+@pytest.fixture(params=LIBRARIES)
+def library(request: pytest.FixtureRequest) -> Iterator[Library]:
+    """Each array library in float32 and float64 in turn; jax with 64 bits switched on for float64 only."""
+    with LIBRARIES[request.param].context():
+        yield LIBRARIES[request.param]
+
+
+@pytest.fixture(params=[name for name in LIBRARIES if name != "jax-float32"])
+def summing_library(request: pytest.FixtureRequest) -> Iterator[Library]:
+    """Those libraries that can keep sums in float64."""
+    with LIBRARIES[request.param].context():
+        yield LIBRARIES[request.param]
+
+
+@pytest.fixture(scope="session")
+def ratio() -> Callable[..., float]:
+    """Return the comparator: |got - wanted| / |wanted| in units of eps * size * amplification; NaN passes no test."""
+
+    def measure(got: Any, wanted: Any, *, size: float, amplification: float = 1.0, eps: float = 2.0**-52) -> float:
+        got, wanted = (to_numpy(A).astype(np.float64) for A in (got, wanted))
+        assert got.shape == wanted.shape, f"shapes differ: {got.shape} and {wanted.shape}"
+        unit = float(np.linalg.norm(wanted)) or 1.0
+        return float(np.linalg.norm((got - wanted) / unit)) / (eps * size * amplification)
+
+    return measure
+
+
+def _rational(A: np.ndarray) -> flint.fmpq_mat:
+    rows, columns = A.shape
+    return flint.fmpq_mat(rows, columns, [flint.fmpq(*float(a).as_integer_ratio()) for a in A.ravel()])
+
+
+@pytest.fixture(scope="session")
+def refit() -> Callable[..., np.ndarray]:
+    """Return the oracle: ridge regression weights (k, p) of the stored floats in *exact rational arithmetic*.
+
+    At ridge = 0 the features must have full row or column rank.
+    """
+
+    def solve(Phi: Any, Y: Any, ridge: float) -> np.ndarray:
+        P, T = _rational(to_numpy(Phi)), _rational(to_numpy(Y))
+        n, size = P.nrows(), min(P.nrows(), P.ncols())
+        lam = flint.fmpq(*float(ridge).as_integer_ratio())
+        shift = flint.fmpq_mat(size, size, [lam * (i == j) for i in range(size) for j in range(size)])
+        Pt = P.transpose()
+        Wt = Pt * (P * Pt + shift).solve(T) if size == n else (Pt * P + shift).solve(Pt * T)
+        values = [float(Fraction(int(w.p), int(w.q))) for w in Wt.entries()]
+        return np.array(values).reshape(Wt.nrows(), Wt.ncols()).T
+
+    return solve
+
+
+@pytest.fixture(scope="session")
+def matrix() -> Callable[..., np.ndarray]:
+    """Return a maker of matrices with log-spaced singular values from ``scale`` down to ``scale / cond``."""
+
+    def make(
+        rows: int,
+        columns: int,
+        *,
+        rng: np.random.Generator,
+        cond: float = 10.0,
+        scale: float = 1.0,
+        rank: int | None = None,
+    ) -> np.ndarray:
+        r = min(rows, columns) if rank is None else rank
+        U, V = (np.linalg.qr(rng.standard_normal((side, r)))[0] for side in (rows, columns))
+        return scale * (U * np.geomspace(1.0, 1.0 / cond, r)) @ V.T
+
+    return make
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """A generator with a fixed seed, new for each test."""
+    return np.random.default_rng(20240607)

@@ -1,0 +1,141 @@
+"""The checks at the public boundary, for every array library."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+
+from analytic_dd.arrays import (
+    as_matrices,
+    as_matrix,
+    as_ridge,
+    dtype_name,
+    eps_of,
+    in_double,
+    namespace,
+    norm,
+    to_numpy,
+)
+from analytic_dd.errors import ShapeError
+
+
+def test_matrix_passes_unchanged(library, rng):
+    A = library.array(rng.standard_normal((3, 7)))
+    assert as_matrix(A, "A", rows=3, columns=7) is A
+    assert dtype_name(A) == library.dtype
+    assert eps_of(A) == library.eps
+
+
+def test_namespace_is_that_of_the_array(library):
+    A = library.array(np.eye(2))
+    assert library.owns(namespace(A).zeros((2, 2), dtype=A.dtype))
+
+
+@pytest.mark.parametrize("value", [[[1.0]], 1.0, "A", None, np.eye])
+def test_what_is_no_array_is_refused_by_its_type(value):
+    with pytest.raises(TypeError, match=f"got {type(value).__name__}; convert it first"):
+        as_matrix(value, "A")
+
+
+def test_two_libraries_are_refused_by_name():
+    with pytest.raises(TypeError, match="one library are expected, got numpy and torch"):
+        namespace(np.eye(2), torch.eye(2))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "bool", "float16", "complex128"])
+def test_other_dtypes_are_refused_with_the_remedy(dtype):
+    with pytest.raises(TypeError, match=f"Phi must be float32 or float64, got {dtype}; convert it"):
+        as_matrix(np.ones((2, 3), dtype=dtype), "Phi")
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3, 4), (0, 3), (3, 0)])
+def test_wrong_axes_and_empty_matrices_are_refused(library, shape):
+    with pytest.raises(ShapeError, match=r"Phi must"):
+        as_matrix(library.array(np.ones(shape)), "Phi")
+
+
+def test_one_axis_gets_the_hint_to_reshape():
+    with pytest.raises(ShapeError, match=r"Phi\.reshape\(-1, 1\) makes one column"):
+        as_matrix(np.ones(3), "Phi")
+
+
+def test_wrong_sizes_are_refused_with_the_numbers(library):
+    A = library.array(np.ones((3, 7)))
+    with pytest.raises(ShapeError, match=r"Phi must have 5 rows, got 3 \(shape \(3, 7\)\)"):
+        as_matrix(A, "Phi", rows=5)
+    with pytest.raises(ShapeError, match=r"Phi must have 11 columns, got 7"):
+        as_matrix(A, "Phi", columns=11)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_first_value_that_is_not_finite_is_located(library, value):
+    A = np.ones((3, 7))
+    A[1, 5] = A[2, 0] = value
+    with pytest.raises(ValueError, match=f"Phi must be finite, got {value} at row 1, column 5"):
+        as_matrix(library.array(A), "Phi")
+
+
+def test_opposite_infinities_do_not_cancel():
+    with pytest.raises(ValueError, match="got inf at row 0, column 0"):
+        as_matrix(np.array([[np.inf, -np.inf]]), "Phi")
+
+
+def test_finite_entries_whose_sum_overflows_are_finite(library):
+    A = library.array(np.full((2, 3), 0.75 * float(np.finfo(library.dtype).max)))
+    assert as_matrix(A, "A") is A
+
+
+def test_matrices_come_to_their_common_dtype():
+    A, B = as_matrices(A=np.ones((2, 3), dtype=np.float32), B=np.ones((4, 5)))
+    assert A.dtype == B.dtype == np.float64
+
+
+@pytest.mark.parametrize("ridge", [0, 0.0, 2, np.float32(0.5), 1e-300])
+def test_ridge_is_any_number_from_zero_up(ridge):
+    assert as_ridge(ridge) == float(ridge)
+
+
+@pytest.mark.parametrize("ridge", [-1e-300, -1, np.nan, np.inf])
+def test_negative_and_infinite_ridges_are_refused(ridge):
+    with pytest.raises(ValueError, match="ridge must be finite and >= 0"):
+        as_ridge(ridge)
+
+
+@pytest.mark.parametrize("ridge", [True, "1", None])
+def test_a_ridge_that_is_no_number_is_refused(ridge):
+    with pytest.raises(TypeError, match="lambda_s must be a number"):
+        as_ridge(ridge, "lambda_s")
+
+
+def test_double_is_exact_and_costs_no_copy_twice(summing_library, rng):
+    A = summing_library.array(rng.standard_normal((3, 7)))
+    B = in_double(A)
+    assert dtype_name(B) == "float64"
+    assert np.array_equal(to_numpy(B), to_numpy(A))
+    assert in_double(B) is B
+
+
+def test_jax_without_64_bits_says_how_to_switch_them_on():
+    with pytest.raises(TypeError, match="jax_enable_x64"):
+        in_double(jnp.ones((2, 2), dtype="float32"))
+
+
+def test_numpy_arrays_are_not_copied_and_others_come_to_the_host(library, rng):
+    values = rng.standard_normal((3, 7)).astype(library.dtype)
+    assert np.array_equal(to_numpy(library.array(values)), values)
+    assert to_numpy(values) is values
+    assert np.array_equal(to_numpy(torch.tensor(values, requires_grad=True)), values)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])  # squares of 1e+-30 leave the range of float32
+def test_norm_neither_overflows_nor_underflows(library, rng, scale):
+    A = rng.standard_normal((3, 7))
+    wanted = scale * np.sqrt((A**2).sum())
+    assert abs(norm(library.array(scale * A)) - wanted) <= 30 * library.eps * wanted
+
+
+def test_norm_of_zero_infinity_and_nothing():
+    assert norm(np.zeros((2, 3))) == 0.0
+    assert norm(np.array([[np.inf, 1.0]])) == np.inf
+    assert norm(np.zeros((0, 3))) == 0.0
+    assert np.isnan(norm(np.array([[np.nan, 1.0]])))

@@ -1,0 +1,230 @@
+"""Files: a write that fails leaves the old file; a file is never trusted."""
+
+import errno
+import io
+import os
+import struct
+import warnings
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from analytic_dd import files
+from analytic_dd.errors import DataError
+from analytic_dd.files import atomic_write, read_npz, staged, write_npz
+
+ARRAYS = {
+    "a": np.arange(15, dtype=np.float64).reshape(3, 5).T,
+    "n": np.asarray(7),
+    "text": np.array(["x", "yz"]),
+    "none": np.zeros((0, 3), dtype=np.float32),
+}
+
+
+def header(shape, descr="<f8"):
+    """Bytes of a version 1 header of an .npy file."""
+    text = f"{{'descr': {descr!r}, 'fortran_order': False, 'shape': {shape!r}, }}\n".encode()
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text
+
+
+def npz(path, content, name="a.npy"):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, content)
+    return path
+
+
+@pytest.fixture
+def old(tmp_path):
+    path = tmp_path / "result"
+    path.write_bytes(b"old")
+    return path
+
+
+def test_write_replaces_the_file_and_leaves_no_other(old):
+    with atomic_write(old) as stream:
+        stream.write(b"new")
+        assert old.read_bytes() == b"old"
+    assert old.read_bytes() == b"new"
+    assert list(old.parent.iterdir()) == [old]
+
+
+def test_new_folders_are_made_and_the_mode_is_that_of_an_ordinary_file(tmp_path):
+    path = tmp_path / "some" / "folder" / "result"
+    ordinary = tmp_path / "ordinary"
+    ordinary.touch()
+    with atomic_write(path) as stream:
+        stream.write(b"new")
+    assert path.stat().st_mode == ordinary.stat().st_mode
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, KeyboardInterrupt, MemoryError])
+def test_exception_in_the_middle_leaves_the_old_file(old, kind):
+    def fail():
+        with atomic_write(old) as stream:
+            stream.write(b"half")
+            raise kind
+
+    with pytest.raises(kind):
+        fail()
+    assert old.read_bytes() == b"old"
+    assert list(old.parent.iterdir()) == [old]
+
+
+@pytest.mark.parametrize("function", ["fsync", "replace", "fdopen"])
+def test_full_disk_leaves_the_old_file_and_says_what_to_do(old, monkeypatch, function):
+    def full(*_args):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, function, full)
+    with pytest.raises(OSError, match=r"cannot write .*result: no space left on device; free some space") as caught:
+        write_npz(old, ARRAYS)
+    monkeypatch.undo()
+    assert caught.value.errno == errno.ENOSPC
+    assert old.read_bytes() == b"old"
+    assert list(old.parent.iterdir()) == [old]
+
+
+def test_folder_in_the_way_is_one_clear_line(tmp_path):
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(OSError, match=r"cannot write .*result: .*; check the path"),
+        atomic_write(tmp_path / "file" / "result"),
+    ):
+        pass
+
+
+def test_staged_files_arrive_together_or_not_at_all(tmp_path):
+    with staged(tmp_path / "out") as folder:
+        (folder / "a").write_text("1")
+        assert not (tmp_path / "out" / "a").exists()
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["a"]
+
+    def interrupted(target):
+        with staged(target) as folder:
+            (folder / "a").write_text("2")
+            raise KeyboardInterrupt
+
+    for target in ("out", "new"):
+        with pytest.raises(KeyboardInterrupt):
+            interrupted(tmp_path / target)
+    assert (tmp_path / "out" / "a").read_text() == "1"
+    assert [file.name for file in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_arrays_come_back_bit_for_bit(tmp_path, compress):
+    write_npz(tmp_path / "a.npz", ARRAYS, compress=compress)
+    again = read_npz(tmp_path / "a.npz")
+    assert list(again) == list(ARRAYS)
+    for name, array in ARRAYS.items():
+        assert again[name].dtype == array.dtype
+        assert again[name].shape == array.shape
+        assert again[name].tobytes() == array.tobytes()
+
+
+def test_same_arrays_give_the_same_bytes_in_either_memory_order(tmp_path):
+    write_npz(tmp_path / "a.npz", ARRAYS)
+    write_npz(tmp_path / "b.npz", {name: np.array(array, order="F") for name, array in ARRAYS.items()})
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
+def test_numpy_reads_what_is_written(tmp_path):
+    write_npz(tmp_path / "a.npz", ARRAYS)
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as again:
+        assert np.array_equal(again["a"], ARRAYS["a"])
+
+
+def test_objects_are_refused_at_writing_and_the_old_file_stays(old):
+    with pytest.raises(TypeError, match="x has dtype object"):
+        write_npz(old, {"x": np.array([{}])})
+    assert old.read_bytes() == b"old"
+
+
+def test_pickles_are_never_loaded(tmp_path):
+    class Bomb:
+        def __reduce__(self):
+            return (os.mkdir, (str(tmp_path / "executed"),))
+
+    np.savez(tmp_path / "a.npz", x=np.array([Bomb()], dtype=object))
+    with pytest.raises(DataError, match="is a pickle, which is never loaded"):
+        read_npz(tmp_path / "a.npz")
+    assert not (tmp_path / "executed").exists()
+
+
+def test_declared_size_is_refused_before_anything_is_read(tmp_path, monkeypatch):
+    write_npz(tmp_path / "a.npz", {"zeros": np.zeros(10**6)}, compress=True)
+    assert (tmp_path / "a.npz").stat().st_size < 10_000
+    monkeypatch.setattr(files, "_read_member", None)  # would raise if called
+    with pytest.raises(DataError, match=r"declares 8,000,128 bytes of arrays, more than the 1,000,000"):
+        read_npz(tmp_path / "a.npz", max_bytes=10**6)
+
+
+@pytest.mark.parametrize("shape", [(10**15,), (2**62, 2**62), (3, 2), (-1,), (-2, -1), (True,), "x"])
+def test_header_that_lies_about_the_shape_is_refused(tmp_path, shape):
+    with pytest.raises(DataError, match=r"member 'a\.npy' is"):
+        read_npz(npz(tmp_path / "a.npz", header(shape) + np.ones(5).tobytes()))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x93NUMPY\x09\x00", b"P6 image", header((1,), "no dtype"), header((1,))[:20]]
+)
+def test_member_that_is_no_array_is_refused(tmp_path, content):
+    with pytest.raises(DataError, match=r"member 'a\.npy' is not a numpy array"):
+        read_npz(npz(tmp_path / "a.npz", content))
+
+
+def test_other_files_are_refused(tmp_path):
+    (tmp_path / "empty.npz").touch()
+    (tmp_path / "text.npz").write_text("hello")
+    np.save(tmp_path / "single.npy", np.ones(3))
+    for name in ("empty.npz", "text.npz", "single.npy"):
+        with pytest.raises(DataError, match=f"{name} is not a readable npz file"):
+            read_npz(tmp_path / name)
+    with pytest.raises(FileNotFoundError, match=r"cannot read .*none\.npz: no such file"):
+        read_npz(tmp_path / "none.npz")
+
+
+@pytest.mark.parametrize("keep", [0.1, 0.5, 0.9, 0.999])
+def test_truncated_file_is_refused(tmp_path, keep):
+    write_npz(tmp_path / "a.npz", ARRAYS)
+    content = (tmp_path / "a.npz").read_bytes()
+    (tmp_path / "a.npz").write_bytes(content[: int(keep * len(content))])
+    with pytest.raises(DataError, match="may be damaged"):
+        read_npz(tmp_path / "a.npz")
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    """One small file, stored and compressed."""
+    folder = tmp_path_factory.mktemp("stored")
+    for compress in (False, True):
+        write_npz(folder / f"{compress}.npz", {"a": np.arange(40.0), "b": np.arange(3)}, compress=compress)
+    return folder
+
+
+@given(data=st.data(), compress=st.booleans())
+@settings(suppress_health_check=[HealthCheck.too_slow])
+def test_every_damaged_byte_is_refused_or_harmless(stored, data, compress):
+    """A changed byte ends in the same arrays, or in DataError; never in wrong numbers, never in another exception."""
+    content = bytearray((stored / f"{compress}.npz").read_bytes())
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path = stored / "damaged.npz"
+    path.write_bytes(content)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            again = read_npz(path)
+    except DataError:
+        return
+    assert [array.tolist() for array in again.values()] == [np.arange(40.0).tolist(), [0, 1, 2]]
+
+
+def test_error_line_names_file_reason_and_remedy():
+    error = files.file_error("out", PermissionError(errno.EACCES, "Permission denied"))
+    assert type(error) is PermissionError
+    assert error.strerror == "cannot write out: permission denied; choose a folder that you may write to"
+    assert "cannot read x: nothing" in str(files.file_error("x", io.UnsupportedOperation("nothing"), "read"))
