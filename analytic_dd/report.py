@@ -23,9 +23,10 @@ from analytic_dd.io import DistilledSet, load_distilled, pixels, save_distilled,
 from analytic_dd.plot import draw_set
 from analytic_dd.ridge import ridge_weights, ridge_weights_with_intercept
 
-__all__ = ["Report", "assemble", "describe", "refit", "run", "store_and_report"]
+__all__ = ["Report", "assemble", "build_map", "describe", "refit", "run", "store_and_report"]
 
 
+_PRIVACY = "  privacy (T17): this set starts from real samples and may show them almost verbatim"
 _SAMPLE = 1_000  # training rows that a map may set its options by (the median lengthscale)
 
 
@@ -109,8 +110,7 @@ def _run(
     with stages("normalisation"):
         moments = dataset.statistics()
     with stages("map"):
-        sample = _sample(dataset, moments, map_rng)
-        phi = from_text(features, dataset.d, image_shape=dataset.image_shape, rng=map_rng, sample=sample)
+        phi = build_map(features, dataset, moments, rng=map_rng)
     model = fit_original(
         dataset,
         phi,
@@ -133,11 +133,14 @@ def _run(
     return report
 
 
-def _sample(dataset: Dataset, moments: tuple[np.ndarray, np.ndarray], rng: np.random.Generator) -> np.ndarray:
-    """Some normalised training rows, for the options of a map that follow from the data."""
+def build_map(
+    features: str, dataset: Dataset, moments: tuple[np.ndarray, np.ndarray], *, rng: np.random.Generator
+) -> FeatureMap:
+    """Build a map from text; options that follow from the data do so from some normalised training rows."""
     order = np.sort(rng.permutation(len(dataset.y_train))[:_SAMPLE])
     blocks = dataset.blocks("train", mean=moments[0], std=moments[1], order=order)
-    return np.concatenate([X for X, _ in blocks])
+    sample = np.concatenate([X for X, _ in blocks])
+    return from_text(features, dataset.d, image_shape=dataset.image_shape, rng=rng, sample=sample)
 
 
 def assemble(
@@ -308,6 +311,7 @@ def describe(content: Mapping[str, Any]) -> list[str]:
     lines += [
         f"  recovery |W_s - W| / |W| {recovery['relative_error']:.1e}: {recovery['verdict']} "
         f"(ratio {recovery['ratio']:.2g}, condition {recovery['condition']:.2g})",
+        *([_PRIVACY] if content["init"] == "real" else []),
         "  seconds: " + ", ".join(f"{stage} {value:.2f}" for stage, value in seconds.items()),
     ]
     return lines

@@ -1,10 +1,10 @@
 """Does the whole distillation cost one pass? Its time over that of its necessary parts, and its memory, in one run.
 
-Parts, each alone: reading the data, one float64 ``X.T @ X``, one ``eigh`` of that size. Peer: scikit-learn's Ridge at
-the ridge that leave-one-out chose. Every measurement is a process of its own, so that the peak memory is its own; the
-measurements alternate, and the medians count.
+Parts, each alone: reading the data, the features, one float64 ``Phi.T @ Phi``, one ``eigh`` of that size. Peer:
+scikit-learn's Ridge at the ridge that leave-one-out chose. Every measurement is a process of its own, so that the peak
+memory is its own; the measurements alternate, and the medians count.
 
-Run: python benchmarks/one_pass.py [--quick] [--repeats 3] [--data mnist cifar10]
+Run: python benchmarks/one_pass.py [--quick] [--repeats 3] [--data mnist cifar10] [--features identity rff fcnn]
 """
 
 from __future__ import annotations
@@ -23,22 +23,24 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1] / "experiments"))
 
 
-def whole(name: str, ridge: float) -> dict[str, Any]:
+def whole(name: str, features: str, ridge: float) -> dict[str, Any]:
     """Read, fit with leave-one-out, distil, certify, store."""
     import numpy as np
 
     from analytic_dd import data
     from analytic_dd.distill.pipeline import Stages, distill_model, fit_original
     from analytic_dd.distill.recipe import Recipe
-    from analytic_dd.features import Identity
     from analytic_dd.io import save_distilled
-    from analytic_dd.report import assemble
+    from analytic_dd.report import assemble, build_map
 
     stages = Stages()
     started = time.perf_counter()
     with stages("reading"):
         dataset = data.load(name, offline=True)
-    model = fit_original(dataset, Identity(dataset.d), rng=np.random.default_rng(0), stages=stages)
+    with stages("map"):
+        moments = dataset.statistics()
+        phi = build_map(features, dataset, moments, rng=np.random.default_rng(0))
+    model = fit_original(dataset, phi, rng=np.random.default_rng(0), moments=moments, stages=stages)
     result = distill_model(model, Recipe(), rng=np.random.default_rng(0), stages=stages)
     stored = assemble(dataset, model, result, Recipe(), seed=0, stages=stages, dtype=np.float64)
     with tempfile.TemporaryDirectory() as folder:
@@ -52,75 +54,82 @@ def whole(name: str, ridge: float) -> dict[str, Any]:
     }
 
 
-def _inputs(name: str) -> Any:
-    """The training inputs in float64, whole, as a direct computation would hold them; and the seconds of reading."""
+def _features(name: str, features: str) -> Any:
+    """The training features in float64, whole, as a direct computation would hold them; seconds of reading, mapping."""
     import numpy as np
 
     from analytic_dd import data
+    from analytic_dd.report import build_map
 
     started = time.perf_counter()
     dataset = data.load(name, offline=True)
     reading = time.perf_counter() - started
-    mean, std = dataset.statistics()
-    X = np.empty((len(dataset.y_train), dataset.d))
-    row = 0
-    for block, _ in dataset.blocks("train", mean=mean, std=std):
-        X[row : row + len(block)] = block
-        row += len(block)
-    return X, dataset, reading
+    moments = dataset.statistics()
+    phi = build_map(features, dataset, moments, rng=np.random.default_rng(0))
+    Phi, row, mapping = np.empty((len(dataset.y_train), phi.p)), 0, 0.0
+    for X, _ in dataset.blocks("train", mean=moments[0], std=moments[1], reuse=True):
+        started = time.perf_counter()
+        block = phi(X)
+        mapping += time.perf_counter() - started
+        Phi[row : row + len(X)] = block
+        row += len(X)
+    return Phi, dataset, reading, mapping
 
 
-def parts(name: str, ridge: float) -> dict[str, Any]:
-    """Reading, one ``X.T @ X``, one ``eigh``: each timed alone."""
+def parts(name: str, features: str, ridge: float) -> dict[str, Any]:
+    """Reading, the features, one ``Phi.T @ Phi``, one ``eigh``: each timed alone."""
     import numpy as np
 
-    X, _, reading = _inputs(name)
+    Phi, _, reading, mapping = _features(name, features)
     started = time.perf_counter()
-    G = X.T @ X
+    G = Phi.T @ Phi
     product = time.perf_counter() - started
-    del X
+    del Phi
     started = time.perf_counter()
     np.linalg.eigh(G)
     eigh = time.perf_counter() - started
-    return {"seconds": reading + product + eigh, "reading": reading, "product": product, "eigh": eigh}
+    found = {"reading": reading, "features": mapping, "product": product, "eigh": eigh}
+    return found | {"seconds": sum(found.values())}
 
 
-def sklearn_ridge(name: str, ridge: float) -> dict[str, Any]:
-    """Reading and scikit-learn's Ridge at the one ridge that was chosen."""
+def sklearn_ridge(name: str, features: str, ridge: float) -> dict[str, Any]:
+    """Reading, the features, and scikit-learn's Ridge at the one ridge that was chosen."""
     from sklearn.linear_model import Ridge
 
     from analytic_dd.labels import one_hot
 
-    X, dataset, reading = _inputs(name)
+    Phi, dataset, reading, mapping = _features(name, features)
     Y = one_hot(dataset.y_train, len(dataset.classes))
     started = time.perf_counter()
-    Ridge(alpha=ridge, fit_intercept=False, copy_X=False).fit(X, Y)
+    Ridge(alpha=ridge, fit_intercept=False, copy_X=False).fit(Phi, Y)
     fit = time.perf_counter() - started
-    return {"seconds": reading + fit, "reading": reading, "fit": fit}
+    return {"seconds": reading + mapping + fit, "reading": reading, "features": mapping, "fit": fit}
 
 
 _MEASUREMENTS = {"whole": whole, "parts": parts, "sklearn_ridge": sklearn_ridge}
 
 
-def _in_own_process(measurement: str, name: str, ridge: float) -> dict[str, Any]:
-    command = [sys.executable, __file__, "--measure", measurement, "--data", name, "--ridge", repr(ridge)]
+def _in_own_process(measurement: str, name: str, features: str, ridge: float) -> dict[str, Any]:
+    command = [sys.executable, __file__, "--measure", measurement, "--data", name, "--features", features]
+    command += ["--ridge", repr(ridge)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{measurement} on {name} failed: {done.stderr.strip().splitlines()[-1]}")
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def compare(name: str, repeats: int) -> dict[str, Any]:
+def compare(name: str, features: str, repeats: int) -> dict[str, Any]:
     """Run all measurements alternately and return the medians."""
     runs: dict[str, list[dict[str, Any]]] = {key: [] for key in _MEASUREMENTS}
     ridge = 0.0
     for _ in range(repeats):
         for key in _MEASUREMENTS:
-            runs[key].append(_in_own_process(key, name, ridge))
+            runs[key].append(_in_own_process(key, name, features, ridge))
             ridge = runs["whole"][0]["ridge"]
     seconds = {key: statistics.median(run["seconds"] for run in found) for key, found in runs.items()}
     return {
         "data": name,
+        "features": features,
         "ridge": ridge,
         "repeats": repeats,
         "seconds": seconds,
@@ -137,25 +146,26 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="digits only")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--data", nargs="+", default=["mnist", "cifar10"])
+    parser.add_argument("--features", nargs="+", default=["identity"])
     parser.add_argument("--measure", choices=_MEASUREMENTS, help=argparse.SUPPRESS)
     parser.add_argument("--ridge", type=float, default=0.0, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
-        found = _MEASUREMENTS[options.measure](options.data[0], options.ridge)
+        found = _MEASUREMENTS[options.measure](options.data[0], options.features[0], options.ridge)
         found["megabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(json.dumps(found))
         return
     import records
 
-    rows = [compare(name, options.repeats) for name in (["digits"] if options.quick else options.data)]
-    print(f"{'data':<10} {'whole s':>8} {'parts s':>8} {'ratio':>6} {'MB':>6}   scikit-learn Ridge: s, MB   error of W")
+    names = ["digits"] if options.quick else options.data
+    rows = [compare(name, features, options.repeats) for name in names for features in options.features]
+    columns = ("whole s", "parts s", "ratio", "MB", "Ridge s", "MB", "error of W")
+    print(f"{'data':<8} {'features':<9}" + "".join(f"{name:>10}" for name in columns))
     for row in rows:
         seconds, memory = row["seconds"], row["peak_megabytes"]
-        print(
-            f"{row['data']:<10} {seconds['whole']:>8.2f} {seconds['parts']:>8.2f} {row['ratio']:>6.2f} "
-            f"{memory['whole']:>6.0f}   {seconds['sklearn_ridge']:>10.2f} s {memory['sklearn_ridge']:>6.0f} MB"
-            f"     {row['error']:.1e}"
-        )
+        cells = (f"{seconds['whole']:.2f}", f"{seconds['parts']:.2f}", f"{row['ratio']:.2f}", f"{memory['whole']:.0f}")
+        peer = (f"{seconds['sklearn_ridge']:.2f}", f"{memory['sklearn_ridge']:.0f}", f"{row['error']:.1e}")
+        print(f"{row['data']:<8} {row['features']:<9}" + "".join(f"{cell:>10}" for cell in cells + peer))
     name = "one_pass_quick.json" if options.quick else "one_pass.json"
     records.record(Path(__file__).parent / "results" / name, rows)
 
