@@ -13,6 +13,9 @@ export ANALYTIC_DD_DATA := $(abspath ../shared/data)
 endif
 endif
 
+# Two test processes with one BLAS thread each: more threads than cores wait for each other
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+
 .PHONY: demo test test-slow lint types tables bench clean
 
 $(VENV)/base: pyproject.toml constraints.txt
@@ -28,10 +31,10 @@ demo: $(VENV)/base
 	@$(BIN)/python experiments/demo.py
 
 test: $(VENV)/test
-	$(BIN)/python -m pytest -q -n 2
+	$(ONE_THREAD) $(BIN)/python -m pytest -q -n 2
 
 test-slow: $(VENV)/test
-	$(BIN)/python -m pytest -q -m slow
+	$(ONE_THREAD) $(BIN)/python -m pytest -q -n 2 -m slow
 
 lint: $(VENV)/test
 	$(BIN)/ruff check .

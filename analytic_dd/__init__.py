@@ -2,7 +2,16 @@
 
 from analytic_dd import features, labels
 from analytic_dd.certify import Certificate, certify_recovery
-from analytic_dd.distill import DistilledFeatures, distill_features, few_features, minimal_features
+from analytic_dd.distill import (
+    DistilledFeatures,
+    distill_features,
+    few_features,
+    minimal_features,
+    nearest_features,
+    one_image_features,
+    several_ridges_features,
+    spanning_features,
+)
 from analytic_dd.errors import DataError, InfeasibleError, RangeError, RankWarning, ShapeError
 from analytic_dd.estimator import RidgeDistiller, RidgeDistillerRegressor
 from analytic_dd.io import DistilledSet, load_distilled, save_distilled
@@ -30,7 +39,11 @@ __all__ = [
     "labels",
     "load_distilled",
     "minimal_features",
+    "nearest_features",
+    "one_image_features",
     "ridge_weights",
     "save_distilled",
     "select_ridge",
+    "several_ridges_features",
+    "spanning_features",
 ]

@@ -7,10 +7,13 @@ the old file as it was. A read never unpickles and refuses an archive by its *de
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
 import os
 import shutil
+import struct
 import tempfile
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -24,6 +27,8 @@ from analytic_dd.errors import DataError
 __all__ = ["MAX_BYTES", "atomic_write", "file_error", "read_npz", "staged", "write_npz"]
 
 MAX_BYTES = 16 * 2**30  # the largest content that a reader unpacks; ImageNet at 64x64 in uint8 is 15.7 GB
+
+_UNREADABLE = (ValueError, TypeError, LookupError, OverflowError, RuntimeError)  # what parsing hostile bytes may raise
 
 
 def file_error(path: str | Path, error: OSError, what: str = "write") -> OSError:
@@ -40,8 +45,6 @@ def file_error(path: str | Path, error: OSError, what: str = "write") -> OSError
 
 
 def _code(error: OSError) -> str:
-    import errno
-
     return errno.errorcode.get(error.errno or 0, "")
 
 
@@ -149,11 +152,11 @@ def read_npz(path: str | Path, *, max_bytes: int = MAX_BYTES) -> dict[str, np.nd
                     "split it, or raise max_bytes if you trust it"
                 )
             return {member.filename.removesuffix(".npy"): _read_member(archive, member, path) for member in members}
-    except FileNotFoundError as error:
-        raise file_error(path, error, "read") from error
-    except OSError as error:
-        raise file_error(path, error, "read") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, struct.error, *_UNREADABLE) as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # EINVAL: a damaged offset
+            raise file_error(path, error, "read") from error
+        if isinstance(error, DataError):
+            raise
         raise DataError(
             f"{path} is not a readable npz file ({error}); it may be damaged: make or fetch it again"
         ) from error
@@ -166,7 +169,7 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) 
             version = np.lib.format.read_magic(file)
             read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
             shape, _, dtype = read_header[version](file)
-        except (ValueError, KeyError) as error:
+        except (*_UNREADABLE, SyntaxError, MemoryError, tokenize.TokenError) as error:  # the header is Python text
             raise DataError(f"{path}: member {member.filename!r} is not a numpy array ({error})") from error
     if dtype.hasobject:
         raise DataError(f"{path}: member {member.filename!r} is a pickle, which is never loaded; store plain arrays")
@@ -175,5 +178,5 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) 
     with archive.open(member) as file:
         try:
             return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
-        except ValueError as error:
+        except _UNREADABLE as error:
             raise DataError(f"{path}: member {member.filename!r} is damaged ({error})") from error

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,74 +16,196 @@ from analytic_dd.io import DistilledSet
 __all__ = ["draw_set", "draw_spectrum"]
 
 _MOST = 100  # images in a grid; more would be too small to see
+_COLUMNS = 10
+
+# Sizes in pixels of the file. A sample is magnified by a whole number, so that its own pixels are equal squares.
+_DPI = 100
+_TILE, _SMALL_TILE, _LARGEST_TILE = 96, 64, 160
+_STRIP = 14  # height of a row of features that is no image
+_GAP, _MARGIN, _SIDE = 6, 8, 92
+_LINE, _LETTER = 13, 5.2  # a line of text, a letter of it
 
 
 def draw_set(distilled: DistilledSet, path: Path) -> None:
     """Write a labelled grid of the distilled images, with the class means of the original data above it.
 
     All distilled images share one grey (or colour) scale, which the title states: the 1st to the 99th percentile of
-    their pixels. The class means are shown on the scale of the data.
+    their pixels; what lies beyond is clipped. The class means are shown on their own range, which it states too.
 
     Parameters
     ----------
     distilled : DistilledSet
+        Of more than 100 points, as many of each class are drawn as of the others.
     path : Path
         A PNG file, replaced atomically.
     """
-    means = distilled.class_means
-    k = len(distilled.classes)
-    columns = min(10, max(k, 2))
-    shown = distilled.x[:_MOST]
-    rows_of_means = 0 if means is None else math.ceil(k / columns)
-    rows = rows_of_means + math.ceil(len(shown) / columns)
-    figure, axes = _grid(rows, columns)
+    means, names = distilled.class_means, [str(name) for name in distilled.classes]
+    rows = _shown(distilled)
+    images, labels = distilled.x[rows], distilled.y[rows]
+    low, high = (float(v) for v in np.percentile(images, [1.0, 99.0]))
+    blocks = []
     if means is not None:
-        low, high = float(means.min()), float(means.max())
-        for axis, image, name in zip(axes.flat, means, distilled.classes, strict=False):
-            _show(axis, image, low, high, f"mean {name}")
-    low, high = (float(v) for v in np.percentile(shown, [1.0, 99.0]))
-    for axis, image, labels in zip(axes[rows_of_means:].flat, shown, distilled.y, strict=False):
-        _show(axis, image, low, high, _caption(labels, distilled.classes))
-    figure.suptitle(_title(distilled, low, high, len(shown)), fontsize=9)
-    _save(figure, path)
+        span = float(means.min()), float(means.max())
+        blocks.append(_Block("class means", means, names, [], span))
+    of_rows = _classes_of_rows(labels, names)
+    captions = [] if of_rows else [_caption(row, names) for row in labels]
+    blocks.append(_Block("distilled", images, captions, of_rows, (low, high)))
+    _save(_draw(blocks, _title(distilled, blocks, len(rows))), path)
 
 
-def _title(distilled: DistilledSet, low: float, high: float, shown: int) -> str:
-    meta = distilled.meta
-    count = f"{len(distilled.x)}" if shown == len(distilled.x) else f"the first {shown} of {len(distilled.x)}"
-    certificate = meta.get("certificate", {})
-    return (
-        f"{meta['data']['name']}, {meta['features']['map']} features: class means of the data, then {count} distilled "
-        f"points ({meta['labels']} labels, {meta['theorem']}, ridge {distilled.ridge:.3g})\n"
-        f"distilled images share the scale {low:.4g} to {high:.4g} in the data's units; "
-        f"recovery {certificate.get('relative_error', math.nan):.1e}, {certificate.get('verdict', 'not certified')}"
+@dataclass(frozen=True)
+class _Block:
+    """Rows of images on one scale.
+
+    Attributes
+    ----------
+    name : str
+        Written beside the first row, where the rows have no names.
+    images : (m, *image_shape) array
+    captions : list of str
+        Above each image; none where the rows have names.
+    rows : list of str
+        Beside each row.
+    scale : (low, high)
+        What is drawn black and white.
+    """
+
+    name: str
+    images: np.ndarray
+    captions: Sequence[str]
+    rows: Sequence[str]
+    scale: tuple[float, float]
+
+    @property
+    def height(self) -> int:
+        """Number of rows."""
+        return math.ceil(len(self.images) / _COLUMNS)
+
+    @property
+    def caption_lines(self) -> int:
+        return max((caption.count("\n") + 1 for caption in self.captions), default=0)
+
+
+def _shown(distilled: DistilledSet) -> np.ndarray:
+    """Indices of the points that are drawn: all, or the first of every class, or simply the first."""
+    count, labels = len(distilled.x), distilled.y
+    if count <= _MOST:
+        return np.arange(count)
+    if not _one_class(labels):
+        return np.arange(_MOST)
+    strongest = labels.argmax(axis=1)
+    each = max(1, _MOST // len(np.unique(strongest)))
+    return np.concatenate([np.flatnonzero(strongest == c)[:each] for c in np.unique(strongest)])[:_MOST]
+
+
+def _one_class(labels: np.ndarray) -> bool:
+    """Whether every row of labels singles out one class and has one value for all the others."""
+    ordered = np.sort(labels, axis=1)
+    return bool(np.allclose(ordered[:, 0], ordered[:, -2]) and np.all(ordered[:, -1] > ordered[:, -2]))
+
+
+def _classes_of_rows(labels: np.ndarray, names: Sequence[str]) -> list[str]:
+    """The class of each row of the grid, if there are several rows and none mixes classes."""
+    if len(labels) <= _COLUMNS or not _one_class(labels):
+        return []
+    strongest = labels.argmax(axis=1)
+    rows = [strongest[start : start + _COLUMNS] for start in range(0, len(labels), _COLUMNS)]
+    return [names[row[0]] for row in rows] if all(np.all(row == row[0]) for row in rows) else []
+
+
+def _caption(labels: np.ndarray, names: Sequence[str]) -> str:
+    """The class of a one-hot row, else the two strongest classes with their values, one a line."""
+    if _one_class(labels[None]):
+        return names[int(labels.argmax())]
+    return "\n".join(f"{names[i]}: {labels[i]:.2g}" for i in np.argsort(-labels, stable=True)[:2])
+
+
+def _title(distilled: DistilledSet, blocks: Sequence[_Block], shown: int) -> list[str]:
+    meta, phi = distilled.meta, distilled.meta["features"]
+    total, certificate = len(distilled.x), meta.get("certificate", {})
+    depth = len(phi.get("widths", ())) - 1
+    layers = f" of {depth} layer{'s' * (depth > 1)}" if depth > 0 else ""
+    count = f"{total} distilled points" if shown == total else f"{shown} of {total} distilled points"
+    lines = [
+        f"{meta['data']['name']}, {phi['map']} features{layers} ({distilled.w.shape[1]}): {count}, {meta['labels']} "
+        f"labels, {meta['theorem']}, ridge {distilled.ridge:.3g}; error of W "
+        f"{certificate.get('relative_error', math.nan):.1e}, {certificate.get('verdict', 'not certified')}",
+    ]
+    scales = [f"{block.name} {_number(block.scale[0])} to {_number(block.scale[1])}" for block in blocks]
+    return [*lines, f"from black to white, in the data's units: {'; '.join(scales)} (98 % of the pixels)"]
+
+
+def _number(value: float) -> str:
+    """Three digits, more for the whole part of a large number, without an exponent up to a million."""
+    return f"{value:,.0f}" if 1e3 <= abs(value) < 1e6 else f"{value:.3g}"
+
+
+def _tile(shape: tuple[int, ...], rows: int) -> tuple[int, int]:
+    """Height and width in pixels at which a sample is drawn."""
+    height, width = shape[:2]
+    target = _TILE if rows <= 3 else _SMALL_TILE
+    if height == 1:
+        return _STRIP, target
+    side = max(height, width)
+    if side > _LARGEST_TILE:  # too large for whole pixels: the aspect is kept
+        return max(1, round(height * _LARGEST_TILE / side)), max(1, round(width * _LARGEST_TILE / side))
+    zoom = max(1, target // side)
+    return height * zoom, width * zoom
+
+
+def _draw(blocks: Sequence[_Block], title: Sequence[str]) -> Any:
+    """Return the figure: the title, then the blocks one below the other."""
+    height, width = _tile(_as_picture(blocks[0].images[0]).shape, sum(block.height for block in blocks))
+    columns = min(_COLUMNS, max(len(block.images) for block in blocks))
+    steps = [height + _GAP + _LINE * block.caption_lines for block in blocks]
+    header = _LINE * len(title) + 2 * _MARGIN
+    sheet = _Sheet(
+        width=max(2 * _MARGIN + _SIDE + columns * (width + _GAP), round(_LETTER * max(map(len, title)))),
+        height=header + sum(block.height * step + _GAP for block, step in zip(blocks, steps, strict=True)),
     )
+    sheet.text(_MARGIN, _MARGIN, "\n".join(title), va="top", linespacing=1.3)
+    y = header
+    for block, step in zip(blocks, steps, strict=True):
+        for index, image in enumerate(block.images):
+            row, column = divmod(index, _COLUMNS)
+            left, top = _MARGIN + _SIDE + column * (width + _GAP), y + (row + 1) * step - height - _GAP
+            sheet.image(left, top, height, width, image, block.scale)
+            if block.captions:
+                sheet.text(left + width // 2, top - 2, block.captions[index], ha="center", va="bottom")
+            if column == 0 and (block.rows or row == 0):
+                sheet.text(_MARGIN, top + height // 2, block.rows[row] if block.rows else block.name, va="center")
+        y += block.height * step + _GAP
+    return sheet.figure
 
 
-def _caption(labels: np.ndarray, classes: np.ndarray) -> str:
-    """The class of a one-hot row, else the two strongest classes with their values."""
-    strongest = np.argsort(-labels)[:2]
-    if np.count_nonzero(labels) == 1 or np.allclose(np.delete(labels, strongest[0]), labels[strongest[1]]):
-        return f"{classes[strongest[0]]}"
-    return ", ".join(f"{classes[i]}: {labels[i]:.2g}" for i in strongest)
+class _Sheet:
+    """A figure on which things are placed by whole pixels from the upper left corner."""
 
+    def __init__(self, *, width: int, height: int) -> None:
+        from matplotlib.figure import Figure  # the object interface: no global state, no display
 
-def _grid(rows: int, columns: int) -> tuple[Any, Any]:
-    from matplotlib.figure import Figure  # the object interface: no global state, no display
+        self.width, self.height = width, height
+        self.figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor="white")
 
-    width = max(1.05 * columns, 8.0)
-    figure = Figure(figsize=(width, width / columns * rows * 1.18 + 0.7), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False)
-    for axis in axes.flat:
-        axis.set_axis_off()
-    return figure, axes
+    def text(self, x: int, y: int, words: str, **options: Any) -> None:
+        self.figure.text(x / self.width, 1.0 - y / self.height, words, fontsize=7, **options)
 
-
-def _show(axis: Any, image: np.ndarray, low: float, high: float, caption: str) -> None:
-    span = high - low if high > low else 1.0
-    scaled = np.clip((_as_picture(image) - low) / span, 0.0, 1.0)
-    axis.imshow(scaled, cmap="gray", vmin=0.0, vmax=1.0, interpolation="nearest")
-    axis.set_title(caption, fontsize=7, pad=2)
+    def image(
+        self, left: int, top: int, height: int, width: int, image: np.ndarray, scale: tuple[float, float]
+    ) -> None:
+        """Draw an image with its range of values brought to 0 .. 1."""
+        low, high = scale
+        scaled = np.clip((_as_picture(image) - low) / (high - low if high > low else 1.0), 0.0, 1.0)
+        if scaled.ndim == 3 and scaled.shape[2] == 1:
+            scaled = scaled[:, :, 0]
+        bottom = 1.0 - (top + height) / self.height
+        axis = self.figure.add_axes((left / self.width, bottom, width / self.width, height / self.height))
+        how = "nearest" if width >= scaled.shape[1] else "antialiased"
+        axis.imshow(scaled, cmap="gray", vmin=0.0, vmax=1.0, interpolation=how, aspect="auto")
+        axis.set_xticks([])
+        axis.set_yticks([])
+        for spine in axis.spines.values():  # a white edge would not be seen on white
+            spine.set(color="0.6", linewidth=0.5)
 
 
 def _as_picture(image: np.ndarray) -> np.ndarray:
@@ -96,7 +220,7 @@ def draw_spectrum(distilled: DistilledSet, path: Path) -> None:
     """Write the singular values of the weights and of the distilled features, on a log scale."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.0, 3.5), layout="constrained")
+    figure = Figure(figsize=(6.0, 3.5), layout="constrained", dpi=_DPI)
     axis = figure.subplots()
     Phis = distilled.feature_map(distilled.inputs)
     for matrix, label, marker in ((distilled.w, "weights W", "o"), (Phis, "distilled features", "x")):
@@ -114,5 +238,14 @@ def draw_spectrum(distilled: DistilledSet, path: Path) -> None:
 
 
 def _save(figure: Any, path: Path) -> None:
+    """Write a PNG file: grey levels where there are no colours, no transparency."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba())[:, :, :3]
+    grey = np.all(pixels == pixels[:, :, :1])
+    picture = Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if grey else pixels))
     with atomic_write(path) as stream:
-        figure.savefig(stream, format="png", dpi=150)
+        picture.save(stream, format="PNG", optimize=True)

@@ -48,22 +48,70 @@ def linear_recovery() -> str:
         verdicts = {row["certificate"]["verdict"] for row in found}
         model = f"{name}, {'with' if intercept else 'no'} intercept"
         before = f"{100 * found[0]['accuracy_original']:.2f}"
-        rows.append(
-            [
-                model,
-                ipc,
-                found[0]["points"],
-                before,
-                ", ".join(sorted(after)),
-                error["0"],
-                error["large"],
-                error["small"],
-            ]
-            + [error["0"], error["large"], error["small"], ", ".join(sorted(verdicts))]
-        )
+        errors = [error[root] for root in ("0", "large", "small")]
+        rows.append([model, ipc, found[0]["points"], before, ", ".join(sorted(after)), *errors])
+        rows[-1].append(", ".join(sorted(verdicts)))
     header = ["data, linear map", "IPC", "points", "all data, %", "distilled, %"]
     header += ["error of W, ridge 0", "large root", "small root", "verdict"]
     return markdown(header, rows) + _source(run, path)
+
+
+def map_recovery() -> str:
+    """Accuracy before and after, and the error of W for both kinds of labels, for each data set, map and size."""
+    path = "experiments/results/map_recovery.json"
+    run = records.read(ROOT / path)
+    groups: dict[tuple[Any, ...], dict[str, dict[str, Any]]] = {}
+    for row in run["rows"]:
+        groups.setdefault((row["data"], row["features"], row["ipc"]), {})[row["labels"]] = row
+    rows = []
+    for (name, text, ipc), found in groups.items():
+        first = found["one-hot"]
+        after = {f"{100 * row['accuracy_distilled']:.2f}" for row in found.values()}
+        verdicts = {row["certificate"]["verdict"] for row in found.values()}
+        errors = [f"{found[labels]['certificate']['relative_error']:.1e}" for labels in ("one-hot", "learned")]
+        rows.append([f"{name}, {text}", first["p"], f"{first['map_condition']:.0e}", ipc])
+        rows[-1] += [f"{100 * first['accuracy_original']:.2f}", ", ".join(sorted(after)), *errors]
+        rows[-1].append(", ".join(sorted(verdicts)))
+    header = ["data, map", "p", "condition of the map", "IPC", "all data, %", "distilled, %"]
+    return markdown([*header, "error of W, one-hot", "learned labels", "verdict"], rows) + _source(run, path)
+
+
+_FITTING = ("reading", "map", "normalisation", "features", "gram", "eigendecomposition", "choice", "solve")
+_DISTILLING = ("construction", "preimage", "certificate")
+
+
+def map_seconds() -> str:
+    """Wall seconds by stage, for one image a class with one-hot labels."""
+    path = "experiments/results/map_recovery.json"
+    run = records.read(ROOT / path)
+    rows = []
+    for row in run["rows"]:
+        if row["ipc"] == 1 and row["labels"] == "one-hot":
+            seconds = [row["seconds"][stage] for stage in (*_FITTING, *_DISTILLING)]
+            rows.append([f"{row['data']}, {row['features']}", *(f"{value:.2f}" for value in [*seconds, sum(seconds)])])
+    return markdown(["seconds", *_FITTING, *_DISTILLING, "whole"], rows) + _source(run, path)
+
+
+def counts() -> str:
+    """How many points each theory needs, and the error at that number and at one fewer."""
+    path = "experiments/results/table1_counts.json"
+    run = records.read(ROOT / path)
+    rows = []
+    for row in run["rows"]:
+        fewer, of_data = f"{row['error_one_fewer']:.1e}", row["error_one_fewer_labels_of_data"]
+        if of_data is not None:
+            fewer += f" (labels of the data: {of_data:.1e})"
+        formula = row["formula"] + ("" if row["at_least"] is None else f"; at least {row['at_least']}")
+        rows.append([f"{row['problem']}: {row['theory']}", formula, row["points"], f"{row['error']:.1e}"])
+        rows[-1] += [row["certificate"]["verdict"], fewer]
+    sizes = {row["problem"]: row["sizes"] for row in run["rows"]}
+    facts = "; ".join(
+        f"{name}: n = {found['n']} ({found['kernel']} for the kernel), d = {found['d']}, k = {found['k']}, "
+        f"p = {found['onto']} for the surjective map, {found['over']} for the others"
+        for name, found in sizes.items()
+    )
+    header = ["theory", "count", "points", "error of W", "verdict", "error at one fewer"]
+    return markdown(header, rows) + f"\nSizes. {facts}.\n" + _source(run, path)
 
 
 def one_pass() -> str:
@@ -74,14 +122,25 @@ def one_pass() -> str:
     for row in run["rows"]:
         seconds, memory = row["seconds"], row["peak_megabytes"]
         rows.append(
-            [row["data"], f"{seconds['whole']:.2f}", f"{seconds['parts']:.2f}", f"{row['ratio']:.2f}"]
+            [
+                f"{row['data']}, {row['features']}",
+                f"{seconds['whole']:.2f}",
+                f"{seconds['parts']:.2f}",
+                f"{row['ratio']:.2f}",
+            ]
             + [f"{memory['whole']:.0f}", f"{seconds['sklearn_ridge']:.2f}", f"{memory['sklearn_ridge']:.0f}"]
         )
-    header = ["data", "whole distillation, s", "read + X.T @ X + eigh, s", "ratio", "peak MB"]
+    header = ["data, features", "whole distillation, s", "read + features + product + eigh, s", "ratio", "peak MB"]
     return markdown([*header, "scikit-learn Ridge (one ridge), s", "its peak MB"], rows) + _source(run, path)
 
 
-TABLES: dict[str, Callable[[], str]] = {"linear_recovery": linear_recovery, "one_pass": one_pass}
+TABLES: dict[str, Callable[[], str]] = {
+    "linear_recovery": linear_recovery,
+    "map_recovery": map_recovery,
+    "map_seconds": map_seconds,
+    "counts": counts,
+    "one_pass": one_pass,
+}
 
 
 def update(text: str) -> str:

@@ -10,9 +10,7 @@ from analytic_dd.errors import InfeasibleError, ShapeError
 __all__ = ["move_into_box"]
 
 
-def move_into_box(
-    Phis: Array, lower: float | Array, upper: float | Array, *, interior: Array | None = None
-) -> Array:
+def move_into_box(Phis: Array, lower: float | Array, upper: float | Array, *, interior: Array | None = None) -> Array:
     r"""Move every row towards one interior point until it is in the box, and append that point: the span is kept.
 
         g + t_j (phi_j - g),   t_j in ]0, 1] the largest step that stays in  lower <= . <= upper,   then g itself

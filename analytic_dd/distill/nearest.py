@@ -10,13 +10,13 @@ import math
 from dataclasses import dataclass, fields
 from typing import Any
 
-from analytic_dd.arrays import Array, as_matrices, as_matrix, as_ridge, eps_of, namespace, norm
+from analytic_dd.arrays import Array, as_matrices, as_ridge, namespace, norm
 from analytic_dd.distill.box import move_into_box
 from analytic_dd.distill.distilled import DistilledFeatures
-from analytic_dd.distill.exact import target
+from analytic_dd.distill.nearest_for_labels import nearest_for_labels
+from analytic_dd.distill.references import ReferenceSplit, split_references
 from analytic_dd.distill.spanning import describe, spanning_features
-from analytic_dd.errors import InfeasibleError, ShapeError
-from analytic_dd.linalg import thin_svd
+from analytic_dd.errors import InfeasibleError
 
 __all__ = ["NearestFeatures", "nearest_features"]
 
@@ -51,18 +51,6 @@ class NearestFeatures(DistilledFeatures):
         """Return everything but the arrays, as JSON values."""
         names = ("distance", "reference_norm", "predicted_distance", "largest_change", "relative_distance")
         return super().diagnostics() | {name: getattr(self, name) for name in names}
-
-
-@dataclass(frozen=True)
-class _Problem:
-    """The references in the coordinates of the weights, split along an orthonormal basis of row(W)."""
-
-    scale: Array  # sqrt of the weights, (m, 1) times (1, p), or 1
-    rows: Array  # (q, p), basis of row(W) there
-    B: Array  # (m, q): Phi_ref there = B rows + N
-    N: Array  # (m, p)
-    size: float  # |Phi_ref| there
-    cutoff: float  # what counts as 0 beside it
 
 
 def nearest_features(
@@ -149,63 +137,33 @@ def nearest_features(
     references, take others, or raise tau from 0
     """
     W, Phi_ref = as_matrices(W=W, Phi_ref=Phi_ref)
-    ridge, tau = as_ridge(ridge), as_ridge(tau, "tau")
-    problem = _split(W, Phi_ref, point_weights, feature_weights, rcond)
+    ridge = as_ridge(ridge)
+    if not 0.0 <= tau < math.inf:
+        raise ValueError(f"tau must be finite and >= 0, got {tau}; 0 is the nearest set, 1 a well-conditioned one")
+    split = split_references(W, Phi_ref, point_weights, feature_weights, rcond)
     if labels is not None:
         _refuse_with_labels(ridge, tau, feature_weights, box)
-        Phis, Ys, optimum = _with_fixed_labels(W, Phi_ref, as_matrix(labels, "labels"), problem)
-        return _measured(describe(Phis, Ys, 0.0, theorem="T6b"), Phi_ref, problem, optimum)
-    V, optimum = _cheapest(problem, tau)
-    _require_span(V.T @ problem.B, problem, tau)
-    Phis = Phi_ref - (V @ (V.T @ problem.N)) / problem.scale
+        W, Ys = as_matrices(W=W, labels=labels)
+        Phis, optimum = nearest_for_labels(W, Ys, split, rcond=rcond)
+        return _measured(describe(Phis, Ys, 0.0, theorem="T6b"), Phi_ref, split, optimum)
+    V, optimum = _cheapest(split, tau)
+    _require_span(V.T @ split.B, split, tau)
+    Phis = Phi_ref - (V @ (V.T @ split.N)) / split.scale
     if box is not None:
         Phis = move_into_box(Phis, *box, interior=interior)
-    return _measured(spanning_features(W, Phis, ridge=ridge), Phi_ref, problem, optimum)
+    return _measured(spanning_features(W, Phis, ridge=ridge), Phi_ref, split, optimum)
 
 
-def _split(W: Array, Phi_ref: Array, points: Array | None, pixels: Array | None, rcond: float | None) -> _Problem:
-    m, p = Phi_ref.shape
-    if W.shape[1] != p:
-        raise ShapeError(f"Phi_ref and W must have the same number of columns, got {p} and {W.shape[1]}")
-    columns = _root_weights(pixels, "feature_weights", p, Phi_ref)[None, :]
-    scale = _root_weights(points, "point_weights", m, Phi_ref)[:, None] * columns
-    rows = thin_svd(W * columns, rcond=rcond).Vt
-    q = rows.shape[0]
-    if not 1 <= q <= m:
-        if q == 0:
-            raise ValueError("W is zero: the references with zero labels are exact; there is nothing to move")
-        reason = f"{m} references are fewer than rank W = {q}; use at least {q}, or few_features (T7)"
-        raise InfeasibleError(f"T1: {reason}", theorem="T1", value=m, limit=q)
-    reference = scale * Phi_ref
-    B = reference @ rows.T
-    N = reference - B @ rows
-    N = N - (N @ rows.T) @ rows  # what rounding left in row(W): for references near it, N is small
-    size = norm(reference)
-    return _Problem(scale, rows, B, N, size, max(m, p) * eps_of(W) * size)
-
-
-def _root_weights(weights: Array | None, name: str, size: int, like: Array) -> Array:
-    xp = namespace(like)
-    if weights is None:
-        return xp.ones((size,), dtype=like.dtype, device=getattr(like, "device", None))
-    if tuple(weights.shape) != (size,):
-        raise ShapeError(f"{name} must have shape {(size,)}, got {tuple(weights.shape)}")
-    least = float(xp.min(weights))
-    if not (least > 0.0 and math.isfinite(float(xp.max(weights)))):
-        raise ValueError(f"{name} must be finite and > 0, got {least:.3g}; drop what should not count")
-    return xp.sqrt(xp.astype(weights, like.dtype, copy=False))
-
-
-def _cheapest(problem: _Problem, tau: float) -> tuple[Array, float]:
+def _cheapest(split: ReferenceSplit, tau: float) -> tuple[Array, float]:
     """V (m, q), the combinations of references to move into row(W), and the smallest distance of all."""
-    N, B, xp = problem.N, problem.B, namespace(problem.N)
+    N, B, xp = split.N, split.B, namespace(split.N)
     (m, p), q = N.shape, B.shape[1]
     if tau > 0.0:
         s = xp.linalg.svdvals(N)
         V = xp.linalg.eigh(N @ N.T - tau * (B @ B.T))[1][:, :q]
         return V, norm(s[m - q :]) if m - q < s.shape[0] else 0.0
     U, s, _ = xp.linalg.svd(N, full_matrices=m > p)
-    kept = int(xp.sum(xp.astype(s > problem.cutoff, xp.int32)))
+    kept = int(xp.sum(xp.astype(s > split.cutoff, xp.int32)))
     optimum = norm(s[m - q :]) if m - q < s.shape[0] else 0.0
     if m - kept <= q:
         return U[:, m - q :], optimum
@@ -214,12 +172,12 @@ def _cheapest(problem: _Problem, tau: float) -> tuple[Array, float]:
     return free @ xp.linalg.svd(free.T @ B, full_matrices=False)[0][:, :q], optimum
 
 
-def _require_span(spanned: Array, problem: _Problem, tau: float) -> None:
+def _require_span(spanned: Array, split: ReferenceSplit, tau: float) -> None:
     xp = namespace(spanned)
     least = float(xp.min(xp.linalg.svdvals(spanned)))
-    if least > problem.cutoff:
+    if least > split.cutoff:
         return
-    value, limit = (least / problem.size, problem.cutoff / problem.size) if problem.size > 0.0 else (0.0, 0.0)
+    value, limit = (least / split.size, split.cutoff / split.size) if split.size > 0.0 else (0.0, 0.0)
     raise InfeasibleError(
         "T6: the combinations of references that come nearest to row(W) must span it, got a smallest singular value "
         f"{value:.2g} of V^T Phi_ref on row(W) relative to |Phi_ref| (limit {limit:.2g}); drop dependent references, "
@@ -230,15 +188,29 @@ def _require_span(spanned: Array, problem: _Problem, tau: float) -> None:
     )
 
 
-def _measured(built: DistilledFeatures, Phi_ref: Array, problem: _Problem, optimum: float) -> NearestFeatures:
+def _refuse_with_labels(ridge: float, tau: float, pixels: Array | None, box: object) -> None:
+    """What T6b does not cover."""
+    if ridge > 0.0:
+        raise InfeasibleError(
+            f"T6b: fixed labels are for ridge 0, got {ridge:.3g}; use learned labels (labels=None) or distill_features",
+            theorem="T6b",
+            value=ridge,
+            limit=0.0,
+        )
+    for name, given in (("tau", tau > 0.0), ("feature_weights", pixels is not None), ("box", box is not None)):
+        if given:
+            raise ValueError(f"{name} is for learned labels (T6), got fixed labels too; leave out one of them")
+
+
+def _measured(built: DistilledFeatures, Phi_ref: Array, split: ReferenceSplit, optimum: float) -> NearestFeatures:
     xp = namespace(Phi_ref)
     change = built.features[: Phi_ref.shape[0], :] - Phi_ref
     values = {field.name: getattr(built, field.name) for field in fields(built)}
     values["theorem"] = "T6b" if built.theorem == "T6b" else "T6" if len(built) == Phi_ref.shape[0] else "T6, Box"
     return NearestFeatures(
         **values,
-        distance=norm(problem.scale * change),
-        reference_norm=problem.size,
+        distance=norm(split.scale * change),
+        reference_norm=split.size,
         predicted_distance=optimum,
         largest_change=float(xp.max(xp.abs(change))),
     )

@@ -154,7 +154,8 @@ def greedy_rows(W: Array, Phi: Array, m: int, *, metric: Array | None = None) ->
     root = None if metric is None else _root_of(metric, W)
     rest, E = (Phi, W) if root is None else (Phi @ root, W @ root)
     xp, cutoff = namespace(Phi), max(Phi.shape) * eps_of(Phi)
-    sizes, scale, chosen = xp.sum(rest * rest, axis=1), norm(E), []
+    sizes, scale = xp.sum(rest * rest, axis=1), norm(E)
+    chosen: list[int] = []
     while len(chosen) < m and norm(E) > cutoff * scale:
         left = xp.sum(rest * rest, axis=1)
         independent = left > cutoff * cutoff * sizes

@@ -61,8 +61,8 @@ def _dense(
     weights: str = "gaussian",
 ) -> FeatureMap:
     # A chain of square Gaussian layers has condition 1e4 to the power depth; widths that shrink to 3/4 of d have 1e2
-    shrinking = [d - d * layer // (4 * depth) for layer in range(depth + 1)]
-    widths = shrinking if width is None and _checked(depth) > 1 else _widths(d, depth, width)
+    shrinking = [d - d * layer // (4 * _checked(depth)) for layer in range(depth + 1)]
+    widths = shrinking if width is None and depth > 1 else _widths(d, depth, width)
     return FullyConnected(widths, activation=activation, slope=slope, bias=bias, weights=weights, rng=rng)
 
 

@@ -6,7 +6,6 @@ with or without an intercept, follows from them. Distilled sets of parts do not 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,10 +127,10 @@ class GramStatistics:
             self._start(Phi)
         for block in blocks:
             F = in_double(Phi[block, :])
-            self._G += (
-                F.T @ F
-            )  # numpy sees the transpose and calls the symmetric rank-k update of *its* BLAS: scipy's is
-            # another library with threads of its own, and two sets of threads that wait for work slow each other down
+            # numpy sees the transpose and calls the symmetric rank-k update of *its* BLAS: scipy's is another library
+            # with threads of its own, and two sets of threads that wait for work slow each other down
+            with np.errstate(over="ignore"):  # an overflow is named by spectrum()
+                self._G += F.T @ F
         self.C, self.sum_phi = self.C + moments[: self.k, :], self.sum_phi + moments[self.k, :]
         squares = xp.sum(labels * labels, axis=0)
         self.yy, self.sum_y = self.yy + squares[: self.k], self.sum_y + xp.sum(labels, axis=0)[: self.k]
@@ -197,10 +196,10 @@ class GramStatistics:
         """Return the eigendecomposition of G: O(p^3) once, kept until the sums change."""
         if self._spectrum is None:
             xp = namespace(self.C)
+            if not bool(xp.all(xp.isfinite(self.G))):
+                raise ValueError("the Gram matrix is not finite: features overflow when squared; scale them down")
             values, vectors = xp.linalg.eigh(self.G)
             values = xp.flip(values, axis=0)
-            if not math.isfinite(float(values[0])):
-                raise ValueError("the Gram matrix is not finite: features overflow when squared; scale them down")
             self._spectrum = GramSpectrum(xp.where(values > 0.0, values, 0.0 * values), xp.flip(vectors, axis=1))
         return self._spectrum
 
@@ -253,6 +252,8 @@ class GramStatistics:
             numbers = array is not None and array.dtype.kind == ("i" if name == "n" else "f") and k and p
             if array is None or not numbers or array.shape != shape or not np.all(np.isfinite(array)):
                 raise DataError(f"{path}: {name} must be finite of shape {shape}; the file is damaged, make it again")
+        if np.abs(stored["G"] - stored["G"].T).max() > 1e-12 * np.abs(stored["G"]).max():
+            raise DataError(f"{path}: G must be symmetric; the file is damaged, make it again")
         if stored["n"] < 1:
             raise DataError(f"{path}: n must be at least 1, got {stored['n']}; the file is damaged, make it again")
         result = cls(p, k)

@@ -73,7 +73,8 @@ def thin_svd(A: Array, *, rcond: float | None = None) -> Spectrum:
     Warns
     -----
     RankWarning
-        A singular value lies within a factor of 10 above or 2 below the cut-off: the rank is then a matter of rounding.
+        A singular value lies within a factor of 10 above or 2 below the default cut-off: the rank is then a matter of
+        rounding. An ``rcond`` that is given decides in silence.
 
     Notes
     -----
@@ -97,7 +98,7 @@ def thin_svd(A: Array, *, rcond: float | None = None) -> Spectrum:
     rank = int(xp.sum(xp.astype(s > cutoff, xp.int32)))
     dropped = float(s[rank]) if rank < s.shape[0] else 0.0
     for value in ([float(s[rank - 1])] if rank else []) + ([dropped] if dropped else []):
-        if 0.5 * cutoff < value < 10.0 * cutoff:
+        if rcond is None and 0.5 * cutoff < value < 10.0 * cutoff:
             warnings.warn(
                 f"singular value {value:.2e} is near the rank cut-off {cutoff:.2e} (rank {rank} of {s.shape[0]}); "
                 "pass rcond to say which side it is on",

@@ -1,0 +1,99 @@
+"""The set of full row rank nearest to references, for fixed labels and ridge 0 (T6b)."""
+
+from __future__ import annotations
+
+import math
+
+from analytic_dd.arrays import Array, eps_of, namespace, norm
+from analytic_dd.distill.exact import target
+from analytic_dd.distill.references import ReferenceSplit
+from analytic_dd.errors import InfeasibleError, ShapeError
+from analytic_dd.linalg import pseudo_inverse, thin_svd
+
+__all__ = ["nearest_for_labels"]
+
+
+def nearest_for_labels(
+    W: Array, Ys: Array, split: ReferenceSplit, *, rcond: float | None = None
+) -> tuple[Array, float]:
+    r"""Return  Phis = Ys (W^+)^T + [N]_(m-q)  and its distance to the references.
+
+    Theorem: T6b. A set of full row rank is exact at ridge 0 iff  Phis W^T = Ys  and row(W) is in its row space. The
+    first fixes the part within row(W); the second leaves rank m - q for the rest: Eckart-Young. Proved for
+    rank Ys = rank W = q <= m <= p; a set of lower rank may be nearer.
+
+    Parameters
+    ----------
+    W : (k, p) array
+    Ys : (m, k) array
+    split : ReferenceSplit
+        Without weights of features: the two conditions do not scale alike.
+    rcond : float, optional
+        Relative rank cut-off for W.
+
+    Raises
+    ------
+    InfeasibleError, ShapeError
+        See :func:`nearest_features`.
+    """
+    _require_sizes(W, Ys, split)
+    xp, (m, _), q = namespace(W), split.N.shape, split.rows.shape[0]
+    U, s, Vt = xp.linalg.svd(split.N, full_matrices=False)
+    kept = m - q
+    scaled = split.scale[:, :1] * Ys
+    _require_labels(U[:, kept:].T @ scaled, norm(scaled))
+    _require_references(s[:kept], split)
+    within = Ys @ pseudo_inverse(W, rcond=rcond).T
+    beside = ((U[:, :kept] * s[:kept]) @ Vt[:kept, :]) / split.scale
+    moved = norm(split.scale * within - split.B @ split.rows)
+    return within + beside, math.hypot(moved, norm(s[kept:]))
+
+
+def _require_sizes(W: Array, Ys: Array, split: ReferenceSplit) -> None:
+    (m, p), (k, q) = split.N.shape, (W.shape[0], split.rows.shape[0])
+    if tuple(Ys.shape) != (m, k):
+        raise ShapeError(f"labels must have shape {(m, k)}, one row for each reference, got {tuple(Ys.shape)}")
+    if m > p:
+        raise InfeasibleError(
+            f"T6b: fixed labels need sets of full row rank, got m = {m} points of p = {p} features; use at most {p} "
+            "points, or learned labels (labels=None)",
+            theorem="T6b",
+            value=m,
+            limit=p,
+        )
+    target(W, Ys)  # T1
+    rank = thin_svd(Ys).rank
+    if rank > q:
+        raise InfeasibleError(
+            f"T6b: fixed labels must have the rank of W, got rank Ys = {rank} and rank W = {q}; centre both (T5), or "
+            "use learned labels (labels=None)",
+            theorem="T6b",
+            value=rank,
+            limit=q,
+        )
+
+
+def _require_labels(mixed: Array, size: float) -> None:
+    """The nearest set has full row rank iff the labels tell apart the q directions that are given up ..."""
+    xp = namespace(mixed)
+    least, limit = float(xp.min(xp.linalg.svdvals(mixed))), max(mixed.shape) * eps_of(mixed) * size
+    if not least > limit:
+        raise InfeasibleError(
+            "T6b: the labels must tell apart the directions in which the references vary least, got a smallest "
+            f"singular value {least:.2g} (limit {limit:.2g}); take other references or learned labels (labels=None)",
+            theorem="T6b",
+            value=least,
+            limit=limit,
+        )
+
+
+def _require_references(s: Array, split: ReferenceSplit) -> None:
+    """... and the m - q that are kept exist."""
+    if s.shape[0] and not float(s[-1]) > split.cutoff:
+        raise InfeasibleError(
+            f"T6b: the references must vary in m - rank W = {s.shape[0]} directions beside row(W), got a smallest "
+            f"singular value {float(s[-1]):.2g} (limit {split.cutoff:.2g}); drop references that depend on others",
+            theorem="T6b",
+            value=float(s[-1]),
+            limit=split.cutoff,
+        )

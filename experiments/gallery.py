@@ -1,0 +1,122 @@
+"""Pictures of distilled sets for every feature map, with what was measured on each, from its report.
+
+Writes PNG files and a README.md that lists them, and records the rows.
+
+Run: python experiments/gallery.py [--quick] [--data mnist cifar10] [--pictures docs/gallery]
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import records
+from PIL import Image
+
+from analytic_dd import data
+from analytic_dd.distill.recipe import Recipe
+from analytic_dd.files import atomic_write
+from analytic_dd.report import run
+
+FOLDER = Path(__file__).parents[1] / "docs" / "gallery"
+MAPS = ("identity", "rff", "fcnn", "fcnn:depth=3", "cnn", "inn", "deep-linear")
+PICTURES = [*((text, 1) for text in MAPS), ("identity", 10)]  # features, points a class
+LARGEST = 300_000  # bytes of a picture in the repository
+
+_INTRODUCTION = """# Gallery
+
+Distilled sets for every feature map, drawn by `experiments/gallery.py`. Each picture shows the class means of the data
+on their own range, then the distilled points with their labels on one common scale. The title states both, in the
+data's units. A distilled pixel is a real number, often far outside of the range of the data, and rounding it to a byte
+would lose the weights. What looks like noise is the inverse of a map with random parameters, or the free matrix of T2
+where a class has several points.
+
+The error is norm(W_s - W) / norm(W), refitted on the stored and reloaded inputs through the map, then on the inputs
+computed back from the stored images; the verdict is that of the certificate on the inputs. Accuracies are on the test
+part, of the model on all the data and of the model on the distilled set. Labels are one-hot, the distilled ridge is 0.
+"""
+
+
+def draw(dataset: data.Dataset, text: str, per_class: int, folder: Path, *, seed: int) -> dict[str, Any]:
+    """Distil, put the picture into ``folder`` and return what the report says."""
+    name = re.sub(r"[^a-z0-9]+", "-", f"{dataset.name} {text} ipc {per_class}".lower()) + ".png"
+    with tempfile.TemporaryDirectory() as out:
+        run(dataset, text, Recipe(points_per_class=per_class), Path(out), seed=seed)
+        report = json.loads((Path(out) / "report.json").read_text())
+        picture, reduced = _small((Path(out) / "distilled.png").read_bytes())
+    if len(picture) > LARGEST:
+        raise ValueError(
+            f"{name} has {len(picture):,} bytes, more than {LARGEST:,}; draw it smaller (analytic_dd.plot)"
+        )
+    with atomic_write(folder / name) as stream:
+        stream.write(picture)
+    kept = ("points", "ridge", "distilled_ridge", "label_scale", "recovery", "recovery_from_pixels", "accuracies")
+    facts = {"data": dataset.name, "features": text, "ipc": per_class, "picture": name}
+    facts |= {"bytes": len(picture), "reduced_to_256_colours": reduced}
+    return facts | {key: report[key] for key in (*kept, "seconds")}
+
+
+def _small(picture: bytes) -> tuple[bytes, bool]:
+    """Return a picture that is too large for the repository in 256 colours, and whether it was."""
+    if len(picture) <= LARGEST:
+        return picture, False
+    stream = io.BytesIO()
+    with Image.open(io.BytesIO(picture)) as opened:
+        opened.quantize(256, dither=Image.Dither.NONE).save(stream, format="PNG", optimize=True)
+    return stream.getvalue(), True
+
+
+def listing(rows: Sequence[dict[str, Any]]) -> str:
+    """Return the README of the gallery."""
+    sections = [_INTRODUCTION]
+    for name in dict.fromkeys(row["data"] for row in rows):
+        sections.append(f"## {name}\n")
+        sections += [_section(row) for row in rows if row["data"] == name]
+    return "\n".join(sections)
+
+
+def _section(row: Mapping[str, Any]) -> str:
+    error, accuracies = row["recovery"]["relative_error"], row["accuracies"]
+    title = f"{row['features']}, {row['ipc']} a class"
+    return (
+        f"**{title}**: error {error:.1e} (from the images {row['recovery_from_pixels']['relative_error']:.1e}), "
+        f"{row['recovery']['verdict']}; accuracy {100 * accuracies['original']:.2f} % on all the data, "
+        f"{100 * accuracies['distilled']:.2f} % distilled"
+        + (" (picture reduced to 256 colours)\n" if row["reduced_to_256_colours"] else "\n")
+        + f"\n![{row['data']}, {title}]({row['picture']})\n"
+    )
+
+
+def main() -> None:
+    """Draw every picture, write the list and record the rows."""
+    parser = records.parser(__doc__ or "")
+    parser.add_argument("--data", nargs="+", default=["mnist", "cifar10"])
+    parser.add_argument("--pictures", type=Path, help="folder of the pictures (default docs/gallery; --quick: --out)")
+    options = parser.parse_args()
+    folder = options.pictures or (options.out if options.quick else FOLDER)
+    folder.mkdir(parents=True, exist_ok=True)
+    rows: list[dict[str, Any]] = []
+    for name in ["digits"] if options.quick else options.data:
+        dataset = data.load(name, offline=True)
+        for text, per_class in PICTURES:
+            row = draw(dataset, text, per_class, folder, seed=options.seed)
+            recovery = row["recovery"]
+            print(
+                f"{row['picture']:<44} {row['bytes'] / 1000:>4.0f} kB  error {recovery['relative_error']:.1e} "
+                f"{recovery['verdict']}  {100 * row['accuracies']['distilled']:.2f} %",
+                flush=True,
+            )
+            rows.append(row)
+    with atomic_write(folder / "README.md") as stream:
+        stream.write(listing(rows).encode())
+    name = "gallery_quick.json" if options.quick else "gallery.json"
+    records.record(options.out / name, rows, seed=options.seed)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,352 @@
+"""T6, T6b: exact sets near references: exactness, the predicted distance, and that nothing is nearer."""
+
+import itertools
+import json
+import math
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+from analytic_dd import InfeasibleError, ShapeError, distill_features, nearest_features
+from analytic_dd.arrays import to_numpy
+from analytic_dd.labels import centred_one_hot, one_hot, repeated_classes
+
+K, M, P = 3, 5, 11
+
+
+def split(W, references):
+    """N and singular values (m of them), by other means than the code: a full SVD and an explicit projector."""
+    N = references @ (np.eye(W.shape[1]) - np.linalg.pinv(W) @ W)
+    s = np.linalg.svd(N, compute_uv=False)
+    return N, np.concatenate([s, np.zeros(max(0, len(references) - len(s)))])
+
+
+def optimum(W, references):
+    q = np.linalg.matrix_rank(W)
+    return math.sqrt(np.sum(split(W, references)[1][len(references) - q :] ** 2))
+
+
+def published(W, references, Ys):
+    """The published choice of Z: the target of the references."""
+    free = np.linalg.pinv(references).T
+    D = np.linalg.pinv(Ys.T) @ W + (np.eye(len(Ys)) - Ys @ np.linalg.pinv(Ys)) @ free
+    return np.linalg.pinv(D).T
+
+
+def size_of(W, m):
+    return m + math.sqrt(W.shape[1])
+
+
+@pytest.mark.parametrize("ridge", [0.0, 0.25, 64.0])
+@pytest.mark.parametrize("m", [K, M, 8])
+def test_learned_labels_are_exact(library, ratio, refit, rng, ridge, m):
+    W, references = rng.standard_normal((K, P)), rng.standard_normal((m, P))
+    built = nearest_features(library.array(W), library.array(references), ridge=ridge)
+    assert library.owns(built.features, built.labels)
+    W = to_numpy(library.array(W))
+    got = refit(built.features, built.labels, ridge)
+    assert ratio(got, W, size=size_of(W, m), amplification=built.amplification, eps=library.eps) < 30
+    assert built.relative_error < 30 * library.eps * m * built.amplification
+
+
+@pytest.mark.parametrize("rank", [1, 2, K])
+def test_rank_deficient_weights_need_fewer_references_moved(ratio, refit, matrix, rng, rank):
+    W, references = matrix(K, P, rng=rng, rank=rank), rng.standard_normal((M, P))
+    built = nearest_features(W, references)
+    assert np.linalg.matrix_rank(built.features - references, tol=1e-10) == rank
+    assert (
+        ratio(refit(built.features, built.labels, 0.0), W, size=size_of(W, M), amplification=built.amplification) < 30
+    )
+
+
+@pytest.mark.parametrize("scale", [1e-150, 1.0, 1e150])
+def test_distance_is_the_predicted_optimum(library, rng, scale):
+    W, references = rng.standard_normal((K, P)), rng.standard_normal((M, P))
+    built = nearest_features(
+        library.array((scale if library.dtype == "float64" else 1.0) * W), library.array(references)
+    )
+    moved = float(np.linalg.norm(to_numpy(built.features) - to_numpy(library.array(references))))
+    tolerance = 1e-10 if library.dtype == "float64" else 1e-4
+    assert built.distance == pytest.approx(moved, rel=tolerance)
+    assert built.distance == pytest.approx(built.predicted_distance, rel=tolerance)
+    assert built.predicted_distance == pytest.approx(optimum(W, references), rel=tolerance)
+    assert built.relative_distance == pytest.approx(moved / np.linalg.norm(references), rel=tolerance)
+    assert built.largest_change == pytest.approx(np.abs(to_numpy(built.features) - references).max(), rel=tolerance)
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_never_farther_than_the_published_choice(seed):
+    rng = np.random.default_rng(seed)
+    p, k = int(rng.integers(4, 16)), int(rng.integers(1, 4))
+    m = int(rng.integers(k, p))
+    W, references = (
+        rng.standard_normal((k, p)),
+        rng.uniform(0, 2, p) + rng.standard_normal((m, p)) @ np.diag(rng.uniform(0.01, 1, p)),
+    )
+    Ys = one_hot(repeated_classes(k, m), k)
+    theirs = np.linalg.norm(published(W, references, Ys) - references)
+    learned, fixed = nearest_features(W, references), nearest_features(W, references, labels=Ys)
+    for built in (learned, fixed):
+        assert built.distance == pytest.approx(built.predicted_distance, rel=1e-10)
+        assert built.distance <= theirs * (1 + 1e-10)
+    assert learned.distance <= fixed.distance * (1 + 1e-10)
+
+
+def test_no_direct_search_over_exact_sets_is_nearer(rng):
+    """An exact Phi has C Phi = A B for a basis B of row(W); for each C, A the nearest of these is a projection."""
+    W, references = rng.standard_normal((2, 6)), rng.standard_normal((4, 6))
+    basis, best = np.linalg.qr(W.T)[0].T, optimum(W, references)
+
+    def distance(z):
+        C, A = z[:8].reshape(2, 4), z[8:].reshape(2, 2)
+        return np.linalg.norm(np.linalg.pinv(C) @ (A @ basis - C @ references)) / best
+
+    found = [minimize(distance, rng.standard_normal(12), options={"maxiter": 400}).fun for _ in range(12)]
+    assert min(found) >= 1 - 1e-9  # a bound ...
+    assert min(found) < 1 + 1e-4  # ... and a tight one
+
+
+def test_features_do_not_depend_on_the_ridge(rng):
+    W, references = rng.standard_normal((K, P)), rng.standard_normal((M, P))
+    sets = [nearest_features(W, references, ridge=ridge) for ridge in (0.0, 1e-3, 7.0)]
+    assert all(np.array_equal(built.features, sets[0].features) for built in sets)
+    assert not np.allclose(sets[0].labels, sets[2].labels, rtol=1e-2)
+
+
+@pytest.mark.parametrize("m", [P - 1, P, P + 2])
+def test_references_that_span_row_w_already_stay(ratio, refit, rng, m):
+    W = rng.standard_normal((K, P))
+    references = (
+        rng.standard_normal((m, P))
+        if m >= P
+        else np.vstack([W[:, ::-1] @ np.eye(P)[::-1], rng.standard_normal((m - K, P))])
+    )
+    built = nearest_features(W, references, ridge=0.5)
+    assert built.distance < 1e-13 * np.linalg.norm(references)
+    assert built.predicted_distance < 1e-13 * np.linalg.norm(references)
+    assert (
+        ratio(refit(built.features, built.labels, 0.5), W, size=size_of(W, m), amplification=built.amplification) < 30
+    )
+
+
+def test_of_many_free_combinations_those_that_carry_w_are_taken(ratio, refit, rng):
+    """Four references in row(W) of dimension 3: one of their combinations vanishes and must not be chosen."""
+    W = rng.standard_normal((K, P))
+    references = np.vstack([rng.standard_normal((K + 1, K)) @ W, rng.standard_normal((2, P))])
+    built = nearest_features(W, references, ridge=0.5)
+    assert built.distance < 1e-12
+    assert (
+        ratio(refit(built.features, built.labels, 0.5), W, size=size_of(W, 6), amplification=built.amplification) < 30
+    )
+
+
+@pytest.mark.parametrize("kind", ["repeated", "orthogonal"])
+def test_references_for_which_the_infimum_is_not_attained_are_refused(rng, kind):
+    W, references = rng.standard_normal((K, P)), rng.standard_normal((M, P))
+    references = references[[0, 1, 2, 3, 3]] if kind == "repeated" else split(W, references)[0]
+    with pytest.raises(InfeasibleError, match=r"T6: .* must span it") as caught:
+        nearest_features(W, references)
+    assert caught.value.theorem == "T6"
+    assert caught.value.value <= caught.value.limit < 1e-13
+
+
+def test_tau_trades_distance_for_conditioning(ratio, refit, matrix, rng):
+    """The distance, and how much of row(W) the moved combinations carry, grow with tau; the condition falls."""
+    W = rng.standard_normal((K, P))
+    references = matrix(8, P, rng=rng, cond=1e3)
+    sets = [nearest_features(W, references, tau=tau, ridge=0.01) for tau in (0.0, 0.01, 0.1, 0.5, 1.0, 10.0)]
+    distances, carried = [built.distance for built in sets], []
+    for built in sets:
+        V = np.linalg.svd(built.features - references)[0][:, :K]
+        carried.append(np.linalg.norm(V.T @ references @ np.linalg.pinv(W) @ W))
+        assert built.predicted_distance == pytest.approx(distances[0], rel=1e-10)
+        got = refit(built.features, built.labels, 0.01)
+        assert ratio(got, W, size=size_of(W, 8), amplification=built.amplification) < 30
+    for values in (distances, carried):
+        assert all(low <= high * (1 + 1e-9) for low, high in itertools.pairwise(values))
+        assert values[0] < 0.5 * values[-1]
+    assert sets[-1].condition < 0.5 * sets[0].condition
+
+
+def test_weights_are_those_of_the_distance(ratio, refit, rng):
+    W, references = rng.standard_normal((K, P)), rng.standard_normal((M, P))
+    images, pixels = rng.uniform(0.1, 3, M), rng.uniform(0.1, 3, P)
+    built = nearest_features(W, references, point_weights=images, feature_weights=pixels)
+    root, side = np.sqrt(images)[:, None], np.sqrt(pixels)
+    scaled = nearest_features(W * side, root * references * side)
+    assert ratio(built.features, scaled.features / root / side, size=M + P, amplification=scaled.condition) < 30
+    plain = nearest_features(W, references).features - references
+    assert built.distance == pytest.approx(optimum(W * side, root * references * side), rel=1e-10)
+    assert built.distance < 0.999 * np.linalg.norm(root * plain * side)
+    assert (
+        ratio(refit(built.features, built.labels, 0.0), W, size=size_of(W, M), amplification=built.amplification) < 30
+    )
+
+
+def test_equal_weights_change_nothing_and_heavy_images_stay(rng):
+    W, references = rng.standard_normal((K, P)), rng.standard_normal((M, P))
+    plain = nearest_features(W, references)
+    same = nearest_features(W, references, point_weights=np.full(M, 4.0))
+    assert np.allclose(same.features, plain.features, rtol=0, atol=1e-12)
+    assert same.distance == pytest.approx(2 * plain.distance)
+    heavy = nearest_features(W, references, point_weights=np.array([1.0, 1e6, 1.0, 1.0, 1.0]))
+    moved, before = (np.linalg.norm(built.features[1] - references[1]) for built in (heavy, plain))
+    assert moved < 1e-2 * before
+
+
+@pytest.mark.parametrize("kind", ["rotation", "permutation", "scale"])
+def test_nearest_sets_follow_the_references(rng, kind):
+    W, references = rng.standard_normal((K, P)), rng.standard_normal((M, P))
+    built = nearest_features(W, references).features
+    if kind == "rotation":
+        Q = np.linalg.qr(rng.standard_normal((P, P)))[0]
+        got, wanted = nearest_features(W @ Q, references @ Q).features, built @ Q
+    elif kind == "permutation":
+        order = rng.permutation(M)
+        got, wanted = nearest_features(W, references[order]).features, built[order]
+    else:
+        got, wanted = nearest_features(1e3 * W, 7 * references).features, 7 * built
+    assert np.allclose(got, wanted, rtol=0, atol=1e-11)
+
+
+def soft(rng, m, k):
+    Y = rng.uniform(0.05, 1, (m, k))
+    return Y / Y.sum(axis=1, keepdims=True)
+
+
+LABELS = {
+    "one-hot": lambda rng, m: one_hot(repeated_classes(K, m), K),
+    "soft": lambda rng, m: soft(rng, m, K),
+}
+
+
+@pytest.mark.parametrize("kind", LABELS)
+@pytest.mark.parametrize("m", [K, M, P])
+def test_fixed_labels_are_exact_and_at_the_predicted_distance(library, ratio, refit, rng, kind, m):
+    W, references, Ys = rng.standard_normal((K, P)), rng.standard_normal((m, P)), LABELS[kind](rng, m)
+    built = nearest_features(library.array(W), library.array(references), labels=library.array(Ys))
+    assert library.owns(built.features, built.labels)
+    W, Ys = to_numpy(library.array(W)), to_numpy(library.array(Ys))
+    assert np.array_equal(to_numpy(built.labels), Ys)
+    got = refit(built.features, built.labels, 0.0)
+    assert ratio(got, W, size=size_of(W, m), amplification=built.amplification, eps=library.eps) < 30
+    _, s = split(W, references)
+    wanted = math.hypot(np.linalg.norm((Ys - references @ W.T) @ np.linalg.pinv(W).T), np.linalg.norm(s[m - K :]))
+    assert built.distance == pytest.approx(wanted, rel=1e-10 if library.dtype == "float64" else 1e-4)
+    assert built.predicted_distance == pytest.approx(wanted, rel=1e-10 if library.dtype == "float64" else 1e-4)
+
+
+def test_centred_labels_for_a_centred_model(ratio, refit, rng):
+    W, references = rng.standard_normal((K, P)), rng.standard_normal((M, P))
+    W = W - W.mean(axis=0)
+    built = nearest_features(W, references, labels=centred_one_hot(repeated_classes(K, M), K))
+    assert (
+        ratio(refit(built.features, built.labels, 0.0), W, size=size_of(W, M), amplification=built.amplification) < 30
+    )
+    assert built.distance == pytest.approx(built.predicted_distance, rel=1e-10)
+
+
+def test_no_direct_search_over_free_matrices_is_nearer(rng):
+    """Every exact set of full row rank for these labels is (D^+)^T for a free matrix Z (T2)."""
+    W, references, Ys = rng.standard_normal((2, 6)), rng.standard_normal((4, 6)), one_hot(repeated_classes(2, 4), 2)
+    best = nearest_features(W, references, labels=Ys).distance
+
+    def distance(z):
+        return np.linalg.norm(distill_features(W, Ys, free=z.reshape(4, 6)).features - references) / best
+
+    starts = [rng.standard_normal(24) for _ in range(3)] + [np.linalg.pinv(references).T.ravel()]
+    found = [minimize(distance, start, options={"maxiter": 150}).fun for start in starts]
+    assert min(found) >= 1 - 1e-9
+    assert min(found) < 1 + 1e-2
+
+
+def test_point_weights_hold_for_fixed_labels_too(ratio, refit, rng):
+    W, references, Ys = rng.standard_normal((K, P)), rng.standard_normal((M, P)), one_hot(repeated_classes(K, M), K)
+    images = rng.uniform(0.1, 3, M)
+    built = nearest_features(W, references, labels=Ys, point_weights=images)
+    plain = nearest_features(W, references, labels=Ys).features - references
+    assert built.distance == pytest.approx(built.predicted_distance, rel=1e-10)
+    assert built.distance < 0.999 * np.linalg.norm(np.sqrt(images)[:, None] * plain)
+    assert (
+        ratio(refit(built.features, built.labels, 0.0), W, size=size_of(W, M), amplification=built.amplification) < 30
+    )
+
+
+def refusals():
+    rng = np.random.default_rng(0)
+    W, R = rng.standard_normal((K, P)), rng.standard_normal((M, P))
+    Ys, many = one_hot(repeated_classes(K, M), K), rng.standard_normal((P + 2, P))
+    flat = Ys.copy()
+    flat[:, 2] = flat[:, 1]
+    few = np.vstack([rng.standard_normal((2, P))] * 3)[:M]
+    return {
+        "fewer references than rank W": (W, R[:2], {}, InfeasibleError, "T1: 2 references are fewer than rank W = 3"),
+        "other columns": (W, R[:, :7], {}, ShapeError, "same number of columns, got 7 and 11"),
+        "zero W": (0 * W, R, {}, ValueError, "W is zero"),
+        "negative tau": (W, R, {"tau": -0.1}, ValueError, "tau must be finite and >= 0, got -0.1"),
+        "negative weight": (W, R, {"point_weights": -np.ones(M)}, ValueError, "point_weights must be finite and > 0"),
+        "weights of another size": (W, R, {"feature_weights": np.ones(M)}, ShapeError, r"must have shape \(11,\)"),
+        "labels and ridge": (W, R, {"labels": Ys, "ridge": 0.5}, InfeasibleError, "T6b: fixed labels are for ridge 0"),
+        "labels and tau": (W, R, {"labels": Ys, "tau": 0.5}, ValueError, "tau is for learned labels"),
+        "labels and box": (W, R, {"labels": Ys, "box": (0.0, 1.0)}, ValueError, "box is for learned labels"),
+        "labels and pixels": (
+            W,
+            R,
+            {"labels": Ys, "feature_weights": np.ones(P)},
+            ValueError,
+            "feature_weights is for",
+        ),
+        "labels of another size": (W, R, {"labels": Ys[:4]}, ShapeError, r"labels must have shape \(5, 3\)"),
+        "labels of rank < k": (W, R, {"labels": flat}, InfeasibleError, "T1: the columns of W are not in"),
+        "labels of rank > q": (W - W.mean(0), R, {"labels": Ys}, InfeasibleError, "rank Ys = 3 and rank W = 2"),
+        "m > p": (
+            W,
+            many,
+            {"labels": one_hot(repeated_classes(K, P + 2), K)},
+            InfeasibleError,
+            "m = 13 points of p = 11",
+        ),
+        "references of rank 2": (
+            W,
+            few,
+            {"labels": soft(rng, M, K)},
+            InfeasibleError,
+            "T6b: the (references|labels) must",
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", refusals())
+def test_what_cannot_be_is_refused(name):
+    W, references, options, kind, message = refusals()[name]
+    with pytest.raises(kind, match=message):
+        nearest_features(W, references, **options)
+
+
+def test_diagnostics_are_json_values(rng):
+    built = nearest_features(rng.standard_normal((K, P)), rng.standard_normal((M, P)), tau=0.3)
+    found = json.loads(json.dumps(built.diagnostics()))
+    assert found["points"] == M
+    assert found["distance"] == built.distance
+    assert found["theorem"] == "T6"
+
+
+@pytest.mark.parametrize("error", ["leading vectors", "no projector", "labels of ridge 0"])
+def test_planted_errors_are_noticed(ratio, refit, rng, error):
+    """The comparators above fail on the largest singular values, on Phi_ref for N, on labels without the ridge."""
+    W, references = rng.standard_normal((K, P)), rng.standard_normal((M, P))
+    built = nearest_features(W, references, ridge=0.5)
+    N, features, labels = split(W, references)[0], built.features, built.labels
+    if error == "labels of ridge 0":
+        labels = features @ W.T
+    else:
+        U = np.linalg.svd(N if error == "leading vectors" else references)[0]
+        V = U[:, :K] if error == "leading vectors" else U[:, M - K :]
+        features = references - V @ V.T @ (N if error == "leading vectors" else references)
+        labels = (features + 0.5 * np.linalg.pinv(features).T) @ W.T
+    if error == "leading vectors":
+        assert np.linalg.norm(features - references) > (1 + 1e-3) * built.predicted_distance
+    else:
+        got = refit(features[np.any(features != 0, axis=1)], labels, 0.5)
+        assert not ratio(got, W, size=size_of(W, M), amplification=built.amplification) < 30

@@ -1,0 +1,104 @@
+"""The counts of the theories are sharp, and every experiment runs on the digits."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+
+
+@pytest.fixture(scope="module")
+def counts():
+    """The script as a module, which finds its neighbours beside it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(EXPERIMENTS))
+        spec = importlib.util.spec_from_file_location("table1_counts", EXPERIMENTS / "table1_counts.py")
+        module = importlib.util.module_from_spec(spec)
+        patch.setitem(sys.modules, "table1_counts", module)
+        spec.loader.exec_module(module)
+        yield module
+
+
+@pytest.fixture(scope="module", params=[0, 1, 2])
+def rows(counts, request):
+    return {row["theory"]: row for row in counts.measure(counts.random_problem(request.param))}
+
+
+def test_every_count_is_exact_and_one_fewer_is_not(rows):
+    for theory, row in rows.items():
+        assert row["certificate"]["ratio"] < 30, theory
+        assert row["certificate"]["verdict"] == "pass", theory
+        assert row["error_one_fewer"] > 1e-6, theory
+
+
+def test_the_counts_are_those_of_the_theory(rows):
+    sizes = next(iter(rows.values()))["sizes"]
+    n, d, k, over = (sizes[name] for name in ("n", "d", "k", "over"))
+    assert [row["points"] for row in rows.values()] == [d, n, over, k, k + 1, over]
+
+
+def test_for_every_label_set_one_fewer_misses_a_whole_model(rows):
+    for theory in ("linear, every label set", "random Fourier, every label set"):
+        assert rows[theory]["error_one_fewer"] == pytest.approx(1.0, abs=1e-8)
+        assert 1e-6 < rows[theory]["error_one_fewer_labels_of_data"] < 1.0
+
+
+def affine_problem(counts, seed):
+    """A model on features of widths 4, 9, 6 with biases, and e."""
+    rng = np.random.default_rng(seed)
+    phi = counts.DeepLinear([4, 9, 6], bias=True, rng=rng)
+    B, c = phi.affine()
+    Phi = phi(rng.standard_normal((30, 4)))
+    W = phi.project(counts.ridge_weights(Phi, rng.standard_normal((30, 2)), ridge=1.0))
+    return W, B, c, counts.affine_direction(B, c)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_k_points_with_biases_reach_the_error_that_was_derived(counts, seed):
+    W, B, c, e = affine_problem(counts, seed)
+    r = e - W.sum(axis=0)
+    span = np.linalg.qr(np.column_stack([B, c]))[0]
+    least = np.linalg.eigvalsh(span.T @ (W.T @ W - np.outer(r, r) / 2) @ span)[0]
+    Phis = counts.nearest_of_k_points(W, B, c)
+    assert Phis @ e == pytest.approx(np.ones(2), rel=1e-10)
+    error = np.linalg.norm(np.linalg.pinv(Phis).T - W)
+    assert error == pytest.approx(np.sqrt(r @ r / 2 + least), rel=1e-9)
+
+
+def test_no_descent_over_the_inputs_of_k_points_does_better(counts):
+    W, B, c, _ = affine_problem(counts, 0)
+    best = np.linalg.norm(np.linalg.pinv(counts.nearest_of_k_points(W, B, c)).T - W)
+    rng = np.random.default_rng(0)
+
+    def error(x):
+        return np.linalg.norm(np.linalg.pinv(x.reshape(2, 4) @ B.T + c).T - W)
+
+    found = [minimize(error, 10.0 ** rng.uniform(-1, 2) * rng.standard_normal(8)).fun for _ in range(20)]
+    assert min(found) > best * (1 - 1e-9)
+    assert min(found) == pytest.approx(best, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("script", "rows"),
+    [
+        ("linear_recovery", 18),
+        pytest.param("map_recovery", 36, marks=pytest.mark.slow),
+        pytest.param("gallery", 8, marks=pytest.mark.slow),
+        pytest.param("table1_counts", 12, marks=pytest.mark.slow),
+    ],
+)
+def test_a_quick_run_takes_less_than_a_minute(script, rows, tmp_path):
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
+    command = [sys.executable, str(EXPERIMENTS / f"{script}.py"), "--quick", "--out", str(tmp_path)]
+    subprocess.run(command, check=True, env=environment, timeout=60, stdout=subprocess.DEVNULL)
+    recorded = json.loads((tmp_path / f"{script}_quick.json").read_text())["rows"]
+    assert len(recorded) == rows
+    verdicts = {row.get("certificate", row.get("recovery"))["verdict"] for row in recorded}
+    assert verdicts == {"pass"}

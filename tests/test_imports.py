@@ -1,0 +1,102 @@
+"""Imports point down only, and importing the package is light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import analytic_dd
+
+ROOT = Path(analytic_dd.__file__).parent
+
+GROUND = {"errors", "arrays", "files"}
+SIBLINGS = {"ridge", "labels", "features", "data"}  # none imports another
+BELOW_DISTILL = GROUND | {"linalg"} | SIBLINGS
+BELOW_REPORT = BELOW_DISTILL | {"distill", "certify", "estimator", "baselines"}
+MAY_IMPORT = {
+    "errors": set(),
+    "arrays": {"errors"},
+    "files": {"errors"},
+    "linalg": GROUND,
+    **dict.fromkeys(SIBLINGS, GROUND | {"linalg"}),
+    "distill": BELOW_DISTILL,
+    "certify": GROUND,  # the judge shares no solver with what it judges
+    "estimator": BELOW_DISTILL | {"distill", "certify"},
+    "baselines": BELOW_DISTILL | {"distill", "certify"},
+    "io": BELOW_REPORT | {"__init__"},
+    "plot": BELOW_REPORT | {"io"},
+    "report": BELOW_REPORT | {"io", "plot", "__init__"},
+    "cli": BELOW_REPORT | {"io", "plot", "report", "__init__"},
+    "__main__": {"cli"},
+    "__init__": BELOW_REPORT | {"io", "plot", "report"},
+}
+
+
+def part_of(path):
+    """The part of the package that a file belongs to: its folder, or its own name at the top."""
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def parts_imported(source):
+    """Parts of analytic_dd that ``source`` imports, at the top or later, as the table names them."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            yield "a relative import"
+        elif isinstance(node, ast.ImportFrom) and node.module == "analytic_dd":
+            names = (alias.name for alias in node.names)
+            yield from (
+                name if (ROOT / name).is_dir() or (ROOT / f"{name}.py").is_file() else "__init__" for name in names
+            )
+        elif isinstance(node, ast.ImportFrom | ast.Import):
+            modules = [node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+            yield from (f"{name}.__init__".split(".")[1] for name in modules if name.split(".")[0] == "analytic_dd")
+
+
+def upward(part, source):
+    """What ``source``, a file of ``part``, imports against the direction."""
+    return sorted(set(parts_imported(source)) - MAY_IMPORT[part] - {part})
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_down(path):
+    assert upward(part_of(path), path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("part", "source", "found"),
+    [
+        ("linalg", "from analytic_dd.ridge import ridge_weights", ["ridge"]),
+        ("labels", "from analytic_dd import features, linalg", ["features"]),
+        ("certify", "def f():\n    import analytic_dd.distill.exact", ["distill"]),
+        ("certify", "from analytic_dd.linalg.spectrum import thin_svd", ["linalg"]),
+        ("distill", "from analytic_dd import certify_recovery", ["__init__"]),
+        ("distill", "from ..certify import Certificate", ["a relative import"]),
+        ("arrays", "import analytic_dd", ["__init__"]),
+        ("estimator", "from analytic_dd.distill.exact import target\nimport numpy", []),
+    ],
+)
+def test_upward_imports_are_noticed(part, source, found):
+    assert upward(part, source) == found
+
+
+def modules_after(statement):
+    """Names in sys.modules of a new process that runs ``statement``."""
+    code = f"import sys\n{statement}\nprint(' '.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_importing_the_package_loads_no_optional_library():
+    loaded = modules_after("import analytic_dd")
+    assert "analytic_dd.distill.exact" in loaded
+    assert not loaded & {"torch", "jax", "jaxlib", "matplotlib", "PIL.Image", "flint", "array_api_strict", "tqdm"}
+
+
+def test_the_judge_loads_no_solver_of_the_constructions():
+    bare = "import types; p = types.ModuleType('analytic_dd'); p.__path__ = [{!r}]; sys.modules['analytic_dd'] = p"
+    loaded = modules_after(bare.format(str(ROOT)) + "; import analytic_dd.certify")
+    ours = {name for name in loaded if name.startswith("analytic_dd.")}
+    assert "analytic_dd.certify.recovery" in ours
+    assert {name.split(".")[1] for name in ours} <= {"certify", *GROUND}

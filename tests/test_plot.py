@@ -1,0 +1,122 @@
+"""Pictures are readable and say what they show: whole pixels, one scale, as many of each class, a name for each row."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from analytic_dd import data, plot
+from analytic_dd.distill.recipe import Recipe
+from analytic_dd.io import load_distilled
+from analytic_dd.plot import _caption, _classes_of_rows, _shown, _tile, draw_set, draw_spectrum
+from analytic_dd.report import run
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("digits")
+    run(data.load("digits"), "identity", Recipe(points_per_class=2), folder)
+    return load_distilled(folder)
+
+
+def drawn(distilled, folder):
+    draw_set(distilled, folder / "set.png")
+    return opened(folder / "set.png")
+
+
+def opened(path):
+    with Image.open(path) as picture:
+        picture.load()
+        return picture
+
+
+def with_points(stored, labels, image_shape=(8, 8)):
+    """The same set with other points and labels."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((len(labels), *image_shape))
+    k = labels.shape[1]
+    means = rng.standard_normal((k, *image_shape))
+    facts = {"classes": np.arange(k), "w": np.ones((k, 3)), "class_means": means}
+    channels = image_shape[2] if len(image_shape) == 3 else 1
+    facts |= {"mean": np.zeros(channels), "std": np.ones(channels)}
+    return replace(stored, inputs=x.reshape(len(x), -1), x=x, y=labels, **facts)
+
+
+@pytest.mark.parametrize(("side", "zoom"), [(8, 12), (28, 3), (32, 3)])
+def test_a_pixel_of_a_sample_is_a_square_of_whole_pixels(stored, tmp_path, side, zoom):
+    board = np.random.default_rng(0).integers(0, 2, (side, side)).astype(float)
+    board[0, :2] = 0.0, 1.0  # both ends of the scale
+    one = with_points(stored, np.eye(3), (side, side))
+    drawn_pixels = np.asarray(drawn(replace(one, x=np.tile(board, (3, 1, 1)), class_means=None), tmp_path))
+    top, left = 2 * plot._LINE + 2 * plot._MARGIN + plot._LINE, plot._MARGIN + plot._SIDE
+    tile = drawn_pixels[top : top + side * zoom, left : left + side * zoom]
+    wanted = np.kron(255.0 * board, np.ones((zoom, zoom)))
+    assert np.array_equal(tile[2:-2, 2:-2], wanted[2:-2, 2:-2])
+
+
+def test_grey_sets_make_grey_files_and_colour_sets_colour_files(stored, tmp_path):
+    assert drawn(stored, tmp_path).mode == "L"
+    assert drawn(with_points(stored, np.eye(3), (4, 4, 3)), tmp_path).mode == "RGB"
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (6, 9, 1), (4, 4, 3), (11,), (16,), (300, 200)])
+def test_every_shape_of_sample_is_drawn(stored, tmp_path, shape):
+    picture = drawn(with_points(stored, np.eye(3), shape), tmp_path)
+    assert 100 < picture.width < 1500
+    assert 40 < picture.height < 800
+
+
+def test_the_aspect_of_a_sample_is_kept():
+    assert _tile((6, 9), 2) == (60, 90)
+    height, width = _tile((300, 200), 2)
+    assert width / height == pytest.approx(200 / 300, rel=0.01)
+
+
+def test_of_many_points_as_many_of_each_class_are_drawn(stored):
+    labels = np.repeat(np.eye(4), 60, axis=0)
+    shown = _shown(with_points(stored, labels))
+    assert np.bincount(labels[shown].argmax(axis=1)).tolist() == [25, 25, 25, 25]
+
+
+def test_points_without_a_class_are_drawn_from_the_first(stored):
+    labels = np.random.default_rng(0).standard_normal((150, 4))
+    assert _shown(with_points(stored, labels)).tolist() == list(range(100))
+
+
+def test_rows_of_one_class_bear_its_name_instead_of_each_image():
+    names = ["a", "b", "c"]
+    assert _classes_of_rows(np.repeat(np.eye(3), 10, axis=0), names) == names
+    assert _classes_of_rows(np.repeat(np.eye(3), 7, axis=0), names) == []  # a row would mix classes
+    assert _classes_of_rows(np.eye(3), names) == []
+
+
+@pytest.mark.parametrize(
+    ("labels", "caption"),
+    [
+        ([0.0, 1.0, 0.0], "b"),
+        ([-0.25, 0.75, -0.25], "b"),
+        ([0.2, 0.5, -1.0], "b: 0.5\na: 0.2"),
+        ([0.5, 0.5, 0.0], "a: 0.5\nb: 0.5"),
+    ],
+)
+def test_a_caption_names_the_class_or_the_two_strongest(labels, caption):
+    assert _caption(np.array(labels), ["a", "b", "c"]) == caption
+
+
+def test_a_constant_set_is_drawn(stored, tmp_path):
+    drawn(replace(stored, x=np.zeros_like(stored.x)), tmp_path)
+
+
+def test_without_class_means_only_the_points_are_drawn(stored, tmp_path):
+    assert drawn(replace(stored, class_means=None), tmp_path).height < drawn(stored, tmp_path).height
+
+
+def test_a_grid_of_a_hundred_digits_is_small(stored, tmp_path):
+    drawn(with_points(stored, np.repeat(np.eye(10), 10, axis=0)), tmp_path)
+    assert (tmp_path / "set.png").stat().st_size < 100_000
+
+
+def test_the_spectrum_is_a_picture(stored, tmp_path):
+    draw_spectrum(stored, tmp_path / "spectrum.png")
+    assert opened(tmp_path / "spectrum.png").size == (600, 350)
