@@ -1,4 +1,4 @@
-# make demo | test | test-slow | lint | types | tables | clean
+# make demo | test | test-slow | proofs | lint | types | tables | clean
 # TORCH_INDEX=ADDRESS takes torch from another package index (a CPU wheel, say).
 
 PYTHON ?= python3
@@ -16,7 +16,7 @@ endif
 # Two test processes with one BLAS thread each: more threads than cores wait for each other
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: demo test test-slow lint types tables bench clean
+.PHONY: demo test test-slow proofs lint types tables bench clean
 
 $(VENV)/base: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -35,6 +35,9 @@ test: $(VENV)/test
 
 test-slow: $(VENV)/test
 	$(ONE_THREAD) $(BIN)/python -m pytest -q -n 2 -m slow
+
+proofs: $(VENV)/test
+	$(ONE_THREAD) $(BIN)/analytic-dd verify --theorems
 
 lint: $(VENV)/test
 	$(BIN)/ruff check .

@@ -7,6 +7,7 @@ or bad input (one line, no traceback), 130 interrupted.
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -96,8 +97,10 @@ def _add_distill(commands: Any) -> None:
 
 
 def _add_verify(commands: Any) -> None:
-    command = commands.add_parser("verify", help="certify stored sets", description=_verify.__doc__)
-    command.add_argument("files", nargs="+", type=Path, metavar="FILE|DIR", help="distilled.npz or its folder")
+    command = commands.add_parser("verify", help="certify stored sets, or check theorems", description=_verify.__doc__)
+    command.add_argument("files", nargs="*", type=Path, metavar="FILE|DIR", help="distilled.npz or its folder")
+    command.add_argument("--theorems", nargs="*", metavar="ID", help="check these theorems (all without an ID)")
+    command.add_argument("--deep", action="store_true", help="check theorems on many more instances")
     _add_common(command, _verify)
 
 
@@ -191,9 +194,13 @@ class _progress:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    """Certify stored sets again (T16): exit status 1 if the error of one is more than rounding explains."""
+    """Certify stored sets again (T16), or check theorems: exit status 1 if one fails."""
     from analytic_dd.io import load_distilled
 
+    if options.theorems is not None:
+        return _check_theorems(options)
+    if not options.files:
+        raise ValueError("nothing to verify: name a distilled.npz or its folder, or give --theorems")
     certificates = {str(file): load_distilled(file).certify() for file in options.files}
     _print(
         options,
@@ -201,6 +208,16 @@ def _verify(options: argparse.Namespace) -> int:
         [f"{file}: {certificate}" for file, certificate in certificates.items()],
     )
     return 1 if any(certificate.verdict == "fail" for certificate in certificates.values()) else 0
+
+
+def _check_theorems(options: argparse.Namespace) -> int:
+    """Run proofs_check, which stands beside the package in the repository and is no part of it."""
+    root = Path(__file__).parents[1]
+    if not (root / "proofs_check" / "run.py").is_file():
+        raise ValueError("the theorem checks are in the repository, not in the installed package; run this in a clone")
+    flags = [flag for flag, given in (("--deep", options.deep), ("--json", options.json)) if given]
+    command = [sys.executable, "-m", "proofs_check.run", *options.theorems, *flags]
+    return subprocess.run(command, cwd=root, check=False).returncode
 
 
 def _show(options: argparse.Namespace) -> int:

@@ -83,6 +83,12 @@ def summing_library(request: pytest.FixtureRequest) -> Iterator[Library]:
 
 
 @pytest.fixture(scope="session")
+def numpy_float64() -> Library:
+    """The library that needs no other."""
+    return LIBRARIES["numpy-float64"]
+
+
+@pytest.fixture(scope="session")
 def ratio() -> Callable[..., float]:
     """Return the comparator: |got - wanted| / |wanted| in units of eps * size * amplification; NaN passes no test."""
 

@@ -178,6 +178,17 @@ def test_verify_fails_on_a_planted_error(run, tmp_path):
     assert "planted.npz: fail" in printed
 
 
+def test_verify_checks_theorems(run):
+    status, printed, error = run("verify")
+    assert (status, printed) == (2, "")
+    assert "--theorems" in error
+    command = [sys.executable, "-m", "analytic_dd", "verify", "--theorems"]
+    done = subprocess.run([*command, "T2"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "T2" in done.stdout
+    assert subprocess.run([*command, "T99"], capture_output=True, check=False).returncode == 2
+
+
 def test_show_draws_the_grid_and_the_spectra(run, tmp_path):
     run("distill", "--out", tmp_path)
     (tmp_path / "distilled.png").unlink()

@@ -1,0 +1,1 @@
+"""Ball arithmetic: rigorous enclosures of what is irrational."""

@@ -1,0 +1,82 @@
+"""What a check is: a theorem, a strength, a claim in words, and a callable that can also negate the claim."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+__all__ = ["STRENGTHS", "Check", "Outcome", "Row"]
+
+STRENGTHS = ("exact", "identity", "ball", "converse", "float64")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a check found.
+
+    Attributes
+    ----------
+    passed : bool
+    instances : int
+        Number of instances that were tried (all of them, or up to the first that failed).
+    worst : str
+        "exact" where equality was shown without tolerance; a failure probability, a radius or a ratio otherwise.
+    detail : str
+        The instance that failed, or what the number means.
+    """
+
+    passed: bool
+    instances: int
+    worst: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Check:
+    """A claim that a machine decides.
+
+    Attributes
+    ----------
+    theorem, strength, name, claim : str
+        ``name`` is unique within a theorem and a strength; ``claim`` is a sentence.
+    decide : callable
+        ``decide(deep, negate) -> Outcome``; with ``negate`` the claim is replaced by a false one, and must fail.
+    """
+
+    theorem: str
+    strength: str
+    name: str
+    claim: str
+    decide: Callable[[bool, bool], Outcome]
+
+    @property
+    def id(self) -> str:
+        """``theorem/strength/name``."""
+        return f"{self.theorem}/{self.strength}/{self.name}"
+
+    def __call__(self, deep: bool = False, *, negate: bool = False) -> Row:
+        started = time.perf_counter()
+        outcome = self.decide(deep, negate)
+        seconds = time.perf_counter() - started
+        return Row(self.theorem, self.strength, self.name, self.claim, seconds=seconds, **asdict(outcome))
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table of ``python -m proofs_check.run``."""
+
+    theorem: str
+    strength: str
+    name: str
+    claim: str
+    passed: bool
+    instances: int
+    worst: str
+    detail: str
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the row as JSON values."""
+        return asdict(self)

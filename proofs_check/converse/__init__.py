@@ -1,0 +1,1 @@
+"""Necessity: what cannot be done is tried, exactly and by direct optimisation."""

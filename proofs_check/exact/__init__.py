@@ -1,0 +1,1 @@
+"""Rational arithmetic: equality without tolerance."""

@@ -1,0 +1,1 @@
+"""Polynomial identity testing over random prime fields (Schwartz-Zippel), with degree and height bounds."""
