@@ -67,7 +67,8 @@ def several_ridges_features(
     -----
     *Cost.* One eigendecomposition of G (kept by ``stats``), one SVD of (L k, p), one of (p, r).
     *Numerics.* The error of W(ridge) is eps (s_1^2 + ridge) / (s_r^2 + ridge). H is not formed: its root is the SVD of
-    G^(1/2) V. Between the ridges of the list the set interpolates.
+    G^(1/2) V, on the eigenvectors that G resolves (above p eps of its largest eigenvalue). Between the ridges of the
+    list the set interpolates.
 
     Examples
     --------
@@ -92,10 +93,7 @@ def several_ridges_features(
     if not values:
         raise ValueError("ridges must name at least one ridge, got none; give one number or more, each >= 0")
     path = stats.path(values)
-    xp, Vt = namespace(path), _basis(_unit_rows(path), rcond)
-    spectrum = stats.spectrum()
-    _, s, Et = xp.linalg.svd(xp.sqrt(spectrum.values)[:, None] * (spectrum.vectors.T @ Vt.T), full_matrices=False)
-    directions = Et @ Vt
+    directions, s = _principal(stats, _unit_rows(path), rcond)
     Phis, Ys = s[:, None] * directions, (directions @ stats.C.T) / s[:, None]
     described = [describe(Phis, Ys, ridge, theorem="T11") for ridge in values]
     refitted = [(Ys.T * (s / (s * s + ridge))) @ directions for ridge in values]
@@ -119,6 +117,18 @@ def _unit_rows(path: Array) -> Array:
     if not max(sizes) > 0.0:
         raise ValueError("all weights are zero: labels and features of the data are uncorrelated; no direction to keep")
     return xp.concat([path[i, :, :] / (size or 1.0) for i, size in enumerate(sizes)], axis=0)
+
+
+def _principal(stats: GramStatistics, rows: Array, rcond: float | None) -> tuple[Array, Array]:
+    """Orthonormal E^T V^T (r, p) that span ``rows``, and s (r,):  V^T G V = E s^2 E^T."""
+    spectrum, xp = stats.spectrum(), namespace(rows)
+    # Only eigenvectors that G resolves: rounding gives W a part along the others, where H is rounding too.
+    cutoff = stats.p * eps_of(rows) * float(spectrum.values[0])
+    rank = int(xp.sum(xp.astype(spectrum.values > cutoff, xp.int32)))
+    Q = spectrum.vectors[:, :rank]
+    Vt = _basis(rows @ Q, rcond)
+    _, s, Et = xp.linalg.svd(xp.sqrt(spectrum.values[:rank])[:, None] * Vt.T, full_matrices=False)
+    return (Et @ Vt) @ Q.T, s
 
 
 def _basis(rows: Array, rcond: float | None) -> Array:

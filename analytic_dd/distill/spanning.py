@@ -56,7 +56,8 @@ def spanning_features(
     Notes
     -----
     *Cost.* One SVD of an (m, p) matrix; with a metric a second one and the eigendecomposition of S, O(p^3).
-    *Numerics.* ``Phis S Phis^T`` is never formed: its condition is the square of that of Phis S^(1/2).
+    *Numerics.* ``Phis S Phis^T`` is never formed: its condition is the square of that of Phis S^(1/2). Eigenvalues of S
+    up to p eps of the largest are unresolved and count as 0.
 
     Examples
     --------
@@ -190,4 +191,5 @@ def _root_of(metric: Array, W: Array) -> Array:
             f"metric must be positive semi-definite and not 0, got eigenvalues from {least:.3g} to {largest:.3g}; "
             "take Phi^T Phi"
         )
-    return vectors * xp.sqrt(xp.where(values > 0.0, values, 0.0 * values))
+    resolved = values > p * eps_of(S) * largest  # the square root would make 1e-8 of what rounding left
+    return vectors * xp.sqrt(xp.where(resolved, values, 0.0 * values))

@@ -183,8 +183,11 @@ def test_sets_with_an_intercept_pass_about_any_mean(rng, mean, unit, ridge):
     found = certify_recovery(W, distilled.features, distilled.labels, ridge=distilled.ridge, intercept=b)
     assert found.verdict == "pass", str(found)
     wrong = certify_recovery(W, distilled.features, distilled.labels, ridge=distilled.ridge, intercept=b + 1e-2)
-    assert wrong.verdict == "fail" or found.bound > 1e-2 / np.linalg.norm(W)
-    assert certify_recovery(W, distilled.features, distilled.labels, ridge=distilled.ridge).verdict == "fail"
+    planted = 1e-2 * K**0.5 / np.hypot(np.linalg.norm(W), np.linalg.norm(b + 1e-2))
+    assert wrong.relative_error == pytest.approx(planted, rel=1e-3, abs=found.bound)
+    assert wrong.verdict == ("fail" if planted > found.bound else "pass")
+    if mean:  # about the mean 0 the weights are those of the model without an intercept
+        assert certify_recovery(W, distilled.features, distilled.labels, ridge=distilled.ridge).verdict == "fail"
 
 
 def test_condition_of_the_map_widens_the_bound(rng):

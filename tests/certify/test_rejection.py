@@ -1,4 +1,4 @@
-"""The judge rejects what is nearly right: errors planted in exact sets fail, unless conditioning makes them rounding."""
+"""The judge rejects what is nearly right: errors planted in exact sets fail, unless conditioning hides them."""
 
 import numpy as np
 import pytest

@@ -168,7 +168,7 @@ def test_wrong_input_is_refused(rng, change, kind, message):
 
 @pytest.mark.parametrize("m", [0, N + 1])
 def test_wrong_numbers_of_points_are_refused(rng, m):
-    with pytest.raises(ShapeError, match="m must lie in 1 .. 40, the number of candidates"):
+    with pytest.raises(ShapeError, match=r"m must lie in 1 \.\. 40, the number of candidates"):
         greedy_rows(rng.standard_normal((K, P)), rng.standard_normal((N, P)), m)
 
 
