@@ -15,8 +15,8 @@ from analytic_dd.io import DistilledSet
 
 __all__ = ["draw_set", "draw_spectrum"]
 
-_MOST = 100  # images in a grid; more would be too small to see
 _COLUMNS = 10
+_CLASS_ROW = 5  # images of a class that deserve a row of their own
 
 # Sizes in pixels of the file. A sample is magnified by a whole number, so that its own pixels are equal squares.
 _DPI = 100
@@ -26,7 +26,7 @@ _GAP, _MARGIN, _SIDE = 6, 8, 92
 _LINE, _LETTER = 13, 5.2  # a line of text, a letter of it
 
 
-def draw_set(distilled: DistilledSet, path: Path) -> None:
+def draw_set(distilled: DistilledSet, path: Path, *, most: int = 100) -> None:
     """Write a labelled grid of the distilled images, with the class means of the original data above it.
 
     All distilled images share one grey (or colour) scale, which the title states: the 1st to the 99th percentile of
@@ -35,21 +35,22 @@ def draw_set(distilled: DistilledSet, path: Path) -> None:
     Parameters
     ----------
     distilled : DistilledSet
-        Of more than 100 points, as many of each class are drawn as of the others.
     path : Path
         A PNG file, replaced atomically.
+    most : int
+        Of more points than this, as many of each class are drawn as of the others.
     """
     means, names = distilled.class_means, [str(name) for name in distilled.classes]
-    rows = _shown(distilled)
+    rows = _shown(distilled, most)
     images, labels = distilled.x[rows], distilled.y[rows]
     low, high = (float(v) for v in np.percentile(images, [1.0, 99.0]))
     blocks = []
     if means is not None:
         span = float(means.min()), float(means.max())
         blocks.append(_Block("class means", means, names, [], span))
-    of_rows = _classes_of_rows(labels, names)
+    columns, of_rows = _class_rows(labels, names)
     captions = [] if of_rows else [_caption(row, names) for row in labels]
-    blocks.append(_Block("distilled", images, captions, of_rows, (low, high)))
+    blocks.append(_Block("distilled", images, captions, of_rows, (low, high), columns))
     _save(_draw(blocks, _title(distilled, blocks, len(rows))), path)
 
 
@@ -68,6 +69,7 @@ class _Block:
         Beside each row.
     scale : (low, high)
         What is drawn black and white.
+    columns : int
     """
 
     name: str
@@ -75,27 +77,28 @@ class _Block:
     captions: Sequence[str]
     rows: Sequence[str]
     scale: tuple[float, float]
+    columns: int = _COLUMNS
 
     @property
     def height(self) -> int:
         """Number of rows."""
-        return math.ceil(len(self.images) / _COLUMNS)
+        return math.ceil(len(self.images) / self.columns)
 
     @property
     def caption_lines(self) -> int:
         return max((caption.count("\n") + 1 for caption in self.captions), default=0)
 
 
-def _shown(distilled: DistilledSet) -> np.ndarray:
+def _shown(distilled: DistilledSet, most: int) -> np.ndarray:
     """Indices of the points that are drawn: all, or the first of every class, or simply the first."""
     count, labels = len(distilled.x), distilled.y
-    if count <= _MOST:
+    if count <= most:
         return np.arange(count)
     if not _one_class(labels):
-        return np.arange(_MOST)
+        return np.arange(most)
     strongest = labels.argmax(axis=1)
-    each = max(1, _MOST // len(np.unique(strongest)))
-    return np.concatenate([np.flatnonzero(strongest == c)[:each] for c in np.unique(strongest)])[:_MOST]
+    each = max(1, most // len(np.unique(strongest)))
+    return np.concatenate([np.flatnonzero(strongest == c)[:each] for c in np.unique(strongest)])[:most]
 
 
 def _one_class(labels: np.ndarray) -> bool:
@@ -104,13 +107,17 @@ def _one_class(labels: np.ndarray) -> bool:
     return bool(np.allclose(ordered[:, 0], ordered[:, -2]) and np.all(ordered[:, -1] > ordered[:, -2]))
 
 
-def _classes_of_rows(labels: np.ndarray, names: Sequence[str]) -> list[str]:
-    """The class of each row of the grid, if there are several rows and none mixes classes."""
-    if len(labels) <= _COLUMNS or not _one_class(labels):
-        return []
-    strongest = labels.argmax(axis=1)
-    rows = [strongest[start : start + _COLUMNS] for start in range(0, len(labels), _COLUMNS)]
-    return [names[row[0]] for row in rows] if all(np.all(row == row[0]) for row in rows) else []
+def _class_rows(labels: np.ndarray, names: Sequence[str]) -> tuple[int, list[str]]:
+    """Number of columns, and the class of each row where every class fills whole rows; none otherwise."""
+    if not _one_class(labels):
+        return _COLUMNS, []
+    classes, counts = np.unique(labels.argmax(axis=1), return_counts=True)
+    each = int(counts[0])
+    columns = next((c for c in range(_COLUMNS, _CLASS_ROW - 1, -1) if each % c == 0), 0)
+    whole = np.array_equal(labels.argmax(axis=1), np.repeat(classes, each))  # class-major, as many of each
+    if not columns or not whole:
+        return _COLUMNS, []
+    return columns, [names[c] for c in np.repeat(classes, each // columns)]
 
 
 def _caption(labels: np.ndarray, names: Sequence[str]) -> str:
@@ -156,7 +163,7 @@ def _tile(shape: tuple[int, ...], rows: int) -> tuple[int, int]:
 def _draw(blocks: Sequence[_Block], title: Sequence[str]) -> Any:
     """Return the figure: the title, then the blocks one below the other."""
     height, width = _tile(_as_picture(blocks[0].images[0]).shape, sum(block.height for block in blocks))
-    columns = min(_COLUMNS, max(len(block.images) for block in blocks))
+    columns = max(min(block.columns, len(block.images)) for block in blocks)
     steps = [height + _GAP + _LINE * block.caption_lines for block in blocks]
     header = _LINE * len(title) + 2 * _MARGIN
     sheet = _Sheet(
@@ -167,7 +174,7 @@ def _draw(blocks: Sequence[_Block], title: Sequence[str]) -> Any:
     y = header
     for block, step in zip(blocks, steps, strict=True):
         for index, image in enumerate(block.images):
-            row, column = divmod(index, _COLUMNS)
+            row, column = divmod(index, block.columns)
             left, top = _MARGIN + _SIDE + column * (width + _GAP), y + (row + 1) * step - height - _GAP
             sheet.image(left, top, height, width, image, block.scale)
             if block.captions:

@@ -17,7 +17,7 @@ from analytic_dd.data import Dataset
 from analytic_dd.distill.inputs import DistilledInputs
 from analytic_dd.distill.pipeline import OriginalModel, Progress, Stages, distill_model, fit_original, sample_rows
 from analytic_dd.distill.recipe import Recipe
-from analytic_dd.features import FeatureMap, from_text
+from analytic_dd.features import FeatureMap, Identity, from_text
 from analytic_dd.files import atomic_write, staged
 from analytic_dd.io import DistilledSet, load_distilled, pixels, save_distilled, to_json, versions
 from analytic_dd.plot import draw_set
@@ -137,6 +137,8 @@ def build_map(
     features: str, dataset: Dataset, moments: tuple[np.ndarray, np.ndarray], *, rng: np.random.Generator
 ) -> FeatureMap:
     """Build a map from text; options that follow from the data do so from some normalised training rows."""
+    if features == Identity.name:
+        return Identity(dataset.d)  # it has no options: no rows need be drawn
     order = np.sort(rng.permutation(len(dataset.y_train))[:_SAMPLE])
     blocks = dataset.blocks("train", mean=moments[0], std=moments[1], order=order)
     sample = np.concatenate([X for X, _ in blocks])

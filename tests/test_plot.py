@@ -9,7 +9,7 @@ from PIL import Image
 from analytic_dd import data, plot
 from analytic_dd.distill.recipe import Recipe
 from analytic_dd.io import load_distilled
-from analytic_dd.plot import _caption, _classes_of_rows, _shown, _tile, draw_set, draw_spectrum
+from analytic_dd.plot import _caption, _class_rows, _shown, _tile, draw_set, draw_spectrum
 from analytic_dd.report import run
 
 
@@ -74,21 +74,26 @@ def test_the_aspect_of_a_sample_is_kept():
 
 
 def test_of_many_points_as_many_of_each_class_are_drawn(stored):
-    labels = np.repeat(np.eye(4), 60, axis=0)
-    shown = _shown(with_points(stored, labels))
-    assert np.bincount(labels[shown].argmax(axis=1)).tolist() == [25, 25, 25, 25]
+    many = with_points(stored, np.repeat(np.eye(4), 60, axis=0))
+    for most, each in ((100, 25), (40, 10)):
+        assert np.bincount(many.y[_shown(many, most)].argmax(axis=1)).tolist() == [each] * 4
 
 
 def test_points_without_a_class_are_drawn_from_the_first(stored):
     labels = np.random.default_rng(0).standard_normal((150, 4))
-    assert _shown(with_points(stored, labels)).tolist() == list(range(100))
+    assert _shown(with_points(stored, labels), 100).tolist() == list(range(100))
 
 
-def test_rows_of_one_class_bear_its_name_instead_of_each_image():
-    names = ["a", "b", "c"]
-    assert _classes_of_rows(np.repeat(np.eye(3), 10, axis=0), names) == names
-    assert _classes_of_rows(np.repeat(np.eye(3), 7, axis=0), names) == []  # a row would mix classes
-    assert _classes_of_rows(np.eye(3), names) == []
+@pytest.mark.parametrize(
+    ("each", "columns", "rows"), [(10, 10, "abc"), (7, 7, "abc"), (20, 10, "aabbcc"), (1, 10, ""), (4, 10, "")]
+)
+def test_rows_of_one_class_bear_its_name_instead_of_each_image(each, columns, rows):
+    assert _class_rows(np.repeat(np.eye(3), each, axis=0), ["a", "b", "c"]) == (columns, list(rows))
+
+
+def test_rows_that_would_mix_classes_bear_no_name():
+    assert _class_rows(np.tile(np.eye(3), (10, 1)), ["a", "b", "c"]) == (10, [])  # not class-major
+    assert _class_rows(np.eye(3)[[0] * 10 + [1] * 5], ["a", "b", "c"]) == (10, [])
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ __all__ = ["LOO_SAMPLES", "OriginalModel", "Stages", "distill_model", "fit_origi
 
 LOO_SAMPLES = 10_000  # leave-one-out is scored on at most this many samples, drawn at random
 
-_BLOCK_BYTES = 16 * 2**20  # of float64 inputs
+_BLOCK_BYTES = 32 * 2**20  # of float64 inputs
 
 Progress = Callable[[str, int, int], None]  # stage, done, total
 

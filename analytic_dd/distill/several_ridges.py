@@ -9,7 +9,7 @@ from typing import Any
 from analytic_dd.arrays import Array, as_ridge, eps_of, namespace, norm
 from analytic_dd.distill.distilled import DistilledFeatures
 from analytic_dd.distill.spanning import describe
-from analytic_dd.linalg import GramStatistics
+from analytic_dd.linalg import GramStatistics, thin_svd
 
 __all__ = ["SeveralRidges", "several_ridges_features"]
 
@@ -23,13 +23,20 @@ class SeveralRidges(DistilledFeatures):
     ridges : tuple of float
         The ridges, each once; ``ridge`` is the first of them, ``amplification`` and ``relative_error`` (measured, of
         rounding size with the default ``rcond``) are the largest over all.
+    weights : (L, k, p) array
+        W(ridge) for each of the ridges, on the eigenvectors that G resolves: what the set reproduces.
+    unresolved : float
+        The largest relative distance of these from ``stats.path(ridges)``. It is rounding: an error of eps |C| in C
+        along a direction that the data do not have is eps |C| / ridge in the weights (T13).
     """
 
     ridges: tuple[float, ...] = ()
+    weights: Array = None
+    unresolved: float = 0.0
 
     def diagnostics(self) -> dict[str, Any]:
         """Return everything but the arrays, as JSON values."""
-        return super().diagnostics() | {"ridges": list(self.ridges)}
+        return super().diagnostics() | {"ridges": list(self.ridges), "unresolved": self.unresolved}
 
 
 def several_ridges_features(
@@ -66,9 +73,9 @@ def several_ridges_features(
     Notes
     -----
     *Cost.* One eigendecomposition of G (kept by ``stats``), one SVD of (L k, p), one of (p, r).
-    *Numerics.* The error of W(ridge) is eps (s_1^2 + ridge) / (s_r^2 + ridge). H is not formed: its root is the SVD of
-    G^(1/2) V, on the eigenvectors that G resolves (above p eps of its largest eigenvalue). Between the ridges of the
-    list the set interpolates.
+    *Numerics.* Coordinates are those of the eigenvectors of G; H is not formed, its root is the SVD of G^(1/2) V. The
+    set reproduces ``weights`` to about eps cond_eff; these carry the error eps cond_eff^2 of a Gram matrix,
+    cond_eff^2 = (s_1^2 + ridge) / (s_r^2 + ridge). Between the ridges of the list the set interpolates.
 
     Examples
     --------
@@ -92,12 +99,16 @@ def several_ridges_features(
     values = tuple(dict.fromkeys(as_ridge(ridge) for ridge in ridges))
     if not values:
         raise ValueError("ridges must name at least one ridge, got none; give one number or more, each >= 0")
-    path = stats.path(values)
-    directions, s = _principal(stats, _unit_rows(path), rcond)
-    Phis, Ys = s[:, None] * directions, (directions @ stats.C.T) / s[:, None]
-    described = [describe(Phis, Ys, ridge, theorem="T11") for ridge in values]
-    refitted = [(Ys.T * (s / (s * s + ridge))) @ directions for ridge in values]
-    errors = [norm(W - path[i, :, :]) / (norm(path[i, :, :]) or 1.0) for i, W in enumerate(refitted)]
+    given = stats.path(values)
+    Q, eigenvalues = _resolved(stats)
+    dual = stats.C @ Q  # the same product for weights and labels: its rounding is then no error of the set
+    path = [dual / (eigenvalues + ridge) for ridge in values]
+    V, s = _principal(eigenvalues, _unit_rows(path), rcond)
+    Phis, Ys = s[:, None] * (V @ Q.T), (V @ dual.T) / s[:, None]
+    xp, spectrum = namespace(Phis), thin_svd(Phis)
+    described = [describe(Phis, Ys, ridge, theorem="T11", spectrum=spectrum) for ridge in values]
+    refitted = [(Ys.T * (s / (s * s + ridge))) @ V for ridge in values]
+    weights = xp.stack([W @ Q.T for W in path])
     return SeveralRidges(
         Phis,
         Ys,
@@ -105,30 +116,40 @@ def several_ridges_features(
         "T11",
         amplification=max(each.amplification for each in described),
         condition=described[0].condition,
-        relative_error=max(errors),
+        relative_error=_largest_distance(refitted, path),
         ridges=values,
+        weights=weights,
+        unresolved=_largest_distance(*([A[i, :, :] for i in range(len(values))] for A in (weights, given))),
     )
 
 
-def _unit_rows(path: Array) -> Array:
-    """Stack the weights (L, k, p) to (L k, p), each ridge with norm 1, so that no ridge drowns another."""
-    xp = namespace(path)
-    sizes = [norm(path[i, :, :]) for i in range(path.shape[0])]
+def _resolved(stats: GramStatistics) -> tuple[Array, Array]:
+    """Eigenvectors (p, r) and eigenvalues (r,) of G above p eps of the largest; the others are rounding."""
+    spectrum = stats.spectrum()
+    xp, cutoff = namespace(spectrum.values), stats.p * eps_of(spectrum.values) * float(spectrum.values[0])
+    rank = int(xp.sum(xp.astype(spectrum.values > cutoff, xp.int32)))
+    if rank == 0:
+        raise ValueError("all features are zero: nothing can be learned from them; no direction to keep")
+    return spectrum.vectors[:, :rank], spectrum.values[:rank]
+
+
+def _largest_distance(got: list[Array], wanted: list[Array]) -> float:
+    return max(norm(A - B) / (norm(B) or 1.0) for A, B in zip(got, wanted, strict=True))
+
+
+def _unit_rows(path: list[Array]) -> Array:
+    """Stack the weights to (L k, r), each ridge with norm 1, so that no ridge drowns another."""
+    sizes = [norm(W) for W in path]
     if not max(sizes) > 0.0:
         raise ValueError("all weights are zero: labels and features of the data are uncorrelated; no direction to keep")
-    return xp.concat([path[i, :, :] / (size or 1.0) for i, size in enumerate(sizes)], axis=0)
+    return namespace(path[0]).concat([W / (size or 1.0) for W, size in zip(path, sizes, strict=True)], axis=0)
 
 
-def _principal(stats: GramStatistics, rows: Array, rcond: float | None) -> tuple[Array, Array]:
-    """Orthonormal E^T V^T (r, p) that span ``rows``, and s (r,):  V^T G V = E s^2 E^T."""
-    spectrum, xp = stats.spectrum(), namespace(rows)
-    # Only eigenvectors that G resolves: rounding gives W a part along the others, where H is rounding too.
-    cutoff = stats.p * eps_of(rows) * float(spectrum.values[0])
-    rank = int(xp.sum(xp.astype(spectrum.values > cutoff, xp.int32)))
-    Q = spectrum.vectors[:, :rank]
-    Vt = _basis(rows @ Q, rcond)
-    _, s, Et = xp.linalg.svd(xp.sqrt(spectrum.values[:rank])[:, None] * Vt.T, full_matrices=False)
-    return (Et @ Vt) @ Q.T, s
+def _principal(eigenvalues: Array, rows: Array, rcond: float | None) -> tuple[Array, Array]:
+    """Orthonormal E^T V^T that span ``rows``, and s:  V^T diag(eigenvalues) V = E s^2 E^T."""
+    xp, Vt = namespace(rows), _basis(rows, rcond)
+    _, s, Et = xp.linalg.svd(xp.sqrt(eigenvalues)[:, None] * Vt.T, full_matrices=False)
+    return Et @ Vt, s
 
 
 def _basis(rows: Array, rcond: float | None) -> Array:

@@ -199,8 +199,10 @@ class GramStatistics:
             if not bool(xp.all(xp.isfinite(self.G))):
                 raise ValueError("the Gram matrix is not finite: features overflow when squared; scale them down")
             values, vectors = xp.linalg.eigh(self.G)
-            values = xp.flip(values, axis=0)
-            self._spectrum = GramSpectrum(xp.where(values > 0.0, values, 0.0 * values), xp.flip(vectors, axis=1))
+            # taken, not flipped: a view with a negative stride would be copied again in every product
+            order = xp.arange(self.p - 1, -1, -1, device=getattr(values, "device", None))
+            values = xp.take(values, order, axis=0)
+            self._spectrum = GramSpectrum(xp.where(values > 0.0, values, 0.0 * values), xp.take(vectors, order, axis=1))
         return self._spectrum
 
     def weights(self, ridge: float) -> Array:

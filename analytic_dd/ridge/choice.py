@@ -107,7 +107,8 @@ def leave_one_out_scores(
         Phi, Y = in_double(Phi), in_double(Y)
         T = (Phi - mean if intercept else Phi) @ vectors
         fitted = xp.reshape(T @ W, (T.shape[0], len(inverse), -1)) + (mean_y if intercept else 0.0)
-        h = xp.matmul(T * T, leverage_of) + (1.0 / n if intercept else 0.0)
+        T *= T  # in place: fresh memory costs as much as the product
+        h = xp.matmul(T, leverage_of) + (1.0 / n if intercept else 0.0)
         # (1 - h) times the prediction without the sample; at h = 1 the ridge is too small to leave it out in float64
         left_out = fitted - xp.where(h < 1.0, h, xp.nan)[:, :, None] * Y[:, None, :]
         if scoring == "squared_error":

@@ -38,8 +38,8 @@ def size_of(W, m):
     return m + math.sqrt(W.shape[1])
 
 
-@pytest.mark.parametrize("ridge", [0.0, 0.25, 64.0])
-@pytest.mark.parametrize("m", [K, M, 8])
+@pytest.mark.parametrize("ridge", [0.0, 0.25])
+@pytest.mark.parametrize("m", [K, M])
 def test_learned_labels_are_exact(library, ratio, refit, rng, ridge, m):
     W, references = rng.standard_normal((K, P)), rng.standard_normal((m, P))
     built = nearest_features(library.array(W), library.array(references), ridge=ridge)
@@ -141,6 +141,16 @@ def test_of_many_free_combinations_those_that_carry_w_are_taken(ratio, refit, rn
     )
 
 
+def test_references_that_are_zero_are_not_chosen(ratio, refit, rng):
+    """Every combination is free here; the singular vectors alone would name the zero rows."""
+    W = np.eye(K, P)
+    built = nearest_features(W, np.vstack([rng.standard_normal((K, K)) @ W, np.zeros((K, P))]), ridge=0.5)
+    assert built.distance == 0.0
+    assert (
+        ratio(refit(built.features, built.labels, 0.5), W, size=size_of(W, 6), amplification=built.amplification) < 30
+    )
+
+
 @pytest.mark.parametrize("kind", ["repeated", "orthogonal"])
 def test_references_for_which_the_infimum_is_not_attained_are_refused(rng, kind):
     W, references = rng.standard_normal((K, P)), rng.standard_normal((M, P))
@@ -222,7 +232,7 @@ LABELS = {
 
 
 @pytest.mark.parametrize("kind", LABELS)
-@pytest.mark.parametrize("m", [K, M, P])
+@pytest.mark.parametrize("m", [M, P])
 def test_fixed_labels_are_exact_and_at_the_predicted_distance(library, ratio, refit, rng, kind, m):
     W, references, Ys = rng.standard_normal((K, P)), rng.standard_normal((m, P)), LABELS[kind](rng, m)
     built = nearest_features(library.array(W), library.array(references), labels=library.array(Ys))

@@ -40,7 +40,9 @@ def test_every_ridge_of_the_list_is_exact(summing_library, ratio, refit, rng, na
     for ridge in LISTS[name]:
         got, wanted = refit(built.features, built.labels, ridge), refit(Phi, Y, ridge)
         assert ratio(got, wanted, size=N, amplification=amplification(Phi, ridge)) < 30
-        assert certify_recovery(wanted, to_numpy(built.features), to_numpy(built.labels), ridge=ridge).ratio < 30
+    for ridge, W in zip(built.ridges, to_numpy(built.weights), strict=True):
+        assert certify_recovery(W, to_numpy(built.features), to_numpy(built.labels), ridge=ridge).ratio < 30
+    assert built.relative_error < 1e-12
 
 
 @pytest.mark.parametrize("ridges", [[0.5], [0.1, 10.0], [0.1, 1.0, 10.0], [1e-2, 0.1, 1.0, 10.0, 100.0]])
@@ -99,6 +101,16 @@ def test_fewer_samples_than_features(ratio, refit, rng):
         assert ratio(got, wanted, size=P, amplification=amplification(Phi, ridge)) < 30
 
 
+def test_small_ridges_on_dependent_features(rng):
+    """Rounding of C over a small ridge is an error of the weights, not of the set: it reproduces what G resolves."""
+    Phi, Y = data(rng, n=7)
+    built = several_ridges_features(GramStatistics(P, K).update(1e3 * Phi, Y), [1e-4, 1.0])
+    assert 1e-14 < built.unresolved < 1e-6
+    assert built.relative_error < 1e-12
+    for ridge, W in zip(built.ridges, built.weights, strict=True):
+        assert certify_recovery(W, built.features, built.labels, ridge=ridge).ratio < 30
+
+
 def test_points_are_orthogonal_and_shorter_in_turn(rng):
     built = several_ridges_features(GramStatistics(P, K).update(*data(rng)), [0.1, 1.0])
     gram = built.features @ built.features.T
@@ -143,6 +155,8 @@ def test_empty_statistics_and_zero_weights_are_refused(rng):
         several_ridges_features(GramStatistics(P, K), [1.0])
     with pytest.raises(ValueError, match="all weights are zero"):
         several_ridges_features(GramStatistics(P, K).update(data(rng)[0], np.zeros((N, K))), [1.0])
+    with pytest.raises(ValueError, match="all features are zero"):
+        several_ridges_features(GramStatistics(P, K).update(np.zeros((N, P)), data(rng)[1]), [1.0])
     with pytest.raises(ValueError, match=r"rcond must be in \[0, 1\)"):
         several_ridges_features(GramStatistics(P, K).update(*data(rng)), [1.0], rcond=1.5)
 

@@ -102,3 +102,14 @@ def test_a_quick_run_takes_less_than_a_minute(script, rows, tmp_path):
     assert len(recorded) == rows
     verdicts = {row.get("certificate", row.get("recovery"))["verdict"] for row in recorded}
     assert verdicts == {"pass"}
+
+
+def test_the_gallery_lists_what_was_recorded():
+    found = json.loads((EXPERIMENTS / "results" / "gallery.json").read_text())["rows"]
+    folder = EXPERIMENTS.parent / "docs" / "gallery"
+    text = (folder / "README.md").read_text()
+    assert sorted(path.name for path in folder.glob("*.png")) == sorted(row["picture"] for row in found)
+    for row in found:
+        assert (folder / row["picture"]).stat().st_size == row["bytes"] <= 300_000
+        assert row["picture"] in text
+        assert f"error {row['recovery']['relative_error']:.1e} (from the images " in text
