@@ -140,10 +140,6 @@ def compare(name: str, features: str, repeats: int) -> dict[str, Any]:
     }
 
 
-def _pair(row: dict[str, Any]) -> tuple[str, str]:
-    return row["data"], row["features"]
-
-
 def main() -> None:
     """Measure, print the table, record it."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -171,8 +167,8 @@ def main() -> None:
         peer = (f"{seconds['sklearn_ridge']:.2f}", f"{memory['sklearn_ridge']:.0f}", f"{row['error']:.1e}")
         print(f"{row['data']:<8} {row['features']:<9}" + "".join(f"{cell:>10}" for cell in cells + peer))
     path = Path(__file__).parent / "results" / ("one_pass_quick.json" if options.quick else "one_pass.json")
-    kept = [row for row in records.read(path)["rows"] if _pair(row) not in map(_pair, rows)] if path.exists() else []
-    records.record(path, sorted(kept + rows, key=_pair, reverse=True))  # other pairs of data and map stay recorded
+    every = records.with_others(path, rows, ("data", "features"))
+    records.record(path, sorted(every, key=lambda row: (row["data"], row["features"]), reverse=True))
 
 
 if __name__ == "__main__":

@@ -26,8 +26,8 @@ from analytic_dd.report import run
 FOLDER = Path(__file__).parents[1] / "docs" / "gallery"
 MAPS = ("identity", "rff", "fcnn", "fcnn:depth=3", "cnn", "inn", "deep-linear")
 PICTURES = [*((text, 1) for text in MAPS), ("identity", 10)]  # features, points a class
-LARGEST = 300_000  # bytes of a picture in the repository; of colours that need more, half the points are drawn
-MOST = 100  # points in a picture
+LARGEST = 300_000  # bytes of a picture in the repository; half the points are drawn if it would be larger
+MOST = 100  # points that draw_set draws
 
 _INTRODUCTION = """# Gallery
 

@@ -52,7 +52,8 @@ def main() -> None:
             print(*(recovery.line(row, "features", "labels") for row in found), sep="\n", flush=True)
             rows += found
     name = "map_recovery_quick.json" if options.quick else "map_recovery.json"
-    records.record(options.out / name, rows, seed=options.seed)
+    path = options.out / name
+    records.record(path, records.with_others(path, rows, ("data", "features")), seed=options.seed)
 
 
 if __name__ == "__main__":

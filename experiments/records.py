@@ -35,6 +35,13 @@ def record(path: Path, rows: Sequence[Mapping[str, Any]], **facts: Any) -> None:
     print(f"wrote {os.path.relpath(path)}")
 
 
+def with_others(path: Path, rows: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> list[Mapping[str, Any]]:
+    """Return the recorded rows of ``path`` that no new row replaces, then the new rows: a part may be run again."""
+    new = {tuple(row[key] for key in keys) for row in rows}
+    old = read(path)["rows"] if path.exists() else []
+    return [row for row in old if tuple(row[key] for key in keys) not in new] + list(rows)
+
+
 def read(path: Path) -> dict[str, Any]:
     """Return a recorded run."""
     return dict(json.loads(path.read_text()))

@@ -77,7 +77,9 @@ def _deep_linear(
     bias: bool = False,
     weights: str = "gaussian",
 ) -> FeatureMap:
-    return DeepLinear(_widths(d, depth, width), bias=bias, weights=weights, rng=rng)
+    # Hidden layers of 2 d: the product then has the condition of one square layer, not of several (1e4 against 1e7)
+    wide = [d, *([2 * d] * (_checked(depth) - 1)), d]
+    return DeepLinear(wide if width is None else _widths(d, depth, width), bias=bias, weights=weights, rng=rng)
 
 
 def _checked(depth: int) -> int:

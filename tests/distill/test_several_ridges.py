@@ -105,7 +105,7 @@ def test_small_ridges_on_dependent_features(rng):
     """Rounding of C over a small ridge is an error of the weights, not of the set: it reproduces what G resolves."""
     Phi, Y = data(rng, n=7)
     built = several_ridges_features(GramStatistics(P, K).update(1e3 * Phi, Y), [1e-4, 1.0])
-    assert 1e-14 < built.unresolved < 1e-6
+    assert 1e-14 < built.unresolved < 1e-3  # eps cond_eff^2 = 5e-5
     assert built.relative_error < 1e-12
     for ridge, W in zip(built.ridges, built.weights, strict=True):
         assert certify_recovery(W, built.features, built.labels, ridge=ridge).ratio < 30

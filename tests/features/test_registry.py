@@ -38,7 +38,7 @@ def sample() -> np.ndarray:
         ("cnn:channels=3-5,depth=2,pool=none", {"channels": [3, 5], "pool": None}),
         ("inn", {"blocks": 4, "coupling": "affine"}),
         ("inn:blocks=2,coupling=additive,squeeze=haar", {"blocks": 2, "coupling": "additive", "squeeze": "haar"}),
-        ("deep-linear", {"widths": [D, D, D], "bias": False}),
+        ("deep-linear", {"widths": [D, 2 * D, D], "bias": False}),
         ("deep-linear:depth=3,width=30,bias=true", {"widths": [D, 30, 30, 30], "bias": True}),
     ],
 )
