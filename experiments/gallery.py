@@ -89,6 +89,7 @@ def main() -> None:
     """Draw every picture, write the list and record the rows."""
     parser = records.parser(__doc__ or "")
     parser.add_argument("--data", nargs="+", default=["mnist", "cifar10"])
+    parser.add_argument("--maps", nargs="+", default=MAPS, help="draw these maps again; others stay")
     parser.add_argument("--pictures", type=Path, help="folder of the pictures (default docs/gallery; --quick: --out)")
     options = parser.parse_args()
     folder = options.pictures or (options.out if options.quick else FOLDER)
@@ -96,7 +97,7 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for name in ["digits"] if options.quick else options.data:
         dataset = data.load(name, offline=True)
-        for text, per_class in PICTURES:
+        for text, per_class in [picture for picture in PICTURES if picture[0] in options.maps]:
             row = draw(dataset, text, per_class, folder, seed=options.seed)
             recovery = row["recovery"]
             print(
@@ -105,10 +106,13 @@ def main() -> None:
                 flush=True,
             )
             rows.append(row)
+    path = options.out / ("gallery_quick.json" if options.quick else "gallery.json")
+    every = records.with_others(path, rows, ("data", "features", "ipc"))
+    order = {picture: place for place, picture in enumerate(PICTURES)}
+    every = sorted(every, key=lambda row: (row["data"] != "MNIST", order[row["features"], row["ipc"]]))
     with atomic_write(folder / "README.md") as stream:
-        stream.write(listing(rows).encode())
-    name = "gallery_quick.json" if options.quick else "gallery.json"
-    records.record(options.out / name, rows, seed=options.seed)
+        stream.write(listing(every).encode())
+    records.record(path, every, seed=options.seed)
 
 
 if __name__ == "__main__":
