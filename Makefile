@@ -50,7 +50,7 @@ tables: $(VENV)/base
 	$(BIN)/python experiments/tables.py
 
 bench: $(VENV)/base
-	$(BIN)/python benchmarks/one_pass.py
+	$(BIN)/python benchmarks/one_pass.py --features identity rff fcnn cnn inn deep-linear
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache out

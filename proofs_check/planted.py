@@ -183,8 +183,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     *_in(
         "distill/several_ridges.py",
-        ("G for its root", "xp.sqrt(spectrum.values[:rank])[:, None]", "spectrum.values[:rank][:, None]"),
-        ("labels without the inverse root", "(directions @ stats.C.T) / s[:, None]", "directions @ stats.C.T"),
+        ("G for its root", "xp.sqrt(eigenvalues)[:, None] * Vt.T", "eigenvalues[:, None] * Vt.T"),
+        ("labels without the inverse root", "(V @ dual.T) / s[:, None]", "V @ dual.T"),
     ),
     *_in(
         "certify/recovery.py",
