@@ -91,46 +91,33 @@ def run(
     """
     stages = Stages() if stages is None else stages
     with staged(folder) as staging:
-        return _run(dataset, features, recipe, staging, ridge, intercept, seed, dtype, stages, progress)
-
-
-def _run(
-    dataset: Dataset,
-    features: str,
-    recipe: Recipe,
-    folder: Path,
-    ridge: float | str,
-    intercept: bool,
-    seed: int,
-    dtype: type,
-    stages: Stages,
-    progress: Progress | None,
-) -> Report:
-    map_rng, loo_rng, free_rng = (np.random.default_rng([seed, stream]) for stream in range(3))
-    with stages("normalisation"):
-        moments = dataset.statistics()
-    with stages("map"):
-        phi = build_map(features, dataset, moments, rng=map_rng)
-    model = fit_original(
-        dataset,
-        phi,
-        ridge=ridge,
-        centred=recipe.labels == "centred",
-        intercept=intercept,
-        rng=loo_rng,
-        moments=moments,
-        dtype=dtype,
-        stages=stages,
-        progress=progress,
-    )
-    references = None
-    if recipe.init == "real":
-        references = model.inputs_of(dataset, sample_rows(dataset, recipe.size(len(dataset.classes)), rng=free_rng))[0]
-    result = distill_model(model, recipe, rng=free_rng, references=references, stages=stages)
-    distilled = assemble(dataset, model, result, recipe, seed=seed, stages=stages, dtype=dtype)
-    report = store_and_report(distilled, dataset, model, folder, seed=seed, stages=stages, progress=progress)
-    draw_set(distilled, folder / "distilled.png")
-    return report
+        map_rng, loo_rng, free_rng = (np.random.default_rng([seed, stream]) for stream in range(3))
+        with stages("normalisation"):
+            moments = dataset.statistics()
+        with stages("map"):
+            phi = build_map(features, dataset, moments, rng=map_rng)
+        model = fit_original(
+            dataset,
+            phi,
+            ridge=ridge,
+            centred=recipe.labels == "centred",
+            intercept=intercept,
+            rng=loo_rng,
+            moments=moments,
+            dtype=dtype,
+            stages=stages,
+            progress=progress,
+        )
+        references = None
+        if recipe.init == "real":
+            references = model.inputs_of(
+                dataset, sample_rows(dataset, recipe.size(len(dataset.classes)), rng=free_rng)
+            )[0]
+        result = distill_model(model, recipe, rng=free_rng, references=references, stages=stages)
+        distilled = assemble(dataset, model, result, recipe, seed=seed, stages=stages, dtype=dtype)
+        report = store_and_report(distilled, dataset, model, staging, seed=seed, stages=stages, progress=progress)
+        draw_set(distilled, staging / "distilled.png")
+        return report
 
 
 def build_map(
@@ -294,7 +281,7 @@ def describe(content: Mapping[str, Any]) -> list[str]:
     if choice is not None and choice["sampled"]:
         how += f" drawn from {content['samples']:,}"
     lines = [
-        f"{content['data']['name']}: {content['samples']:,} training samples, {len(content['image_shape'])}-d shape "
+        f"{content['data']['name']}: {content['samples']:,} training samples, each of shape "
         f"{tuple(content['image_shape'])}, features {content['features']['map']}",
         f"ridge {content['ridge']:.4g} ({how}); {content['points']} distilled points, {content['labels']} labels, "
         f"ridge {content['distilled_ridge']:.4g} ({content['theorem']})",

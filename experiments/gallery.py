@@ -107,7 +107,7 @@ def main() -> None:
             )
             rows.append(row)
     path = options.out / ("gallery_quick.json" if options.quick else "gallery.json")
-    every = records.with_others(path, rows, ("data", "features", "ipc"))
+    every = records.with_others(path, rows, ("data", "features", "ipc"), seed=options.seed)
     order = {picture: place for place, picture in enumerate(PICTURES)}
     every = sorted(every, key=lambda row: (row["data"] != "MNIST", order[row["features"], row["ipc"]]))
     with atomic_write(folder / "README.md") as stream:

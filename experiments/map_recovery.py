@@ -53,7 +53,7 @@ def main() -> None:
             rows += found
     name = "map_recovery_quick.json" if options.quick else "map_recovery.json"
     path = options.out / name
-    records.record(path, records.with_others(path, rows, ("data", "features")), seed=options.seed)
+    records.record(path, records.with_others(path, rows, ("data", "features"), seed=options.seed), seed=options.seed)
 
 
 if __name__ == "__main__":

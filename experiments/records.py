@@ -35,11 +35,25 @@ def record(path: Path, rows: Sequence[Mapping[str, Any]], **facts: Any) -> None:
     print(f"wrote {os.path.relpath(path)}")
 
 
-def with_others(path: Path, rows: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> list[Mapping[str, Any]]:
-    """Return the recorded rows of ``path`` that no new row replaces, then the new rows: a part may be run again."""
+def with_others(
+    path: Path, rows: Sequence[Mapping[str, Any]], keys: Sequence[str], **facts: Any
+) -> list[Mapping[str, Any]]:
+    """Return the recorded rows of ``path`` that no new row replaces, then the new rows: a part may be run again.
+
+    The facts of a file hold for all its rows, so rows of other versions, hardware or seed are not mixed with new ones.
+    """
     new = {tuple(row[key] for key in keys) for row in rows}
-    old = read(path)["rows"] if path.exists() else []
-    return [row for row in old if tuple(row[key] for key in keys) not in new] + list(rows)
+    if not path.exists():
+        return list(rows)
+    recorded = read(path)
+    kept = [row for row in recorded["rows"] if tuple(row[key] for key in keys) not in new]
+    present = json.loads(to_json({"versions": versions(), "hardware": hardware()} | facts))
+    changed = [name for name, value in present.items() if recorded.get(name) != value]
+    if kept and changed:
+        raise SystemExit(
+            f"{path.name} has rows of other {', '.join(changed)}; run all of it again, or use another --out"
+        )
+    return kept + list(rows)
 
 
 def read(path: Path) -> dict[str, Any]:

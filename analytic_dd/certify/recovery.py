@@ -1,7 +1,9 @@
 r"""The certificate: how far the model of a distilled set is from the model it should reproduce (T16).
 
-This module is the judge. It shares no solver with the constructions: they use singular value decompositions of the
-target; this uses a column-pivoted QR of the *stored* features, on the host, in float64, whatever the set was made with.
+This module is the judge. It shares no code with the constructions: they decompose the *target* in the library of its
+arrays; this starts from a column-pivoted QR of the *stored* features, on the host, in float64. What is left is solved
+in the coordinates of that QR: by a complete orthogonal decomposition (gelsy) at ridge = 0, and at ridge > 0 by an SVD
+of the small factor (LAPACK's gesvd, where the constructions call gesdd).
 
 With Phis^T P = Q R^T (Q orthonormal columns, so Phis = L Q^T for L = P R) and Wq = W Q:
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -32,19 +33,25 @@ def network(phi: DeepLinear | NeuralTangent) -> torch.nn.Sequential:
 
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("widths", [[D, 4], [D, 8, 5], [D, 3, 7, 9]])
-def test_map_is_the_network(widths: list[int], bias: bool) -> None:
+def test_map_is_the_network(widths: list[int], bias: bool, ratio: Callable[..., float]) -> None:
     phi, X = DeepLinear(widths, bias=bias, rng=1), points()
-    np.testing.assert_allclose(phi(X), network(phi)(torch.tensor(X)).detach().numpy(), rtol=1e-12, atol=1e-13)
+    # the product of the layers' norms over that of the features: what a sum of cancelling terms loses
+    amplification = np.prod([np.linalg.norm(W) for W, _ in phi.parameters]) * np.linalg.norm(X) / np.linalg.norm(phi(X))
+    amplification = max(1.0, amplification)
+    wanted = network(phi)(torch.tensor(X)).detach().numpy()
+    assert ratio(phi(X), wanted, size=max(D, *widths), amplification=amplification) < 30
     B, c = phi.affine()
     assert (B.shape, c.shape) == ((widths[-1], D), (widths[-1],))
-    np.testing.assert_allclose(phi(X), X @ B.T + c, rtol=1e-13)
+    assert ratio(phi(X), X @ B.T + c, size=D, amplification=amplification) < 30
     assert bias == bool(np.any(c))
     assert np.linalg.matrix_rank(B) == phi.rank == min(widths)
 
 
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("widths", [[D, 1], [D, 4, 1], [D, 4, 3, 2], [D, 8, 3]])
-def test_tangent_features_are_the_gradients_of_the_network(widths: list[int], bias: bool) -> None:
+def test_tangent_features_are_the_gradients_of_the_network(
+    widths: list[int], bias: bool, ratio: Callable[..., float]
+) -> None:
     """Against torch.func: one jacobian a point, output-major, parameters in torch's order."""
     phi, model = NeuralTangent(widths, bias=bias, rng=1), network(NeuralTangent(widths, bias=bias, rng=1))
     parameters = dict(model.named_parameters())
@@ -54,17 +61,20 @@ def test_tangent_features_are_the_gradients_of_the_network(widths: list[int], bi
         return torch.cat([part.reshape(widths[-1], -1) for part in parts.values()], dim=1).reshape(-1)
 
     wanted = torch.stack([gradients(x) for x in torch.tensor(points())]).detach().numpy()
-    np.testing.assert_allclose(phi(points()), wanted, rtol=1e-12, atol=1e-14)
+    amplification = max(1.0, np.prod([np.linalg.norm(W) for W, _ in phi.parameters]))
+    assert ratio(phi(points()), wanted, size=max(D, *widths), amplification=amplification) < 30
     assert phi.p == widths[-1] * sum(a * b + bias * b for a, b in itertools.pairwise(widths))
     assert phi.kind == ("bijective" if widths == [D, 1] and not bias else "injective")
 
 
 @pytest.mark.parametrize("widths", [[D, 5], [D, D, D], [D, 9], [D, 3, 8, 7], [D, 4, 5]])
-def test_preimage_is_the_pseudo_inverse(widths: list[int]) -> None:
+def test_preimage_is_the_pseudo_inverse(widths: list[int], ratio: Callable[..., float]) -> None:
     """The product of the inverses of the full-rank factors is B^+ ."""
     phi = DeepLinear(widths, bias=True, rng=2)
     B = phi.affine()[0]
-    np.testing.assert_allclose(phi._inverse(), np.linalg.pinv(B), rtol=0, atol=1e-11 * np.linalg.norm(phi._inverse()))
+    # an inverse is accurate to eps cond, and each factor has a condition of its own
+    amplification = np.prod([np.linalg.cond(W) for W, _ in phi.parameters])
+    assert ratio(phi._inverse(), np.linalg.pinv(B), size=max(D, *widths), amplification=amplification) < 30
     assert phi.condition() == pytest.approx(np.linalg.norm(B, 2) * np.linalg.norm(np.linalg.pinv(B), 2), rel=0.05)
 
 
@@ -83,13 +93,14 @@ def test_range_tolerance_is_relative_and_stated() -> None:
         assert phi.in_range((Phi + 1e-8 * unit).astype(np.float32))
 
 
-def test_weights_are_projected_on_what_features_span() -> None:
+def test_weights_are_projected_on_what_features_span(ratio: Callable[..., float]) -> None:
     W = np.random.default_rng(4).standard_normal((2, 8))
     for bias, rank in ((False, 3), (True, 4)):
         phi = DeepLinear([D, 3, 8], bias=bias, rng=3)
         projected = phi.project(W)
-        np.testing.assert_allclose(phi.project(projected), projected, atol=1e-14)
-        np.testing.assert_allclose(phi(points()) @ projected.T, phi(points()) @ W.T, atol=1e-13)
+        assert ratio(phi.project(projected), projected, size=8) < 30
+        lost = np.linalg.norm(phi(points())) * np.linalg.norm(W) / np.linalg.norm(phi(points()) @ W.T)
+        assert ratio(phi(points()) @ projected.T, phi(points()) @ W.T, size=8, amplification=lost) < 30
         span = phi(np.random.default_rng(5).standard_normal((20, D)))
         assert np.linalg.matrix_rank(np.vstack([span, projected]), tol=1e-10) == rank
         if not bias:

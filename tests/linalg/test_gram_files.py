@@ -30,10 +30,10 @@ def test_sums_come_back_bit_for_bit(summing_library, tmp_path, rng):
     assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "sums.npz").read_bytes()
 
 
-def test_loaded_sums_go_on_summing(path, rng):
+def test_loaded_sums_go_on_summing(path, rng, ratio):
     loaded, more = GramStatistics.load(path), (rng.standard_normal((5, P)), rng.standard_normal((5, K)))
     G = loaded.G.copy()
-    assert np.allclose(loaded.update(*more).G, G + more[0].T @ more[0], rtol=1e-14)
+    assert ratio(loaded.update(*more).G, G + more[0].T @ more[0], size=5) < 30
     assert loaded.n == N + 5
 
 
