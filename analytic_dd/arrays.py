@@ -14,7 +14,7 @@ import numpy as np
 
 from analytic_dd.errors import ShapeError
 
-__all__ = ["Array", "as_matrices", "as_matrix", "as_ridge", "eps_of", "in_double", "namespace", "norm", "to_numpy"]
+__all__ = ["Array", "as_matrices", "as_matrix", "as_ridge", "as_weights", "eps_of", "in_double", "namespace", "norm", "to_numpy"]
 
 Array = Any  # an array of any library that array-api-compat knows; a static type for it does not exist yet
 
@@ -127,6 +127,31 @@ def as_ridge(ridge: float, name: str = "ridge") -> float:
     if not math.isfinite(value) or value < 0.0:
         raise ValueError(f"{name} must be finite and >= 0, got {value}; it is absolute, in units of squared features")
     return value
+
+
+def as_weights(weights: Array, n: int) -> Array:
+    """Check sample weights: one finite number >= 0 for each of ``n`` samples, float32 or float64.
+
+    Examples
+    --------
+    >>> as_weights(np.array([1.0, -2.0]), 2)
+    Traceback (most recent call last):
+        ...
+    ValueError: sample weights must be finite and >= 0, got -2.0 for sample 1; a weight of 0 drops a sample
+    """
+    xp = namespace(weights)
+    if tuple(weights.shape) != (n,):
+        raise ShapeError(f"sample weights must have shape {(n,)}, one for each sample, got {tuple(weights.shape)}")
+    if dtype_name(weights) not in _FLOATS:
+        raise TypeError(f"sample weights must be float32 or float64, got {dtype_name(weights)}; convert them")
+    if not bool(xp.all(xp.isfinite(weights) & (weights >= 0.0))):
+        host = to_numpy(weights)
+        worst = int(np.flatnonzero(~(np.isfinite(host) & (host >= 0.0)))[0])
+        raise ValueError(
+            f"sample weights must be finite and >= 0, got {host[worst]} for sample {worst}; "
+            "a weight of 0 drops a sample"
+        )
+    return weights
 
 
 def in_double(A: Array) -> Array:

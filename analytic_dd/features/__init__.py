@@ -11,6 +11,7 @@ from analytic_dd.features.identity import Identity
 from analytic_dd.features.invertible import InvertibleNetwork
 from analytic_dd.features.registry import from_spec, from_text
 from analytic_dd.features.spectral import median_lengthscale
+from analytic_dd.features.tikhonov import TikhonovScaling
 
 __all__ = [
     "AffineMap",
@@ -24,6 +25,7 @@ __all__ = [
     "NeuralTangent",
     "RandomFourier",
     "RangeCheck",
+    "TikhonovScaling",
     "from_spec",
     "from_text",
     "median_lengthscale",

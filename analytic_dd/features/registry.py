@@ -19,6 +19,7 @@ from analytic_dd.features.fourier import RandomFourier
 from analytic_dd.features.identity import Identity
 from analytic_dd.features.invertible import InvertibleNetwork
 from analytic_dd.features.short_names import SHORT_NAMES
+from analytic_dd.features.tikhonov import TikhonovScaling
 
 __all__ = ["from_spec", "from_text"]
 
@@ -32,6 +33,7 @@ _MAPS: dict[str, type[FeatureMap]] = {
         InvertibleNetwork,
         DeepLinear,
         NeuralTangent,
+        TikhonovScaling,
         Compose,
     )
 }

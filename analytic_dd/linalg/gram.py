@@ -1,5 +1,7 @@
 """Sums that determine ridge regression: n, G = sum phi phi^T, C = sum y phi^T, sum y^2, sum phi, sum y. They only add.
 
+Every sum takes the weight of the sample as a factor, 1 by default (T12).
+
 Theorem: T13. With a fixed feature map, chunks, processes and machines are merged by adding their sums; every ridge,
 with or without an intercept, follows from them. Distilled sets of parts do not merge; these do.
 """
@@ -12,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from analytic_dd.arrays import Array, as_matrix, as_ridge, in_double, namespace, to_numpy
+from analytic_dd.arrays import Array, as_matrix, as_ridge, as_weights, in_double, namespace, to_numpy
 from analytic_dd.errors import DataError, ShapeError
 from analytic_dd.files import read_npz, write_npz
 
@@ -63,6 +65,8 @@ class GramStatistics:
     ----------
     n : int
         Number of samples so far.
+    weight : float
+        Sum of the sample weights; n without weights.
     G : (p, p) array
     C : (k, p) array
     yy : (k,) array
@@ -95,7 +99,7 @@ class GramStatistics:
     def __init__(self, p: int, k: int) -> None:
         if p < 1 or k < 1:
             raise ShapeError(f"statistics need at least one feature and one output, got p = {p}, k = {k}")
-        self.p, self.k, self.n = int(p), int(k), 0
+        self.p, self.k, self.n, self.weight = int(p), int(k), 0, 0.0
         self._G: Array = None
         self.C: Array = None
         self.yy: Array = None
@@ -103,13 +107,19 @@ class GramStatistics:
         self.sum_y: Array = None
         self._spectrum: GramSpectrum | None = None
 
-    def update(self, Phi: Array, Y: Array) -> GramStatistics:
+    def update(self, Phi: Array, Y: Array, *, sample_weight: Array | None = None) -> GramStatistics:
         """Add the samples ``Phi`` (n, p), ``Y`` (n, k) and return ``self``.
+
+        Parameters
+        ----------
+        Phi, Y : (n, p), (n, k) arrays
+        sample_weight : (n,) array, optional
+            Weights >= 0: a sample of weight 2 counts as two of weight 1 (T12: rows times the root of the weight).
 
         Raises
         ------
         ShapeError, TypeError, ValueError
-            Sizes that do not fit, integers, NaN; the sums are then as before.
+            Sizes that do not fit, integers, NaN, weights < 0; the sums are then as before.
         """
         as_matrix(Phi, "Phi", columns=self.p, finite=False)
         as_matrix(Y, "Y", rows=Phi.shape[0], columns=self.k)
@@ -119,21 +129,24 @@ class GramStatistics:
         labels = in_double(Y)
         ones = xp.ones((n, 1), dtype=labels.dtype, device=getattr(labels, "device", None))
         labels = xp.concat([labels, ones], axis=1)  # the row of ones makes the sum of Phi, in the same product as C
+        weights = None if sample_weight is None else in_double(as_weights(sample_weight, n))[:, None]
+        weighted = labels if weights is None else weights * labels
         with np.errstate(over="ignore", invalid="ignore"):
-            moments = sum(in_double(Phi[block, :]).T @ labels[block, :] for block in blocks).T
+            moments = sum(in_double(Phi[block, :]).T @ weighted[block, :] for block in blocks).T
         if not bool(xp.all(xp.isfinite(moments))):
             as_matrix(Phi, "Phi")  # says where; nothing has been added yet
         if self._G is None:
             self._start(Phi)
         for block in blocks:
-            F = in_double(Phi[block, :])
+            F = in_double(Phi[block, :]) if weights is None else xp.sqrt(weights[block, :]) * in_double(Phi[block, :])
             # numpy sees the transpose and calls the symmetric rank-k update of *its* BLAS: scipy's is another library
             # with threads of its own, and two sets of threads that wait for work slow each other down
             with np.errstate(over="ignore"):  # an overflow is named by spectrum()
                 self._G += F.T @ F
         self.C, self.sum_phi = self.C + moments[: self.k, :], self.sum_phi + moments[self.k, :]
-        squares = xp.sum(labels * labels, axis=0)
-        self.yy, self.sum_y = self.yy + squares[: self.k], self.sum_y + xp.sum(labels, axis=0)[: self.k]
+        sums = xp.sum(weighted, axis=0)
+        self.yy = self.yy + xp.sum(weighted * labels, axis=0)[: self.k]
+        self.sum_y, self.weight = self.sum_y + sums[: self.k], self.weight + float(sums[self.k])
         self.n += n
         self._spectrum = None
         return self
@@ -156,8 +169,9 @@ class GramStatistics:
         return self._G
 
     def _require_samples(self) -> None:
-        if self.n == 0:
-            raise ValueError("the statistics are empty; call update(Phi, Y) first")
+        if not self.weight > 0.0:
+            missing = "are empty; call update(Phi, Y) first" if self.n == 0 else "have no weight; give a sample some"
+            raise ValueError(f"the statistics {missing}")
 
     def merge(self, other: GramStatistics) -> GramStatistics:
         """Add the sums of ``other`` (same p and k, same feature map) and return ``self``; ``other`` is unchanged."""
@@ -171,9 +185,19 @@ class GramStatistics:
                 self._start(other.C)
             for name in ("_G", "C", "yy", "sum_phi", "sum_y"):
                 setattr(self, name, getattr(self, name) + getattr(other, name))
-            self.n += other.n
+            self.n, self.weight = self.n + other.n, self.weight + other.weight
             self._spectrum = None
         return self
+
+    @property
+    def mean_phi(self) -> Array:
+        """The weighted mean of the features (p,)."""
+        return self.sum_phi / self.weight
+
+    @property
+    def mean_y(self) -> Array:
+        """The weighted mean of the labels (k,)."""
+        return self.sum_y / self.weight
 
     def centred(self) -> GramStatistics:
         """Return the statistics of ``Phi - mean``, ``Y - mean``: ridge regression with an unpenalised intercept (T12).
@@ -184,11 +208,11 @@ class GramStatistics:
         """
         self._require_samples()
         result = GramStatistics(self.p, self.k)
-        result.n = self.n
-        mean, mean_y = self.sum_phi / self.n, self.sum_y / self.n
-        result._G = self.G - (self.n * mean[:, None]) * mean[None, :]
-        result.C = self.C - (self.n * mean_y[:, None]) * mean[None, :]
-        result.yy = self.yy - self.n * mean_y * mean_y
+        result.n, result.weight = self.n, self.weight
+        mean, mean_y = self.mean_phi, self.mean_y
+        result._G = self.G - (self.weight * mean[:, None]) * mean[None, :]
+        result.C = self.C - (self.weight * mean_y[:, None]) * mean[None, :]
+        result.yy = self.yy - self.weight * mean_y * mean_y
         result.sum_phi, result.sum_y = self.sum_phi * 0.0, self.sum_y * 0.0
         return result
 
@@ -233,6 +257,7 @@ class GramStatistics:
         self._require_samples()
         sums = {"G": self.G, "C": self.C, "yy": self.yy, "sum_phi": self.sum_phi, "sum_y": self.sum_y}
         header = {"format": np.frombuffer(_FORMAT.encode(), dtype=np.uint8), "n": np.asarray(self.n)}
+        header["weight"] = np.asarray(self.weight)
         write_npz(path, header | {name: to_numpy(value) for name, value in sums.items()})
 
     @classmethod
@@ -248,7 +273,7 @@ class GramStatistics:
         if bytes(stored.get("format", np.zeros(0, np.uint8))) != _FORMAT.encode():
             raise DataError(f"{path} holds no statistics of this version ({_FORMAT}); make it with GramStatistics.save")
         k, p = stored["C"].shape if "C" in stored and stored["C"].ndim == 2 else (0, 0)
-        shapes = {"C": (k, p), "G": (p, p), "yy": (k,), "sum_phi": (p,), "sum_y": (k,), "n": ()}
+        shapes = {"C": (k, p), "G": (p, p), "yy": (k,), "sum_phi": (p,), "sum_y": (k,), "n": (), "weight": ()}
         for name, shape in shapes.items():
             array = stored.get(name)
             numbers = array is not None and array.dtype.kind == ("i" if name == "n" else "f") and k and p
@@ -256,10 +281,10 @@ class GramStatistics:
                 raise DataError(f"{path}: {name} must be finite of shape {shape}; the file is damaged, make it again")
         if np.abs(stored["G"] - stored["G"].T).max() > 1e-12 * np.abs(stored["G"]).max():
             raise DataError(f"{path}: G must be symmetric; the file is damaged, make it again")
-        if stored["n"] < 1:
+        if stored["n"] < 1 or not stored["weight"] > 0.0:
             raise DataError(f"{path}: n must be at least 1, got {stored['n']}; the file is damaged, make it again")
         result = cls(p, k)
-        result.n, result._G = int(stored["n"]), stored["G"]
+        result.n, result.weight, result._G = int(stored["n"]), float(stored["weight"]), stored["G"]
         result.C, result.yy = stored["C"], stored["yy"]
         result.sum_phi, result.sum_y = stored["sum_phi"], stored["sum_y"]
         return result

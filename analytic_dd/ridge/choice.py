@@ -13,7 +13,7 @@ from analytic_dd.linalg import GramStatistics
 
 __all__ = ["RidgeChoice", "leave_one_out_scores", "ridge_grid", "select_ridge", "validation_scores"]
 
-Blocks = Iterable[tuple[Array, Array]]
+Blocks = Iterable[tuple[Array, ...]]  # (Phi, Y) or (Phi, Y, sample weights)
 
 
 @dataclass(frozen=True)
@@ -65,16 +65,19 @@ def leave_one_out_scores(
 
         residual without sample i = e_i / (1 - h_i),   e = y - W phi,   h_i = phi^T (G + ridge I)^-1 phi  (+ 1/n)
 
-    so (1 - h_i) times the prediction without sample i is  W phi - h_i y, which decides as that prediction does.
+    so (1 - h_i) times the prediction without sample i is  W phi - h_i y, which decides as that prediction does. Of a
+    sample of weight w the part u = min(w, 1) is left out (h_i becomes u h_i) and its score counts w times: an integer
+    weight is then the same as so many copies of the sample.
 
-    Theorem: T13.
+    Theorem: T13, T12 (weights).
 
     Parameters
     ----------
     statistics : GramStatistics
         Sums over *all* samples.
-    blocks : iterable of (Phi, Y)
-        Samples to score, (b, p) and (b, k); a subset costs less than all.
+    blocks : iterable of (Phi, Y) or (Phi, Y, sample_weight)
+        Samples to score, (b, p) and (b, k), and their weights (b,) where ``statistics`` has such; a subset costs less
+        than all.
     ridges : sequence of float
         Each > 0.
     scoring : {"accuracy", "squared_error"}
@@ -86,6 +89,7 @@ def leave_one_out_scores(
     scores : (L,) array
         Fraction of right decisions (argmax), or mean over samples and outputs of the squared residual.
     samples : int
+        Those of weight > 0.
 
     Notes
     -----
@@ -93,8 +97,8 @@ def leave_one_out_scores(
     """
     _check_scoring(scoring)
     centred = statistics.centred() if intercept else statistics
-    spectrum, n = centred.spectrum(), statistics.n
-    mean, mean_y = statistics.sum_phi / n, statistics.sum_y / n
+    spectrum, n = centred.spectrum(), statistics.weight
+    mean, mean_y = statistics.mean_phi, statistics.mean_y
     xp = namespace(spectrum.values)
     rank = max(1, _rank(to_numpy(spectrum.values)))  # no sample has a part in null(G)
     values, vectors = spectrum.values[:rank], spectrum.vectors[:, :rank]
@@ -102,20 +106,24 @@ def leave_one_out_scores(
     leverage_of = xp.stack(inverse, axis=1)
     projected = (centred.C @ vectors).T
     W = xp.concat([projected * g[:, None] for g in inverse], axis=1)
-    total, samples = np.zeros(len(inverse)), 0
-    for Phi, Y in blocks:
+    total, weight, samples = np.zeros(len(inverse)), 0.0, 0
+    for Phi, Y, *given in blocks:
         Phi, Y = in_double(Phi), in_double(Y)
         T = (Phi - mean if intercept else Phi) @ vectors
         fitted = xp.reshape(T @ W, (T.shape[0], len(inverse), -1)) + (mean_y if intercept else 0.0)
         T *= T  # in place: fresh memory costs as much as the product
         h = xp.matmul(T, leverage_of) + (1.0 / n if intercept else 0.0)
+        w = in_double(given[0]) if given else None
+        h = h if w is None else xp.where(w < 1.0, w, 1.0)[:, None] * h
         # (1 - h) times the prediction without the sample; at h = 1 the ridge is too small to leave it out in float64
         left_out = fitted - xp.where(h < 1.0, h, xp.nan)[:, :, None] * Y[:, None, :]
         if scoring == "squared_error":
             left_out = left_out / (1.0 - h)[:, :, None]
-        total += _sum_of_scores(to_numpy(left_out), to_numpy(Y), scoring)
-        samples += int(T.shape[0])
-    return total / samples / (1 if scoring == "accuracy" else centred.k), samples
+        counts = None if w is None else to_numpy(w)
+        total += _sum_of_scores(to_numpy(left_out), to_numpy(Y), scoring, counts)
+        weight += T.shape[0] if counts is None else float(counts.sum())
+        samples += T.shape[0] if counts is None else int(np.sum(counts > 0.0))
+    return total / weight / (1 if scoring == "accuracy" else centred.k), samples
 
 
 def validation_scores(
@@ -128,7 +136,7 @@ def validation_scores(
 ) -> tuple[np.ndarray, int]:
     """Score every ridge on the samples in ``blocks``, which are *not* among those in ``statistics``; see above."""
     _check_scoring(scoring)
-    mean, mean_y = statistics.sum_phi / statistics.n, statistics.sum_y / statistics.n
+    mean, mean_y = statistics.mean_phi, statistics.mean_y
     path = (statistics.centred() if intercept else statistics).path(ridges)
     total, samples = np.zeros(len(ridges)), 0
     for Phi, Y in blocks:
@@ -151,7 +159,7 @@ def _gcv_scores(statistics: GramStatistics, ridges: np.ndarray, *, intercept: bo
     The part of Y outside the range of Phi is common to all ridges; what a ridge adds to it is a sum of squares, so a
     small score is not a difference of large numbers. NaN where n - trace H is rounding.
     """
-    spectrum, n = statistics.spectrum(), statistics.n
+    spectrum, n = statistics.spectrum(), statistics.weight
     rank = _rank(to_numpy(spectrum.values))
     values = to_numpy(spectrum.values)[:rank]
     energy = to_numpy((statistics.C @ spectrum.vectors) ** 2).sum(axis=0)[:rank] / values
@@ -162,13 +170,14 @@ def _gcv_scores(statistics: GramStatistics, ridges: np.ndarray, *, intercept: bo
     return np.asarray(n * (unexplained + (shrunk**2) @ energy) / left**2 / statistics.k)
 
 
-def _sum_of_scores(fitted: np.ndarray, Y: np.ndarray, scoring: str) -> np.ndarray:
+def _sum_of_scores(fitted: np.ndarray, Y: np.ndarray, scoring: str, weights: np.ndarray | None = None) -> np.ndarray:
     """Sum over samples, for each ridge: fitted (b, L, k) against Y (b, k)."""
     if scoring == "squared_error":
-        return np.asarray(((fitted - Y[:, None, :]) ** 2).sum(axis=(0, 2)))
+        squares = (fitted - Y[:, None, :]) ** 2
+        return np.asarray(squares.sum(axis=(0, 2)) if weights is None else weights @ squares.sum(axis=2))
     truth = Y.argmax(axis=1)[:, None]
     right = (fitted.argmax(axis=2) == truth) & np.isfinite(np.take_along_axis(fitted, truth[:, :, None], 2)[:, :, 0])
-    return np.asarray(right.sum(axis=0))
+    return np.asarray(right.sum(axis=0) if weights is None else weights @ right)
 
 
 def _check_scoring(scoring: str) -> None:

@@ -32,6 +32,7 @@ from analytic_dd.features import (
     InvertibleNetwork,
     NeuralTangent,
     RandomFourier,
+    TikhonovScaling,
     base,
     from_spec,
 )
@@ -74,6 +75,11 @@ def invertible(shape: int | tuple[int, ...], d: int, **options: Any) -> Case:
     return Case(lambda: InvertibleNetwork(shape, blocks=2, rng=8, **options), 2, d)
 
 
+def penalty(p: int) -> np.ndarray:
+    A = np.random.default_rng(9).standard_normal((p + 3, p))
+    return A.T @ A
+
+
 def compose(*cases: Case, rank: int, bounded: bool = False) -> Case:
     depth = sum(case.depth for case in cases)
     return Case(lambda: Compose([case.build() for case in cases]), depth, rank, bounded)
@@ -83,6 +89,8 @@ CASES = {
     "identity-1": Case(lambda: Identity(1), 1, 1),
     "identity-6": Case(lambda: Identity(6), 1, 6),
     "identity-8": Case(lambda: Identity(D), 1, D),
+    "tikhonov-diagonal": Case(lambda: TikhonovScaling(np.geomspace(0.1, 10.0, D)), 1, D),
+    "tikhonov-matrix": Case(lambda: TikhonovScaling(penalty(D)), 1, D),
     "rff-gaussian": fourier(),
     "rff-square": fourier(D, D),
     "rff-laplace": fourier(kernel="laplace"),
