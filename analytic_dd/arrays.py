@@ -14,7 +14,18 @@ import numpy as np
 
 from analytic_dd.errors import ShapeError
 
-__all__ = ["Array", "as_matrices", "as_matrix", "as_ridge", "as_weights", "eps_of", "in_double", "namespace", "norm", "to_numpy"]
+__all__ = [
+    "Array",
+    "as_matrices",
+    "as_matrix",
+    "as_ridge",
+    "as_weights",
+    "eps_of",
+    "in_double",
+    "namespace",
+    "norm",
+    "to_numpy",
+]
 
 Array = Any  # an array of any library that array-api-compat knows; a static type for it does not exist yet
 

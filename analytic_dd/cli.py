@@ -73,12 +73,37 @@ def _add_distill(commands: Any) -> None:
         "--features", default="identity", metavar="MAP", help="identity, or another map with options, as name:key=value"
     )
     size = command.add_mutually_exclusive_group()
-    size.add_argument("--ipc", type=int, default=1, metavar="N", help="points a class (default 1)")
+    size.add_argument("--ipc", dest="points_per_class", type=int, metavar="N", help="points a class (default 1)")
     size.add_argument("--points", type=int, metavar="M", help="total number of points instead")
-    add("--labels", default="one-hot", metavar="KIND", help="one-hot, centred or learned")
-    add("--mode", default="exact", metavar="MODE", help="exact, or few: the best set of fewer points than rank W")
+    add("--labels", metavar="KIND", help="one-hot, centred or learned (default one-hot, learned for other modes)")
     add(
-        "--ridge", type=_ridge, default="loo", metavar="loo|FLOAT", help="of the original model, absolute (default loo)"
+        "--mode",
+        default="exact",
+        metavar="MODE",
+        help="exact; few: the best set of fewer points than rank W; nearest: near references; one-image: one image and "
+        "near copies of it",
+    )
+    add(
+        "--references",
+        default="random",
+        metavar="CHOICE|FILE",
+        help="real samples to be near: random, k-means, herding, or images in a .npy or .npz (x, y) file",
+    )
+    add("--tau", type=float, default=0.0, metavar="T", help="nearest: 0.1 to 1 for a better condition (default 0)")
+    add("--box", action="store_true", help="nearest: move pixels into their range, with one point more")
+    add(
+        "--largest-change",
+        type=float,
+        metavar="FRACTION",
+        help="one-image: of a pixel, relative to the image's range (default 0.01)",
+    )
+    add(
+        "--ridge",
+        type=_ridge,
+        nargs="+",
+        default=["loo"],
+        metavar="loo|FLOAT",
+        help="of the original model, absolute (default loo); several: one set that is exact for each of them",
     )
     add(
         "--distilled-ridge", type=float, default=0.0, metavar="FLOAT", help="of the distilled set, absolute (default 0)"
@@ -86,6 +111,8 @@ def _add_distill(commands: Any) -> None:
     add("--root", default="large", metavar="ROOT", help="large or small, for a distilled ridge > 0")
     add("--init", default="random", metavar="INIT", help="random or real: what the theorem leaves free")
     add("--intercept", action="store_true", help="fit and reproduce an unpenalised intercept (one point more)")
+    add("--sample-weights", metavar="balanced|FILE", help="weights of the training samples: balanced, or an npy file")
+    add("--tikhonov", type=Path, metavar="FILE", help="npy file with the penalty Gamma, (p,) or (p, p)")
     add(
         "--dtype", default="float64", choices=("float64", "float32"), help="arithmetic of the feature map while fitting"
     )
@@ -135,22 +162,19 @@ def _distill(options: argparse.Namespace) -> int:
 
     from analytic_dd import data, report
     from analytic_dd.distill.pipeline import Stages
-    from analytic_dd.distill.recipe import Recipe
+    from analytic_dd.summary import describe
 
     if options.seed < 0:
         raise ValueError(f"seed must be an integer >= 0, got {options.seed}")
-    recipe = Recipe(
-        points_per_class=options.ipc,
-        points=options.points,
-        labels=options.labels,
-        mode=options.mode,
-        ridge=options.distilled_ridge,
-        root=options.root,
-        init=options.init,
-    )
+    options.ridge = options.ridge[0] if len(options.ridge) == 1 else options.ridge
+    recipe, file = _recipe(options)
+    weights = options.sample_weights
+    if weights not in (None, "balanced"):
+        weights = data.read_floats(Path(weights), "sample weights")
     stages = Stages()
     with stages("reading"):
         dataset = data.load(options.data, offline=options.offline, progress=sys.stderr.isatty())
+        references, classes = (None, None) if file is None else data.read_references(file, dataset)
     with _progress() as progress:
         found = report.run(
             dataset,
@@ -159,14 +183,30 @@ def _distill(options: argparse.Namespace) -> int:
             options.out,
             ridge=options.ridge,
             intercept=options.intercept,
+            sample_weight=weights,
+            tikhonov=None if options.tikhonov is None else data.read_floats(options.tikhonov, "the Tikhonov penalty"),
             seed=options.seed,
             dtype=np.dtype(options.dtype).type,
+            references=references,
+            reference_classes=classes,
             stages=stages,
             progress=progress,
         )
     files = [str(options.out / name) for name in ("distilled.npz", "distilled.png", "report.json")]
-    _print(options, found.content | {"files": files}, [*report.describe(found.content), "  files: " + ", ".join(files)])
+    _print(options, found.content | {"files": files}, [*describe(found.content), "  files: " + ", ".join(files)])
     return 0 if found.certificate.verdict != "fail" else 1
+
+
+def _recipe(options: argparse.Namespace) -> tuple[Any, Path | None]:
+    """Return the recipe, and the file of references where one is named."""
+    from analytic_dd.distill.recipe import Recipe
+
+    file = Path(options.references) if options.references.endswith((".npy", ".npz")) else None
+    options.references = options.references if file is None else "given"
+    if options.mode == "one-image" and options.points_per_class is not None:
+        raise ValueError("one image and its near copies are rank W + 1 points (T9), whatever --ipc; leave --ipc out")
+    options.points_per_class = 1 if options.points_per_class is None else options.points_per_class
+    return Recipe.of(options), file
 
 
 class _progress:
@@ -201,7 +241,7 @@ def _verify(options: argparse.Namespace) -> int:
         return _check_theorems(options)
     if not options.files:
         raise ValueError("nothing to verify: name a distilled.npz or its folder, or give --theorems")
-    certificates = {str(file): load_distilled(file).certify() for file in options.files}
+    certificates = {str(file): load_distilled(file).certify() for file in options.files}  # the worst of several ridges
     _print(
         options,
         {file: certificate.to_dict() for file, certificate in certificates.items()},

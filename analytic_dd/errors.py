@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["DataError", "InfeasibleError", "RangeError", "RankWarning", "ShapeError"]
+__all__ = ["DataError", "DivergenceError", "InfeasibleError", "RangeError", "RankWarning", "ShapeError"]
 
 
 class ShapeError(ValueError):
@@ -17,6 +17,10 @@ class ShapeError(ValueError):
 
 class DataError(ValueError):
     """A data set, an archive or a stored file is missing, damaged, hostile or of another format."""
+
+
+class DivergenceError(ArithmeticError):
+    """An iteration gave a loss that is not finite; the last good state is kept."""
 
 
 class RangeError(ValueError):

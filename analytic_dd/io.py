@@ -15,14 +15,17 @@ import numpy as np
 import scipy
 import sklearn
 
-from analytic_dd.certify import Certificate, certify_recovery, map_amplification
+from analytic_dd.certify import Certificate, certify_recovery, map_amplification, worst
 from analytic_dd.errors import DataError
 from analytic_dd.features import FeatureMap, from_spec
 from analytic_dd.files import read_npz, write_npz
 
-__all__ = ["FORMAT", "DistilledSet", "load_distilled", "save_distilled", "to_json", "versions"]
+__all__ = ["FORMAT", "DistilledSet", "load_distilled", "normalised", "pixels", "save_distilled", "to_json", "versions"]
 
 FORMAT = "analytic_dd.DistilledSet/1"
+
+_NUMBERS = ("inputs", "x", "y", "w", "mean", "std")
+_OPTIONAL = ("intercept", "class_means", "references", "path", "path_intercepts")
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,13 @@ class DistilledSet:
         Unpenalised intercept of the model (T12).
     class_means : (k, *image_shape) float64 array or None
         Mean training image of each class, for comparison.
+    references : (r, *image_shape) float64 array or None
+        Real images in pixel units that the points of a realistic set are near copies of: the i-th of the i-th (r = m,
+        or m - 1 with a box), or one image of all.
+    path : (L, k, p) float64 array or None
+        What ridge regression on the set reproduces for each of ``ridges``, where there are several (T11).
+    path_intercepts : (L, k) float64 array or None
+        The intercepts that go with them.
     """
 
     inputs: np.ndarray
@@ -62,6 +72,9 @@ class DistilledSet:
     meta: dict[str, Any] = field(default_factory=dict)
     intercept: np.ndarray | None = None
     class_means: np.ndarray | None = None
+    references: np.ndarray | None = None
+    path: np.ndarray | None = None
+    path_intercepts: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         m, (k, _) = self.inputs.shape[0], self.w.shape
@@ -71,7 +84,14 @@ class DistilledSet:
             "classes": self.classes.shape == (k,),
             "mean and std": self.mean.shape == self.std.shape == (_channels(self.x.shape[1:]),),
             "intercept": self.intercept is None or self.intercept.shape == (k,),
+            "class_means": self.class_means is None or self.class_means.shape == (k, *self.x.shape[1:]),
+            "references": self.references is None
+            or (self.references.shape[1:] == self.x.shape[1:] and len(self.references) in (1, m - 1, m)),
         }
+        if self.path is not None:
+            problems["path"] = self.path.shape == (len(self.ridges), *self.w.shape)
+        if self.path_intercepts is not None:
+            problems["path_intercepts"] = self.path is not None and self.path_intercepts.shape == self.path.shape[:2]
         wrong = [name for name, right in problems.items() if not right]
         if wrong:
             raise DataError(f"the arrays of a distilled set must fit together; {', '.join(wrong)} has another shape")
@@ -86,24 +106,44 @@ class DistilledSet:
         """lambda_s, absolute."""
         return float(self.meta["distilled_ridge"])
 
+    @property
+    def ridges(self) -> tuple[float, ...]:
+        """Every lambda_s that the set is exact for; ``ridge`` is the first."""
+        return tuple(float(ridge) for ridge in self.meta.get("distilled_ridges") or [self.meta["distilled_ridge"]])
+
     def certify(self, *, inputs: np.ndarray | None = None) -> Certificate:
-        """Certify the set (T16): its inputs, or others in their place, through the feature map, in float64."""
+        """Certify the set (T16): its inputs, or others in their place, through the feature map, in float64.
+
+        Of several ridges (T11) the worst certificate is returned; :meth:`certificates` has all.
+        """
+        return worst(self.certificates(inputs=inputs))
+
+    def certificates(self, *, inputs: np.ndarray | None = None) -> list[Certificate]:
+        """Certify the set for each of ``ridges``; see :meth:`certify`."""
         phi, X = self.feature_map, self.inputs if inputs is None else inputs
         Phis = phi(X)
         magnified = map_amplification(phi, X, Phis)
-        return certify_recovery(
-            self.w, Phis, self.y, ridge=self.ridge, map_condition=magnified, intercept=self.intercept
-        )
+        W = self.w[None] if self.path is None else self.path
+        b = [self.intercept] * len(W) if self.path_intercepts is None else list(self.path_intercepts)
+        return [
+            certify_recovery(W[i], Phis, self.y, ridge=ridge, map_condition=magnified, intercept=b[i])
+            for i, ridge in enumerate(self.ridges)
+        ]
 
     def inputs_from_pixels(self) -> np.ndarray:
         """Return ``(x - mean) / std`` (m, d): the inputs as they come back from the images."""
-        channels = self.x.reshape(-1, len(self.mean))
-        return np.asarray(((channels - self.mean) / self.std).reshape(self.inputs.shape))
+        return normalised(self.x, self.mean, self.std)
 
 
 def pixels(inputs: np.ndarray, mean: np.ndarray, std: np.ndarray, image_shape: tuple[int, ...]) -> np.ndarray:
     """Return images (m, *image_shape) = inputs * std + mean, channels last."""
     return np.asarray((inputs.reshape(-1, len(mean)) * std + mean).reshape(len(inputs), *image_shape))
+
+
+def normalised(images: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
+    """Return inputs (m, d) = (images - mean) / std, channels last: what :func:`pixels` undoes."""
+    channels = images.reshape(-1, len(mean))
+    return np.asarray(((channels - mean) / std).reshape(len(images), -1))
 
 
 def _channels(image_shape: tuple[int, ...]) -> int:
@@ -120,11 +160,11 @@ def save_distilled(path: str | Path, distilled: DistilledSet) -> None:
 
     Notes
     -----
-    Keys: ``inputs, x, y, w, mean, std, classes, meta`` (UTF-8 JSON as uint8), and ``intercept, class_means`` where
-    there are any.
+    Keys: ``inputs, x, y, w, mean, std, classes, meta`` (UTF-8 JSON as uint8), and ``intercept, class_means,
+    references, path, path_intercepts`` where there are any.
     """
     arrays = {name: getattr(distilled, name) for name in ("inputs", "x", "y", "w", "mean", "std", "classes")}
-    for name in ("intercept", "class_means"):
+    for name in _OPTIONAL:
         if getattr(distilled, name) is not None:
             arrays[name] = getattr(distilled, name)
     meta = to_json({"format": FORMAT} | distilled.meta).encode()
@@ -154,7 +194,7 @@ def load_distilled(path: str | Path) -> DistilledSet:
     if found != FORMAT:
         raise DataError(f"{path} has format {found!r}, this version reads {FORMAT}; distil again or change the version")
     try:
-        for name in ("inputs", "x", "y", "w", "mean", "std"):
+        for name in (*_NUMBERS, *(name for name in _OPTIONAL if name in stored)):
             if stored[name].dtype != np.float64 or not np.all(np.isfinite(stored[name])):
                 raise DataError(f"{path}: {name} must be finite float64; the file is damaged, distil again")
         return DistilledSet(**stored, meta=meta)

@@ -23,14 +23,17 @@ _DPI = 100
 _TILE, _SMALL_TILE, _LARGEST_TILE = 96, 64, 160
 _STRIP = 14  # height of a row of features that is no image
 _GAP, _MARGIN, _SIDE = 6, 8, 92
+_DISTILLED, _APPENDED = "distilled", "appended (box)"
 _LINE, _LETTER = 13, 5.2  # a line of text, a letter of it
 
 
 def draw_set(distilled: DistilledSet, path: Path, *, most: int = 100) -> None:
-    """Write a labelled grid of the distilled images, with the class means of the original data above it.
+    """Write a labelled grid of the distilled images, below the class means of the data or the references of the set.
 
     All distilled images share one grey (or colour) scale, which the title states: the 1st to the 99th percentile of
-    their pixels; what lies beyond is clipped. The class means are shown on their own range, which it states too.
+    their pixels; what lies beyond is clipped. The class means are shown on their own range, which it states too. A
+    realistic set is drawn below its references, row by row, on one scale for both; near copies of one image are
+    followed by their changes on a scale of their own.
 
     Parameters
     ----------
@@ -38,20 +41,57 @@ def draw_set(distilled: DistilledSet, path: Path, *, most: int = 100) -> None:
     path : Path
         A PNG file, replaced atomically.
     most : int
-        Of more points than this, as many of each class are drawn as of the others.
+        Of more points than this (half of it for a realistic set), as many of each class are drawn as of the others.
     """
+    blocks = _plain(distilled, most) if distilled.references is None else _realistic(distilled, most // 2)
+    shown = sum(len(block.images) for block in blocks if block.name in (_DISTILLED, _APPENDED))
+    _save(_draw(blocks, _title(distilled, blocks, shown)), path)
+
+
+def _plain(distilled: DistilledSet, most: int) -> list[_Block]:
+    """The class means, then the points."""
     means, names = distilled.class_means, [str(name) for name in distilled.classes]
-    rows = _shown(distilled, most)
+    rows = _shown(distilled.y, most)
     images, labels = distilled.x[rows], distilled.y[rows]
-    low, high = (float(v) for v in np.percentile(images, [1.0, 99.0]))
     blocks = []
     if means is not None:
-        span = float(means.min()), float(means.max())
-        blocks.append(_Block("class means", means, names, [], span))
+        blocks.append(_Block("class means", means, names, [], (float(means.min()), float(means.max()))))
     columns, of_rows = _class_rows(labels, names)
     captions = [] if of_rows else [_caption(row, names) for row in labels]
-    blocks.append(_Block("distilled", images, captions, of_rows, (low, high), columns))
-    _save(_draw(blocks, _title(distilled, blocks, len(rows))), path)
+    return [*blocks, _Block(_DISTILLED, images, captions, of_rows, _scale(images), columns)]
+
+
+def _realistic(distilled: DistilledSet, most: int) -> list[_Block]:
+    """Rows of references, each above its row of points; then what has no reference, or the changes of one image."""
+    references, x, names = distilled.references, distilled.x, [str(name) for name in distilled.classes]
+    assert references is not None
+    classes = distilled.meta.get("reference_classes")
+    captions = [_caption(row, names) for row in distilled.y]
+    above = [""] * len(references) if classes is None else [names[c] for c in classes]
+    if len(references) == 1 < len(x):
+        scale, change = _scale(np.concatenate([references, x])), x - references
+        largest, columns = float(np.abs(change).max()), max(_COLUMNS, math.ceil(len(x) / math.ceil(len(x) / 12)))
+        return [
+            _Block("reference", references, above, [], scale),
+            _Block(_DISTILLED, x, captions, [], scale, columns),
+            _Block("change", change, [], [], (-largest, largest), columns),
+        ]
+    rows = np.arange(len(references)) if classes is None else _shown(np.eye(len(names))[classes], most)
+    rows = rows[:most]
+    scale = _scale(np.concatenate([references[rows], x[rows]]))
+    blocks = []
+    for start in range(0, len(rows), _COLUMNS):
+        chunk = rows[start : start + _COLUMNS]
+        blocks.append(_Block("references", references[chunk], [above[i] for i in chunk], [], scale))
+        blocks.append(_Block(_DISTILLED, x[chunk], [captions[i] for i in chunk], [], scale))
+    if len(x) > len(references):
+        blocks.append(_Block(_APPENDED, x[len(references) :], captions[len(references) :], [], scale))
+    return blocks
+
+
+def _scale(images: np.ndarray) -> tuple[float, float]:
+    low, high = np.percentile(images, [1.0, 99.0])
+    return float(low), float(high)
 
 
 @dataclass(frozen=True)
@@ -89,9 +129,9 @@ class _Block:
         return max((caption.count("\n") + 1 for caption in self.captions), default=0)
 
 
-def _shown(distilled: DistilledSet, most: int) -> np.ndarray:
+def _shown(labels: np.ndarray, most: int) -> np.ndarray:
     """Indices of the points that are drawn: all, or the first of every class, or simply the first."""
-    count, labels = len(distilled.x), distilled.y
+    count = len(labels)
     if count <= most:
         return np.arange(count)
     if not _one_class(labels):
@@ -138,7 +178,8 @@ def _title(distilled: DistilledSet, blocks: Sequence[_Block], shown: int) -> lis
         f"labels, {meta['theorem']}, ridge {distilled.ridge:.3g}; error of W "
         f"{certificate.get('relative_error', math.nan):.1e}, {certificate.get('verdict', 'not certified')}",
     ]
-    scales = [f"{block.name} {_number(block.scale[0])} to {_number(block.scale[1])}" for block in blocks]
+    named = dict.fromkeys((block.name, block.scale) for block in blocks)
+    scales = [f"{name} {_number(low)} to {_number(high)}" for name, (low, high) in named]
     return [*lines, f"from black to white, in the data's units: {'; '.join(scales)} (98 % of the pixels)"]
 
 

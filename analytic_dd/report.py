@@ -11,22 +11,30 @@ from typing import Any
 
 import numpy as np
 
-from analytic_dd.baselines.controls import Model, accuracies_on_test, class_means, control_models
+from analytic_dd.baselines.controls import Model, accuracies_on_test, class_means, control_models, fitted
 from analytic_dd.certify import Certificate
 from analytic_dd.data import Dataset
-from analytic_dd.distill.inputs import DistilledInputs
-from analytic_dd.distill.pipeline import OriginalModel, Progress, Stages, distill_model, fit_original, sample_rows
+from analytic_dd.distill.distilled import DistilledInputs
+from analytic_dd.distill.pipeline import (
+    OriginalModel,
+    Progress,
+    Stages,
+    choose_references,
+    distill_model,
+    fit_original,
+    given_references,
+)
 from analytic_dd.distill.recipe import Recipe
-from analytic_dd.features import FeatureMap, Identity, from_text
+from analytic_dd.distill.several_ridges import SeveralRidges
+from analytic_dd.features import FeatureMap, Identity, from_text, penalised
 from analytic_dd.files import atomic_write, staged
 from analytic_dd.io import DistilledSet, load_distilled, pixels, save_distilled, to_json, versions
 from analytic_dd.plot import draw_set
-from analytic_dd.ridge import ridge_weights, ridge_weights_with_intercept
+from analytic_dd.realistic import realistic_facts, reference_facts, reference_images
 
-__all__ = ["Report", "assemble", "build_map", "describe", "refit", "run", "store_and_report"]
+__all__ = ["Report", "assemble", "build_map", "refit", "run", "store_and_report"]
 
 
-_PRIVACY = "  privacy (T17): this set starts from real samples and may show them almost verbatim"
 _SAMPLE = 1_000  # training rows that a map may set its options by (the median lengthscale)
 
 
@@ -54,8 +62,12 @@ def run(
     *,
     ridge: float | str = "loo",
     intercept: bool = False,
+    sample_weight: np.ndarray | str | None = None,
+    tikhonov: np.ndarray | None = None,
     seed: int = 0,
     dtype: type = np.float64,
+    references: np.ndarray | None = None,
+    reference_classes: np.ndarray | None = None,
     stages: Stages | None = None,
     progress: Progress | None = None,
 ) -> Report:
@@ -70,13 +82,22 @@ def run(
     folder : Path
         Made if needed; its files are replaced together when all of them are complete.
     ridge : "loo" or float
-        Of the original model, absolute.
+        Of the original model, absolute; ``recipe.ridges``, where there are several, take its place.
     intercept : bool
         Fit and reproduce an unpenalised intercept (T12).
+    sample_weight : "balanced" or (n,) array, optional
+        Weights of the training samples (T12); balanced: n / (k times the number of samples of the class).
+    tikhonov : (p,) or (p, p) array, optional
+        Gamma of the penalty  ridge * tr(W Gamma W^T), see :class:`analytic_dd.features.TikhonovScaling` (T12). The
+        stored map ends with Gamma^(-1/2), and the stored weights are those of its features.
     seed : int
         Determines the map, the samples that are drawn, and what a theorem leaves free.
     dtype : numpy float type
         Arithmetic of the feature map while fitting.
+    references : (m, *image_shape) or (m, d) array, optional
+        Images in the data's units to be near, in the place of a choice of training samples.
+    reference_classes : (m,) int array, optional
+        Indices of their classes; fixed labels of a nearest set need them.
     stages : Stages, optional
         Times that were spent before (reading).
     progress : callable, optional
@@ -90,34 +111,63 @@ def run(
         The folder cannot be written (checked before any work) or the disk is full.
     """
     stages = Stages() if stages is None else stages
+    recipe = _checked_for(recipe, references, len(dataset.classes))
+    weights = _weights_of_samples(sample_weight, dataset)
+    ridge = recipe.ridges[0] if recipe.ridges else ridge
     with staged(folder) as staging:
         map_rng, loo_rng, free_rng = (np.random.default_rng([seed, stream]) for stream in range(3))
         with stages("normalisation"):
             moments = dataset.statistics()
         with stages("map"):
             phi = build_map(features, dataset, moments, rng=map_rng)
+            phi = phi if tikhonov is None else penalised(phi, tikhonov)[0]
         model = fit_original(
             dataset,
             phi,
             ridge=ridge,
             centred=recipe.labels == "centred",
             intercept=intercept,
+            sample_weight=weights,
             rng=loo_rng,
             moments=moments,
             dtype=dtype,
             stages=stages,
             progress=progress,
         )
-        references = None
-        if recipe.init == "real":
-            references = model.inputs_of(
-                dataset, sample_rows(dataset, recipe.size(len(dataset.classes)), rng=free_rng)
-            )[0]
-        result = distill_model(model, recipe, rng=free_rng, references=references, stages=stages)
+        near = None
+        if recipe.wants_references:
+            with stages("references"):
+                if references is None:
+                    near = choose_references(model, dataset, recipe, rng=free_rng)
+                else:
+                    near = given_references(model, dataset, references, classes=reference_classes)
+        result = distill_model(model, recipe, rng=free_rng, references=near, stages=stages)
         distilled = assemble(dataset, model, result, recipe, seed=seed, stages=stages, dtype=dtype)
+        penalty = {
+            "sample_weights": sample_weight if isinstance(sample_weight, str) or weights is None else "given",
+            "tikhonov": None if tikhonov is None else "given",
+        }
+        distilled = replace(distilled, meta=distilled.meta | penalty)
         report = store_and_report(distilled, dataset, model, staging, seed=seed, stages=stages, progress=progress)
         draw_set(distilled, staging / "distilled.png")
         return report
+
+
+def _weights_of_samples(given: np.ndarray | str | None, dataset: Dataset) -> np.ndarray | None:
+    if given is None or not isinstance(given, str):
+        return given
+    if given != "balanced":
+        raise ValueError(f"sample weights must be 'balanced' or an array, got {given!r}")
+    counts = np.bincount(dataset.y_train, minlength=len(dataset.classes))
+    return np.asarray((len(dataset.y_train) / len(counts) / counts)[dataset.y_train])
+
+
+def _checked_for(recipe: Recipe, references: np.ndarray | None, k: int) -> Recipe:
+    if references is not None:
+        return recipe.for_references(len(references), k)
+    if recipe.references == "given":
+        raise ValueError("references 'given' need an array, got none; pass references=, or choose random ones")
+    return recipe
 
 
 def build_map(
@@ -145,7 +195,6 @@ def assemble(
     """Put a distillation into the form that is stored, with its certificate."""
     built, phi = result.distilled, model.feature_map
     assert isinstance(phi, FeatureMap)
-    target = model.weights if recipe.mode == "exact" else built.labels.T @ (built.labels @ model.weights)
     meta = {
         "method": "closed-form",
         "theorem": built.theorem,
@@ -154,12 +203,17 @@ def assemble(
         "ridge_choice": _describe_choice(model),
         "solver": model.solver,
         "distilled_ridge": built.ridge,
+        **({"ridges": recipe.ridges, "distilled_ridges": built.ridges} if isinstance(built, SeveralRidges) else {}),
         "requested_distilled_ridge": recipe.ridge,
         "label_scale": result.scale,
         "labels": recipe.labels,
         "labels_polished": result.polished,
         "root": recipe.root,
         "init": recipe.init,
+        "references": recipe.references if recipe.wants_references else None,
+        "tau": recipe.tau,
+        "box": recipe.box,
+        "largest_change": recipe.largest_change,
         "points": len(built),
         "points_per_class": recipe.points_per_class if recipe.points is None else None,
         "intercept": model.intercept is not None,
@@ -170,6 +224,7 @@ def assemble(
         "samples": len(dataset.y_train),
         "seed": seed,
         "diagnostics": built.diagnostics(),
+        **(reference_facts(model, result) if recipe.realistic else {}),
         "versions": versions(),
         "hardware": _hardware(),
     }
@@ -177,13 +232,16 @@ def assemble(
         inputs=np.asarray(result.inputs, dtype=np.float64),
         x=pixels(result.inputs, model.mean, model.std, dataset.image_shape),
         y=np.asarray(built.labels, dtype=np.float64),
-        w=np.asarray(target, dtype=np.float64),
+        w=np.asarray(result.weights, dtype=np.float64),
         mean=model.mean,
         std=model.std,
         classes=np.asarray(dataset.classes),
         meta=meta,
-        intercept=model.intercept,
+        intercept=result.intercept,
         class_means=class_means(dataset),
+        references=reference_images(dataset, model, result) if recipe.realistic else None,
+        path=result.path,
+        path_intercepts=result.path_intercepts,
     )
     with stages("certificate"):
         certificate = distilled.certify().to_dict()
@@ -233,27 +291,53 @@ def store_and_report(
         certificate = stored.certify()
         from_pixels = stored.certify(inputs=stored.inputs_from_pixels())
     accuracies: dict[str, Any] = dict.fromkeys(("original", "distilled", "random", "class_mean"))
+    found: dict[str, float] = {}
     if len(dataset.y_test):
         with stages("controls"):
             models = control_models(dataset, model, len(stored.inputs), seed=seed)
         with stages("evaluation"):
             models |= {"original": (model.weights, _or_zero(model)), "distilled": refit(stored)}
+            models |= _models_by_ridge(stored)
             found = accuracies_on_test(dataset, model, models, progress=progress)
         accuracies = {name: found[name] for name in ("original", "distilled", "class_mean")}
         draws = [found[name] for name in found if name.startswith("random")]
         accuracies |= {"random": float(np.mean(draws)), "random_std": float(np.std(draws)), "random_draws": len(draws)}
-    recovery = _recovery(certificate)
+    realistic: dict[str, Any] = {}
+    if stored.references is not None:
+        with stages("realistic"):
+            realistic = {"realistic": realistic_facts(stored, dataset, model, seed=seed)}
+    by_ridge = {} if stored.path is None else {"recovery_by_ridge": _by_ridge(stored, found)}
     content = stored.meta | {
-        "certificate": stored.meta["certificate"],
+        **by_ridge,
         "accuracies": accuracies,
-        "recovery": recovery,
+        "recovery": _recovery(certificate),
         "recovery_from_pixels": _recovery(from_pixels),
+        **realistic,
         "test_samples": len(dataset.y_test),
         "seconds": dict(stages.seconds),
     }
     with atomic_write(folder / "report.json") as stream:
         stream.write((to_json(content, indent=1) + "\n").encode())
     return Report(content, certificate)
+
+
+def _models_by_ridge(stored: DistilledSet) -> dict[str, Model]:
+    """Models of all the data and of the set for each of several ridges."""
+    if stored.path is None:
+        return {}
+    zeros = np.zeros(stored.path.shape[:2])
+    b = zeros if stored.path_intercepts is None else stored.path_intercepts
+    models: dict[str, Model] = {f"original {i}": (stored.path[i], b[i]) for i in range(len(zeros))}
+    return models | {f"distilled {i}": refit(stored, ridge=ridge) for i, ridge in enumerate(stored.ridges)}
+
+
+def _by_ridge(stored: DistilledSet, found: Mapping[str, float]) -> list[dict[str, Any]]:
+    return [
+        _recovery(certificate)
+        | {"ridge": stored.meta["ridges"][i], "distilled_ridge": stored.ridges[i]}
+        | {name: found.get(f"{name} {i}") for name in ("original", "distilled")}
+        for i, certificate in enumerate(stored.certificates())
+    ]
 
 
 def _recovery(certificate: Certificate) -> dict[str, Any]:
@@ -264,43 +348,8 @@ def _or_zero(model: OriginalModel) -> np.ndarray:
     return np.zeros(len(model.weights)) if model.intercept is None else model.intercept
 
 
-def refit(stored: DistilledSet) -> Model:
+def refit(stored: DistilledSet, *, ridge: float | None = None) -> Model:
     """Fit ridge regression on the stored set as a user would, by the library's own solver."""
     Phis = stored.feature_map(stored.inputs)
-    if stored.intercept is None:
-        return ridge_weights(Phis, stored.y, ridge=stored.ridge), np.zeros(len(stored.w))
-    refitted = ridge_weights_with_intercept(Phis, stored.y, ridge=stored.ridge)
-    return refitted.weights, refitted.intercept
-
-
-def describe(content: Mapping[str, Any]) -> list[str]:
-    """Return the lines that the command line prints for a report."""
-    accuracies, recovery, seconds = content["accuracies"], content["recovery"], content["seconds"]
-    choice = content["ridge_choice"]
-    how = "given" if choice is None else f"leave-one-out accuracy on {choice['samples']:,} samples"
-    if choice is not None and choice["sampled"]:
-        how += f" drawn from {content['samples']:,}"
-    lines = [
-        f"{content['data']['name']}: {content['samples']:,} training samples, each of shape "
-        f"{tuple(content['image_shape'])}, features {content['features']['map']}",
-        f"ridge {content['ridge']:.4g} ({how}); {content['points']} distilled points, {content['labels']} labels, "
-        f"ridge {content['distilled_ridge']:.4g} ({content['theorem']})",
-    ]
-    if content["label_scale"] != 1.0:
-        lines.append(f"features and labels were scaled by {content['label_scale']:.4g} into the range of the map (T4')")
-    rows = (
-        ("model fitted on all the data", "original"),
-        ("refitted on the distilled set", "distilled"),
-        (f"on as many random real samples ({accuracies.get('random_draws', 0)} draws)", "random"),
-        ("on the class means", "class_mean"),
-    )
-    for label, name in rows:
-        value = accuracies.get(name)
-        lines.append(f"  {label:<44} " + ("no test part" if value is None else f"{100 * value:6.2f} % test accuracy"))
-    lines += [
-        f"  recovery |W_s - W| / |W| {recovery['relative_error']:.1e}: {recovery['verdict']} "
-        f"(ratio {recovery['ratio']:.2g}, condition {recovery['condition']:.2g})",
-        *([_PRIVACY] if content["init"] == "real" else []),
-        "  seconds: " + ", ".join(f"{stage} {value:.2f}" for stage, value in seconds.items()),
-    ]
-    return lines
+    value = stored.ridge if ridge is None else ridge
+    return fitted(Phis, stored.y, value, intercept=stored.intercept is not None)

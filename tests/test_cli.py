@@ -116,6 +116,17 @@ def test_report_has_what_the_design_promises(run, tmp_path):
         (["--ridge", 3.5, "--dtype", "float32"], 10),
         (["--init", "real", "--ipc", 2], 20),
         (["--mode", "few", "--points", 4], 4),
+        (["--mode", "nearest"], 10),
+        (["--mode", "nearest", "--ipc", 2, "--references", "herding", "--distilled-ridge", 0.5], 20),
+        (["--mode", "nearest", "--ipc", 5, "--references", "k-means", "--tau", 0.1], 50),
+        (["--mode", "nearest", "--labels", "one-hot", "--ipc", 2], 20),
+        (["--mode", "nearest", "--points", 23, "--box"], 24),
+        (["--mode", "nearest", "--points", 23, "--intercept"], 23),
+        (["--mode", "nearest", "--features", "fcnn:depth=2", "--ipc", 2], 20),
+        (["--mode", "one-image"], 11),
+        (["--mode", "one-image", "--points", 11, "--features", "fcnn", "--largest-change", 0.02], 11),
+        (["--mode", "one-image", "--intercept"], 10),
+        (["--init", "real", "--references", "k-means"], 10),
     ],
 )
 def test_every_kind_of_set_is_certified_from_its_file(run, tmp_path, arguments, points):
@@ -156,6 +167,54 @@ def test_every_map_is_certified_in_pixel_space(run, tmp_path, arguments, points,
     assert report["recovery"]["relative_error"] <= error
     assert report["accuracies"]["distilled"] == report["accuracies"]["original"]
     assert report["labels_polished"] == ("learned" in arguments)
+
+
+def test_a_realistic_set_says_what_it_costs_and_publishes(run, tmp_path):
+    status, printed, _ = run("distill", "--mode", "nearest", "--ipc", 3, "--out", tmp_path)
+    assert status == 0
+    for part in ("near copies of 30 images", "rounded to 8 bits", "privacy (T17)", "publishes its reference images"):
+        assert part in printed
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert set(report["realistic"]) == {
+        "distance_features",
+        "relative_distance_features",
+        "predicted_distance",
+        "predicted_distance_ratio",
+        "distance_pixels",
+        "relative_distance_pixels",
+        "largest_pixel_change",
+        "largest_pixel_change_fraction",
+        "condition",
+        "label_range",
+        "label_agreement",
+        "eight_bit",
+        "privacy",
+    }
+    assert set(report["realistic"]["eight_bit"]) == {"recovery", "decision_agreement", "decisions_on", "decisions"}
+    assert run("show", tmp_path)[0] == 0
+
+
+def test_references_come_from_a_file(run, refused, tmp_path):
+    rng = np.random.default_rng(0)
+    images, classes = rng.uniform(0, 16, (12, 8, 8)), np.arange(12) % 10
+    np.save(tmp_path / "images.npy", images)
+    np.savez(tmp_path / "images.npz", x=images.reshape(12, 64), y=classes)
+    for file in ("images.npy", "images.npz"):
+        status, printed, _ = run(
+            "distill", "--mode", "nearest", "--references", tmp_path / file, "--out", tmp_path / "o"
+        )
+        assert status == 0, printed
+        stored = load_distilled(tmp_path / "o")
+        assert np.allclose(stored.references, images, rtol=0, atol=1e-13)
+        assert stored.meta["reference_classes"] == (classes.tolist() if file == "images.npz" else None)
+    with_labels = ("--mode", "nearest", "--labels", "one-hot", "--references")
+    assert run("distill", *with_labels, tmp_path / "images.npz", "--out", tmp_path / "o")[0] == 0
+    refused(*with_labels, tmp_path / "images.npy", mentions=["one-hot", "classes of the references", "npz"])
+    np.save(tmp_path / "small.npy", images[:, :7])
+    refused("--mode", "nearest", "--references", tmp_path / "small.npy", mentions=["(8, 8)", "(12, 7, 8)"])
+    refused("--mode", "nearest", "--ipc", 2, "--references", tmp_path / "images.npy", mentions=["12", "20"])
+    (tmp_path / "text.npy").write_text("nothing")
+    refused("--mode", "nearest", "--references", tmp_path / "text.npy", mentions=["text.npy"])
 
 
 def test_same_seed_same_file(run, tmp_path):
@@ -249,6 +308,23 @@ def test_help_and_usage(run):
         (["--features", "rff:p=100"], ["T8a", "100", "64"]),
         (["--features", "rff:form=sincos,p=60"], ["T8a", "learned"]),
         (["--features", "deep-linear:width=90,bias=true", "--intercept"], ["T8e", "intercept"]),
+        (["--mode", "nearest", "--points", 5], ["T1", "5 references", "rank W = 10"]),
+        (["--mode", "nearest", "--references", "k-mean"], ["k-mean", "did you mean k-means"]),
+        (["--mode", "nearest", "--references", "none.npz"], ["none.npz"]),
+        (["--mode", "nearest", "--tau", -1], ["tau", ">= 0", "-1"]),
+        (["--mode", "nearest", "--labels", "one-hot", "--distilled-ridge", 1], ["T6b", "--labels learned"]),
+        (["--mode", "nearest", "--box", "--features", "fcnn"], ["Box", "fcnn", "identity"]),
+        (["--mode", "nearest", "--features", "rff:form=sincos,p=60"], ["T8a", "circles"]),
+        (["--mode", "nearest", "--features", "rff:p=100"], ["T8a", "100", "64"]),
+        (["--mode", "one-image", "--points", 10], ["rank W + 1 = 11", "10"]),
+        (["--mode", "one-image", "--ipc", 1], ["rank W + 1", "--ipc"]),
+        (["--mode", "one-image", "--labels", "one-hot"], ["makes its own labels", "leave labels out"]),
+        (["--mode", "one-image", "--features", "fcnn:activation=relu"], ["T9", "Jacobian", "strictly monotone"]),
+        (["--mode", "one-image", "--features", "rff:p=100"], ["T9", "rank p = 100"]),
+        (["--mode", "one-image", "--tau", 1], ["tau", "nearest"]),
+        (["--box"], ["box", "nearest"]),
+        (["--references", "herding"], ["herding", "--mode nearest"]),
+        (["--largest-change", 0.1], ["largest_change", "one-image"]),
     ],
 )
 def test_bad_options_are_one_line(refused, arguments, mentions):
@@ -342,7 +418,13 @@ def test_hostile_distilled_sets_are_one_line(run, tmp_path):
     run("distill", "--out", tmp_path)
     with np.load(tmp_path / "distilled.npz") as stored:
         arrays = dict(stored)
+    real = {"references": np.zeros((10, 8, 8))}
     cases = {
+        "images of another size": arrays | {"references": np.zeros((10, 8, 7))},
+        "too many references": arrays | {"references": np.zeros((12, 8, 8))},
+        "references that are no numbers": arrays | {"references": np.full((10, 8, 8), np.nan)},
+        "references in bytes": arrays | {"references": np.zeros((10, 8, 8), np.uint8)},
+        "means of another size": arrays | real | {"class_means": np.zeros((10, 8, 7))},
         "pickle": arrays | {"w": np.array([{}], object)},
         "missing": {name: value for name, value in arrays.items() if name != "y"},
         "shape": arrays | {"y": arrays["y"][:-1]},

@@ -19,6 +19,7 @@ VARIANTS = [
     RidgeDistiller(fit_intercept=True),
     RidgeDistiller(labels="centred"),
     RidgeDistiller(labels="learned", points_per_class=2),
+    RidgeDistiller(mode="nearest", points_per_class=2),
     RidgeDistillerRegressor(),
     RidgeDistillerRegressor(fit_intercept=True, labels="learned"),
 ]
@@ -151,9 +152,83 @@ def test_a_map_may_be_given_and_must_fit(digits):
         RidgeDistiller(features=features.Identity(3)).fit(X, y)
 
 
+REALISTIC = {
+    "nearest": ({"mode": "nearest", "points_per_class": 2}, 20),
+    "nearest, ridge": ({"mode": "nearest", "points_per_class": 2, "distilled_ridge": 0.5}, 20),
+    "nearest, k-means": ({"mode": "nearest", "points_per_class": 2, "references": "k-means", "tau": 0.5}, 20),
+    "nearest, herding": ({"mode": "nearest", "references": "herding", "features": "fcnn"}, 10),
+    "nearest, one-hot": ({"mode": "nearest", "points_per_class": 2, "labels": "one-hot"}, 20),
+    "nearest, centred": ({"mode": "nearest", "points_per_class": 2, "labels": "centred"}, 20),
+    "nearest, intercept": ({"mode": "nearest", "points_per_class": 2, "fit_intercept": True}, 20),
+    "box": ({"mode": "nearest", "points_per_class": 2, "box": True}, 21),
+    "one image": ({"mode": "one-image"}, 11),
+    "one image, fcnn": ({"mode": "one-image", "features": "fcnn:activation=tanh,bias=true"}, 11),
+}
+
+
+@pytest.mark.parametrize("name", REALISTIC)
+def test_realistic_modes_are_exact_on_near_copies_of_samples(digits, name):
+    X, y = digits
+    options, points = REALISTIC[name]
+    model = RidgeDistiller(**options, random_state=0).fit(X, y)
+    assert model.distilled_X_.shape == (points, 64)
+    assert model.certificate_.relative_error < 1e-9
+    assert model.certificate_.verdict == "pass"
+    again = clone(model).fit(X, y)
+    assert np.array_equal(again.distilled_X_, model.distilled_X_)
+    assert np.array_equal(pickle.loads(pickle.dumps(model)).predict(X), model.predict(X))
+    if "box" in options:
+        assert model.distilled_X_.min() >= 0.0
+        assert model.distilled_X_.max() <= 1.0
+
+
+def test_a_nearest_set_is_near_samples_of_its_classes(digits):
+    X, y = digits
+    model = RidgeDistiller(mode="nearest", points_per_class=6, random_state=0).fit(X, y)
+    distances = np.linalg.norm(model.distilled_X_[:, None] - X[None], axis=2)
+    assert distances.min(axis=1).max() < 0.05 * np.linalg.norm(X, axis=1).mean()
+    assert np.mean(y[distances.argmin(axis=1)] == np.repeat(np.arange(10), 6)) == 1.0
+    assert model.get_params()["labels"] is None
+
+
+def test_given_references_decide_the_number_of_points(digits):
+    X, y = digits
+    given = X[100:117]
+    model = RidgeDistiller(mode="nearest", references=given).fit(X, y)
+    assert model.distilled_X_.shape == (17, 64)
+    assert model.certificate_.verdict == "pass"
+    assert clone(model).set_params(ridge=3.0).fit(X, y).certificate_.verdict == "pass"
+    with pytest.raises(ValueError, match="17 references and 20 points wanted"):
+        RidgeDistiller(mode="nearest", references=given, points_per_class=2).fit(X, y)
+    with pytest.raises(ValueError, match="references must have 64 columns as X has, got 9"):
+        RidgeDistiller(mode="nearest", references=given[:, :9]).fit(X, y)
+    with pytest.raises(ValueError, match="'one-hot' need the classes of the references"):
+        RidgeDistiller(mode="nearest", references=given, labels="one-hot").fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "options", [{"points": 6}, {"points": 6, "labels": "one-hot"}, {"points": 6, "fit_intercept": True}]
+)
+def test_a_regression_has_realistic_sets_too(options):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200, 11))
+    Y = X @ rng.standard_normal((11, 3)) + 0.1 * rng.standard_normal((200, 3))
+    model = RidgeDistillerRegressor(mode="nearest", **options).fit(X, Y)
+    assert model.distilled_X_.shape == (6, 11)
+    assert model.certificate_.verdict == "pass"
+    one = RidgeDistillerRegressor(mode="one-image").fit(X, Y)
+    assert one.distilled_X_.shape == (4, 11)
+    assert one.certificate_.verdict == "pass"
+    assert np.abs(one.distilled_X_ - one.distilled_X_[0]).max() < 0.02 * np.ptp(one.distilled_X_[0])
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"mode": "one-image", "points_per_class": 3}, r"rank W \+ 1 = 11 points"),
+        ({"mode": "nearest", "references": "given"}, "references 'given' are an array"),
+        ({"references": "herding"}, "references 'herding' are for modes"),
+        ({"box": True}, "box is for mode 'nearest'"),
         ({"ridge": "lo"}, "ridge must be 'loo' or a number"),
         ({"ridge": -1.0}, "ridge must be finite and >= 0, got -1.0"),
         ({"labels": "onehot"}, "did you mean one-hot"),
@@ -177,3 +252,102 @@ def test_a_regression_of_several_outputs_is_one_point_an_output():
     assert model.coef_.shape == (3, 11)
     assert relative(ridge_weights(model.distilled_X_, model.distilled_y_, ridge=0.0), model.coef_) < 1e-12
     assert model.score(X, Y) > 0.98
+
+
+RIDGES = (0.1, 1.0, 10.0)
+
+
+@pytest.mark.parametrize("fit_intercept", [False, True])
+@pytest.mark.parametrize("features", ["identity", "fcnn"])
+def test_one_set_is_exact_for_several_ridges(digits, features, fit_intercept):
+    """T11: refit the same points with each ridge; scikit-learn's Ridge gives the wanted weights."""
+    X, y = digits
+    model = RidgeDistiller(features, ridge=RIDGES, fit_intercept=fit_intercept, random_state=0).fit(X, y)
+    Phi, Phis = model.feature_map_(X), model.feature_map_(model.distilled_X_)
+    assert [each.verdict for each in model.certificates_] == ["pass"] * 3
+    for i, ridge in enumerate(RIDGES):
+        peer = Ridge(alpha=ridge, fit_intercept=fit_intercept).fit(Phi, np.eye(10)[y])
+        refit = Ridge(alpha=model.distilled_ridges_[i], fit_intercept=fit_intercept, solver="svd").fit(
+            Phis, model.distilled_labels_
+        )
+        assert relative(model.coef_path_[i], peer.coef_) < 1e-9
+        assert relative(refit.coef_, peer.coef_) < 1e-9
+    assert len(Phis) <= 3 * 10 + fit_intercept
+
+
+def test_several_ridges_refuse_a_number_of_points(digits):
+    with pytest.raises(ValueError, match="as many points as it takes"):
+        RidgeDistiller(ridge=RIDGES, points=12).fit(*digits)
+
+
+@pytest.mark.parametrize("fit_intercept", [False, True])
+def test_sample_weights_are_those_of_scikit_learn_and_survive_the_distillation(digits, fit_intercept):
+    X, y = digits
+    w = np.random.default_rng(0).uniform(0.0, 3.0, len(y))
+    model = RidgeDistiller(ridge=2.5, fit_intercept=fit_intercept).fit(X, y, sample_weight=w)
+    peer = Ridge(alpha=2.5, fit_intercept=fit_intercept).fit(X, np.eye(10)[y], sample_weight=w)
+    assert relative(model.coef_, peer.coef_) < 1e-11
+    plain = RidgeDistiller(ridge=2.5, fit_intercept=fit_intercept).fit(X, y)
+    assert relative(plain.coef_, peer.coef_) > 1e-2  # weights matter
+    refit = LinearRegression(fit_intercept=fit_intercept).fit(model.distilled_X_, model.distilled_labels_)
+    assert relative(refit.coef_, model.coef_) < 1e-12
+
+
+def test_tiny_ridge_takes_the_weights_through_the_triangular_factor_too(digits):
+    X, y = digits
+    w = np.random.default_rng(0).uniform(0.5, 3.0, len(y))
+    model = RidgeDistiller(ridge=1e-9).fit(X[:, 20:40], y, sample_weight=w)
+    root = np.sqrt(w)[:, None]
+    rows = np.vstack([root * X[:, 20:40], np.sqrt(1e-9) * np.eye(20)])
+    peer = np.linalg.lstsq(rows, np.vstack([root * np.eye(10)[y], np.zeros((20, 10))]), rcond=None)[0].T
+    assert relative(model.coef_, peer) < 1e-11
+
+
+@pytest.mark.parametrize("fit_intercept", [False, True])
+@pytest.mark.parametrize("shape", ["diagonal", "matrix"])
+def test_tikhonov_penalty_is_that_of_the_normal_equations(digits, shape, fit_intercept):
+    X, y = digits
+    rng = np.random.default_rng(0)
+    gamma = rng.uniform(0.5, 5.0, 64)
+    A = rng.standard_normal((80, 64))
+    gamma = gamma if shape == "diagonal" else A.T @ A / 80 + np.eye(64)
+    square = np.diag(gamma) if gamma.ndim == 1 else gamma
+    model = RidgeDistiller(ridge=2.5, tikhonov=gamma, fit_intercept=fit_intercept).fit(X, y)
+
+    def solve(F, Y):
+        F, Y = (F - F.mean(axis=0), Y - Y.mean(axis=0)) if fit_intercept else (F, Y)
+        return np.linalg.solve(F.T @ F + 2.5 * square, F.T @ Y).T
+
+    assert relative(model.coef_, solve(X, np.eye(10)[y])) < 1e-11
+    assert model.certificate_.verdict == "pass"
+    assert model.score(X, y) > 0.9
+    both = RidgeDistiller(ridge=2.5, tikhonov=gamma, labels="learned", distilled_ridge=2.5, fit_intercept=fit_intercept)
+    both = both.fit(X, y)
+    assert relative(solve(both.distilled_X_, both.distilled_labels_), both.coef_) < 1e-11
+
+
+def test_a_penalty_of_another_size_is_refused(digits):
+    with pytest.raises(ValueError, match="of the size of the features, got 3 for 64"):
+        RidgeDistiller(tikhonov=np.ones(3)).fit(*digits)
+
+
+@pytest.mark.parametrize("features", ["fcnn:depth=3", "rff", "fcnn:activation=tanh,bias=false"])
+@pytest.mark.parametrize("labels", ["one-hot", "centred", "learned"])
+def test_intercept_survives_nonlinear_and_bounded_maps(digits, features, labels):
+    """Rows of W sum to 0: one-hot labels would leave a singular direction to the rounding of the map."""
+    X, y = digits
+    model = RidgeDistiller(features, labels=labels, fit_intercept=True, random_state=0).fit(X, y)
+    refit = LinearRegression().fit(model.feature_map_(model.distilled_X_), model.distilled_labels_)
+    assert relative(refit.coef_, model.coef_) < 1e-10
+    assert relative(refit.intercept_, model.intercept_) < 1e-10
+    assert model.certificate_.verdict == "pass"
+
+
+def test_few_points_keep_the_intercept_that_goes_with_their_weights(digits):
+    X, y = digits
+    model = RidgeDistiller(points=4, mode="few", fit_intercept=True).fit(X, y)
+    assert model.certificate_.verdict == "pass"
+    refit = LinearRegression().fit(model.distilled_X_, model.distilled_labels_)
+    assert relative(refit.coef_, model.coef_) < 1e-12
+    mean_prediction = model.decision_function(X).mean(axis=0)
+    assert np.allclose(mean_prediction, np.bincount(y) / len(y), atol=1e-12)  # an unpenalised intercept

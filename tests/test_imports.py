@@ -14,21 +14,24 @@ ROOT = Path(analytic_dd.__file__).parent
 GROUND = {"errors", "arrays", "files"}
 SIBLINGS = {"ridge", "labels", "features", "data"}  # none imports another
 BELOW_DISTILL = GROUND | {"linalg"} | SIBLINGS
-BELOW_REPORT = BELOW_DISTILL | {"distill", "certify", "estimator", "baselines"}
+BELOW_REPORT = BELOW_DISTILL | {"cluster", "distill", "certify", "estimator", "baselines"}
 MAY_IMPORT = {
     "errors": set(),
     "arrays": {"errors"},
     "files": {"errors"},
     "linalg": GROUND,
     **dict.fromkeys(SIBLINGS, GROUND | {"linalg"}),
+    "cluster": BELOW_DISTILL,
     "distill": BELOW_DISTILL,
     "certify": GROUND,  # the judge shares no solver with what it judges
     "estimator": BELOW_DISTILL | {"distill", "certify"},
     "baselines": BELOW_DISTILL | {"distill", "certify"},
     "io": BELOW_REPORT | {"__init__"},
     "plot": BELOW_REPORT | {"io"},
-    "report": BELOW_REPORT | {"io", "plot", "__init__"},
-    "cli": BELOW_REPORT | {"io", "plot", "report", "__init__"},
+    "realistic": BELOW_REPORT | {"io"},
+    "report": BELOW_REPORT | {"io", "plot", "realistic", "__init__"},
+    "summary": {"realistic"},
+    "cli": BELOW_REPORT | {"io", "plot", "report", "summary", "__init__"},
     "__main__": {"cli"},
     "__init__": BELOW_REPORT | {"io", "plot", "report"},
 }
@@ -91,7 +94,18 @@ def modules_after(statement):
 def test_importing_the_package_loads_no_optional_library():
     loaded = modules_after("import analytic_dd")
     assert "analytic_dd.distill.exact" in loaded
-    assert not loaded & {"torch", "jax", "jaxlib", "matplotlib", "PIL.Image", "flint", "array_api_strict", "tqdm"}
+    assert not loaded & {
+        "torch",
+        "jax",
+        "jaxlib",
+        "matplotlib",
+        "PIL.Image",
+        "flint",
+        "array_api_strict",
+        "tqdm",
+        "dask",
+        "zarr",
+    }
 
 
 def test_the_judge_loads_no_solver_of_the_constructions():

@@ -8,7 +8,7 @@ import pytest
 from analytic_dd import DataError, load_distilled, save_distilled
 from analytic_dd.data import Dataset
 from analytic_dd.distill.recipe import Recipe
-from analytic_dd.io import DistilledSet, pixels, to_json
+from analytic_dd.io import DistilledSet, normalised, pixels, to_json
 from analytic_dd.report import run
 
 
@@ -65,6 +65,28 @@ def test_arrays_that_do_not_fit_are_refused(folder):
     stored = load_distilled(folder)
     with pytest.raises(DataError, match="y has another shape"):
         DistilledSet(**{**vars(stored), "y": stored.y[:-1]})
+
+
+@pytest.mark.parametrize("mode", ["nearest", "one-image"])
+def test_references_come_back_bit_for_bit_and_in_pixel_units(tmp_path, mode):
+    rng = np.random.default_rng(2)
+    x, y = rng.integers(0, 256, (120, 4, 5, 3), dtype=np.uint8), np.repeat(np.arange(3), 40)
+    run(Dataset.from_arrays(x, y, name="colours"), "identity", Recipe(mode=mode), tmp_path)
+    stored = load_distilled(tmp_path)
+    assert np.array_equal(stored.references, x[stored.meta["reference_rows"]])
+    assert stored.references.dtype == np.float64
+    save_distilled(tmp_path / "again.npz", stored)
+    assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "distilled.npz").read_bytes()
+    for wrong in (np.zeros((3, 4, 5)), np.zeros((7, 4, 5, 3))):
+        with pytest.raises(DataError, match="references has another shape"):
+            DistilledSet(**{**vars(stored), "references": wrong})
+
+
+def test_normalised_undoes_pixels():
+    rng = np.random.default_rng(0)
+    inputs, mean, std = rng.standard_normal((3, 24)), np.array([1.0, 10.0, 5.0]), np.array([2.0, 3.0, 0.5])
+    again = normalised(pixels(inputs, mean, std, (2, 4, 3)), mean, std)
+    assert np.allclose(again, inputs, rtol=0, atol=1e-14)
 
 
 def test_pixels_multiply_by_channel():

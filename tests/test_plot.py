@@ -9,7 +9,7 @@ from PIL import Image
 from analytic_dd import data, plot
 from analytic_dd.distill.recipe import Recipe
 from analytic_dd.io import load_distilled
-from analytic_dd.plot import _caption, _class_rows, _shown, _tile, draw_set, draw_spectrum
+from analytic_dd.plot import _caption, _class_rows, _realistic, _shown, _tile, draw_set, draw_spectrum
 from analytic_dd.report import run
 
 
@@ -76,12 +76,12 @@ def test_the_aspect_of_a_sample_is_kept():
 def test_of_many_points_as_many_of_each_class_are_drawn(stored):
     many = with_points(stored, np.repeat(np.eye(4), 60, axis=0))
     for most, each in ((100, 25), (40, 10)):
-        assert np.bincount(many.y[_shown(many, most)].argmax(axis=1)).tolist() == [each] * 4
+        assert np.bincount(many.y[_shown(many.y, most)].argmax(axis=1)).tolist() == [each] * 4
 
 
 def test_points_without_a_class_are_drawn_from_the_first(stored):
     labels = np.random.default_rng(0).standard_normal((150, 4))
-    assert _shown(with_points(stored, labels), 100).tolist() == list(range(100))
+    assert _shown(labels, 100).tolist() == list(range(100))
 
 
 @pytest.mark.parametrize(
@@ -107,6 +107,48 @@ def test_rows_that_would_mix_classes_bear_no_name():
 )
 def test_a_caption_names_the_class_or_the_two_strongest(labels, caption):
     assert _caption(np.array(labels), ["a", "b", "c"]) == caption
+
+
+def realistic(stored, references, points, classes=None, **facts):
+    """A realistic set of random images."""
+    made = with_points(stored, np.random.default_rng(1).standard_normal((points, 4)))
+    images = np.random.default_rng(2).uniform(size=(references, 8, 8))
+    return replace(made, references=images, meta=made.meta | {"reference_classes": classes}, **facts)
+
+
+def test_references_stand_above_their_points_on_one_scale(stored):
+    made = realistic(stored, 13, 13, [0] * 6 + [2] * 7)
+    blocks = _realistic(made, 50)
+    assert [block.name for block in blocks] == ["references", "distilled"] * 2
+    assert len({block.scale for block in blocks}) == 1
+    assert np.array_equal(np.concatenate([block.images for block in blocks[::2]]), made.references)
+    assert np.array_equal(np.concatenate([block.images for block in blocks[1::2]]), made.x)
+    assert blocks[0].captions == ["0"] * 6 + ["2"] * 4
+    assert all("\n" in caption for block in blocks[1::2] for caption in block.captions)
+
+
+def test_of_many_references_as_many_of_each_class_are_drawn(stored):
+    blocks = _realistic(realistic(stored, 60, 60, sorted(list(range(4)) * 15)), 20)
+    assert [caption for block in blocks[::2] for caption in block.captions] == sorted(list("0123") * 5)
+
+
+def test_the_point_of_a_box_has_a_row_of_its_own(stored, tmp_path):
+    made = realistic(stored, 5, 6)
+    blocks = _realistic(made, 50)
+    assert [block.name for block in blocks] == ["references", "distilled", "appended (box)"]
+    assert np.array_equal(blocks[2].images, made.x[5:])
+    assert drawn(made, tmp_path).height > drawn(realistic(stored, 5, 5), tmp_path).height
+
+
+def test_near_copies_of_one_image_are_drawn_with_their_changes(stored):
+    made = realistic(stored, 1, 11, [3])
+    reference, copies, change = _realistic(made, 50)
+    assert (reference.name, copies.name, change.name) == ("reference", "distilled", "change")
+    assert reference.captions == ["3"]
+    assert reference.scale == copies.scale
+    assert np.array_equal(change.images, made.x - made.references)
+    assert change.scale == (-np.abs(change.images).max(), np.abs(change.images).max())
+    assert copies.height == 1
 
 
 def test_a_constant_set_is_drawn(stored, tmp_path):

@@ -11,7 +11,8 @@ from analytic_dd.baselines import accuracies_on_test, class_means, control_model
 from analytic_dd.distill.pipeline import LOO_SAMPLES, Stages, fit_original, sample_rows
 from analytic_dd.distill.recipe import Recipe
 from analytic_dd.features import Identity
-from analytic_dd.report import describe, run
+from analytic_dd.report import run
+from analytic_dd.summary import describe
 
 
 @pytest.fixture(scope="module")

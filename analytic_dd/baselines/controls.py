@@ -14,7 +14,7 @@ from analytic_dd.distill.pipeline import OriginalModel, Progress, sample_rows
 from analytic_dd.labels import centred_one_hot, one_hot
 from analytic_dd.ridge import ridge_weights, ridge_weights_with_intercept
 
-__all__ = ["Model", "accuracies_on_test", "class_means", "control_models"]
+__all__ = ["Model", "accuracies_on_test", "agreement_with_original", "class_means", "control_models", "fitted"]
 
 Model = tuple[np.ndarray, np.ndarray]  # weights (k, p) and intercept (k,)
 
@@ -36,6 +36,35 @@ def accuracies_on_test(
         if progress is not None:
             progress("evaluation", done, len(dataset.y_test))
     return {name: float(count) / done for name, count in zip(models, right, strict=True)}
+
+
+def agreement_with_original(
+    dataset: Dataset, model: OriginalModel, models: Mapping[str, Model], *, seed: int
+) -> tuple[dict[str, float], str, int]:
+    """Return the fraction of samples on which each model decides as the original one, the part, and the count.
+
+    The part is the test part; 2,000 random training samples where there is none.
+    """
+    part, order = "test", None
+    if not len(dataset.y_test):
+        rng = np.random.default_rng([seed, 2])
+        part, order = "train", np.sort(rng.permutation(len(dataset.y_train))[:_CONTROL_SAMPLES])
+    b = np.zeros(len(model.weights)) if model.intercept is None else model.intercept
+    same, done = np.zeros(len(models)), 0
+    for X, _ in dataset.blocks(part, mean=model.mean, std=model.std, order=order):
+        Phi = model.feature_map(X)
+        original = (Phi @ model.weights.T + b).argmax(axis=1)
+        same += [np.sum((Phi @ W.T + offset).argmax(axis=1) == original) for W, offset in models.values()]
+        done += len(X)
+    return {name: float(count) / done for name, count in zip(models, same, strict=True)}, part, done
+
+
+def fitted(Phis: np.ndarray, Ys: np.ndarray, ridge: float, *, intercept: bool) -> Model:
+    """Fit ridge regression as a user would, by the library's own solver."""
+    if intercept:
+        found = ridge_weights_with_intercept(Phis, Ys, ridge=ridge)
+        return found.weights, found.intercept
+    return ridge_weights(Phis, Ys, ridge=ridge), np.zeros(Ys.shape[1])
 
 
 def control_models(dataset: Dataset, model: OriginalModel, m: int, *, seed: int) -> dict[str, Model]:
@@ -63,11 +92,7 @@ def control_models(dataset: Dataset, model: OriginalModel, m: int, *, seed: int)
 def _best_ridge(Phis: np.ndarray, Ys: np.ndarray, Phi: np.ndarray, y: np.ndarray, *, intercept: bool) -> Model:
     best: tuple[float, Model] | None = None
     for ridge in float(np.sum(Phis**2)) * np.geomspace(1e-8, 1.0, 9):
-        if intercept:
-            fitted = ridge_weights_with_intercept(Phis, Ys, ridge=ridge)
-            W, b = fitted.weights, fitted.intercept
-        else:
-            W, b = ridge_weights(Phis, Ys, ridge=ridge), np.zeros(Ys.shape[1])
+        W, b = fitted(Phis, Ys, ridge, intercept=intercept)
         score = float(np.mean((Phi @ W.T + b).argmax(axis=1) == y))
         if best is None or score >= best[0]:
             best = (score, (W, b))

@@ -19,6 +19,7 @@ Phis; at ridge > 0 nothing is cut off: what rounding left in a null direction co
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -28,9 +29,10 @@ from scipy import linalg as lapack
 from analytic_dd.arrays import Array, as_matrix, as_ridge, eps_of, to_numpy
 from analytic_dd.errors import ShapeError
 
-__all__ = ["RATIO_LIMIT", "Certificate", "certify_recovery"]
+__all__ = ["RATIO_LIMIT", "Certificate", "certify_recovery", "worst"]
 
 RATIO_LIMIT = 30.0  # LAPACK's own test suite accepts a backward error of 30 eps times the size
+_SEVERITY = ("pass", "inconclusive", "fail")
 _MEANINGFUL = 1e-6  # a bound above this would let a visibly wrong model pass
 
 
@@ -85,6 +87,11 @@ class Certificate:
             f"{self.verdict}: |W_s - W| / |W| = {self.relative_error:.1e} (bound {self.bound:.1e}, "
             f"ratio {self.ratio:.2g}, cond {self.condition:.2g}, {self.points} points, ridge {self.ridge:.3g})"
         )
+
+
+def worst(certificates: Iterable[Certificate]) -> Certificate:
+    """Return the certificate with the worst verdict, and among those the largest error."""
+    return max(certificates, key=lambda found: (_SEVERITY.index(found.verdict), found.relative_error))
 
 
 def certify_recovery(

@@ -8,7 +8,9 @@ from analytic_dd.data.download import RemoteFile
 from analytic_dd.data.idx import read_idx, read_idx_folder
 from analytic_dd.data.image_folder import read_image_folder
 from analytic_dd.data.lookup import Listing, describe, fetch, load, locations, names
+from analytic_dd.data.npy import read_floats, read_npy
 from analytic_dd.data.npz import read_arrays
+from analytic_dd.data.reference_file import read_references
 from analytic_dd.data.registry import Entry, Form
 
 __all__ = [
@@ -25,8 +27,11 @@ __all__ = [
     "read_arrays",
     "read_cifar_binary",
     "read_digits",
+    "read_floats",
     "read_idx",
     "read_idx_folder",
     "read_image_folder",
+    "read_npy",
     "read_path",
+    "read_references",
 ]

@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from analytic_dd.data.classes import as_labels, encode
-from analytic_dd.data.moments import channel_moments
+from analytic_dd.data.moments import channel_moments, value_range
 from analytic_dd.data.samples import as_samples, block_rows, normalised_blocks
 from analytic_dd.data.split import describe_split, stratified_split
 from analytic_dd.data.validity import check_classes, check_same_dtype, check_samples, naming
@@ -195,6 +195,20 @@ class Dataset:
         ([4.0], 5.0)
         """
         return channel_moments(self.x_train, self.channels)
+
+    def value_range(self) -> tuple[float, float]:
+        """Return the range of the pixels in the data's units: 0 to 255 for bytes, 0 to 1, or what the samples span.
+
+        Notes
+        -----
+        *Cost.* One pass for the smallest and the largest value.
+
+        Examples
+        --------
+        >>> Dataset.from_arrays(np.array([[0, 255], [5, 7]], np.uint8), [0, 1]).value_range()
+        (0.0, 255.0)
+        """
+        return value_range(self.x_train)
 
     def blocks(
         self,

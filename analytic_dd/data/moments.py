@@ -1,4 +1,4 @@
-"""Mean and standard deviation of each channel, over samples that are never held in float all at once."""
+"""Mean, standard deviation and range of the values, over samples that are never held in float all at once."""
 
 from __future__ import annotations
 
@@ -6,10 +6,30 @@ import numpy as np
 
 from analytic_dd.data.samples import block_rows
 
-__all__ = ["channel_moments"]
+__all__ = ["channel_moments", "value_range"]
 
 # 255^2 * 65536 < 2^32: a column of this many squared bytes cannot overflow the unsigned sum below.
 _EXACT_ROWS = 65536
+
+
+def value_range(x: np.ndarray) -> tuple[float, float]:
+    """Return the range that the values of images have by their format.
+
+        bytes                     0 to 255, if they use the eighth bit
+        floats between 0 and 1    0 to 1
+        others                    smallest to largest value (digits: bytes from 0 to 16)
+
+    Examples
+    --------
+    >>> value_range(np.array([3, 200], np.uint8)), value_range(np.array([0.1, 0.7])), value_range(np.array([-2.0, 5.0]))
+    ((0.0, 255.0), (0.0, 1.0), (-2.0, 5.0))
+    """
+    low, high = float(x.min()), float(x.max())
+    if x.dtype == np.uint8 and high > 127.0:
+        return 0.0, 255.0
+    if x.dtype.kind == "f" and low >= 0.0 and high <= 1.0:
+        return 0.0, 1.0
+    return low, high
 
 
 def channel_moments(x: np.ndarray, channels: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,15 +1,16 @@
 """Constructions of exact and of best possible distilled sets."""
 
 from analytic_dd.distill.affine import affine_direction, affine_features, affine_minimal_features
-from analytic_dd.distill.box import move_into_box
+from analytic_dd.distill.box import move_into_box, pixel_box
 from analytic_dd.distill.circles import circle_features
 from analytic_dd.distill.distilled import DistilledFeatures
 from analytic_dd.distill.exact import distill_features, free_matrix, largest_ridge, target
 from analytic_dd.distill.few import few_features
-from analytic_dd.distill.intercept import add_intercept
+from analytic_dd.distill.intercept import add_intercept, labels_with_intercept
 from analytic_dd.distill.minimal import minimal_features
 from analytic_dd.distill.nearest import NearestFeatures, nearest_features
 from analytic_dd.distill.one_image import OneImage, one_image_features
+from analytic_dd.distill.reference_choice import References, choose_rows, herding_rows
 from analytic_dd.distill.several_ridges import SeveralRidges, several_ridges_features
 from analytic_dd.distill.spanning import greedy_rows, spanning_features
 
@@ -17,21 +18,26 @@ __all__ = [
     "DistilledFeatures",
     "NearestFeatures",
     "OneImage",
+    "References",
     "SeveralRidges",
     "add_intercept",
     "affine_direction",
     "affine_features",
     "affine_minimal_features",
+    "choose_rows",
     "circle_features",
     "distill_features",
     "few_features",
     "free_matrix",
     "greedy_rows",
+    "herding_rows",
+    "labels_with_intercept",
     "largest_ridge",
     "minimal_features",
     "move_into_box",
     "nearest_features",
     "one_image_features",
+    "pixel_box",
     "several_ridges_features",
     "spanning_features",
     "target",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from analytic_dd.arrays import Array, as_matrix, eps_of, namespace
 from analytic_dd.errors import InfeasibleError, ShapeError
 
-__all__ = ["move_into_box"]
+__all__ = ["move_into_box", "pixel_box"]
 
 
 def move_into_box(Phis: Array, lower: float | Array, upper: float | Array, *, interior: Array | None = None) -> Array:
@@ -69,6 +71,44 @@ def move_into_box(Phis: Array, lower: float | Array, upper: float | Array, *, in
     t = steps[:, None]
     moved = xp.where(t < 1.0, g + t * away, Phis)
     return xp.concat([moved, g], axis=0)
+
+
+def pixel_box(low: float, high: float, *, mean: np.ndarray, std: np.ndarray, d: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the range of the pixels  x = v * std + mean  as bounds of the inputs v, (d,) each, channels last.
+
+        (low - mean) / std + margin,   (high - mean) / std - margin,   margin = 8 eps max(|low|, |high|, |mean|) / std
+
+    The margin is what the two roundings of ``v * std + mean`` can add: no stored pixel crosses low or high.
+
+    Parameters
+    ----------
+    low, high : float
+        In units of the pixels.
+    mean, std : (channels,) arrays
+    d : int
+        Size of an input, a multiple of the number of channels.
+
+    Raises
+    ------
+    ShapeError
+        ``d`` is no multiple of the number of channels.
+
+    Examples
+    --------
+    >>> lower, upper = pixel_box(0.0, 255.0, mean=np.array([55.0]), std=np.array([100.0]), d=2)
+    >>> lower.round(12), upper.round(12)
+    (array([-0.55, -0.55]), array([2., 2.]))
+    >>> pixel_box(0.0, 1.0, mean=np.zeros(3), std=np.ones(3), d=4)
+    Traceback (most recent call last):
+        ...
+    analytic_dd.errors.ShapeError: d must be a multiple of the 3 channels, got 4
+    """
+    channels = len(mean)
+    if d % channels:
+        raise ShapeError(f"d must be a multiple of the {channels} channels, got {d}")
+    margin = 8.0 * np.finfo(np.float64).eps * np.maximum(np.abs(mean), max(abs(low), abs(high))) / std
+    lower, upper = (low - mean) / std + margin, (high - mean) / std - margin
+    return np.tile(lower, d // channels), np.tile(upper, d // channels)
 
 
 def _row(bound: Any, name: str, like: Array) -> Array:

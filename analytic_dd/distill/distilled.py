@@ -1,13 +1,30 @@
-"""What a construction returns: the features, the labels, the ridge, and how well conditioned they are."""
+"""What a construction returns, in feature space and in input space, and what it asks of the map between them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 from analytic_dd.arrays import Array
+from analytic_dd.distill.reference_choice import References
 
-__all__ = ["DistilledFeatures"]
+__all__ = ["DistilledFeatures", "DistilledInputs", "InvertibleMap"]
+
+
+class InvertibleMap(Protocol):
+    """What a distillation asks of a feature map."""
+
+    def __call__(self, X: Array) -> Array:
+        """Features (n, p) of inputs (n, d)."""
+
+    def preimage(self, Phi: Array, *, near: Array | None = None) -> Array:
+        """Inputs with these features."""
+
+    def in_range(self, Phi: Array) -> Any:
+        """Something true or false: whether every row of features has a pre-image."""
+
+    def scale_into_range(self, Phi: Array) -> float:
+        """The factor c <= 1 that brings c Phi into the range."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +65,53 @@ class DistilledFeatures:
     def __len__(self) -> int:
         return int(self.features.shape[0])
 
+    def scaled(self, c: float) -> DistilledFeatures:
+        """Return features and labels times c and the ridge times c^2: the same model (T4')."""
+        return replace(self, features=c * self.features, labels=c * self.labels, ridge=c * c * self.ridge)
+
     def diagnostics(self) -> dict[str, Any]:
         """Return everything but the arrays, as JSON values."""
         names = ("ridge", "theorem", "amplification", "condition", "ridge_limit", "relative_error")
         return {"points": len(self)} | {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True)
+class DistilledInputs:
+    """A distilled set in input space.
+
+    Attributes
+    ----------
+    inputs : (m, d) array
+        The feature map's inputs: the exact set.
+    distilled : DistilledFeatures
+        Its features, labels, ridge and diagnostics, after scaling into the range of the map.
+    scale : float
+        c: features and labels were multiplied by it and the ridge by c^2 to fit the range (T4'); 1 for a linear range.
+    polished : bool
+        Whether learned labels were recomputed on the features of the inputs as they are (T4).
+    seconds : dict
+        Time of ``construction`` and ``preimage``.
+    weights : (k, p) array
+        What ridge regression on the set gives: W itself, of a set of too few points the nearest that is left (T7).
+    intercept : (k,) array or None
+        The intercept that goes with them.
+    path : (L, k, p) array or None
+        What the set gives for each of several ridges (T11); ``weights`` is the first.
+    path_intercepts : (L, k) array or None
+    references : References or None
+        The real samples that the points are near copies of: the i-th of the i-th, or the one of all.
+    row_scale : (float, float)
+        Smallest and largest factor of a row of features alone, whose labels were learned afterwards.
+    """
+
+    inputs: Array
+    distilled: DistilledFeatures
+    scale: float
+    polished: bool
+    seconds: dict[str, float]
+    weights: Array
+    intercept: Array | None = None
+    path: Array | None = None
+    path_intercepts: Array | None = None
+    references: References | None = None
+    row_scale: tuple[float, float] = (1.0, 1.0)

@@ -4,63 +4,27 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
 
 import numpy as np
 
-from analytic_dd.arrays import Array
 from analytic_dd.distill.affine import affine_direction, affine_features, affine_minimal_features
 from analytic_dd.distill.circles import circle_features
-from analytic_dd.distill.distilled import DistilledFeatures
+from analytic_dd.distill.distilled import DistilledFeatures, DistilledInputs, InvertibleMap
 from analytic_dd.distill.exact import distill_features, free_matrix
 from analytic_dd.distill.few import few_features
+from analytic_dd.distill.intercept import add_intercept
 from analytic_dd.distill.minimal import minimal_features
+from analytic_dd.distill.near_copies import near_copies
 from analytic_dd.distill.recipe import Recipe
+from analytic_dd.distill.reference_choice import References
+from analytic_dd.distill.several_ridges import SeveralRidges, several_ridges_features
 from analytic_dd.errors import InfeasibleError
+from analytic_dd.features.scaling import largest_scale
 from analytic_dd.labels import centred_one_hot, labels_for, one_hot, repeated_classes
 from analytic_dd.linalg import GramStatistics, pseudo_inverse
 
 __all__ = ["DistilledInputs", "InvertibleMap", "construct", "distill_inputs"]
-
-
-class InvertibleMap(Protocol):
-    """What a distillation asks of a feature map."""
-
-    def __call__(self, X: Array) -> Array:
-        """Features (n, p) of inputs (n, d)."""
-
-    def preimage(self, Phi: Array, *, near: Array | None = None) -> Array:
-        """Inputs with these features."""
-
-    def scale_into_range(self, Phi: Array) -> float:
-        """The factor c <= 1 that brings c Phi into the range."""
-
-
-@dataclass(frozen=True)
-class DistilledInputs:
-    """A distilled set in input space.
-
-    Attributes
-    ----------
-    inputs : (m, d) array
-        The feature map's inputs: the exact set.
-    distilled : DistilledFeatures
-        Its features, labels, ridge and diagnostics, after scaling into the range of the map.
-    scale : float
-        c: features and labels were multiplied by it and the ridge by c^2 to fit the range (T4'); 1 for a linear range.
-    polished : bool
-        Whether learned labels were recomputed on the features of the inputs as they are (T4).
-    seconds : dict
-        Time of ``construction`` and ``preimage``.
-    """
-
-    inputs: Array
-    distilled: DistilledFeatures
-    scale: float
-    polished: bool
-    seconds: dict[str, float]
 
 
 def construct(
@@ -70,6 +34,7 @@ def construct(
     rng: np.random.Generator,
     statistics: GramStatistics | None = None,
     references: np.ndarray | None = None,
+    about_mean: bool = False,
 ) -> DistilledFeatures:
     """Build the features that ``recipe`` asks for; no feature map is involved.
 
@@ -81,23 +46,43 @@ def construct(
     rng : numpy.random.Generator
         Draws what the theorem leaves free.
     statistics : GramStatistics, optional
-        Of the original data: the metric of ``mode="few"`` and the typical size of a feature vector.
+        Of the original data, about their mean for a model with an intercept: the metric of ``mode="few"``, the typical
+        size of a feature vector, and what a set for several ridges is made from.
     references : (m, p) array, optional
         Features of real samples, for ``init="real"``.
+    about_mean : bool
+        Whether an intercept is added afterwards, so that labels count about their mean only. Rows of W that sum to 0
+        (classes) then take one-hot labels less 1/k, which leave the direction free in which one-hot labels would make
+        a set of lower rank: rounding in a nonlinear map would fill it, and ridge 0 divide by that.
     """
     k = W.shape[0]
+    if recipe.ridges:
+        return several_ridges_features(_required(statistics), recipe.ridges)
     m = recipe.size(k)
     if recipe.mode == "few":
         return few_features(W, m, metric=None if statistics is None else np.array(statistics.G))
     if recipe.labels == "learned":
-        typical = 1.0 if statistics is None else math.sqrt(float(np.trace(statistics.G)) / statistics.n) or 1.0
+        typical = 1.0 if statistics is None else math.sqrt(float(np.trace(statistics.G)) / statistics.weight) or 1.0
         return minimal_features(W, ridge=recipe.ridge, points=m, scale=typical, rng=rng)
-    Ys = _fixed_labels(recipe, k, m)
+    Ys, determined = _fixed_labels(recipe, k, m), k - (recipe.labels == "centred")
+    if about_mean and recipe.labels == "one-hot" and _sums_to_zero(W):
+        Ys, determined = Ys - 1.0 / k, k - 1
     free = None
-    if m > k - (recipe.labels == "centred"):
+    if m > determined:
         # (Phi^+)^T is the target whose features are Phi: the published choice for sets that start at real samples
         free = free_matrix(W, Ys, rng=rng) if references is None else pseudo_inverse(references).T
     return distill_features(W, Ys, ridge=recipe.ridge, free=free, root=recipe.root)
+
+
+def _required(statistics: GramStatistics | None) -> GramStatistics:
+    if statistics is None:
+        raise ValueError("a set for several ridges needs the sums of the data, got none; pass statistics=")
+    return statistics
+
+
+def _sums_to_zero(W: np.ndarray) -> bool:
+    """Whether the rows sum to 0, to rounding: those of a model of classes about their mean."""
+    return bool(np.linalg.norm(W.sum(axis=0)) <= W.shape[0] * np.finfo(np.float64).eps * np.linalg.norm(W))
 
 
 def _fixed_labels(recipe: Recipe, k: int, m: int) -> np.ndarray:
@@ -124,7 +109,7 @@ def construct_in_range(
     if not on_circles and (affine is None or affine_direction(*affine) is None):
         return None
     learned = recipe.labels == "learned"
-    if intercept or recipe.mode != "exact" or (not learned and (on_circles or recipe.ridge > 0.0)):
+    if intercept or recipe.mode != "exact" or recipe.ridges or (not learned and (on_circles or recipe.ridge > 0.0)):
         theorem = "T8a: sin/cos features have exact sets" if on_circles else "T8e: features B x + c have exact sets"
         where = "" if on_circles else ", and for fixed labels at distilled ridge 0"
         raise InfeasibleError(
@@ -162,12 +147,14 @@ def distill_inputs(
     *,
     rng: np.random.Generator,
     statistics: GramStatistics | None = None,
-    references: np.ndarray | None = None,
-    refine: Callable[[DistilledFeatures], DistilledFeatures] | None = None,
+    references: np.ndarray | References | None = None,
+    intercept: np.ndarray | None = None,
+    centre: np.ndarray | None = None,
+    box: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> DistilledInputs:
     """Distil ``W`` into inputs of ``feature_map``: construct, scale into its range, take the exact pre-image.
 
-    Theorem: T8; the constructions are those of :func:`construct`.
+    Theorem: T8; the constructions are those of :func:`construct`, and of :func:`near_copies` for realistic modes.
 
     Parameters
     ----------
@@ -177,39 +164,82 @@ def distill_inputs(
     recipe : Recipe
     rng : numpy.random.Generator
     statistics : GramStatistics, optional
-    references : (m, d) array, optional
-        Real inputs; used with ``init="real"``: the pre-images nearest to them are taken.
-    refine : callable, optional
-        Applied to the features before the pre-image (an added intercept, T12).
+    references : (m, d) array or References, optional
+        Real inputs; with ``init="real"`` the pre-images nearest to them are taken. Modes "nearest" and "one-image"
+        need them.
+    intercept : (k,) array, optional
+        Unpenalised intercept to reproduce: one point more (T12), but for realistic modes, whose points carry it.
+    centre : (p,) array, optional
+        Mean of the features of the data, which the new features have too before they are scaled; with an intercept.
+    box : (lower, upper), optional
+        Range of the pixels in units of inputs (see :func:`pixel_box`), for ``recipe.box``.
 
     Raises
     ------
     InfeasibleError, RangeError
         No exact set of this kind exists; the message has the number and the remedy.
     """
-    near = references if recipe.init == "real" else None
-    started = time.perf_counter()
-    constrained = construct_in_range(W, feature_map, recipe, rng=rng, intercept=refine is not None)
+    given = References(references) if isinstance(references, np.ndarray) else references
+    if recipe.realistic:
+        return near_copies(W, feature_map, recipe, given, intercept=intercept, box=box)
+    near = given.inputs if given is not None and recipe.init == "real" else None
+    started, weights, b = time.perf_counter(), W, intercept
+    constrained = construct_in_range(W, feature_map, recipe, rng=rng, intercept=intercept is not None)
     if constrained is not None:
         built = constrained
     else:
         real = None if near is None else feature_map(near)
-        built = construct(W, recipe, rng=rng, statistics=statistics, references=real)
-        built = built if refine is None else refine(built)
+        built = construct(W, recipe, rng=rng, statistics=statistics, references=real, about_mean=intercept is not None)
+        weights = _reproduced(W, built, recipe)
+        if intercept is not None:
+            assert centre is not None
+            b = intercept + (W - weights) @ centre
+            built = add_intercept(built, weights, b, centre=centre)
     constructed = time.perf_counter()
-    c = 1.0 if constrained is not None else feature_map.scale_into_range(built.features)
-    if c != 1.0:
-        built = replace(built, features=c * built.features, labels=c * built.labels, ridge=c * c * built.ridge)
+    c = 1.0
+    if constrained is None and isinstance(built, SeveralRidges) and centre is not None:
+        c, built = _scaled_about(centre, feature_map, built)
+    elif constrained is None:
+        c = feature_map.scale_into_range(built.features)
+        built = built if c == 1.0 else built.scaled(c)
+        if b is not None:  # T12 about the mean c mu: the intercept is no part of what T4' scales
+            built = replace(built, labels=built.labels + (1.0 - c) * b)
     if near is not None and near.shape[0] != len(built):
         near = None  # an added intercept makes one point more than there are references
     inputs = feature_map.preimage(built.features, near=near)
     actual = feature_map(inputs)
-    polished = recipe.labels == "learned" and recipe.mode == "exact" and refine is None
+    polished = recipe.labels == "learned" and recipe.mode == "exact" and intercept is None and not recipe.ridges
     labels = labels_for(actual, W, ridge=built.ridge) if polished else built.labels
+    path = built.weights if isinstance(built, SeveralRidges) else None
     return DistilledInputs(
         inputs=inputs,
         distilled=replace(built, features=actual, labels=labels),
         scale=c,
         polished=polished,
         seconds={"construction": constructed - started, "preimage": time.perf_counter() - constructed},
+        weights=weights,
+        intercept=b,
+        path=path,
+        path_intercepts=None if path is None or b is None else b + (weights - path) @ centre,
     )
+
+
+def _scaled_about(
+    centre: np.ndarray, feature_map: InvertibleMap, built: SeveralRidges
+) -> tuple[float, DistilledFeatures]:
+    """Scale the deviations from the mean into the range (T4'): with the mean of the data every intercept stays."""
+    deviations = built.features - centre
+
+    def fits(c: float) -> bool:
+        return feature_map.scale_into_range(centre + c * deviations) == 1.0
+
+    c, mean_y = largest_scale(fits), built.labels.mean(axis=0)
+    scaled = built.scaled(c)
+    return c, replace(scaled, features=centre + c * deviations, labels=mean_y + c * (built.labels - mean_y))
+
+
+def _reproduced(W: np.ndarray, built: DistilledFeatures, recipe: Recipe) -> np.ndarray:
+    """What a set without an intercept reproduces: W, its part that few points keep (T7), or that of the first ridge."""
+    if recipe.mode == "few":
+        return np.asarray(built.labels.T @ (built.labels @ W))
+    return np.asarray(built.weights[0]) if isinstance(built, SeveralRidges) else W

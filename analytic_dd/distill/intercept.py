@@ -10,8 +10,9 @@ import numpy as np
 from analytic_dd.arrays import Array, as_matrix, namespace
 from analytic_dd.distill.distilled import DistilledFeatures
 from analytic_dd.errors import ShapeError
+from analytic_dd.labels import labels_for
 
-__all__ = ["add_intercept"]
+__all__ = ["add_intercept", "contrasts", "labels_with_intercept"]
 
 
 def add_intercept(distilled: DistilledFeatures, W: Array, b: Array, *, centre: Array) -> DistilledFeatures:
@@ -54,16 +55,53 @@ def add_intercept(distilled: DistilledFeatures, W: Array, b: Array, *, centre: A
             f"b and centre must have shapes {(W.shape[0],)} and {(W.shape[1],)}, "
             f"got {tuple(b.shape)} and {tuple(centre.shape)}"
         )
-    H = xp.asarray(_contrasts(len(distilled)), dtype=W.dtype, device=getattr(W, "device", None))
+    H = xp.asarray(contrasts(len(distilled) + 1), dtype=W.dtype, device=getattr(W, "device", None))
     Phis = centre[None, :] + H.T @ distilled.features
     Ys = (b + W @ centre)[None, :] + H.T @ distilled.labels
     return replace(distilled, features=Phis, labels=Ys, theorem=f"T12 on {distilled.theorem}")
 
 
-def _contrasts(m: int) -> np.ndarray:
-    """Helmert contrasts (m, m + 1): row i compares entry i + 1 with the mean of those before it."""
-    H = np.zeros((m, m + 1))
-    for i in range(m):
+def labels_with_intercept(Phis: Array, W: Array, b: Array, *, ridge: float) -> Array:
+    r"""Return the labels with which the points ``Phis`` recover the model (W, b) with an unpenalised intercept.
+
+        Ys = 1 (b + W mu)^T + H^T [the labels of T4 for H Phis],    mu = mean(Phis)
+
+    Theorem: T4 with T12.
+
+    Parameters
+    ----------
+    Phis : (m, p) array
+        m >= 2.
+    W : (k, p) array
+        Its rows must lie in the row space of Phis - 1 mu^T, else they come back projected on it.
+    b : (k,) array
+    ridge : float
+
+    Examples
+    --------
+    >>> from analytic_dd.ridge import ridge_weights_with_intercept
+    >>> W, b, Phis = np.array([[1.0, 2.0]]), np.array([5.0]), np.array([[1.0, 2.0], [2.0, 4.0]])
+    >>> model = ridge_weights_with_intercept(Phis, labels_with_intercept(Phis, W, b, ridge=0.5), ridge=0.5)
+    >>> model.weights.round(12), model.intercept.round(12)
+    (array([[1., 2.]]), array([5.]))
+    """
+    xp = namespace(Phis)
+    H = xp.asarray(contrasts(Phis.shape[0]), dtype=Phis.dtype, device=getattr(Phis, "device", None))
+    mean = b + W @ xp.mean(Phis, axis=0)
+    return mean[None, :] + H.T @ labels_for(H @ Phis, W, ridge=ridge)
+
+
+def contrasts(m: int) -> np.ndarray:
+    """Return Helmert's contrasts (m - 1, m), orthonormal and orthogonal to 1: an entry less the mean of those before.
+
+    Examples
+    --------
+    >>> contrasts(3).round(3)
+    array([[ 0.707, -0.707,  0.   ],
+           [ 0.408,  0.408, -0.816]])
+    """
+    H = np.zeros((m - 1, m))
+    for i in range(m - 1):
         H[i, : i + 1] = 1.0 / math.sqrt((i + 1) * (i + 2))
         H[i, i + 1] = -(i + 1) / math.sqrt((i + 1) * (i + 2))
     return H

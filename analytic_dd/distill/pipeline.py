@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,18 +10,29 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from analytic_dd.arrays import Array, to_numpy
+from analytic_dd.arrays import Array, as_weights, to_numpy
 from analytic_dd.data import Dataset
-from analytic_dd.distill.distilled import DistilledFeatures
-from analytic_dd.distill.inputs import DistilledInputs, InvertibleMap, distill_inputs
-from analytic_dd.distill.intercept import add_intercept
+from analytic_dd.distill.box import pixel_box
+from analytic_dd.distill.distilled import DistilledInputs, InvertibleMap
+from analytic_dd.distill.inputs import distill_inputs
 from analytic_dd.distill.recipe import Recipe
+from analytic_dd.distill.reference_choice import References, choose_rows
+from analytic_dd.errors import DataError
 from analytic_dd.labels import centred_one_hot, one_hot
 from analytic_dd.linalg import GramStatistics, StreamingQR
 from analytic_dd.ridge import RidgeChoice, leave_one_out_scores, ridge_grid
 from analytic_dd.ridge.choice import choose
 
-__all__ = ["LOO_SAMPLES", "OriginalModel", "Stages", "distill_model", "fit_original", "sample_rows"]
+__all__ = [
+    "LOO_SAMPLES",
+    "OriginalModel",
+    "Stages",
+    "choose_references",
+    "distill_model",
+    "fit_original",
+    "given_references",
+    "sample_rows",
+]
 
 LOO_SAMPLES = 10_000  # leave-one-out is scored on at most this many samples, drawn at random
 
@@ -64,6 +76,8 @@ class OriginalModel:
         ``"one-hot"`` or ``"centred"``: what the model was trained on.
     solver : str
         ``"gram"`` or ``"tsqr"`` (T13).
+    value_range : (float, float)
+        Of the pixels, in the data's units.
     """
 
     weights: np.ndarray
@@ -76,6 +90,7 @@ class OriginalModel:
     statistics: GramStatistics
     label_kind: str
     solver: str
+    value_range: tuple[float, float]
 
     def inputs_of(self, dataset: Dataset, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the normalised inputs (m, d) and classes (m,) of some training samples, in the order of ``rows``."""
@@ -90,6 +105,7 @@ def fit_original(
     ridge: float | str = "loo",
     centred: bool = False,
     intercept: bool = False,
+    sample_weight: np.ndarray | None = None,
     rng: np.random.Generator,
     moments: tuple[np.ndarray, np.ndarray] | None = None,
     dtype: type = np.float64,
@@ -110,6 +126,8 @@ def fit_original(
         Train on one-hot labels minus 1/k (T5).
     intercept : bool
         Fit an unpenalised intercept (T12).
+    sample_weight : (n,) float array, optional
+        Weights >= 0 of the training samples: 2 counts as two copies (T12).
     rng : numpy.random.Generator
         Draws the samples that leave-one-out is scored on.
     moments : (mean, std), optional
@@ -134,8 +152,12 @@ def fit_original(
     # a block of fewer rows than columns would spend its time on the p^2 entries of the sum, not on the product
     rows = max(1, min(len(dataset.y_train), max(_BLOCK_BYTES // (8 * dataset.d), 2048)))
 
-    def features(order: np.ndarray | None, stage: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    weights = None if sample_weight is None else as_weights(sample_weight, len(dataset.y_train))
+
+    def features(order: np.ndarray | None, stage: str) -> Iterator[tuple[np.ndarray, ...]]:
+        """Yield (Phi, Y), and the weights where there are any."""
         total = len(dataset.y_train) if order is None else len(order)
+        given = weights if weights is None or order is None else weights[order]
         done = 0
         # The two arrays of ``reuse`` are enough: a block is given up when the next is asked for. (A thread that reads
         # ahead was slower: BLAS keeps both cores busy.)
@@ -148,16 +170,17 @@ def fit_original(
             X, y = block
             with stages("features"):
                 Phi = feature_map(X.astype(dtype, copy=False))
-            yield Phi, encode(y, k, dtype=dtype)
+            some = () if given is None else (given[done : done + len(y)],)
+            yield Phi, encode(y, k, dtype=dtype), *some
             done += len(y)
             if progress is not None:
                 progress(stage, done, total)
 
     statistics: GramStatistics | None = None
-    for Phi, Y in features(None, "gram"):
+    for Phi, Y, *w in features(None, "gram"):
         with stages("gram"):
             statistics = GramStatistics(Phi.shape[1], k) if statistics is None else statistics
-            statistics.update(Phi, Y)
+            statistics.update(Phi, Y, sample_weight=w[0] if w else None)
     assert statistics is not None  # a Dataset has samples in every class
     choice = None
     if ridge == "loo":
@@ -177,9 +200,10 @@ def fit_original(
     with _rest_of("solve", stages):
         if fine:
             factor = StreamingQR(statistics.p, k)
-            shift, shift_y = (statistics.sum_phi, statistics.sum_y) if intercept else (0.0, 0.0)
-            for Phi, Y in features(None, "tsqr"):
-                factor.update(Phi - shift / statistics.n, Y - shift_y / statistics.n)
+            shift, shift_y = (statistics.mean_phi, statistics.mean_y) if intercept else (0.0, 0.0)
+            for Phi, Y, *w in features(None, "tsqr"):
+                root = np.sqrt(w[0])[:, None] if w else 1.0
+                factor.update(root * (Phi - shift), root * (Y - shift_y))
             W = factor.weights(value)
         else:
             W = (statistics.centred() if intercept else statistics).weights(value)
@@ -190,7 +214,7 @@ def fit_original(
         # Labels about their mean sum to 0, so the rows of W do in exact arithmetic: rank k - 1 (T5). Rounding would
         # leave a k-th singular value of 1e-12 for the construction to invert.
         W = W - W.mean(axis=0)
-    b = (statistics.sum_y - W @ statistics.sum_phi) / statistics.n if intercept else None
+    b = statistics.mean_y - W @ statistics.mean_phi if intercept else None
     return OriginalModel(
         weights=W,
         intercept=b,
@@ -202,6 +226,7 @@ def fit_original(
         statistics=statistics,
         label_kind="centred" if centred else "one-hot",
         solver="tsqr" if fine else "gram",
+        value_range=dataset.value_range(),
     )
 
 
@@ -221,26 +246,34 @@ def distill_model(
     recipe: Recipe,
     *,
     rng: np.random.Generator,
-    references: Array | None = None,
+    references: Array | References | None = None,
     stages: Stages | None = None,
 ) -> DistilledInputs:
     """Distil a fitted model into inputs of its feature map, as ``recipe`` says.
 
-    Theorem: T8; with an intercept one point more (T12).
-    """
+    Theorem: T8; with an intercept one point more (T12), but for realistic modes.
 
-    def with_intercept(built: DistilledFeatures) -> DistilledFeatures:
-        centre = model.statistics.sum_phi / model.statistics.n
-        return add_intercept(built, model.weights, model.intercept, centre=centre)
+    Parameters
+    ----------
+    model : OriginalModel
+    recipe : Recipe
+    rng : numpy.random.Generator
+    references : (m, d) array or References, optional
+        Normalised inputs, see :func:`choose_references`; fixed labels of a nearest set need their classes too.
+    stages : Stages, optional
+        Receives times.
+    """
 
     result = distill_inputs(
         model.weights,
         model.feature_map,
         recipe,
         rng=rng,
-        statistics=model.statistics,
+        statistics=model.statistics if model.intercept is None else model.statistics.centred(),
         references=references,
-        refine=None if model.intercept is None else with_intercept,
+        intercept=model.intercept,
+        centre=None if model.intercept is None else model.statistics.mean_phi,
+        box=_box(model) if recipe.box else None,
     )
     if stages is not None:
         for name, value in result.seconds.items():
@@ -248,13 +281,61 @@ def distill_model(
     return result
 
 
+def _box(model: OriginalModel) -> tuple[np.ndarray, np.ndarray]:
+    return pixel_box(*model.value_range, mean=model.mean, std=model.std, d=model.weights.shape[1])
+
+
+def choose_references(
+    model: OriginalModel, dataset: Dataset, recipe: Recipe, *, rng: np.random.Generator
+) -> References:
+    """Choose the training samples that a set is to be near, by ``recipe.references``; of any class for one image.
+
+    k-means compares normalised pixels, herding features; see :func:`choose_rows`.
+    """
+    k = len(dataset.classes)
+    m, y = recipe.size(k), dataset.y_train
+    if recipe.mode == "one-image":
+        y, k = np.zeros_like(y), 1
+
+    def samples(rows: np.ndarray) -> np.ndarray:
+        X = model.inputs_of(dataset, rows)[0]
+        return np.asarray(model.feature_map(X)) if recipe.references == "herding" else X
+
+    rows = choose_rows(recipe.references, y, m, k=k, rng=rng, samples=samples)
+    X, classes = model.inputs_of(dataset, rows)
+    return References(X, classes, rows)
+
+
+def given_references(
+    model: OriginalModel, dataset: Dataset, images: np.ndarray, *, classes: np.ndarray | None = None
+) -> References:
+    """Take references from images in the data's units, (m, *image_shape) or (m, d), and indices of their classes.
+
+    Raises
+    ------
+    DataError
+        Images of another size, none, NaN, or other than one class for each.
+    """
+    size, k = dataset.d, len(dataset.classes)
+    if images.ndim < 2 or len(images) == 0 or math.prod(images.shape[1:]) != size:
+        raise DataError(
+            f"references must be images of shape {dataset.image_shape}, at least one, got an array of shape "
+            f"{images.shape}; reshape it"
+        )
+    x = images.reshape(len(images), size).astype(np.float64)
+    if not np.all(np.isfinite(x)):
+        raise DataError("references must be finite, got NaN or infinity; drop those images")
+    X = ((x.reshape(-1, len(model.mean)) - model.mean) / model.std).reshape(len(x), size)
+    if classes is None:
+        return References(X)
+    y = np.asarray(classes)
+    if y.shape != (len(x),) or y.dtype.kind not in "iu" or not np.all((y >= 0) & (y < k)):
+        raise DataError(
+            f"classes of references must be {len(x)} indices 0 .. {k - 1}, got dtype {y.dtype} of shape {y.shape}"
+        )
+    return References(X, y.astype(np.int64))
+
+
 def sample_rows(dataset: Dataset, m: int, *, rng: np.random.Generator) -> np.ndarray:
     """Return indices of m real training samples, as evenly over the classes as possible, class-major, drawn by rng."""
-    k = len(dataset.classes)
-    counts = np.bincount(np.sort(np.arange(m) % k), minlength=k)
-    rows = []
-    for label, count in enumerate(counts):
-        members = np.flatnonzero(dataset.y_train == label)
-        if count:
-            rows.append(rng.choice(members, size=count, replace=count > len(members)))
-    return np.concatenate(rows)
+    return choose_rows("random", dataset.y_train, m, k=len(dataset.classes), rng=rng)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from analytic_dd.arrays import Array, as_ridge, eps_of, namespace, norm
@@ -33,6 +33,11 @@ class SeveralRidges(DistilledFeatures):
     ridges: tuple[float, ...] = ()
     weights: Array = None
     unresolved: float = 0.0
+
+    def scaled(self, c: float) -> SeveralRidges:
+        """Return features and labels times c and every ridge times c^2 (T4'); each ridge keeps its weights."""
+        ridges = tuple(c * c * ridge for ridge in self.ridges)
+        return replace(self, features=c * self.features, labels=c * self.labels, ridge=ridges[0], ridges=ridges)
 
     def diagnostics(self) -> dict[str, Any]:
         """Return everything but the arrays, as JSON values."""

@@ -11,7 +11,7 @@ from analytic_dd.features.identity import Identity
 from analytic_dd.features.invertible import InvertibleNetwork
 from analytic_dd.features.registry import from_spec, from_text
 from analytic_dd.features.spectral import median_lengthscale
-from analytic_dd.features.tikhonov import TikhonovScaling
+from analytic_dd.features.tikhonov import TikhonovScaling, penalised
 
 __all__ = [
     "AffineMap",
@@ -29,4 +29,5 @@ __all__ = [
     "from_spec",
     "from_text",
     "median_lengthscale",
+    "penalised",
 ]

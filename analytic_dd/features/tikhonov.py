@@ -10,8 +10,10 @@ import scipy.linalg
 from analytic_dd.arrays import Array
 from analytic_dd.errors import ShapeError
 from analytic_dd.features.base import FeatureMap
+from analytic_dd.features.compose import Compose
+from analytic_dd.features.identity import Identity
 
-__all__ = ["TikhonovScaling"]
+__all__ = ["TikhonovScaling", "penalised"]
 
 
 class TikhonovScaling(FeatureMap):
@@ -88,6 +90,24 @@ class TikhonovScaling(FeatureMap):
         return {"gamma": self.gamma.tolist()}
 
 
+def penalised(feature_map: FeatureMap, gamma: Any) -> tuple[FeatureMap, TikhonovScaling]:
+    """Return ``feature_map`` with the scaling by ``gamma`` behind it, and the scaling.
+
+    Examples
+    --------
+    >>> penalised(Identity(3), np.ones(2))
+    Traceback (most recent call last):
+        ...
+    analytic_dd.errors.ShapeError: the Tikhonov penalty must be of the size of the features, got 2 for 3 features
+    """
+    scaling = TikhonovScaling(gamma)
+    if scaling.d != feature_map.p:
+        raise ShapeError(
+            f"the Tikhonov penalty must be of the size of the features, got {scaling.d} for {feature_map.p} features"
+        )
+    return scaling if isinstance(feature_map, Identity) else Compose([feature_map, scaling]), scaling
+
+
 def _lower_root(gamma: np.ndarray) -> np.ndarray:
     """L with Gamma = L L^T; a vector for a diagonal."""
     diagonal = gamma if gamma.ndim == 1 else np.diagonal(gamma)
@@ -97,12 +117,12 @@ def _lower_root(gamma: np.ndarray) -> np.ndarray:
             "have none"
         )
     if gamma.ndim == 1:
-        return np.sqrt(gamma)
+        return np.asarray(np.sqrt(gamma))
     skew = float(np.abs(gamma - gamma.T).max() / np.abs(gamma).max())
     if skew > len(gamma) * np.finfo(np.float64).eps:
         raise ValueError(f"the Tikhonov penalty must be symmetric, got a relative difference {skew:.2g}; average it")
     try:
-        return np.linalg.cholesky((gamma + gamma.T) / 2.0)
+        return np.asarray(np.linalg.cholesky((gamma + gamma.T) / 2.0))
     except np.linalg.LinAlgError as error:
         least = float(np.linalg.eigvalsh(gamma)[0])
         raise ValueError(

@@ -5,7 +5,7 @@ import pytest
 
 from analytic_dd import InfeasibleError, ShapeError, nearest_features
 from analytic_dd.arrays import to_numpy
-from analytic_dd.distill import move_into_box
+from analytic_dd.distill.box import move_into_box, pixel_box
 
 K, M, P = 3, 5, 11
 
@@ -99,3 +99,22 @@ def test_clipping_instead_is_noticed(ratio, refit, rng):
     clipped = np.clip(nearest_features(W, pixels(rng)).features, 0.0, 1.0)
     got = refit(clipped, clipped @ W.T, 0.0)
     assert not ratio(got, W, size=M + np.sqrt(P), amplification=built.amplification) < 30
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_no_input_in_the_pixel_box_is_stored_outside_the_range(seed):
+    """Any input within the bounds, at either end above all, keeps  v * std + mean  within low and high."""
+    rng = np.random.default_rng(seed)
+    mean, std = (
+        rng.uniform(-3, 3, 3) * 10.0 ** rng.integers(-3, 4),
+        rng.uniform(0.01, 1, 3) * 10.0 ** rng.integers(-3, 4),
+    )
+    low, high = np.sort(rng.uniform(-5, 5, 2))
+    lower, upper = pixel_box(low, high, mean=mean, std=std, d=12)
+    inside = np.concatenate([lower[None], upper[None], rng.uniform(lower, upper, (50, 12))]).reshape(-1, 3)
+    x = inside * std + mean
+    assert x.min() >= low
+    assert x.max() <= high
+    ends = (np.stack([lower, upper]).reshape(-1, 3) * std + mean).reshape(2, 12)
+    unit = np.finfo(float).eps * max(abs(low), abs(high), np.abs(mean).max())
+    assert np.abs(ends - [[low], [high]]).max() < 30 * unit  # and the box is no smaller than rounding asks for

@@ -1,0 +1,189 @@
+"""What a stored realistic set shows and what it costs: distances, labels, rounding to 8 bits, privacy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from analytic_dd.baselines.controls import agreement_with_original, fitted
+from analytic_dd.certify import certify_recovery, map_amplification
+from analytic_dd.data import Dataset
+from analytic_dd.distill.distilled import DistilledInputs
+from analytic_dd.distill.intercept import labels_with_intercept
+from analytic_dd.distill.pipeline import OriginalModel
+from analytic_dd.io import DistilledSet, normalised, pixels
+from analytic_dd.labels import labels_for
+
+__all__ = ["describe_realistic", "realistic_facts", "reference_facts", "reference_images", "rounded"]
+
+
+def reference_images(dataset: Dataset, model: OriginalModel, result: DistilledInputs) -> np.ndarray:
+    """Return the references (r, *image_shape) in the data's units: training samples as they are, others to rounding."""
+    references = result.references
+    assert references is not None
+    if references.rows is not None:
+        return np.asarray(dataset.x_train[references.rows], dtype=np.float64)
+    return pixels(references.inputs, model.mean, model.std, dataset.image_shape)
+
+
+def reference_facts(model: OriginalModel, result: DistilledInputs) -> dict[str, Any]:
+    """Return what is stored of the references beside their images, as JSON values."""
+    references = result.references
+    assert references is not None
+    return {
+        "reference_classes": None if references.classes is None else references.classes.tolist(),
+        "reference_rows": None if references.rows is None else references.rows.tolist(),
+        "value_range": list(model.value_range),
+        "row_scale": list(result.row_scale),
+    }
+
+
+def realistic_facts(stored: DistilledSet, dataset: Dataset, model: OriginalModel, *, seed: int) -> dict[str, Any]:
+    """Measure a stored realistic set.
+
+    Returns
+    -------
+    dict
+        ``distance_features``, ``distance_pixels``: Frobenius norms of the differences from the references, in features
+        and in the data's units, with ``relative_...`` to the norm of the references. ``predicted_distance`` of the
+        features by the theorem, ``predicted_distance_ratio`` measured to predicted. ``largest_pixel_change`` in the
+        data's units, ``largest_pixel_change_fraction`` of their range ``value_range``. ``condition`` of the features.
+        ``label_range`` (smallest, largest). ``label_agreement``: fraction of points whose strongest label is the class
+        of their reference, None where the classes are not known. ``eight_bit``, see :func:`_eight_bit`. ``privacy``.
+        The point that a box appends has no reference and counts in the labels' range and the condition only.
+    """
+    assert stored.references is not None
+    references, (low, high) = stored.references, stored.meta["value_range"]
+    copies = len(stored.x) if len(references) == 1 else len(references)
+    phi = stored.feature_map
+    Phis = phi(stored.inputs)
+    Phi_ref = phi(normalised(references, stored.mean, stored.std))
+    change = stored.x[:copies] - references
+    moved = float(np.linalg.norm(Phis[:copies] - Phi_ref))
+    predicted = _predicted(stored)
+    size = math.sqrt(copies / len(references))  # one image is the reference of several points
+    largest = float(np.max(np.abs(change)))
+    return {
+        "distance_features": moved,
+        "relative_distance_features": _ratio(moved, size * float(np.linalg.norm(Phi_ref))),
+        "predicted_distance": predicted,
+        "predicted_distance_ratio": _ratio(moved, predicted),
+        "distance_pixels": float(np.linalg.norm(change)),
+        "relative_distance_pixels": _ratio(float(np.linalg.norm(change)), size * float(np.linalg.norm(references))),
+        "largest_pixel_change": largest,
+        "largest_pixel_change_fraction": _ratio(largest, high - low),
+        "condition": stored.certify().condition,
+        "label_range": [float(stored.y.min()), float(stored.y.max())],
+        "label_agreement": _label_agreement(stored, copies),
+        "eight_bit": _eight_bit(stored, dataset, model, seed=seed),
+        "privacy": _privacy(largest, high - low),
+    }
+
+
+def _privacy(largest: float, span: float) -> str:
+    """What T17 has to say of it."""
+    return (
+        f"a realistic set publishes its reference images, here up to a change of {_percent(_ratio(largest, span))} of "
+        "a pixel's range, almost verbatim where that is small, beside W itself; choose images that may be public"
+    )
+
+
+def _ratio(value: float, unit: float) -> float | None:
+    return value / unit if unit > 0.0 else None
+
+
+def _predicted(stored: DistilledSet) -> float:
+    found = stored.meta["diagnostics"]
+    if stored.meta["mode"] == "one-image":  # orthogonal steps of one size
+        return float(found["step"]) * math.sqrt(len(stored.x) - 1)
+    return float(found["predicted_distance"])
+
+
+def _label_agreement(stored: DistilledSet, copies: int) -> float | None:
+    classes = stored.meta["reference_classes"]
+    if classes is None:
+        return None
+    strongest = stored.y[:copies].argmax(axis=1)
+    return float(np.mean(strongest == np.broadcast_to(classes, (copies,))))
+
+
+def rounded(stored: DistilledSet) -> np.ndarray:
+    """Return the images as an 8-bit file would hold them, in the data's units: 256 levels from end to end of the range.
+
+    What lies beyond the range is cut off, as any writer of such a file must.
+    """
+    low, high = stored.meta["value_range"]
+    step = (high - low) / 255.0 or 1.0
+    return np.asarray(low + step * np.clip(np.round((stored.x - low) / step), 0.0, 255.0))
+
+
+def _eight_bit(stored: DistilledSet, dataset: Dataset, model: OriginalModel, *, seed: int) -> dict[str, Any]:
+    """Return |W_s - W| / |W| and the agreement of decisions after rounding, with the stored labels and with T4's.
+
+    ``decision_agreement`` is the fraction of samples on which the refitted model decides as the original one, over the
+    test part, or some training samples where there is none (``decisions_on``).
+    """
+    inputs = normalised(rounded(stored), stored.mean, stored.std)
+    phi, ridge, b = stored.feature_map, stored.ridge, stored.intercept
+    Phis = phi(inputs)
+    magnified = map_amplification(phi, inputs, Phis)
+    if b is None:
+        solved = labels_for(Phis, stored.w, ridge=ridge)
+    else:
+        solved = labels_with_intercept(Phis, stored.w, b, ridge=ridge)
+    labels = {"before": stored.y, "after": solved}
+    certificates = {
+        name: certify_recovery(stored.w, Phis, Ys, ridge=ridge, map_condition=magnified, intercept=b)
+        for name, Ys in labels.items()
+    }
+    models = {name: fitted(Phis, Ys, ridge, intercept=b is not None) for name, Ys in labels.items()}
+    agreement, part, count = agreement_with_original(dataset, model, models, seed=seed)
+    return {
+        "recovery": {name: certificate.relative_error for name, certificate in certificates.items()},
+        "decision_agreement": agreement,
+        "decisions_on": part,
+        "decisions": count,
+    }
+
+
+def describe_realistic(content: Mapping[str, Any]) -> list[str]:
+    """Return the lines that the command line prints for a realistic set."""
+    facts, eight = content["realistic"], content["realistic"]["eight_bit"]
+    low, high = content["value_range"]
+    predicted = facts["predicted_distance_ratio"]
+    agreement = facts["label_agreement"]
+    what = "one image" if content["mode"] == "one-image" else f"{len(content['reference_classes'] or [])} images"
+    lines = [
+        f"  near copies of {what} ({content['references']}): distance {_percent(facts['relative_distance_features'])} "
+        f"of the features, {'predicted 0' if predicted is None else f'{predicted:.6g} times the predicted one'}; "
+        f"{_percent(facts['relative_distance_pixels'])} of the pixels",
+        f"  largest change of a pixel {facts['largest_pixel_change']:.3g}, "
+        f"{_percent(facts['largest_pixel_change_fraction'])} of the range {low:g} to {high:g}",
+        f"  condition of the features {facts['condition']:.2g}, labels {facts['label_range'][0]:.3g} to "
+        f"{facts['label_range'][1]:.3g}"
+        + ("" if agreement is None else f"; strongest at the reference's class in {_percent(agreement)} of the points"),
+    ]
+    smallest, largest = content["row_scale"]
+    if (smallest, largest) != (1.0, 1.0):
+        lines.append(
+            f"  rows of features were scaled by {smallest:.4g} to {largest:.4g} into the range of the map, labels "
+            "follow (T4)"
+        )
+    rounding = (
+        f"error of W {eight['recovery'][name]:.1e}, {_percent(eight['decision_agreement'][name])} of the decisions"
+        for name in ("before", "after")
+    )
+    part = "test" if eight["decisions_on"] == "test" else "training"
+    return [
+        *lines,
+        f"  rounded to 8 bits: {' as before; with labels re-solved: '.join(rounding)} as before "
+        f"({eight['decisions']:,} {part} samples)",
+        f"  privacy (T17): {facts['privacy']}",
+    ]
+
+
+def _percent(fraction: float | None) -> str:
+    return "an unknown part" if fraction is None else f"{100.0 * fraction:.3g} %"

@@ -1,0 +1,54 @@
+"""A report in the lines that the command line prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from analytic_dd.realistic import describe_realistic
+
+__all__ = ["describe"]
+
+_PRIVACY = "  privacy (T17): this set starts from real samples and may show them almost verbatim"
+
+
+def describe(content: Mapping[str, Any]) -> list[str]:
+    """Return the lines that the command line prints for a report."""
+    accuracies, recovery, seconds = content["accuracies"], content["recovery"], content["seconds"]
+    choice = content["ridge_choice"]
+    how = "given" if choice is None else f"leave-one-out accuracy on {choice['samples']:,} samples"
+    if choice is not None and choice["sampled"]:
+        how += f" drawn from {content['samples']:,}"
+    lines = [
+        f"{content['data']['name']}: {content['samples']:,} training samples, each of shape "
+        f"{tuple(content['image_shape'])}, features {content['features']['map']}",
+        f"ridge {content['ridge']:.4g} ({how}); {content['points']} distilled points, {content['labels']} labels, "
+        f"ridge {content['distilled_ridge']:.4g} ({content['theorem']})",
+    ]
+    if content["label_scale"] != 1.0:
+        lines.append(f"features and labels were scaled by {content['label_scale']:.4g} into the range of the map (T4')")
+    if content.get("sample_weights") or content.get("tikhonov"):
+        kinds = {"sample_weights": "sample weights", "tikhonov": "Tikhonov penalty"}
+        lines.append("with " + ", ".join(f"{text} ({content[name]})" for name, text in kinds.items() if content[name]))
+    rows = (
+        ("model fitted on all the data", "original"),
+        ("refitted on the distilled set", "distilled"),
+        (f"on as many random real samples ({accuracies.get('random_draws', 0)} draws)", "random"),
+        ("on the class means", "class_mean"),
+    )
+    for label, name in rows:
+        value = accuracies.get(name)
+        lines.append(f"  {label:<44} " + ("no test part" if value is None else f"{100 * value:6.2f} % test accuracy"))
+    lines += [
+        f"  recovery |W_s - W| / |W| {recovery['relative_error']:.1e}: {recovery['verdict']} "
+        f"(ratio {recovery['ratio']:.2g}, condition {recovery['condition']:.2g})",
+        *[
+            f"  ridge {row['ridge']:.4g} (T11): recovery {row['relative_error']:.1e}, {row['verdict']}"
+            + ("" if row["original"] is None else f"; {100 * row['original']:.2f} % and {100 * row['distilled']:.2f} %")
+            for row in content.get("recovery_by_ridge", ())
+        ],
+        *(describe_realistic(content) if "realistic" in content else []),
+        *([_PRIVACY] if content["init"] == "real" and "realistic" not in content else []),
+        "  seconds: " + ", ".join(f"{stage} {value:.2f}" for stage, value in seconds.items()),
+    ]
+    return lines

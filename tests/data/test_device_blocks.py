@@ -1,0 +1,54 @@
+"""Blocks converted on the device are those converted on the host."""
+
+import numpy as np
+import pytest
+import torch
+
+from analytic_dd.data.device_blocks import device_blocks
+from analytic_dd.data.samples import normalised_blocks
+from analytic_dd.errors import DataError
+
+N = 23
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))]
+
+
+@pytest.fixture
+def images(rng):
+    return rng.integers(0, 256, (N, 3, 4, 3), dtype=np.uint8), rng.integers(0, 5, N)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("order", [None, np.array([7, 1, 1, 22, 0])])
+def test_blocks_are_those_of_the_host(images, ratio, device, dtype, order):
+    mean, std = np.array([100.0, 0.1, 3.0]), np.array([50.0, 1 / 3, 70.0])
+    got = list(device_blocks(*images, rows=5, mean=mean, std=std, device=device, dtype=dtype, order=order))
+    wanted = list(normalised_blocks(*images, 5, order, mean, std))
+    assert len(got) == len(wanted)
+    for (X, y), (host, labels) in zip(got, wanted, strict=True):
+        assert X.device.type == device
+        assert X.dtype == getattr(torch, dtype)
+        assert y.dtype == torch.int64
+        assert ratio(X.cpu(), host, size=10, eps=float(np.finfo(dtype).eps)) < 30
+        assert np.array_equal(y.cpu(), labels)
+
+
+def test_blocks_are_kept_while_others_are_made(images):
+    """The staging memory is used again; what was given out is not."""
+    blocks = list(device_blocks(*images, rows=2, mean=np.zeros(1), std=np.ones(1)))
+    assert np.array_equal(torch.cat([X for X, _ in blocks]), images[0].reshape(N, -1))
+
+
+@pytest.mark.parametrize("dtype", ["int16", "float32", "float64", "bool"])
+def test_other_dtypes_pass(dtype, rng):
+    x = (10 * rng.standard_normal((N, 4))).astype(dtype)
+    X = torch.cat([X for X, _ in device_blocks(x, np.zeros(N, int), rows=7, mean=np.zeros(1), std=np.ones(1))])
+    assert np.array_equal(X, x.astype(float))
+
+
+def test_channels_and_options_are_checked(images):
+    options = {"rows": 2, "mean": np.zeros(1), "std": np.ones(1)}
+    with pytest.raises(DataError, match="samples of 36 entries do not have 5 channels"):
+        next(device_blocks(*images, **(options | {"mean": np.zeros(5)})))
+    with pytest.raises(ValueError, match="dtype must be float64 or float32"):
+        next(device_blocks(*images, **(options | {"dtype": "float16"})))

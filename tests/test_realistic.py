@@ -1,0 +1,262 @@
+"""The report of a realistic set measures what it says, on the stored file."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from analytic_dd import data, load_distilled
+from analytic_dd.distill.pipeline import given_references
+from analytic_dd.distill.recipe import Recipe
+from analytic_dd.errors import DataError, InfeasibleError
+from analytic_dd.io import normalised
+from analytic_dd.realistic import rounded
+from analytic_dd.report import run
+from analytic_dd.summary import describe
+from analytic_dd.ridge import ridge_weights
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return data.load("digits")
+
+
+@pytest.fixture(scope="module")
+def made(digits, tmp_path_factory):
+    """Return a function: run a recipe once and give (report, stored set)."""
+    kept = {}
+
+    def make(features="identity", **options):
+        key = (features, tuple(sorted(options.items())))
+        if key not in kept:
+            folder = tmp_path_factory.mktemp("set")
+            with_intercept = options.pop("intercept", False)
+            run(digits, features, Recipe(**options), folder, intercept=with_intercept)
+            kept[key] = json.loads((folder / "report.json").read_text()), load_distilled(folder)
+        return kept[key]
+
+    return make
+
+
+SETS = {
+    "identity": ("identity", {"points_per_class": 3}),
+    "identity, ridge": ("identity", {"points_per_class": 3, "ridge": 0.5}),
+    "fcnn": ("fcnn:width=40", {"points_per_class": 2, "ridge": 0.1}),
+    "rff": ("rff:p=30", {"points_per_class": 2}),
+    "k-means": ("identity", {"references": "k-means", "points_per_class": 2}),
+    "herding": ("fcnn", {"references": "herding", "points_per_class": 3}),
+    "fixed labels": ("identity", {"labels": "one-hot", "points_per_class": 2}),
+    "centred": ("identity", {"labels": "centred", "points_per_class": 2}),
+    "intercept": ("identity", {"points_per_class": 2, "intercept": True}),
+    "box": ("identity", {"points_per_class": 3, "box": True}),
+}
+
+
+def of(made, name):
+    features, options = SETS[name]
+    return made(features, mode="nearest", **options)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_a_nearest_set_is_exact_from_its_file(made, name):
+    report, stored = of(made, name)
+    assert report["recovery"]["verdict"] == "pass"
+    assert report["recovery"]["relative_error"] < 1e-9
+    assert stored.certify().verdict == "pass"
+    assert report["accuracies"]["distilled"] == report["accuracies"]["original"]
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_measured_distances_are_those_of_the_stored_arrays(made, name):
+    report, stored = of(made, name)
+    facts, phi, r = report["realistic"], stored.feature_map, len(stored.references)
+    Phi_ref = phi(normalised(stored.references, stored.mean, stored.std))
+    moved = np.linalg.norm(phi(stored.inputs)[:r] - Phi_ref)
+    change = stored.x[:r] - stored.references
+    assert facts["distance_features"] == pytest.approx(moved, rel=1e-12)
+    assert facts["relative_distance_features"] == pytest.approx(moved / np.linalg.norm(Phi_ref), rel=1e-12)
+    assert facts["distance_pixels"] == pytest.approx(np.linalg.norm(change), rel=1e-12)
+    assert facts["largest_pixel_change"] == pytest.approx(np.abs(change).max(), rel=1e-12)
+    assert facts["largest_pixel_change_fraction"] == pytest.approx(np.abs(change).max() / 16.0, rel=1e-12)
+    assert facts["label_range"] == [stored.y.min(), stored.y.max()]
+
+
+@pytest.mark.parametrize("name", [name for name in SETS if name != "box"])
+def test_distance_from_the_file_is_the_predicted_optimum(made, name):
+    """Scaled rows are farther: the optimum knows no range."""
+    facts = of(made, name)[0]["realistic"]
+    if of(made, name)[0]["row_scale"] == [1.0, 1.0]:
+        assert facts["predicted_distance_ratio"] == pytest.approx(1.0, abs=1e-10)
+    else:
+        assert name == "rff"
+        assert facts["predicted_distance_ratio"] > 1.0
+
+
+def test_optimum_is_that_of_an_independent_formula(made):
+    _, stored = of(made, "identity, ridge")
+    references = normalised(stored.references, stored.mean, stored.std)
+    N = references @ (np.eye(64) - np.linalg.pinv(stored.w) @ stored.w)
+    optimum = math.sqrt(np.sum(np.linalg.svd(N, compute_uv=False)[20:30] ** 2))
+    assert of(made, "identity, ridge")[0]["realistic"]["predicted_distance"] == pytest.approx(optimum, rel=1e-10)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_references_are_training_samples_of_the_classes_that_are_stored(made, digits, name):
+    report, stored = of(made, name)
+    rows = report["reference_rows"]
+    assert np.array_equal(stored.references, digits.x_train[rows])
+    assert digits.y_train[rows].tolist() == report["reference_classes"] == sorted(report["reference_classes"])
+
+
+def test_label_agreement_counts_the_strongest_labels(made):
+    report, stored = of(made, "identity")
+    agreement = np.mean(stored.y.argmax(axis=1) == report["reference_classes"])
+    assert 0.5 < agreement < 1.0
+    assert report["realistic"]["label_agreement"] == agreement
+    assert of(made, "fixed labels")[0]["realistic"]["label_agreement"] == 1.0
+
+
+def test_a_box_keeps_the_stored_pixels_in_the_range_of_the_data(made):
+    report, stored = of(made, "box")
+    assert report["value_range"] == [0.0, 16.0]
+    assert len(stored.x) == 31
+    assert stored.x.min() >= 0.0
+    assert stored.x.max() <= 16.0
+    assert of(made, "identity")[1].x.min() < -0.1
+
+
+def test_rounding_to_8_bits_has_256_levels_and_both_ends(made):
+    _, stored = of(made, "identity")
+    levels = rounded(stored) * 255.0 / 16.0
+    assert np.allclose(levels, np.round(levels), rtol=0, atol=1e-12)
+    assert rounded(stored).min() == 0.0
+    inside = (stored.x >= 0.0) & (stored.x <= 16.0)
+    assert np.abs(rounded(stored) - stored.x)[inside].max() <= 0.5001 * 16.0 / 255.0
+
+
+@pytest.mark.parametrize("name", ["identity", "identity, ridge", "fcnn"])
+def test_what_rounding_costs_is_measured_before_and_after_the_labels_are_solved_again(made, digits, name):
+    report, stored = of(made, name)
+    eight, phi = report["realistic"]["eight_bit"], stored.feature_map
+    Phis = phi(normalised(rounded(stored), stored.mean, stored.std))
+    inverse = np.linalg.pinv(Phis)
+    solved = (Phis + stored.ridge * inverse.T) @ stored.w.T
+    decisions = phi(normalised(digits.x_test, stored.mean, stored.std)) @ stored.w.T
+    for key, labels in (("before", stored.y), ("after", solved)):
+        W = ridge_weights(Phis, labels, ridge=stored.ridge)
+        error = np.linalg.norm(W - stored.w) / np.linalg.norm(stored.w)
+        assert eight["recovery"][key] == pytest.approx(error, rel=1e-8)
+        found = phi(normalised(digits.x_test, stored.mean, stored.std)) @ W.T
+        assert eight["decision_agreement"][key] == np.mean(found.argmax(axis=1) == decisions.argmax(axis=1))
+    best = np.linalg.norm(stored.w - stored.w @ inverse @ Phis) / np.linalg.norm(stored.w)
+    assert eight["recovery"]["after"] == pytest.approx(best, rel=1e-8)  # no labels do better
+    assert best < eight["recovery"]["before"]
+    assert (eight["decisions_on"], eight["decisions"]) == ("test", 360)
+
+
+def test_without_a_test_part_decisions_are_those_on_training_samples(digits, tmp_path):
+    train = data.Dataset.from_arrays(digits.x_train, digits.y_train, name="train only")
+    content = run(train, "identity", Recipe(mode="nearest"), tmp_path).content
+    eight = content["realistic"]["eight_bit"]
+    assert (eight["decisions_on"], eight["decisions"]) == ("train", 1437)
+    assert any("1,437 training samples" in line for line in describe(content))
+
+
+ONE = {
+    "leaky relu": ("fcnn", {}, 1e-9),
+    "leaky relu, ridge": ("fcnn", {"ridge": 0.5}, 1e-9),
+    "biased tanh": ("fcnn:activation=tanh,bias=true", {}, 1e-9),
+    "sigmoid": ("fcnn:activation=sigmoid,width=40", {}, 1e-8),
+    "gelu, by Newton's method": ("fcnn:activation=gelu,width=30", {"ridge": 0.1}, 1e-8),
+    "convolutional": ("cnn:depth=1", {}, 1e-9),
+    "random Fourier": ("rff:p=16", {"largest_change": 0.05}, 1e-8),
+    "identity": ("identity", {}, 1e-12),
+}
+
+
+@pytest.mark.parametrize("name", ONE)
+def test_one_image_carries_the_model(made, digits, name):
+    features, options, error = ONE[name]
+    report, stored = made(features, mode="one-image", **options)
+    facts = report["realistic"]
+    assert len(stored.x) == 11
+    assert report["recovery"]["relative_error"] <= error
+    assert report["recovery"]["verdict"] != "fail"
+    assert report["accuracies"]["distilled"] == report["accuracies"]["original"]
+    assert stored.references.shape == (1, 8, 8)
+    assert np.array_equal(stored.references[0], digits.x_train[report["reference_rows"][0]])
+    assert 0.0 < facts["largest_pixel_change_fraction"] <= options.get("largest_change", 0.01) + 1e-12
+    assert np.abs(stored.x - stored.references).max() == facts["largest_pixel_change"]
+    assert facts["predicted_distance_ratio"] == pytest.approx(1.0, abs=1e-4)  # eps sqrt(q)
+    assert report["diagnostics"]["step"] > 0.0
+
+
+def test_the_seed_draws_the_one_image_from_all_classes(digits, tmp_path):
+    classes = set()
+    for seed in range(6):
+        run(digits, "identity", Recipe(mode="one-image"), tmp_path, seed=seed)
+        classes.add(load_distilled(tmp_path).meta["reference_classes"][0])
+    assert len(classes) > 2
+
+
+def test_relu_has_no_such_set(digits, tmp_path):
+    with pytest.raises(InfeasibleError, match="T9: the Jacobian of the feature map at x0 must have rank p = 64"):
+        run(digits, "fcnn:activation=relu", Recipe(mode="one-image"), tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+def test_given_references_are_used_as_they_are(digits, tmp_path):
+    images = digits.x_train[[5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]] / 2.0
+    content = run(digits, "identity", Recipe(mode="nearest"), tmp_path, references=images).content
+    stored = load_distilled(tmp_path)
+    assert content["references"] == "given"
+    assert (content["points"], content["reference_classes"], content["reference_rows"]) == (12, None, None)
+    assert np.allclose(stored.references, images, rtol=0, atol=1e-13)
+    assert content["realistic"]["label_agreement"] is None
+    with pytest.raises(ValueError, match="got 12 references and 20 points wanted"):
+        run(digits, "identity", Recipe(mode="nearest", points_per_class=2), tmp_path, references=images)
+    with pytest.raises(ValueError, match="references 'given' need an array"):
+        run(digits, "identity", Recipe(mode="nearest", references="given"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("images", "classes", "message"),
+    [
+        (np.zeros((3, 7, 8)), None, r"images of shape \(8, 8\), at least one, got an array of shape \(3, 7, 8\)"),
+        (np.zeros((0, 8, 8)), None, "at least one"),
+        (np.full((3, 64), np.nan), None, "references must be finite"),
+        (np.zeros((3, 64)), np.array([0, 1]), r"3 indices 0 \.\. 9"),
+        (np.zeros((2, 64)), np.array([0, 10]), r"2 indices 0 \.\. 9"),
+    ],
+)
+def test_references_that_do_not_fit_are_refused(digits, images, classes, message):
+    from analytic_dd.distill.pipeline import fit_original
+    from analytic_dd.features import Identity
+
+    model = fit_original(digits, Identity(64), ridge=1.0, rng=np.random.default_rng(0))
+    with pytest.raises(DataError, match=message):
+        given_references(model, digits, images, classes=classes)
+
+
+@pytest.mark.parametrize("name", ["identity", "box", "rff"])
+def test_the_text_says_what_a_realistic_set_costs(made, name):
+    lines = describe(of(made, name)[0])
+    text = "\n".join(lines)
+    for part in (
+        "near copies of",
+        "largest change of a pixel",
+        "of the range 0 to 16",
+        "rounded to 8 bits",
+        "re-solved",
+    ):
+        assert part in text
+    assert any(line.startswith("  privacy (T17): ") and "publishes its reference images" in line for line in lines)
+    assert ("rows of features were scaled" in text) == (name == "rff")
+
+
+def test_an_exact_set_has_no_such_facts(made):
+    report, stored = made()
+    assert "realistic" not in report
+    assert stored.references is None
+    assert report["references"] is None
