@@ -1,4 +1,4 @@
-# make demo | test | test-slow | proofs | lint | types | tables | clean
+# make demo | test | test-ntk | test-slow | proofs | lint | types | tables | clean
 # TORCH_INDEX=ADDRESS takes torch from another package index (a CPU wheel, say).
 
 PYTHON ?= python3
@@ -16,7 +16,7 @@ endif
 # Two test processes with one BLAS thread each: more threads than cores wait for each other
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: demo test test-slow proofs lint types tables bench clean
+.PHONY: demo test test-ntk test-slow proofs lint types tables bench clean
 
 $(VENV)/base: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -27,11 +27,20 @@ $(VENV)/test: $(VENV)/base
 	$(PIP) -e ".[test,lint]"
 	@touch $@
 
+# Without its dependencies: it asks for tensorflow, which only its folder `experimental` uses
+$(VENV)/ntk: $(VENV)/test
+	$(PIP) -e ".[ntk]"
+	$(PIP) --no-deps neural-tangents
+	@touch $@
+
 demo: $(VENV)/base
 	@$(BIN)/python experiments/demo.py
 
 test: $(VENV)/test
 	$(ONE_THREAD) $(BIN)/python -m pytest -q -n 2
+
+test-ntk: $(VENV)/ntk
+	$(ONE_THREAD) $(BIN)/python -m pytest -q -m ntk tests/baselines/test_neural_tangents.py
 
 test-slow: $(VENV)/test
 	$(ONE_THREAD) $(BIN)/python -m pytest -q -n 2 -m slow

@@ -202,6 +202,7 @@ def assemble(
         "ridge": model.ridge,
         "ridge_choice": _describe_choice(model),
         "solver": model.solver,
+        "solver_reason": model.solver_reason,
         "distilled_ridge": built.ridge,
         **({"ridges": recipe.ridges, "distilled_ridges": built.ridges} if isinstance(built, SeveralRidges) else {}),
         "requested_distilled_ridge": recipe.ridge,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import records
+import tables
 
 from analytic_dd import data
 from analytic_dd.distill.recipe import Recipe
@@ -65,13 +66,23 @@ def draw(dataset: data.Dataset, text: str, per_class: int, folder: Path, *, seed
     return facts | {key: report[key] for key in (*kept, "seconds")}
 
 
-def listing(rows: Sequence[dict[str, Any]]) -> str:
+_FIGURES = """## Figures of the experiments
+
+Tables and scripts are in [docs/experiments.md](../experiments.md). Images keep their aspect; rows have one scale each,
+which stands beside them. Pictures above 300 kB are stored in 256 colours.
+
+<!-- table: figures -->
+<!-- end -->
+"""
+
+
+def listing(rows: Sequence[dict[str, Any]], *, figures: bool) -> str:
     """Return the README of the gallery."""
     sections = [_INTRODUCTION]
     for name in dict.fromkeys(row["data"] for row in rows):
         sections.append(f"## {name}\n")
         sections += [_section(row) for row in rows if row["data"] == name]
-    return "\n".join(sections)
+    return "\n".join(sections) + (tables.update("\n" + _FIGURES) if figures else "")
 
 
 def _section(row: Mapping[str, Any]) -> str:
@@ -111,7 +122,7 @@ def main() -> None:
     order = {picture: place for place, picture in enumerate(PICTURES)}
     every = sorted(every, key=lambda row: (row["data"] != "MNIST", order[row["features"], row["ipc"]]))
     with atomic_write(folder / "README.md") as stream:
-        stream.write(listing(every).encode())
+        stream.write(listing(every, figures=folder == FOLDER).encode())
     records.record(path, every, seed=options.seed)
 
 

@@ -14,6 +14,7 @@ from analytic_dd.files import atomic_write
 from analytic_dd.io import to_json, versions
 
 RESULTS = Path(__file__).parent / "results"
+GALLERY = Path(__file__).parents[1] / "docs" / "gallery"
 
 
 def hardware() -> str:
@@ -61,6 +62,29 @@ def read(path: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text()))
 
 
+def record_part(options: argparse.Namespace, stem: str, rows: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> Path:
+    """Write the rows of a run that may be of some data sets only: MNIST first, rows of other data sets stay."""
+    path = options.out / (f"{stem}_quick.json" if options.quick else f"{stem}.json")
+    every = with_others(path, rows, keys, seed=options.seed)
+    record(path, sorted(every, key=lambda row: row["data"] != "MNIST"), seed=options.seed)
+    return path
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Return a table; the first column is text, the others are right-aligned."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "".join("| " + " | ".join(str(cell) for cell in line) + " |\n" for line in lines)
+
+
+def source(run: Mapping[str, Any], path: str) -> str:
+    """Return where a table is from: file, hardware, versions, seed."""
+    facts = run["versions"]
+    return (
+        f"\nRecorded in `{path}`: {run['hardware']}; Python {facts['python']}, numpy {facts['numpy']}, "
+        f"scipy {facts['scipy']}" + (f"; seed {run['seed']}" if "seed" in run else "") + ".\n"
+    )
+
+
 def parser(description: str) -> argparse.ArgumentParser:
     """Return the options that every experiment has."""
     result = argparse.ArgumentParser(description=description)
@@ -68,3 +92,23 @@ def parser(description: str) -> argparse.ArgumentParser:
     result.add_argument("--seed", type=int, default=0)
     result.add_argument("--out", type=Path, default=RESULTS, help="folder of the recorded run")
     return result
+
+
+def options(description: str, **flags: Any) -> argparse.Namespace:
+    """Read the command line of an experiment on several data sets; ``names`` are those to run on.
+
+    Parameters
+    ----------
+    description : str
+    **flags
+        Options of this experiment alone: name and what ``add_argument`` takes.
+    """
+    result = parser(description)
+    result.add_argument("--data", nargs="+", default=["mnist", "cifar10"])
+    result.add_argument("--pictures", type=Path, help="folder of the pictures (default docs/gallery; --quick: --out)")
+    for name, how in flags.items():
+        result.add_argument(f"--{name}", **how)
+    found = result.parse_args()
+    found.names = ["digits"] if found.quick else found.data
+    found.pictures = found.pictures or (found.out if found.quick else GALLERY)
+    return found

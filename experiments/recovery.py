@@ -12,8 +12,10 @@ import numpy as np
 
 from analytic_dd.baselines import accuracies_on_test
 from analytic_dd.data import Dataset
-from analytic_dd.distill.pipeline import OriginalModel, Stages, distill_model, fit_original
+from analytic_dd.distill.distilled import DistilledInputs
+from analytic_dd.distill.pipeline import OriginalModel, Stages, choose_references, distill_model, fit_original
 from analytic_dd.distill.recipe import Recipe
+from analytic_dd.distill.reference_choice import References
 from analytic_dd.features import FeatureMap, from_text
 from analytic_dd.io import DistilledSet, load_distilled, save_distilled
 from analytic_dd.report import assemble, refit
@@ -46,12 +48,28 @@ def fit(
     return fit_original(dataset, feature_map, intercept=intercept, rng=rng, stages=stages)
 
 
+def references_of(
+    dataset: Dataset, model: OriginalModel, recipe: Recipe, *, seed: int
+) -> tuple[References | None, np.random.Generator]:
+    """Return the real samples that a recipe starts from, the same for all of a size, and what draws the rest."""
+    rng = np.random.default_rng([seed, 2, recipe.size(len(model.weights))])
+    return (choose_references(model, dataset, recipe, rng=rng) if recipe.wants_references else None), rng
+
+
 def through_a_file(
-    dataset: Dataset, model: OriginalModel, recipe: Recipe, *, seed: int, stages: Stages
+    dataset: Dataset, model: OriginalModel, recipe: Recipe, *, seed: int, stages: Stages | None = None
 ) -> DistilledSet:
     """Distil, store, and return what is read back."""
-    rng = np.random.default_rng([seed, 2, recipe.size(len(model.weights))])
-    result = distill_model(model, recipe, rng=rng, stages=stages)
+    stages = Stages() if stages is None else stages
+    references, rng = references_of(dataset, model, recipe, seed=seed)
+    result = distill_model(model, recipe, rng=rng, references=references, stages=stages)
+    return stored_and_reloaded(dataset, model, result, recipe, seed=seed, stages=stages)
+
+
+def stored_and_reloaded(
+    dataset: Dataset, model: OriginalModel, result: DistilledInputs, recipe: Recipe, *, seed: int, stages: Stages
+) -> DistilledSet:
+    """Store a distillation and return what is read back."""
     stored = assemble(dataset, model, result, recipe, seed=seed, stages=stages, dtype=np.float64)
     with tempfile.TemporaryDirectory() as folder:
         save_distilled(Path(folder) / "distilled.npz", stored)

@@ -10,28 +10,17 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import baseline_tables
+import construction_tables
 import records
+from records import markdown, source
 
 ROOT = Path(__file__).parents[1]
 _MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
-
-
-def markdown(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Return a table; the first column is text, the others are right-aligned."""
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    return "".join("| " + " | ".join(str(cell) for cell in line) + " |\n" for line in lines)
-
-
-def _source(run: dict[str, Any], path: str) -> str:
-    facts = run["versions"]
-    return (
-        f"\nRecorded in `{path}`: {run['hardware']}; Python {facts['python']}, numpy {facts['numpy']}, "
-        f"scipy {facts['scipy']}" + (f"; seed {run['seed']}" if "seed" in run else "") + ".\n"
-    )
 
 
 def linear_recovery() -> str:
@@ -53,7 +42,7 @@ def linear_recovery() -> str:
         rows[-1].append(", ".join(sorted(verdicts)))
     header = ["data, linear map", "IPC", "points", "all data, %", "distilled, %"]
     header += ["error of W, ridge 0", "large root", "small root", "verdict"]
-    return markdown(header, rows) + _source(run, path)
+    return markdown(header, rows) + source(run, path)
 
 
 def map_recovery() -> str:
@@ -73,7 +62,7 @@ def map_recovery() -> str:
         rows[-1] += [f"{100 * first['accuracy_original']:.2f}", ", ".join(sorted(after)), *errors]
         rows[-1].append(", ".join(sorted(verdicts)))
     header = ["data, map", "p", "condition of the map", "IPC", "all data, %", "distilled, %"]
-    return markdown([*header, "error of W, one-hot", "learned labels", "verdict"], rows) + _source(run, path)
+    return markdown([*header, "error of W, one-hot", "learned labels", "verdict"], rows) + source(run, path)
 
 
 _FITTING = ("reading", "map", "normalisation", "features", "gram", "eigendecomposition", "choice", "solve")
@@ -91,7 +80,7 @@ def map_seconds() -> str:
         seconds = [found["stages"][stage] for stage in (*_FITTING, *_DISTILLING)]
         cells = [f"{value:.2f}" for value in (*seconds, found["seconds"], row["ratio"])]
         rows.append([f"{row['data']}, {row['features']}", *cells])
-    return markdown(["seconds", *_FITTING, *_DISTILLING, "whole", "ratio"], rows) + _source(run, path)
+    return markdown(["seconds", *_FITTING, *_DISTILLING, "whole", "ratio"], rows) + source(run, path)
 
 
 def counts() -> str:
@@ -113,7 +102,7 @@ def counts() -> str:
         for name, found in sizes.items()
     )
     header = ["theory", "count", "points", "error of W", "verdict", "error at one fewer"]
-    return markdown(header, rows) + f"\nSizes. {facts}.\n" + _source(run, path)
+    return markdown(header, rows) + f"\nSizes. {facts}.\n" + source(run, path)
 
 
 def one_pass() -> str:
@@ -133,7 +122,7 @@ def one_pass() -> str:
             + [f"{memory['whole']:.0f}", f"{seconds['sklearn_ridge']:.2f}", f"{memory['sklearn_ridge']:.0f}"]
         )
     header = ["data, features", "whole distillation, s", "read + features + product + eigh, s", "ratio", "peak MB"]
-    return markdown([*header, "scikit-learn Ridge (one ridge), s", "its peak MB"], rows) + _source(run, path)
+    return markdown([*header, "scikit-learn Ridge (one ridge), s", "its peak MB"], rows) + source(run, path)
 
 
 TABLES: dict[str, Callable[[], str]] = {
@@ -142,6 +131,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "map_seconds": map_seconds,
     "counts": counts,
     "one_pass": one_pass,
+    **construction_tables.TABLES,
+    **baseline_tables.TABLES,
 }
 
 

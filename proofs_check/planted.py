@@ -35,14 +35,14 @@ MUTATIONS: tuple[Mutation, ...] = (
             'for name in ("_G", "C", "yy", "sum_phi", "sum_y"):',
             'for name in ("_G", "yy", "sum_phi", "sum_y"):',
         ),
-        ("centring forgets n", "self.G - (self.n * mean[:, None])", "self.G - (mean[:, None])"),
+        ("centring forgets n", "self.G - (self.weight * mean[:, None])", "self.G - (mean[:, None])"),
         ("ridge times n", "shifted = G + ridge * xp.eye", "shifted = G + self.n * ridge * xp.eye"),
         ("eigenvalues squared", "shifted = self.values + ridge", "shifted = self.values**2 + ridge"),
         ("no rank decision at ridge 0", "kept = self.values > cutoff if ridge", "kept = self.values > 0.0 if ridge"),
         (
             "labels are summed, not squared",
-            "squares = xp.sum(labels * labels, axis=0)",
-            "squares = xp.sum(labels, axis=0)",
+            "self.yy + xp.sum(weighted * labels, axis=0)",
+            "self.yy + xp.sum(weighted, axis=0)",
         ),
     ),
     *_in(
@@ -136,9 +136,9 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("contrasts that are not orthonormal", "-(i + 1) / math.sqrt", "-1.0 / math.sqrt"),
     ),
     *_in(
-        "distill/inputs.py",
-        ("features are scaled without labels", "labels=c * built.labels", "labels=built.labels"),
-        ("the ridge is scaled by c", "ridge=c * c * built.ridge", "ridge=c * built.ridge"),
+        "distill/distilled.py",
+        ("features are scaled without labels", "labels=c * self.labels", "labels=self.labels"),
+        ("the ridge is scaled by c", "ridge=c * c * self.ridge", "ridge=c * self.ridge"),
     ),
     *_in(
         "distill/nearest.py",

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LinearRegression
 
 from analytic_dd import data, load_distilled
 from analytic_dd.distill.pipeline import given_references
@@ -13,8 +14,8 @@ from analytic_dd.errors import DataError, InfeasibleError
 from analytic_dd.io import normalised
 from analytic_dd.realistic import rounded
 from analytic_dd.report import run
-from analytic_dd.summary import describe
 from analytic_dd.ridge import ridge_weights
+from analytic_dd.summary import describe
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +156,16 @@ def test_what_rounding_costs_is_measured_before_and_after_the_labels_are_solved_
     assert (eight["decisions_on"], eight["decisions"]) == ("test", 360)
 
 
+def test_what_rounding_costs_counts_the_intercept(made, digits):
+    report, stored = of(made, "intercept")
+    eight = report["realistic"]["eight_bit"]
+    Xs, X = (normalised(x, stored.mean, stored.std) for x in (rounded(stored), digits.x_test))
+    refit = LinearRegression().fit(Xs, stored.y)  # minimum norm, as ridge 0
+    decisions = (X @ stored.w.T + stored.intercept).argmax(axis=1)
+    assert eight["decision_agreement"]["before"] == np.mean(refit.predict(X).argmax(axis=1) == decisions)
+    assert np.mean((X @ stored.w.T).argmax(axis=1) == decisions) < 0.97  # it matters
+
+
 def test_without_a_test_part_decisions_are_those_on_training_samples(digits, tmp_path):
     train = data.Dataset.from_arrays(digits.x_train, digits.y_train, name="train only")
     content = run(train, "identity", Recipe(mode="nearest"), tmp_path).content
@@ -190,6 +201,12 @@ def test_one_image_carries_the_model(made, digits, name):
     assert np.abs(stored.x - stored.references).max() == facts["largest_pixel_change"]
     assert facts["predicted_distance_ratio"] == pytest.approx(1.0, abs=1e-4)  # eps sqrt(q)
     assert report["diagnostics"]["step"] > 0.0
+    every = np.broadcast_to(stored.references, stored.x.shape)  # one reference for each of the points
+    relative = np.linalg.norm(stored.x - every) / np.linalg.norm(every)
+    assert facts["relative_distance_pixels"] == pytest.approx(relative, rel=1e-12)
+    Phi_ref = stored.feature_map(normalised(every, stored.mean, stored.std))
+    moved = np.linalg.norm(stored.feature_map(stored.inputs) - Phi_ref)
+    assert facts["relative_distance_features"] == pytest.approx(moved / np.linalg.norm(Phi_ref), rel=1e-12)
 
 
 def test_the_seed_draws_the_one_image_from_all_classes(digits, tmp_path):

@@ -19,8 +19,8 @@ from analytic_dd.distill.recipe import Recipe
 from analytic_dd.distill.reference_choice import References, choose_rows
 from analytic_dd.errors import DataError
 from analytic_dd.labels import centred_one_hot, one_hot
-from analytic_dd.linalg import GramStatistics, StreamingQR
-from analytic_dd.ridge import RidgeChoice, leave_one_out_scores, ridge_grid
+from analytic_dd.linalg import GramStatistics
+from analytic_dd.ridge import RidgeChoice, leave_one_out_scores, ridge_grid, stream_weights
 from analytic_dd.ridge.choice import choose
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
 
 LOO_SAMPLES = 10_000  # leave-one-out is scored on at most this many samples, drawn at random
 
+_ACCEPT = 1e-9  # predicted error of W at which a second pass over the data is not worth its time
 _BLOCK_BYTES = 32 * 2**20  # of float64 inputs
 
 Progress = Callable[[str, int, int], None]  # stage, done, total
@@ -74,8 +75,8 @@ class OriginalModel:
     statistics : GramStatistics
     label_kind : str
         ``"one-hot"`` or ``"centred"``: what the model was trained on.
-    solver : str
-        ``"gram"`` or ``"tsqr"`` (T13).
+    solver, solver_reason : str
+        ``"gram"``, ``"refined"`` or ``"tsqr"`` (T13), and why in one line.
     value_range : (float, float)
         Of the pixels, in the data's units.
     """
@@ -90,6 +91,7 @@ class OriginalModel:
     statistics: GramStatistics
     label_kind: str
     solver: str
+    solver_reason: str
     value_range: tuple[float, float]
 
     def inputs_of(self, dataset: Dataset, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -109,6 +111,7 @@ def fit_original(
     rng: np.random.Generator,
     moments: tuple[np.ndarray, np.ndarray] | None = None,
     dtype: type = np.float64,
+    solver: str = "auto",
     stages: Stages | None = None,
     progress: Progress | None = None,
 ) -> OriginalModel:
@@ -134,6 +137,8 @@ def fit_original(
         From :meth:`Dataset.statistics`, if at hand.
     dtype : numpy float type
         Arithmetic of the feature map; sums are float64 always.
+    solver : {"auto", "gram", "refined", "tsqr"}
+        By the predicted error of W (T13), see :func:`analytic_dd.ridge.choose_solver`; or as asked.
     stages, progress : optional
         Receive times and progress.
 
@@ -141,7 +146,8 @@ def fit_original(
     -----
     *Cost.* n p^2 flops for the sums, 9 p^3 for the eigendecomposition (a solve where the ridge is given), and for the
     choice 2 p^2 a scored sample. Memory: the stored bytes, 4 p^2 floats, one block; it does not grow with n.
-    *Numerics.* A given ridge below 1e-10 trace(G) / p (0 included) goes through TSQR instead of the Gram matrix.
+    *Numerics.* The sums alone where the predicted error of W is below 1e-9, or a second pass would gain less than a
+    factor of 5; else a second pass over the data, for iterative refinement or TSQR.
     """
     stages = Stages() if stages is None else stages
     with stages("normalisation"):
@@ -196,18 +202,16 @@ def fit_original(
     elif isinstance(ridge, str):
         raise ValueError(f"ridge must be 'loo' or a number >= 0, got {ridge!r}")
     value = choice.ridge if choice is not None else float(ridge)
-    fine = value < 1e-10 * float(np.trace(statistics.G)) / statistics.p
     with _rest_of("solve", stages):
-        if fine:
-            factor = StreamingQR(statistics.p, k)
-            shift, shift_y = (statistics.mean_phi, statistics.mean_y) if intercept else (0.0, 0.0)
-            for Phi, Y, *w in features(None, "tsqr"):
-                root = np.sqrt(w[0])[:, None] if w else 1.0
-                factor.update(root * (Phi - shift), root * (Y - shift_y))
-            W = factor.weights(value)
-        else:
-            W = (statistics.centred() if intercept else statistics).weights(value)
-    W = to_numpy(W)
+        found = stream_weights(
+            statistics,
+            lambda: features(None, "refinement"),
+            ridge=value,
+            solver=solver,
+            intercept=intercept,
+            accept=_ACCEPT,
+        )
+    W = to_numpy(found.weights)
     if hasattr(feature_map, "project"):  # a linear map of fewer than p dimensions: W leaves them by rounding only (T8e)
         W = feature_map.project(W)
     if centred or intercept:
@@ -225,7 +229,8 @@ def fit_original(
         std=std,
         statistics=statistics,
         label_kind="centred" if centred else "one-hot",
-        solver="tsqr" if fine else "gram",
+        solver=found.solver,
+        solver_reason=found.choice.reason,
         value_range=dataset.value_range(),
     )
 

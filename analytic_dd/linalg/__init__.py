@@ -1,7 +1,29 @@
 """Linear algebra that knows no labels, images or classes."""
 
+from analytic_dd.linalg.accumulation import BlockError, accumulate, merge_files
+from analytic_dd.linalg.cholesky import CholeskyFactor
 from analytic_dd.linalg.gram import GramSpectrum, GramStatistics
+from analytic_dd.linalg.path_plan import PathPlan, plan_path
+from analytic_dd.linalg.products import ProductRule
+from analytic_dd.linalg.provenance import Provenance, SampleRange
 from analytic_dd.linalg.spectrum import Spectrum, pseudo_inverse, row_basis, thin_svd
 from analytic_dd.linalg.tsqr import StreamingQR
 
-__all__ = ["GramSpectrum", "GramStatistics", "Spectrum", "StreamingQR", "pseudo_inverse", "row_basis", "thin_svd"]
+__all__ = [
+    "BlockError",
+    "CholeskyFactor",
+    "GramSpectrum",
+    "GramStatistics",
+    "PathPlan",
+    "ProductRule",
+    "Provenance",
+    "SampleRange",
+    "Spectrum",
+    "StreamingQR",
+    "accumulate",
+    "merge_files",
+    "plan_path",
+    "pseudo_inverse",
+    "row_basis",
+    "thin_svd",
+]

@@ -14,14 +14,19 @@ from pathlib import Path
 
 import numpy as np
 
-from analytic_dd.arrays import Array, as_matrix, as_ridge, as_weights, in_double, namespace, to_numpy
-from analytic_dd.errors import DataError, ShapeError
-from analytic_dd.files import read_npz, write_npz
+from analytic_dd.arrays import Array, as_matrix, as_ridge, as_weights, in_double, namespace
+from analytic_dd.errors import ShapeError
+from analytic_dd.linalg.cholesky import CholeskyFactor
+from analytic_dd.linalg.gram_file import read_sums, restore, write_sums
+from analytic_dd.linalg.path_plan import PathPlan, plan_path
+from analytic_dd.linalg.products import ProductRule, gram_product, require_float32_range
+from analytic_dd.linalg.provenance import Provenance, combined, require_count
+from analytic_dd.linalg.removal import remainder
 
 __all__ = ["GramSpectrum", "GramStatistics"]
 
-_FORMAT = "analytic_dd.GramStatistics/1"
 _BLOCK_BYTES = 64 * 2**20  # float32 rows are converted to float64 in blocks of about this size, 2,048 at least
+_FINE = 1e-10  # of trace(G): below such a ridge the rank is decided on the spectrum
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,12 @@ class GramStatistics:
         Number of features.
     k : int
         Number of outputs.
+    products : {"float64", "float32", "auto"}
+        Precision of the product of a block, :class:`analytic_dd.linalg.ProductRule`; blocks are added in float64.
+    tolerance : float
+        The largest relative error of W that float32 products may cause: above it :meth:`weights` refuses.
+    smallest_ridge : float, optional
+        The smallest ridge that the sums are for; ``products="auto"`` needs it.
 
     Attributes
     ----------
@@ -73,14 +84,22 @@ class GramStatistics:
         Sum of squared labels.
     sum_phi : (p,) array
     sum_y : (k,) array
+    gram_error : float
+        Bound on the spectral norm of what G lost to float32 products (measured, see ``gram_product``) and to sums
+        that were taken away; 0 where neither happened. The relative error of W from it is at most
+        gram_error / (s_p^2 + ridge).
+    float32_samples : int
+        Samples whose products are float32.
+    provenance : Provenance or None
+        What the sums were made of, if told; checked by :meth:`merge`, kept by :meth:`save`.
 
     Notes
     -----
     *Cost.* n p^2 flops a pass with numpy (a symmetric rank-k update, half of a general product); memory 2 p^2 and one
     block. Nothing (n, n) and no second copy of the data is formed.
     *Numerics.* Sums are float64 whatever comes in: products of float32 data are exact in it. The error of the weights
-    is eps times the *square* of cond_eff, cond_eff^2 = (s_1^2 + ridge) / (s_p^2 + ridge); below ridge = 1e-10 s_1^2
-    take :class:`analytic_dd.linalg.StreamingQR`.
+    is eps times the *square* of cond_eff, cond_eff^2 = (s_1^2 + ridge) / (s_p^2 + ridge);
+    :func:`analytic_dd.ridge.choose_solver` says when to take :class:`analytic_dd.linalg.StreamingQR` instead.
 
     Examples
     --------
@@ -96,10 +115,21 @@ class GramStatistics:
     analytic_dd.errors.ShapeError: Phi must have 2 columns, got 1 (shape (3, 1))
     """
 
-    def __init__(self, p: int, k: int) -> None:
+    def __init__(
+        self,
+        p: int,
+        k: int,
+        *,
+        products: str = "float64",
+        tolerance: float = 1e-6,
+        smallest_ridge: float | None = None,
+    ) -> None:
         if p < 1 or k < 1:
             raise ShapeError(f"statistics need at least one feature and one output, got p = {p}, k = {k}")
         self.p, self.k, self.n, self.weight = int(p), int(k), 0, 0.0
+        self.rule = ProductRule(products, tolerance, smallest_ridge)
+        self.gram_error, self.float32_samples = 0.0, 0
+        self.provenance: Provenance | None = None
         self._G: Array = None
         self.C: Array = None
         self.yy: Array = None
@@ -120,11 +150,13 @@ class GramStatistics:
         ------
         ShapeError, TypeError, ValueError
             Sizes that do not fit, integers, NaN, weights < 0; the sums are then as before.
+        RangeError
+            ``products="float32"`` and squares that overflow in it; the sums are then as before.
         """
         as_matrix(Phi, "Phi", columns=self.p, finite=False)
         as_matrix(Y, "Y", rows=Phi.shape[0], columns=self.k)
         xp, n = namespace(Phi, Y), int(Phi.shape[0])
-        rows = max(2048, _BLOCK_BYTES // (8 * self.p))
+        rows = max(2048, _BLOCK_BYTES // (8 * self.p)) if self.rule.kind == "float64" else 2048
         blocks = [slice(start, min(start + rows, n)) for start in range(0, n, rows)]
         labels = in_double(Y)
         ones = xp.ones((n, 1), dtype=labels.dtype, device=getattr(labels, "device", None))
@@ -135,14 +167,18 @@ class GramStatistics:
             moments = sum(in_double(Phi[block, :]).T @ weighted[block, :] for block in blocks).T
         if not bool(xp.all(xp.isfinite(moments))):
             as_matrix(Phi, "Phi")  # says where; nothing has been added yet
+        if self.rule.kind == "float32":
+            for block in blocks:
+                require_float32_range(_rows(Phi, block, weights))
         if self._G is None:
             self._start(Phi)
         for block in blocks:
-            F = in_double(Phi[block, :]) if weights is None else xp.sqrt(weights[block, :]) * in_double(Phi[block, :])
             # numpy sees the transpose and calls the symmetric rank-k update of *its* BLAS: scipy's is another library
             # with threads of its own, and two sets of threads that wait for work slow each other down
-            with np.errstate(over="ignore"):  # an overflow is named by spectrum()
-                self._G += F.T @ F
+            product = gram_product(_rows(Phi, block, weights), self.rule, spent=self.gram_error)
+            self._G += product.value
+            self.gram_error += product.error
+            self.float32_samples += (block.stop - block.start) * product.single
         self.C, self.sum_phi = self.C + moments[: self.k, :], self.sum_phi + moments[self.k, :]
         sums = xp.sum(weighted, axis=0)
         self.yy = self.yy + xp.sum(weighted * labels, axis=0)[: self.k]
@@ -174,20 +210,62 @@ class GramStatistics:
             raise ValueError(f"the statistics {missing}")
 
     def merge(self, other: GramStatistics) -> GramStatistics:
-        """Add the sums of ``other`` (same p and k, same feature map) and return ``self``; ``other`` is unchanged."""
-        if (self.p, self.k) != (other.p, other.k):
-            raise ShapeError(
-                f"statistics must have the same p and k, got {(self.p, self.k)} and {(other.p, other.k)}; "
-                "sums of different feature maps do not add"
-            )
+        """Add the sums of ``other`` (same p and k, same feature map) and return ``self``; ``other`` is unchanged.
+
+        Raises
+        ------
+        ShapeError
+            Another p or k.
+        DataError
+            Their provenances differ in what must agree, or name a sample twice; only one of them has a provenance.
+        """
+        self._require_same_sizes(other)
         if other.n:
+            provenance = combined(self, other) if self.n else other.provenance or self.provenance
             if self._G is None:
                 self._start(other.C)
             for name in ("_G", "C", "yy", "sum_phi", "sum_y"):
                 setattr(self, name, getattr(self, name) + getattr(other, name))
             self.n, self.weight = self.n + other.n, self.weight + other.weight
-            self._spectrum = None
+            self.gram_error += other.gram_error
+            self.float32_samples += other.float32_samples
+            self._spectrum, self.provenance = None, provenance
         return self
+
+    def subtract(self, other: GramStatistics) -> GramStatistics:
+        """Take the sums of ``other`` away, whose samples are among these, and return ``self``.
+
+        Theorem: T13. Checks, errors and cost are those of :func:`analytic_dd.linalg.removal.remainder`.
+        """
+        self._require_same_sizes(other)
+        self.__dict__.update(remainder(self, other).__dict__)
+        return self
+
+    def remove(
+        self, Phi: Array, Y: Array, *, sample_weight: Array | None = None, provenance: Provenance | None = None
+    ) -> GramStatistics:
+        """Take samples away that were added before, and return ``self``; see :meth:`subtract`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> Phi, Y = np.array([[1.0, 0.0], [0.0, 2.0], [1.0, 1.0]]), np.array([[1.0], [0.0], [1.0]])
+        >>> GramStatistics(2, 1).update(Phi, Y).remove(Phi[2:], Y[2:]).G.tolist()
+        [[1.0, 0.0], [0.0, 4.0]]
+        """
+        taken = GramStatistics(self.p, self.k).update(Phi, Y, sample_weight=sample_weight)
+        taken.provenance = provenance
+        return self.subtract(taken)
+
+    def _require_same_sizes(self, other: GramStatistics) -> None:
+        if (self.p, self.k) != (other.p, other.k):
+            raise ShapeError(
+                f"statistics must have the same p and k, got {(self.p, self.k)} and {(other.p, other.k)}; "
+                "sums of different feature maps do not add"
+            )
+
+    def __getstate__(self) -> dict[str, object]:
+        return self.__dict__ | {"_spectrum": None}  # twice the size of the sums, and computed again when needed
 
     @property
     def mean_phi(self) -> Array:
@@ -208,7 +286,8 @@ class GramStatistics:
         """
         self._require_samples()
         result = GramStatistics(self.p, self.k)
-        result.n, result.weight = self.n, self.weight
+        result.n, result.weight, result.rule = self.n, self.weight, self.rule
+        result.gram_error, result.float32_samples = self.gram_error, self.float32_samples
         mean, mean_y = self.mean_phi, self.mean_y
         result._G = self.G - (self.weight * mean[:, None]) * mean[None, :]
         result.C = self.C - (self.weight * mean_y[:, None]) * mean[None, :]
@@ -232,33 +311,68 @@ class GramStatistics:
     def weights(self, ridge: float) -> Array:
         """Return ridge regression weights (k, p): ``W = C (G + ridge I)^-1``.
 
+        Raises
+        ------
+        InfeasibleError
+            T13: float32 products may have changed W by more than ``tolerance``.
+
         Notes
         -----
-        *Cost.* One LU solve, 2 p^3 / 3 flops, where ridge >= 1e-10 trace(G) and no spectrum is at hand; else the
+        *Cost.* One Cholesky factor, p^3 / 3 flops, where ridge >= 1e-10 trace(G) and no spectrum is at hand; else the
         spectrum.
         """
         ridge = as_ridge(ridge)
         self._require_samples()
-        xp = namespace(self.C)
-        G = self.G
-        if self._spectrum is None and ridge > 0.0 and ridge >= 1e-10 * float(xp.sum(xp.linalg.diagonal(G))):
-            shifted = G + ridge * xp.eye(self.p, dtype=G.dtype, device=getattr(G, "device", None))
-            return xp.linalg.solve(shifted, self.C.T).T
+        self._require_products(ridge)
+        if self._spectrum is None and self._is_definite(ridge):
+            return self.factor(ridge).solve(self.C.T).T
         return self.spectrum().weights(self.C, ridge)
 
-    def path(self, ridges: Sequence[float] | np.ndarray) -> Array:
-        """Return the weights (L, k, p) for all ``ridges`` from one eigendecomposition."""
+    def factor(self, ridge: float) -> CholeskyFactor:
+        """Return the Cholesky factor of ``G + ridge I``; ValueError where that is not positive definite."""
+        G, xp = self.G, namespace(self.C)
+        shifted = G + ridge * xp.eye(self.p, dtype=G.dtype, device=getattr(G, "device", None))
+        return CholeskyFactor(shifted)
+
+    def _is_definite(self, ridge: float) -> bool:
+        """Whether G + ridge I is positive definite by so much that a Cholesky factor exists."""
+        trace = float(namespace(self.C).sum(namespace(self.C).linalg.diagonal(self.G)))
+        return ridge > 0.0 and _FINE * trace <= ridge < float("inf") and trace < float("inf")
+
+    def _require_products(self, ridge: float) -> None:
+        if self.float32_samples and not (ridge > 0.0 and self.gram_error <= self.rule.tolerance * ridge):
+            self.rule.require_accuracy(self.gram_error, float(self.spectrum().values[-1]), ridge)
+
+    @property
+    def has_spectrum(self) -> bool:
+        """Whether the eigendecomposition is at hand, so that using it costs nothing."""
+        return self._spectrum is not None
+
+    def plan(self, ridges: Sequence[float] | np.ndarray, *, solver: str = "auto") -> PathPlan:
+        """Say how :meth:`path` will compute the weights, and what that costs by the model of :func:`plan_path`."""
+        definite = all(self._is_definite(as_ridge(ridge)) for ridge in ridges)
+        return plan_path(self.p, self.k, len(ridges), solver=solver, at_hand=self.has_spectrum, definite=definite)
+
+    def path(self, ridges: Sequence[float] | np.ndarray, *, solver: str = "auto") -> Array:
+        """Return the weights (L, k, p) for all ``ridges``, by one eigendecomposition or a Cholesky factor for each.
+
+        ``solver`` is ``"spectrum"``, ``"cholesky"`` or ``"auto"``: the cheaper by the model, see :meth:`plan`. Errors
+        are those of :meth:`weights`.
+        """
         self._require_samples()
-        spectrum, xp = self.spectrum(), namespace(self.C)
+        plan, xp = self.plan(ridges, solver=solver), namespace(self.C)
+        if len(ridges):
+            self._require_products(min(as_ridge(ridge) for ridge in ridges))
+        if plan.solver == "cholesky":
+            return xp.stack([self.factor(as_ridge(ridge)).solve(self.C.T).T for ridge in ridges])
+        spectrum = self.spectrum()
         return xp.stack([spectrum.weights(self.C, as_ridge(ridge)) for ridge in ridges])
 
     def save(self, path: str | Path) -> None:
-        """Write the sums to an npz file, atomically and without pickles."""
+        """Write the sums and their provenance to an npz file, atomically and without pickles."""
         self._require_samples()
-        sums = {"G": self.G, "C": self.C, "yy": self.yy, "sum_phi": self.sum_phi, "sum_y": self.sum_y}
-        header = {"format": np.frombuffer(_FORMAT.encode(), dtype=np.uint8), "n": np.asarray(self.n)}
-        header["weight"] = np.asarray(self.weight)
-        write_npz(path, header | {name: to_numpy(value) for name, value in sums.items()})
+        require_count(self)
+        write_sums(path, self)
 
     @classmethod
     def load(cls, path: str | Path) -> GramStatistics:
@@ -269,22 +383,13 @@ class GramStatistics:
         DataError
             Not such a file, or sizes in it that contradict each other.
         """
-        stored = read_npz(path)
-        if bytes(stored.get("format", np.zeros(0, np.uint8))) != _FORMAT.encode():
-            raise DataError(f"{path} holds no statistics of this version ({_FORMAT}); make it with GramStatistics.save")
-        k, p = stored["C"].shape if "C" in stored and stored["C"].ndim == 2 else (0, 0)
-        shapes = {"C": (k, p), "G": (p, p), "yy": (k,), "sum_phi": (p,), "sum_y": (k,), "n": (), "weight": ()}
-        for name, shape in shapes.items():
-            array = stored.get(name)
-            numbers = array is not None and array.dtype.kind == ("i" if name == "n" else "f") and k and p
-            if array is None or not numbers or array.shape != shape or not np.all(np.isfinite(array)):
-                raise DataError(f"{path}: {name} must be finite of shape {shape}; the file is damaged, make it again")
-        if np.abs(stored["G"] - stored["G"].T).max() > 1e-12 * np.abs(stored["G"]).max():
-            raise DataError(f"{path}: G must be symmetric; the file is damaged, make it again")
-        if stored["n"] < 1 or not stored["weight"] > 0.0:
-            raise DataError(f"{path}: n must be at least 1, got {stored['n']}; the file is damaged, make it again")
-        result = cls(p, k)
-        result.n, result.weight, result._G = int(stored["n"]), float(stored["weight"]), stored["G"]
-        result.C, result.yy = stored["C"], stored["yy"]
-        result.sum_phi, result.sum_y = stored["sum_phi"], stored["sum_y"]
-        return result
+        stored = read_sums(path)
+        k, p = stored["C"].shape
+        return restore(cls(p, k), stored)
+
+
+def _rows(Phi: Array, block: slice, weights: Array | None) -> Array:
+    """Rows of a block, times the roots of their weights (T12)."""
+    if weights is None:
+        return Phi[block, :]
+    return namespace(Phi).sqrt(weights[block, :]) * in_double(Phi[block, :])

@@ -1,15 +1,32 @@
-"""Ridge regression: weights, the path over all ridges, the choice of one."""
+"""Ridge regression: weights, the path over all ridges, the choice of one, and of the solver."""
 
 from analytic_dd.ridge.choice import RidgeChoice, leave_one_out_scores, ridge_grid, select_ridge, validation_scores
+from analytic_dd.ridge.conjugate_gradients import IteratedWeights, iterate_weights
+from analytic_dd.ridge.folds import fold_errors, fold_scores
+from analytic_dd.ridge.refinement import RefinedWeights, refine_weights
+from analytic_dd.ridge.solver_choice import SolverChoice, choose_solver
+from analytic_dd.ridge.stream import SampleStream
+from analytic_dd.ridge.stream_weights import StreamWeights, stream_weights
 from analytic_dd.ridge.weights import AffineWeights, ridge_weights, ridge_weights_with_intercept
 
 __all__ = [
     "AffineWeights",
+    "IteratedWeights",
+    "RefinedWeights",
     "RidgeChoice",
+    "SampleStream",
+    "SolverChoice",
+    "StreamWeights",
+    "choose_solver",
+    "fold_errors",
+    "fold_scores",
+    "iterate_weights",
     "leave_one_out_scores",
+    "refine_weights",
     "ridge_grid",
     "ridge_weights",
     "ridge_weights_with_intercept",
     "select_ridge",
+    "stream_weights",
     "validation_scores",
 ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from analytic_dd.arrays import Array, as_matrices, as_ridge, in_double, namespace, norm
 from analytic_dd.errors import ShapeError
-from analytic_dd.linalg import GramStatistics, StreamingQR, thin_svd
+from analytic_dd.linalg import CholeskyFactor, GramStatistics, StreamingQR, thin_svd
 
 __all__ = ["AffineWeights", "ridge_weights", "ridge_weights_with_intercept"]
 
@@ -30,9 +30,9 @@ def ridge_weights(Phi: Array, Y: Array, *, ridge: float, solver: str = "auto", r
         Labels.
     ridge : float
         lambda >= 0. Absolute: ``ridge * I`` is added to the Gram matrix; never divided by n.
-    solver : {"auto", "svd", "gram", "tsqr"}
-        ``auto``: a thin SVD where it takes about a second; else the Gram matrix if ridge >= 1e-10 |Phi|^2, else TSQR
-        (n < p: SVD).
+    solver : {"auto", "svd", "gram", "dual", "tsqr"}
+        ``auto``: a thin SVD where it takes about a second; else the Gram matrix (n < p: the dual, Phi Phi^T (n, n)) if
+        ridge >= 1e-10 |Phi|^2, else TSQR (n < p: SVD).
     rcond : float, optional
         Relative rank cut-off at ridge = 0; see :func:`analytic_dd.linalg.thin_svd`.
 
@@ -52,9 +52,9 @@ def ridge_weights(Phi: Array, Y: Array, *, ridge: float, solver: str = "auto", r
 
     Notes
     -----
-    *Cost.* SVD: O(n p min(n, p)); Gram: n p^2 flops and p^2 memory; nothing (n, n) is formed.
+    *Cost.* SVD: O(n p min(n, p)); Gram: n p^2 flops and p^2 memory; dual: n^2 p and n^2.
     *Numerics.* float32 is converted to float64 (jax without x64 stays in float32), then back. Relative error of W:
-    eps cond_eff (SVD, TSQR), eps cond_eff^2 (Gram), cond_eff^2 = (s_1^2 + ridge) / (s_p^2 + ridge).
+    eps cond_eff (SVD, TSQR), eps cond_eff^2 (Gram, dual), cond_eff^2 = (s_1^2 + ridge) / (s_p^2 + ridge).
 
     Examples
     --------
@@ -76,18 +76,33 @@ def ridge_weights(Phi: Array, Y: Array, *, ridge: float, solver: str = "auto", r
         W = _by_svd(Phi, Y, ridge, rcond)
     elif name == "gram":
         W = GramStatistics(p, k).update(Phi, Y).weights(ridge)
+    elif name == "dual":
+        W = _by_dual(Phi, Y, ridge)
     elif name == "tsqr":
         W = StreamingQR(p, k).update(Phi, Y).weights(ridge, rcond=rcond)
     else:
-        raise ValueError(f"unknown solver {solver!r}; choose from auto, svd, gram, tsqr")
+        raise ValueError(f"unknown solver {solver!r}; choose from auto, svd, gram, dual, tsqr")
     return namespace(W).astype(W, Phi.dtype, copy=False)
 
 
 def _choose(Phi: Array, ridge: float) -> str:
     n, p = Phi.shape
-    if n * p * min(n, p) <= _SMALL or n < p:
+    squares = ridge > 0.0 and ridge >= 1e-10 * norm(Phi) ** 2
+    if n * p * min(n, p) <= _SMALL:
         return "svd"
-    return "gram" if ridge > 0.0 and ridge >= 1e-10 * norm(Phi) ** 2 else "tsqr"
+    if n < p:
+        return "dual" if squares else "svd"
+    return "gram" if squares else "tsqr"
+
+
+def _by_dual(Phi: Array, Y: Array, ridge: float) -> Array:
+    """W = Y^T (Phi Phi^T + ridge I)^-1 Phi, for n < p."""
+    if ridge == 0.0:
+        raise ValueError("the dual needs ridge > 0, got 0.0; take solver='svd', which decides the rank")
+    Phi, Y = in_double(Phi), in_double(Y)
+    xp, n = namespace(Phi), Phi.shape[0]
+    K = Phi @ Phi.T + ridge * xp.eye(n, dtype=Phi.dtype, device=getattr(Phi, "device", None))
+    return CholeskyFactor(K).solve(Y).T @ Phi
 
 
 def _by_svd(Phi: Array, Y: Array, ridge: float, rcond: float | None) -> Array:

@@ -188,9 +188,32 @@ def test_normal_equations_hold(library, ratio, rng):
 
 
 def test_unknown_solver_and_negative_ridge_are_refused(data):
-    with pytest.raises(ValueError, match="unknown solver 'cg'; choose from auto, svd, gram, tsqr"):
+    with pytest.raises(ValueError, match="unknown solver 'cg'; choose from auto, svd, gram, dual, tsqr"):
         ridge_weights(*data, ridge=1.0, solver="cg")
     with pytest.raises(ValueError, match="ridge must be finite and >= 0, got -1"):
         ridge_weights(*data, ridge=-1.0)
     with pytest.raises(TypeError, match="required keyword-only argument: 'ridge'"):
         ridge_weights(*data)
+
+
+@pytest.mark.parametrize("ridge", [1e-3, 0.3, 50.0])
+def test_dual_is_the_exact_oracle_for_fewer_samples_than_features(summing_library, ratio, refit, rng, ridge):
+    Phi, Y = summing_library.array(rng.standard_normal((5, P))), summing_library.array(rng.standard_normal((5, K)))
+    W = ridge_weights(Phi, Y, ridge=ridge, solver="dual")
+    assert summing_library.owns(W)
+    s = np.linalg.svd(to_numpy(Phi).astype(float), compute_uv=False)
+    squared = (s[0] ** 2 + ridge) / (s[-1] ** 2 + ridge)
+    assert ratio(W, refit(Phi, Y, ridge), size=P, amplification=squared, eps=summing_library.eps) < 30
+
+
+def test_dual_is_chosen_by_its_bound(monkeypatch, rng):
+    from analytic_dd.ridge import weights
+
+    Phi, Y = rng.standard_normal((5, P)), rng.standard_normal((5, K))
+    monkeypatch.setattr(weights, "_SMALL", 0.0)
+    assert weights._choose(Phi, 1e-3) == "dual"
+    assert weights._choose(Phi, 1e-12) == "svd"
+    assert weights._choose(Phi.T, 1e-3) == "gram"
+    assert weights._choose(Phi.T, 1e-12) == "tsqr"
+    with pytest.raises(ValueError, match="the dual needs ridge > 0"):
+        ridge_weights(Phi, Y, ridge=0.0, solver="dual")

@@ -1,0 +1,96 @@
+"""Sums of several processes added by ``torch.distributed``: one collective, every process gets the total."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from analytic_dd.arrays import to_numpy
+from analytic_dd.errors import DataError, ShapeError
+from analytic_dd.linalg import GramStatistics, Provenance
+
+__all__ = ["all_reduce_statistics"]
+
+_SUMS = ("_G", "C", "yy", "sum_phi", "sum_y")
+_COUNTS = ("n", "weight", "gram_error", "float32_samples")
+
+
+def all_reduce_statistics(statistics: GramStatistics, *, group: Any = None) -> GramStatistics:
+    r"""Return the sum over all processes of a group; ``statistics`` is unchanged.
+
+    Theorem: T13.
+
+    Parameters
+    ----------
+    statistics : GramStatistics
+        Of this process: torch tensors on its device, or numpy arrays. One without samples counts as zeros.
+    group : torch.distributed.ProcessGroup, optional
+        Default: all processes.
+
+    Returns
+    -------
+    GramStatistics
+        torch tensors or numpy arrays, as they came; the same bits in every process.
+
+    Raises
+    ------
+    ShapeError, DataError
+        Another p or k somewhere, no sample anywhere, or provenances that do not add: raised by every process, before
+        the sums travel.
+    RuntimeError
+        ``torch.distributed`` has not been initialised.
+
+    Notes
+    -----
+    *Cost.* One all-reduce of p^2 + (k + 1) p + ... float64 numbers, and a copy of them. Counts travel as float64,
+    exact to 2^53.
+    """
+    import torch
+    import torch.distributed as dist
+
+    if not dist.is_available() or not dist.is_initialized():
+        raise RuntimeError("torch.distributed is not initialised; call torch.distributed.init_process_group first")
+    mine = (statistics.p, statistics.k, statistics.n, statistics.provenance)
+    told: list[Any] = [None] * dist.get_world_size(group)
+    dist.all_gather_object(told, mine, group=group)
+    provenance = _agreed(told)
+    p, k = statistics.p, statistics.k
+    on_device = isinstance(statistics.C, torch.Tensor)
+    sizes = (p * p, k * p, k, p, k, len(_COUNTS))
+    if statistics.n == 0:
+        device = "cuda" if dist.get_backend(group) == "nccl" else "cpu"
+        flat = torch.zeros(sum(sizes), dtype=torch.float64, device=device)
+    else:
+        values = [getattr(statistics, name) for name in _SUMS]
+        tensors = [v if isinstance(v, torch.Tensor) else torch.from_numpy(to_numpy(v)) for v in values]
+        counts = [float(getattr(statistics, name)) for name in _COUNTS]
+        numbers = torch.tensor(counts, dtype=torch.float64, device=tensors[0].device)
+        flat = torch.cat([*(t.reshape(-1) for t in tensors), numbers])
+    dist.all_reduce(flat, group=group)
+    *sums, numbers = torch.split(flat, sizes)
+    total = GramStatistics(p, k)
+    total.rule, total.provenance = statistics.rule, provenance
+    for name, value, shape in zip(_SUMS, sums, ((p, p), (k, p), (k,), (p,), (k,)), strict=True):
+        tensor = value.reshape(shape).clone()
+        setattr(total, name, tensor if on_device else tensor.cpu().numpy())
+    n, total.weight, total.gram_error, single = numbers.tolist()
+    total.n, total.float32_samples = int(n), int(single)
+    return total
+
+
+def _agreed(told: list[tuple[int, int, int, Provenance | None]]) -> Provenance | None:
+    """The common provenance; the same error in every process where there is none."""
+    sizes = sorted({(p, k) for p, k, _, _ in told})
+    if len(sizes) > 1:
+        raise ShapeError(f"statistics of all processes must have the same p and k, got {' and '.join(map(str, sizes))}")
+    present = [provenance for _, _, n, provenance in told if n]
+    if not present:
+        raise ShapeError("no process has samples; call update(Phi, Y) first")
+    if any(provenance is None for provenance in present):
+        if any(provenance is not None for provenance in present):
+            raise DataError("some processes have a provenance and others none; set it in all, or in none")
+        return None
+    total: Provenance | None = None
+    for provenance in present:
+        assert provenance is not None
+        total = provenance if total is None else total.joined(provenance)
+    return total

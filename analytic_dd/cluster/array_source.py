@@ -1,0 +1,85 @@
+"""Samples and labels in files that every worker opens itself, so that no data travel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from analytic_dd.errors import DataError
+from analytic_dd.files import file_error
+
+__all__ = ["ArraySource"]
+
+
+@dataclass(frozen=True)
+class ArraySource:
+    """Two arrays on a disk that all workers see: npy files (memory-mapped) or zarr arrays.
+
+    Attributes
+    ----------
+    x, y : str
+        Paths of the samples (n, ...) and of the labels (n,) integers or (n, k) floats; a name that ends in ``.npy`` is
+        a npy file, anything else a zarr array.
+    name, sha256 : str
+        For the provenance; the hash is whatever identifies the content to its owner.
+
+    Examples
+    --------
+    >>> ArraySource("none.npy", "none.npy").open()
+    Traceback (most recent call last):
+        ...
+    FileNotFoundError: [Errno 2] cannot read none.npy: no such file or directory; check the path
+    """
+
+    x: str
+    y: str
+    name: str = "arrays"
+    sha256: str = ""
+
+    def open(self) -> tuple[Any, Any]:
+        """Return both arrays, from which slices are read when they are asked for.
+
+        Raises
+        ------
+        DataError
+            Not an array, objects, or other lengths.
+        OSError
+            A file is missing.
+        """
+        x, y = _open(self.x), _open(self.y)
+        if x.ndim < 2 or x.shape[0] != y.shape[0] or x.shape[0] == 0:
+            raise DataError(
+                f"{self.x} and {self.y} must hold samples (n, ...) and n labels, got shapes {x.shape} and {y.shape}"
+            )
+        return x, y
+
+    def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return samples ``start`` to ``stop`` and their labels."""
+        x, y = self.open()
+        return np.asarray(x[start:stop]), np.asarray(y[start:stop])
+
+
+def _open(path: str) -> Any:
+    if path.endswith(".npy"):
+        try:
+            return np.load(path, mmap_mode="r", allow_pickle=False)
+        except OSError as error:
+            raise file_error(path, error, "read") from error
+        except (ValueError, EOFError) as error:
+            raise DataError(f"{path} is not a npy file of numbers ({error}); make it again") from error
+    if not Path(path).exists():
+        raise file_error(path, FileNotFoundError(2, "no such file or directory"), "read")
+    try:
+        import zarr
+    except ImportError as error:
+        raise ImportError(f"{path} is read with zarr; install analytic-dd[dask], or give a npy file") from error
+    try:
+        array = zarr.open_array(path, mode="r")
+    except Exception as error:  # zarr raises errors of its own, of no common class
+        raise DataError(f"{path} is not a zarr array ({error}); name a npy file or a zarr array") from error
+    if array.dtype.kind not in "buif":
+        raise DataError(f"{path} must hold numbers, got dtype {array.dtype}")
+    return array

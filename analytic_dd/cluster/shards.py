@@ -1,0 +1,255 @@
+"""A share of the samples: what one worker, machine or party sums, as a task that can be sent and repeated exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import threadpoolctl
+
+from analytic_dd.cluster.array_source import ArraySource
+from analytic_dd.data import Dataset
+from analytic_dd.data.samples import normalised_blocks
+from analytic_dd.errors import DataError
+from analytic_dd.features import FeatureMap, from_spec
+from analytic_dd.labels import centred_one_hot, one_hot
+from analytic_dd.linalg import GramStatistics, Provenance, accumulate
+
+__all__ = ["ShardTask", "agreement", "dataset_shard", "parse_shard", "shard_range", "shard_tasks"]
+
+_LABELS = ("one-hot", "centred", "values")
+_BLOCK_BYTES = 32 * 2**20  # of float64 inputs
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """Return (i, N) of ``"i/N"``, 1 <= i <= N.
+
+    Examples
+    --------
+    >>> parse_shard("2/5")
+    (2, 5)
+    >>> parse_shard("0/5")
+    Traceback (most recent call last):
+        ...
+    ValueError: a shard is i/N with 1 <= i <= N, such as 2/5; got '0/5'
+    """
+    first, slash, last = text.partition("/")
+    if slash and first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last):
+        return int(first), int(last)
+    raise ValueError(f"a shard is i/N with 1 <= i <= N, such as 2/5; got {text!r}")
+
+
+def shard_range(n: int, i: int, count: int) -> tuple[int, int]:
+    """Return (start, stop) of shard ``i`` of ``count``, 1-based: contiguous, together all of n, sizes within 1.
+
+    Examples
+    --------
+    >>> [shard_range(10, i, 3) for i in (1, 2, 3)]
+    [(0, 3), (3, 6), (6, 10)]
+    >>> shard_range(2, 1, 3)
+    Traceback (most recent call last):
+        ...
+    ValueError: 2 samples do not fill 3 shards; take at most 2
+    """
+    if count > n:
+        raise ValueError(f"{n} samples do not fill {count} shards; take at most {n}")
+    return (i - 1) * n // count, i * n // count
+
+
+def agreement(
+    feature_map: Mapping[str, Any], *, mean: np.ndarray, std: np.ndarray, labels: str, classes: Any
+) -> dict[str, Any]:
+    """Return what must agree between sums that are added, by name (``Provenance.agree``)."""
+    return {
+        "feature map": dict(feature_map),
+        "mean": np.asarray(mean),
+        "std": np.asarray(std),
+        "labels": labels,
+        "classes": list(classes) if isinstance(classes, tuple | list) else classes,
+    }
+
+
+@dataclass(frozen=True)
+class ShardTask:
+    """Sum samples ``start`` to ``stop`` of a source: small, sent as it is, the same sums whoever runs it.
+
+    Attributes
+    ----------
+    source : ArraySource
+    feature_map : mapping
+        A specification, :meth:`FeatureMap.spec`; the map is rebuilt where the task runs.
+    mean, std : tuple of float
+        One number a channel: inputs are (x - mean) / std.
+    labels : {"one-hot", "centred", "values"}
+        What y is turned into: one-hot rows, those minus 1/k, or taken as it is, (n, k) floats.
+    k : int
+        Number of outputs.
+    start, stop : int
+    rows : int
+        Samples a block: bounds the memory.
+    shard : str
+        Such as ``"2/5"``, for the provenance.
+    products : str
+        See :class:`GramStatistics`.
+    """
+
+    source: ArraySource
+    feature_map: Mapping[str, Any]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    labels: str
+    k: int
+    start: int
+    stop: int
+    rows: int
+    shard: str = ""
+    products: str = "float64"
+
+    def __post_init__(self) -> None:
+        if self.labels not in _LABELS:
+            raise ValueError(f"unknown labels {self.labels!r}; choose from {', '.join(_LABELS)}")
+
+    @cached_property
+    def _map(self) -> FeatureMap:
+        return from_spec(self.feature_map)
+
+    def statistics(self, *, state: str | Path | None = None, threads: int | None = 1) -> GramStatistics:
+        """Return the sums, with their provenance.
+
+        Parameters
+        ----------
+        state : path, optional
+            See :func:`analytic_dd.linalg.accumulate`: an interrupted task goes on there.
+        threads : int, optional
+            BLAS threads; one for each of several workers on a machine.
+
+        Raises
+        ------
+        BlockError
+            Samples that cannot be read or added; it names them.
+        """
+        with threadpoolctl.threadpool_limits(threads):
+            return accumulate(
+                GramStatistics(self._map.p, self.k, products=self.products),
+                self.read,
+                start=self.start,
+                stop=self.stop,
+                rows=self.rows,
+                state=state,
+                provenance=self.provenance,
+            )
+
+    def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return features and labels of some samples."""
+        return self.features_of(*self.source.read(start, stop))
+
+    def features_of(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return features and labels of samples in memory."""
+        X, y = next(normalised_blocks(x, y, len(x), None, np.asarray(self.mean), np.asarray(self.std)))
+        return self._map(X), _encoded(y, self.k, self.labels)
+
+    def provenance(self, start: int, stop: int) -> Provenance:
+        """Return the provenance of some samples."""
+        agree = agreement(
+            self.feature_map, mean=np.asarray(self.mean), std=np.asarray(self.std), labels=self.labels, classes=self.k
+        )
+        name, sha256 = self.source.name, self.source.sha256
+        return Provenance.of(agree, data=name, sha256=sha256, start=start, stop=stop, shard=self.shard)
+
+
+def _encoded(y: np.ndarray, k: int, labels: str) -> np.ndarray:
+    if labels == "values":
+        return y.reshape(len(y), -1).astype(np.float64, copy=False)
+    if y.ndim != 1 or y.dtype.kind not in "iu":
+        raise DataError(f"labels must be {len(y)} integers 0 .. {k - 1}, got dtype {y.dtype} of shape {y.shape}")
+    return (centred_one_hot if labels == "centred" else one_hot)(y.astype(np.int64), k)
+
+
+def shard_tasks(
+    source: ArraySource,
+    feature_map: FeatureMap,
+    *,
+    count: int,
+    k: int,
+    mean: np.ndarray,
+    std: np.ndarray,
+    labels: str = "one-hot",
+    rows: int | None = None,
+    products: str = "float64",
+) -> list[ShardTask]:
+    """Cut a source into ``count`` tasks of equal size, in order; see :class:`ShardTask`."""
+    x, _ = source.open()
+    n, size = int(x.shape[0]), int(np.prod(x.shape[1:]))
+    rows = max(1, _BLOCK_BYTES // (8 * max(size, feature_map.p))) if rows is None else rows
+    scale = tuple(float(m) for m in mean), tuple(float(s) for s in std)
+    return [
+        ShardTask(
+            source,
+            feature_map.spec(),
+            *scale,
+            labels,
+            k,
+            *shard_range(n, i, count),
+            rows,
+            shard=f"{i}/{count}",
+            products=products,
+        )
+        for i in range(1, count + 1)
+    ]
+
+
+def dataset_shard(
+    dataset: Dataset,
+    feature_map: FeatureMap,
+    *,
+    shard: tuple[int, int] = (1, 1),
+    mean: np.ndarray,
+    std: np.ndarray,
+    labels: str = "one-hot",
+    rows: int | None = None,
+    state: str | Path | None = None,
+    products: str = "float64",
+    progress: Any = None,
+) -> GramStatistics:
+    """Sum one shard of the training part of a data set: what ``analytic-dd stats --shard i/N`` writes.
+
+    Parameters
+    ----------
+    shard : (i, N)
+        1-based, :func:`parse_shard`.
+    mean, std : (channels,) arrays
+        Of *all* the data: parties that cannot see each other's agree on them before.
+    labels : {"one-hot", "centred"}
+    rows, state, progress
+        See :func:`analytic_dd.linalg.accumulate`.
+
+    Examples
+    --------
+    >>> from analytic_dd.features import Identity
+    >>> data = Dataset.from_arrays(np.eye(4), [0, 1, 0, 1])
+    >>> scale = {"mean": np.zeros(1), "std": np.ones(1)}
+    >>> parts = [dataset_shard(data, Identity(4), shard=(i, 2), **scale) for i in (1, 2)]
+    >>> parts[0].merge(parts[1]).provenance.count
+    4
+    """
+    i, count = shard
+    start, stop = shard_range(len(dataset.y_train), i, count)
+    k = len(dataset.classes)
+    rows = max(1, _BLOCK_BYTES // (8 * max(dataset.d, feature_map.p))) if rows is None else rows
+    agree = agreement(feature_map.spec(), mean=mean, std=std, labels=labels, classes=dataset.classes)
+
+    def read(a: int, b: int) -> tuple[np.ndarray, np.ndarray]:
+        pair = dataset.x_train[a:b], dataset.y_train[a:b]
+        X, y = next(normalised_blocks(*pair, b - a, None, np.asarray(mean), np.asarray(std)))
+        return feature_map(X), _encoded(y, k, labels)
+
+    def told(a: int, b: int) -> Provenance:
+        where = {"data": dataset.name, "sha256": dataset.sha256}
+        return Provenance.of(agree, start=a, stop=b, shard=f"{i}/{count}", **where)
+
+    empty = GramStatistics(feature_map.p, k, products=products)
+    return accumulate(empty, read, start=start, stop=stop, rows=rows, state=state, provenance=told, progress=progress)

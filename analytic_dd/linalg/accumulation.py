@@ -1,0 +1,210 @@
+"""A long accumulation that can be interrupted: it goes on from a state file and ends with the same bits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from analytic_dd.arrays import Array
+from analytic_dd.errors import DataError
+from analytic_dd.linalg.gram import GramStatistics
+from analytic_dd.linalg.gram_file import read_sums, restore, write_sums
+from analytic_dd.linalg.provenance import Provenance, require_count
+
+__all__ = ["BlockError", "accumulate", "merge_files"]
+
+Read = Callable[[int, int], tuple[Array, ...]]  # start, stop -> (Phi, Y) or (Phi, Y, sample weights)
+
+
+class BlockError(DataError):
+    """A block of a stream could not be read or added; what came before it is kept.
+
+    Attributes
+    ----------
+    start, stop : int
+        The samples of the block.
+    """
+
+    def __init__(self, message: str, *, start: int, stop: int) -> None:
+        super().__init__(message)
+        self.start, self.stop = start, stop
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuilt, (str(self), self.start, self.stop)
+
+
+def _rebuilt(message: str, start: int, stop: int) -> BlockError:
+    """Unpickle a :class:`BlockError`; its keyword-only arguments defeat the default."""
+    return BlockError(message, start=start, stop=stop)
+
+
+def accumulate(
+    empty: GramStatistics,
+    read: Read,
+    *,
+    start: int = 0,
+    stop: int,
+    rows: int,
+    state: str | Path | None = None,
+    every: float = 60.0,
+    provenance: Callable[[int, int], Provenance] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> GramStatistics:
+    r"""Add samples ``start`` to ``stop`` to ``empty`` statistics, a block at a time, and return them.
+
+    Theorem: T13.
+
+    Parameters
+    ----------
+    empty : GramStatistics
+        With p, k and the rule for products; n = 0.
+    read : callable
+        ``read(a, b)`` gives samples a to b: (Phi, Y) or (Phi, Y, sample_weight). The same samples for the same a, b.
+    start, stop : int
+        The samples to add.
+    rows : int
+        Samples a block.
+    state : path, optional
+        File that is written every ``every`` seconds, on an error, an interrupt and at the end. If it is there, the
+        accumulation goes on where it stopped. It is a statistics file that :meth:`GramStatistics.load` reads.
+    every : float
+        Seconds between two writes of the state.
+    provenance : callable, optional
+        ``provenance(a, b)`` of samples a to b; kept in the state, and compared when it is read again.
+    progress : callable, optional
+        Called with the samples done and their total.
+
+    Raises
+    ------
+    BlockError
+        A block that ``read`` fails on, or that the sums refuse (NaN, another width, overflow in float32): it names
+        the samples and the cause. The sums of the blocks before are in ``state``.
+    DataError
+        The state is of another accumulation (other samples, block size, p, k, products or provenance).
+
+    Notes
+    -----
+    *Numerics.* Block boundaries are those of a run that was never interrupted and sums are stored exactly, so the
+    result is the same to the last bit (same machine, same number of BLAS threads).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Phi, Y = np.eye(4), np.ones((4, 1))
+    >>> accumulate(GramStatistics(4, 1), lambda a, b: (Phi[a:b], Y[a:b]), stop=4, rows=3).n
+    4
+    >>> Phi[2, 2] = np.nan
+    >>> accumulate(GramStatistics(4, 1), lambda a, b: (Phi[a:b], Y[a:b]), stop=4, rows=2)
+    Traceback (most recent call last):
+        ...
+    analytic_dd.linalg.accumulation.BlockError: samples 2 to 4 cannot be added: Phi must be finite, got nan at row 0...
+    """
+    if rows < 1 or not 0 <= start < stop:
+        raise ValueError(f"rows >= 1 and 0 <= start < stop are needed, got rows {rows}, samples {start} to {stop}")
+    if empty.n:
+        raise ValueError(f"accumulate begins with empty statistics, got n = {empty.n}; merge the results instead")
+    statistics, position = empty, start
+    if state is not None and Path(state).exists():
+        statistics, position = _resumed(Path(state), empty, start, stop, rows, provenance)
+    saved, written = position, time.monotonic()
+
+    def keep() -> None:
+        nonlocal saved, written
+        if state is not None and position > saved:
+            if provenance is not None:
+                statistics.provenance = provenance(start, position)
+            require_count(statistics)
+            write_sums(state, statistics, start=start, stop=stop, position=position, rows=rows)
+            saved, written = position, time.monotonic()
+
+    try:
+        while position < stop:
+            end = min(position + rows, stop)
+            _add(statistics, read, position, end, start, state)
+            position = end
+            if progress is not None:
+                progress(position - start, stop - start)
+            if time.monotonic() - written >= every:
+                keep()
+    finally:
+        keep()
+    if provenance is not None:
+        statistics.provenance = provenance(start, stop)
+    return statistics
+
+
+def _add(statistics: GramStatistics, read: Read, position: int, end: int, start: int, state: str | Path | None) -> None:
+    """Add one block, or say which one could not be added and why."""
+    try:
+        Phi, Y, *weights = read(position, end)
+        if Phi.shape[0] != end - position:
+            raise DataError(f"{Phi.shape[0]} samples came for {end - position}")
+        statistics.update(Phi, Y, sample_weight=weights[0] if weights else None)
+    except Exception as error:  # readers and decompressors raise whatever they like
+        kept = "lost: give a state file to keep them" if state is None else f"kept in {state}"
+        raise BlockError(
+            f"samples {position} to {end} cannot be added: {error}. {position - start} samples before them are "
+            f"summed, and {kept}",
+            start=position,
+            stop=end,
+        ) from error
+
+
+def _resumed(
+    state: Path,
+    empty: GramStatistics,
+    start: int,
+    stop: int,
+    rows: int,
+    provenance: Callable[[int, int], Provenance] | None,
+) -> tuple[GramStatistics, int]:
+    """The statistics of a state file and the next sample, after a check that they belong to this accumulation."""
+    stored = read_sums(state, counts=("start", "stop", "position", "rows"))
+    k, p = stored["C"].shape
+    statistics, position = restore(GramStatistics(p, k), stored), int(stored["position"])
+    statistics.rule = empty.rule
+    wanted = {"p": empty.p, "k": empty.k, "start": start, "stop": stop, "rows": rows}
+    found = {"p": p, "k": k} | {name: int(stored[name]) for name in ("start", "stop", "rows")}
+    for name, value in wanted.items():
+        if found[name] != value:
+            raise DataError(
+                f"{state} is the state of another accumulation: {name} is {found[name]}, wanted {value}; "
+                "delete it or name another file"
+            )
+    if not start < position <= stop or statistics.n != position - start:
+        raise DataError(f"{state}: position {position} does not fit {statistics.n} samples; delete it")
+    told = None if provenance is None else provenance(start, position)
+    if told != statistics.provenance:
+        if told is not None and statistics.provenance is not None:
+            told.joined(Provenance(statistics.provenance.agree))  # names the difference, if there is one there
+        raise DataError(f"{state} is the state of an accumulation of other data; delete it or name another file")
+    return statistics, position
+
+
+def merge_files(paths: Sequence[str | Path]) -> GramStatistics:
+    """Return the sum of statistics in files, in the order given.
+
+    Theorem: T13.
+
+    Raises
+    ------
+    DataError
+        A damaged file; files of different feature maps, normalisations, label codes or sizes, or with a sample in two
+        of them: the message names the two files and the difference.
+
+    Notes
+    -----
+    *Cost.* Memory of two files, whatever their number.
+    """
+    if not paths:
+        raise ValueError("no files to merge; name at least one")
+    total = GramStatistics.load(paths[0])
+    for path in paths[1:]:
+        part = GramStatistics.load(path)
+        try:
+            total.merge(part)
+        except ValueError as error:
+            before = str(paths[0]) if path == paths[1] else f"{paths[0]} and those after it"
+            raise DataError(f"{path} does not merge with {before}: {error}") from error
+    return total

@@ -1,0 +1,97 @@
+"""``torch.distributed`` with gloo: two processes on loopback, each with the sums of its share."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+from analytic_dd.cluster import all_reduce_statistics
+from analytic_dd.linalg import GramStatistics
+
+SCRIPT = textwrap.dedent(
+    """
+    import sys
+
+    import numpy as np
+    import torch
+    import torch.distributed as dist
+
+    from analytic_dd.cluster import all_reduce_statistics
+    from analytic_dd.linalg import GramStatistics, Provenance
+
+    rank, folder = int(sys.argv[1]), sys.argv[2]
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    rng = np.random.default_rng(5)
+    Phi, Y = rng.standard_normal((41, 7)), rng.standard_normal((41, 3))
+    share = slice(0, 13) if rank == 0 else slice(13, 41)
+
+    def told(start, stop, **more):
+        return Provenance.of({"map": "identity"} | more, data="d", sha256="s", start=start, stop=stop)
+
+    for kind in (np.asarray, torch.as_tensor):
+        mine = GramStatistics(7, 3).update(kind(Phi[share]), kind(Y[share]))
+        mine.provenance = told(share.start, share.stop)
+        before = mine.n
+        total = all_reduce_statistics(mine)
+        assert type(total.G) is type(mine.G) and mine.n == before
+        assert total.provenance == told(0, 41)
+        total.save(f"{folder}/{kind.__name__}-{rank}.npz")
+
+    empty = GramStatistics(7, 3)  # one process may have no samples
+    if rank == 1:
+        empty.update(Phi, Y)
+    assert all_reduce_statistics(empty).n == 41
+
+    def refused(statistics, message):
+        try:
+            all_reduce_statistics(statistics)
+        except ValueError as error:
+            assert message in str(error), error
+        else:
+            raise AssertionError("not refused")
+
+    refused(GramStatistics(7 + rank, 3), "same p and k, got (7, 3) and (8, 3)")
+    refused(GramStatistics(7, 3), "no process has samples")
+    mine.provenance = told(share.start, share.stop, mean=[float(rank)])
+    refused(mine, "different mean do not add: [0.0] and [1.0]")
+    mine.provenance = None if rank else told(share.start, share.stop)
+    refused(mine, "some processes have a provenance and others none")
+    dist.destroy_process_group()
+    """
+)
+
+
+def test_two_processes_get_the_sums_of_all(tmp_path, ratio):
+    script = tmp_path / "process.py"
+    script.write_text(SCRIPT)
+    command = [sys.executable, "-W", "error::UserWarning:analytic_dd", str(script)]
+    environment = {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
+    running = [
+        subprocess.Popen(
+            [*command, str(rank), str(tmp_path)], env=os.environ | environment, stderr=subprocess.PIPE, text=True
+        )
+        for rank in (0, 1)
+    ]
+    try:
+        ends = [process.communicate(timeout=120) for process in running]
+    finally:
+        for process in running:
+            process.kill()
+    assert [process.returncode for process in running] == [0, 0], [end[1] for end in ends]
+    rng = np.random.default_rng(5)
+    wanted = GramStatistics(7, 3).update(rng.standard_normal((41, 7)), rng.standard_normal((41, 3)))
+    for kind in ("asarray", "as_tensor"):
+        first, second = (GramStatistics.load(tmp_path / f"{kind}-{rank}.npz") for rank in (0, 1))
+        for name in ("G", "C", "yy", "sum_phi", "sum_y"):
+            assert ratio(getattr(first, name), getattr(wanted, name), size=41) < 30
+            assert np.array_equal(getattr(first, name), getattr(second, name))
+        assert first.n == second.n == 41
+        assert first.weight == 41.0
+
+
+def test_without_a_group_it_is_refused():
+    with pytest.raises(RuntimeError, match=r"call torch[.]distributed[.]init_process_group first"):
+        all_reduce_statistics(GramStatistics(2, 1).update(np.ones((1, 2)), np.ones((1, 1))))

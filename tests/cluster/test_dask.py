@@ -1,0 +1,160 @@
+"""Two Dask workers on loopback: the weights of one run; a worker that is killed changes no bit."""
+
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from analytic_dd.cluster import ArraySource, dask_array_statistics, dask_statistics, shard_tasks
+from analytic_dd.errors import DataError
+from analytic_dd.features import FullyConnected, Identity
+from analytic_dd.linalg import BlockError, GramStatistics
+
+N, D, K = 3001, 12, 3
+MEAN, STD = np.array([120.0]), np.array([70.0])
+PHI = FullyConnected([D, 9], rng=np.random.default_rng(0))
+
+
+@pytest.fixture(scope="module")
+def client():
+    """Two processes, one thread each."""
+    import dask
+    from distributed import Client, LocalCluster
+
+    options = {"distributed.comm.timeouts.connect": "60s", "distributed.worker.memory.spill": False}
+    with (
+        dask.config.set(options),
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1", silence_logs=50
+        ) as cluster,
+        Client(cluster) as made,
+    ):
+        yield made
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    folder, rng = tmp_path_factory.mktemp("source"), np.random.default_rng(5)
+    np.save(folder / "x.npy", rng.integers(0, 256, (N, D), dtype=np.uint8))
+    np.save(folder / "y.npy", rng.integers(0, K, N))
+    return ArraySource(str(folder / "x.npy"), str(folder / "y.npy"), name="bytes", sha256="ab")
+
+
+def tasks(source, count, rows=100):
+    return shard_tasks(source, PHI, count=count, k=K, mean=MEAN, std=STD, rows=rows)
+
+
+def one_after_another(tasks):
+    """The tree of the module by hand, in this process."""
+    sums = [task.statistics() for task in tasks]
+    while len(sums) > 1:
+        pairs = [GramStatistics(PHI.p, K).merge(a).merge(b) for a, b in zip(sums[::2], sums[1::2], strict=False)]
+        sums = pairs + sums[2 * len(pairs) :]
+    return sums[0]
+
+
+def assert_same_bits(one, other):
+    for name in ("G", "C", "yy", "sum_phi", "sum_y", "n", "weight", "provenance"):
+        assert np.array_equal(getattr(one, name), getattr(other, name)), name
+
+
+def assert_weights_of_one_run(sums, source):
+    whole = tasks(source, 1)[0].statistics()
+    s = np.linalg.eigvalsh(whole.G)
+    W, wanted = sums.weights(0.1), whole.weights(0.1)
+    assert np.linalg.norm(W - wanted) <= 1e-12 * (s[-1] + 0.1) / (s[0] + 0.1) * np.linalg.norm(wanted)
+    assert sums.provenance == whole.provenance
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_weights_are_those_of_one_run(client, source, count):
+    made = tasks(source, count)
+    sums = dask_statistics(made, client)
+    assert sums.n == N
+    assert_weights_of_one_run(sums, source)
+    assert_same_bits(sums, one_after_another(made))
+
+
+def test_dask_arrays_of_chunks(client, source):
+    import dask.array as da
+
+    x, y = source.open()
+    x, y = da.from_array(np.asarray(x), chunks=(400, D)), da.from_array(np.asarray(y), chunks=400)
+    (task,) = tasks(source, 1)
+    sums = dask_array_statistics(x, y, client, task=task, chains=2)
+    assert sums.n == N
+    assert_weights_of_one_run(sums, source)
+    with pytest.raises(DataError, match="chunked along the samples only and alike"):
+        dask_array_statistics(x.rechunk((400, 5)), y, client, task=task, chains=2)
+    with pytest.raises(DataError, match="chunked along the samples only and alike"):
+        dask_array_statistics(x, y.rechunk(300), client, task=task, chains=2)
+
+
+def test_corrupt_samples_are_named(client, source, tmp_path):
+    x = np.asarray(source.open()[0]).astype(np.float64)
+    x[2050, 3] = np.nan
+    np.save(tmp_path / "x.npy", x)
+    with pytest.raises(BlockError, match=r"samples 2000 to 2100 cannot be added: .*nan at row 50, column 3") as caught:
+        dask_statistics(tasks(ArraySource(str(tmp_path / "x.npy"), source.y), 3), client, retries=0)
+    assert caught.value.start == 2000
+
+
+def test_no_tasks_are_refused():
+    with pytest.raises(ValueError, match="no tasks to run"):
+        dask_statistics([], None)
+
+
+def test_memory_of_a_worker_does_not_grow_with_the_samples(client, tmp_path):
+    """64 MB of features in float64 pass through a worker that grows by far less."""
+    n, d = 80_000, 100
+    for name, value in (("x", np.ones((n, d), np.uint8)), ("y", np.zeros(n, np.int64))):
+        np.save(tmp_path / f"{name}.npy", value)
+    source = ArraySource(str(tmp_path / "x.npy"), str(tmp_path / "y.npy"))
+    made = shard_tasks(source, Identity(d), count=2, k=K, mean=MEAN, std=STD, rows=200)
+
+    def peak():
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+    before = client.run(peak)
+    assert dask_statistics(made, client).n == n
+    after = client.run(peak)
+    assert set(before) == set(after)
+    # 4 MB of bytes are mapped; the features of a worker's share would be 32 MB, and its inputs as much again
+    assert all(after[worker] - before[worker] < 24 for worker in before)
+
+
+def test_worker_killed_in_the_middle_changes_no_bit(client, source):
+    """Last in this file: afterwards a nanny has started another worker."""
+    made = tasks(source, 2, rows=1)  # 1,500 blocks a task: seconds
+    pending = []
+
+    class Watching:
+        """Passes everything on, and kills a worker once its task has run for a while."""
+
+        def submit(self, function, *args, **options):
+            future = client.submit(function, *args, **options)
+            if len(pending) < 2:
+                pending.append(future)
+                if len(pending) == 2:
+                    self.kill()
+            return future
+
+        def kill(self):
+            workers = client.run(os.getpid)
+            for _ in range(600):
+                busy = [worker for worker, keys in client.processing().items() if keys]
+                if busy:
+                    break
+                time.sleep(0.01)
+            time.sleep(0.1)
+            states = [future.status for future in pending]
+            os.kill(workers[busy[0]], signal.SIGKILL)
+            assert "pending" in states
+
+    sums = dask_statistics(made, Watching())
+    assert sums.n == N
+    assert_same_bits(sums, one_after_another(made))

@@ -1,0 +1,45 @@
+"""The Cholesky factor: solutions, sizes beyond one block, extremes, refusals."""
+
+import numpy as np
+import pytest
+
+from analytic_dd.arrays import to_numpy
+from analytic_dd.errors import ShapeError
+from analytic_dd.linalg import CholeskyFactor
+
+
+@pytest.mark.parametrize("p", [1, 7, 128, 129, 300])
+def test_solution_solves(ratio, matrix, rng, p):
+    A = matrix(p + 3, p, rng=rng, cond=1e3)
+    G, X = A.T @ A, rng.standard_normal((p, 3))
+    assert ratio(CholeskyFactor(G).solve(G @ X), X, size=p, amplification=np.linalg.cond(G)) < 30
+
+
+def test_every_library(summing_library, ratio, rng):
+    A = rng.standard_normal((40, 7))
+    G, B = summing_library.array(A.T @ A), summing_library.array(rng.standard_normal((7, 3)))
+    X = CholeskyFactor(G).solve(B)
+    assert summing_library.owns(X)
+    cond = np.linalg.cond(to_numpy(G))
+    assert ratio(to_numpy(G) @ to_numpy(X), B, size=7, amplification=cond, eps=summing_library.eps) < 30
+
+
+@pytest.mark.parametrize("cond", [1.0, 1e3, 1e6])
+def test_extremes_are_inside_and_near_the_ends(matrix, rng, cond):
+    A = matrix(40, 17, rng=rng, cond=cond, scale=3.0)
+    values = np.linalg.eigvalsh(A.T @ A)
+    largest, smallest = CholeskyFactor(A.T @ A).extremes()
+    assert 0.9 * values[-1] <= largest <= (1 + 1e-9) * values[-1]
+    assert (1 - 1e-3) * values[0] <= smallest <= 1.1 * values[0]
+
+
+def test_not_definite_is_refused(summing_library):
+    with pytest.raises(ValueError, match=r"the matrix \(2, 2\) is not positive definite"):
+        CholeskyFactor(summing_library.array(np.array([[1.0, 2.0], [2.0, 1.0]])))
+
+
+def test_sizes_are_checked():
+    with pytest.raises(ShapeError, match=r"square matrix, got shape \(2, 3\)"):
+        CholeskyFactor(np.ones((2, 3)))
+    with pytest.raises(ShapeError, match="B must have 2 rows"):
+        CholeskyFactor(np.eye(2)).solve(np.ones((3, 1)))
