@@ -1,4 +1,4 @@
-"""The command line: ``analytic-dd distill | verify | show | data``.
+"""The command line: ``analytic-dd distill | stats | merge | verify | show | data``.
 
 Results go to standard output, progress and errors to standard error. Exit status: 0 done, 1 a check failed, 2 bad usage
 or bad input (one line, no traceback), 130 interrupted.
@@ -54,6 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
     _add_distill(commands)
+    _add_stats(commands)
+    _add_merge(commands)
     _add_verify(commands)
     _add_show(commands)
     _add_data(commands)
@@ -63,15 +65,9 @@ def _parser() -> argparse.ArgumentParser:
 def _add_distill(commands: Any) -> None:
     command = commands.add_parser("distill", help="distil a data set into a folder", description=_distill.__doc__)
     add = command.add_argument
-    add(
-        "--data",
-        default="digits",
-        metavar="NAME|PATH",
-        help="a known data set (see 'data list') or a path; default digits",
-    )
-    add(
-        "--features", default="identity", metavar="MAP", help="identity, or another map with options, as name:key=value"
-    )
+    add("--data", metavar="NAME|PATH", help="a known data set (see 'data list') or a path; default digits")
+    add("--features", metavar="MAP", help="identity (default), or another map with options, as name:key=value")
+    add("--from-stats", type=Path, metavar="FILE", help="sums of 'stats' or 'merge' in the place of the data")
     size = command.add_mutually_exclusive_group()
     size.add_argument("--ipc", dest="points_per_class", type=int, metavar="N", help="points a class (default 1)")
     size.add_argument("--points", type=int, metavar="M", help="total number of points instead")
@@ -101,13 +97,13 @@ def _add_distill(commands: Any) -> None:
         "--ridge",
         type=_ridge,
         nargs="+",
-        default=["loo"],
-        metavar="loo|FLOAT",
-        help="of the original model, absolute (default loo); several: one set that is exact for each of them",
+        metavar="loo|gcv|FLOAT",
+        help="of the original model, absolute (default loo; gcv from sums); several: one set exact for each of them",
     )
     add(
         "--distilled-ridge", type=float, default=0.0, metavar="FLOAT", help="of the distilled set, absolute (default 0)"
     )
+    add("--solver", default="auto", metavar="NAME", help="auto (by the predicted error of W), gram, refined or tsqr")
     add("--root", default="large", metavar="ROOT", help="large or small, for a distilled ridge > 0")
     add("--init", default="random", metavar="INIT", help="random or real: what the theorem leaves free")
     add("--intercept", action="store_true", help="fit and reproduce an unpenalised intercept (one point more)")
@@ -121,6 +117,33 @@ def _add_distill(commands: Any) -> None:
     add("--out", type=Path, default=Path("out"), metavar="DIR", help="folder of the results (default out)")
     _add_common(command, _distill)
     command.add_argument("--offline", action="store_true", help="never open a socket")
+
+
+def _add_stats(commands: Any) -> None:
+    command = commands.add_parser("stats", help="sum a shard of a data set into a file", description=_stats.__doc__)
+    add = command.add_argument
+    add("--data", default="digits", metavar="NAME|PATH", help="a known data set or a path; default digits")
+    add("--features", default="identity", metavar="MAP", help="as for distill; parties need the same map and seed")
+    add("--labels", default="one-hot", choices=("one-hot", "centred"), help="one-hot, or those less 1/k")
+    add("--shard", default="1/1", metavar="i/N", help="the i-th of N equal parts of the training samples")
+    add(
+        "--moments",
+        default="data",
+        metavar="data|unit|FILE",
+        help="normalisation: of this data set; none (bytes / 255); mean and std of an npz file that parties share",
+    )
+    add("--state", type=Path, metavar="FILE", help="write sums there meanwhile; an interrupted run goes on from it")
+    add("--seed", type=int, default=0, help="of the map (default 0)")
+    add("--out", type=Path, default=Path("stats.npz"), metavar="FILE", help="default stats.npz")
+    _add_common(command, _stats)
+    command.add_argument("--offline", action="store_true", help="never open a socket")
+
+
+def _add_merge(commands: Any) -> None:
+    command = commands.add_parser("merge", help="add files of sums", description=_merge.__doc__)
+    command.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    command.add_argument("--out", type=Path, default=Path("merged.npz"), metavar="FILE", help="default merged.npz")
+    _add_common(command, _merge)
 
 
 def _add_verify(commands: Any) -> None:
@@ -151,34 +174,47 @@ def _add_common(command: argparse.ArgumentParser, run: Callable[[argparse.Namesp
 
 def _ridge(text: str) -> float | str:
     try:
-        return text if text == "loo" else float(text)
+        return text if text in ("loo", "gcv") else float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"expected loo or a number >= 0, got {text!r}") from None
+        raise argparse.ArgumentTypeError(f"expected loo, gcv or a number >= 0, got {text!r}") from None
 
 
 def _distill(options: argparse.Namespace) -> int:
     """Fit ridge regression on all the data, distil it, store the set with its certificate and report on the file."""
-    import numpy as np
-
-    from analytic_dd import data, report
     from analytic_dd.distill.pipeline import Stages
     from analytic_dd.summary import describe
 
     if options.seed < 0:
         raise ValueError(f"seed must be an integer >= 0, got {options.seed}")
-    options.ridge = options.ridge[0] if len(options.ridge) == 1 else options.ridge
+    default = "loo" if options.from_stats is None else "gcv"
+    given = options.ridge or [default]
+    options.ridge = given[0] if len(given) == 1 else given
     recipe, file = _recipe(options)
+    stages = Stages()
+    if options.from_stats is None:
+        found = _distill_data(options, recipe, file, stages)
+    else:
+        found = _distill_sums(options, recipe, stages)
+    files = [str(options.out / name) for name in ("distilled.npz", "distilled.png", "report.json")]
+    _print(options, found.content | {"files": files}, [*describe(found.content), "  files: " + ", ".join(files)])
+    return 0 if found.certificate.verdict != "fail" else 1
+
+
+def _distill_data(options: argparse.Namespace, recipe: Any, file: Path | None, stages: Any) -> Any:
+    import numpy as np
+
+    from analytic_dd import data, report
+
     weights = options.sample_weights
     if weights not in (None, "balanced"):
         weights = data.read_floats(Path(weights), "sample weights")
-    stages = Stages()
     with stages("reading"):
-        dataset = data.load(options.data, offline=options.offline, progress=sys.stderr.isatty())
+        dataset = data.load(options.data or "digits", offline=options.offline, progress=sys.stderr.isatty())
         references, classes = (None, None) if file is None else data.read_references(file, dataset)
     with _progress() as progress:
-        found = report.run(
+        return report.run(
             dataset,
-            options.features,
+            options.features or "identity",
             recipe,
             options.out,
             ridge=options.ridge,
@@ -187,14 +223,70 @@ def _distill(options: argparse.Namespace) -> int:
             tikhonov=None if options.tikhonov is None else data.read_floats(options.tikhonov, "the Tikhonov penalty"),
             seed=options.seed,
             dtype=np.dtype(options.dtype).type,
+            solver=options.solver,
             references=references,
             reference_classes=classes,
             stages=stages,
             progress=progress,
         )
-    files = [str(options.out / name) for name in ("distilled.npz", "distilled.png", "report.json")]
-    _print(options, found.content | {"files": files}, [*describe(found.content), "  files: " + ", ".join(files)])
-    return 0 if found.certificate.verdict != "fail" else 1
+
+
+def _distill_sums(options: argparse.Namespace, recipe: Any, stages: Any) -> Any:
+    from analytic_dd.from_statistics import run_from_statistics
+
+    for name in ("data", "features", "sample_weights", "tikhonov"):
+        if getattr(options, name) is not None:
+            flag = name.replace("_", "-")
+            raise ValueError(f"the sums name their own data, map and penalty; leave out --{flag} beside --from-stats")
+    return run_from_statistics(
+        options.from_stats,
+        recipe,
+        options.out,
+        ridge=options.ridge,
+        intercept=options.intercept,
+        seed=options.seed,
+        stages=stages,
+    )
+
+
+def _stats(options: argparse.Namespace) -> int:
+    """Sum features and labels of one shard into a file; files of all shards, or of several parties, are merged."""
+    import numpy as np
+
+    from analytic_dd import cluster, data, report
+
+    shard = cluster.parse_shard(options.shard)
+    dataset = data.load(options.data, offline=options.offline, progress=sys.stderr.isatty())
+    mean, std = data.moments_for(dataset, options.moments)
+    phi = report.build_map(options.features, dataset, (mean, std), rng=np.random.default_rng([options.seed, 0]))
+    with _progress() as progress:
+        statistics = cluster.dataset_shard(
+            dataset,
+            phi,
+            shard=shard,
+            mean=mean,
+            std=std,
+            labels=options.labels,
+            state=options.state,
+            progress=lambda done, total: progress("gram", done, total),
+        )
+    statistics.save(options.out)
+    return _print_sums(options, statistics)
+
+
+def _merge(options: argparse.Namespace) -> int:
+    """Add files of sums; those of other feature maps, normalisations or labels, or with a sample twice, are refused."""
+    from analytic_dd.linalg import merge_files
+
+    total = merge_files(options.files)
+    total.save(options.out)
+    return _print_sums(options, total)
+
+
+def _print_sums(options: argparse.Namespace, statistics: Any) -> int:
+    facts = {"samples": statistics.n, "p": statistics.p, "k": statistics.k, "file": str(options.out)}
+    _print(options, facts, [f"{options.out}: sums of {statistics.n:,} samples, p = {statistics.p}, k = {statistics.k}"])
+    return 0
 
 
 def _recipe(options: argparse.Namespace) -> tuple[Any, Path | None]:

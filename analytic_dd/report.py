@@ -32,10 +32,39 @@ from analytic_dd.io import DistilledSet, load_distilled, pixels, save_distilled,
 from analytic_dd.plot import draw_set
 from analytic_dd.realistic import realistic_facts, reference_facts, reference_images
 
-__all__ = ["Report", "assemble", "build_map", "refit", "run", "store_and_report"]
+__all__ = ["Origin", "Report", "assemble", "build_map", "refit", "run", "store_and_report"]
 
 
 _SAMPLE = 1_000  # training rows that a map may set its options by (the median lengthscale)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What is stored of the data.
+
+    Attributes
+    ----------
+    name, sha256, source : str
+    image_shape : tuple of int
+    classes : tuple of int or str
+    samples : int
+        Training samples.
+    class_means : (k, *image_shape) array or None
+    """
+
+    name: str
+    sha256: str
+    source: str
+    image_shape: tuple[int, ...]
+    classes: tuple[int | str, ...]
+    samples: int
+    class_means: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> Origin:
+        """Return what is stored of a data set."""
+        facts = dataset.name, dataset.sha256, dataset.source, dataset.image_shape, dataset.classes
+        return cls(*facts, len(dataset.y_train), class_means(dataset))
 
 
 @dataclass(frozen=True)
@@ -66,6 +95,7 @@ def run(
     tikhonov: np.ndarray | None = None,
     seed: int = 0,
     dtype: type = np.float64,
+    solver: str = "auto",
     references: np.ndarray | None = None,
     reference_classes: np.ndarray | None = None,
     stages: Stages | None = None,
@@ -94,6 +124,8 @@ def run(
         Determines the map, the samples that are drawn, and what a theorem leaves free.
     dtype : numpy float type
         Arithmetic of the feature map while fitting.
+    solver : {"auto", "gram", "refined", "tsqr"}
+        See :func:`analytic_dd.ridge.choose_solver`.
     references : (m, *image_shape) or (m, d) array, optional
         Images in the data's units to be near, in the place of a choice of training samples.
     reference_classes : (m,) int array, optional
@@ -131,6 +163,7 @@ def run(
             rng=loo_rng,
             moments=moments,
             dtype=dtype,
+            solver=solver,
             stages=stages,
             progress=progress,
         )
@@ -183,7 +216,7 @@ def build_map(
 
 
 def assemble(
-    dataset: Dataset,
+    data: Dataset | Origin,
     model: OriginalModel,
     result: DistilledInputs,
     recipe: Recipe,
@@ -193,6 +226,7 @@ def assemble(
     dtype: type,
 ) -> DistilledSet:
     """Put a distillation into the form that is stored, with its certificate."""
+    origin = data if isinstance(data, Origin) else Origin.of(data)
     built, phi = result.distilled, model.feature_map
     assert isinstance(phi, FeatureMap)
     meta = {
@@ -220,9 +254,9 @@ def assemble(
         "intercept": model.intercept is not None,
         "features": phi.spec(),
         "dtype": np.dtype(dtype).name,
-        "data": {"name": dataset.name, "sha256": dataset.sha256, "source": dataset.source},
-        "image_shape": list(dataset.image_shape),
-        "samples": len(dataset.y_train),
+        "data": {"name": origin.name, "sha256": origin.sha256, "source": origin.source},
+        "image_shape": list(origin.image_shape),
+        "samples": origin.samples,
         "seed": seed,
         "diagnostics": built.diagnostics(),
         **(reference_facts(model, result) if recipe.realistic else {}),
@@ -231,16 +265,16 @@ def assemble(
     }
     distilled = DistilledSet(
         inputs=np.asarray(result.inputs, dtype=np.float64),
-        x=pixels(result.inputs, model.mean, model.std, dataset.image_shape),
+        x=pixels(result.inputs, model.mean, model.std, origin.image_shape),
         y=np.asarray(built.labels, dtype=np.float64),
         w=np.asarray(result.weights, dtype=np.float64),
         mean=model.mean,
         std=model.std,
-        classes=np.asarray(dataset.classes),
+        classes=np.asarray(origin.classes),
         meta=meta,
         intercept=result.intercept,
-        class_means=class_means(dataset),
-        references=reference_images(dataset, model, result) if recipe.realistic else None,
+        class_means=origin.class_means,
+        references=reference_images(data, model, result) if isinstance(data, Dataset) and recipe.realistic else None,
         path=result.path,
         path_intercepts=result.path_intercepts,
     )
@@ -270,7 +304,7 @@ def _hardware() -> str:
 
 def store_and_report(
     distilled: DistilledSet,
-    dataset: Dataset,
+    dataset: Dataset | None,
     model: OriginalModel,
     folder: Path,
     *,
@@ -283,7 +317,7 @@ def store_and_report(
     Returns
     -------
     Report
-        Accuracies are fractions of the test part, None where there is none.
+        Accuracies are fractions of the test part, None where there is none (or no data set at all).
     """
     with stages("writing"):
         save_distilled(folder / "distilled.npz", distilled)
@@ -293,7 +327,7 @@ def store_and_report(
         from_pixels = stored.certify(inputs=stored.inputs_from_pixels())
     accuracies: dict[str, Any] = dict.fromkeys(("original", "distilled", "random", "class_mean"))
     found: dict[str, float] = {}
-    if len(dataset.y_test):
+    if dataset is not None and len(dataset.y_test):
         with stages("controls"):
             models = control_models(dataset, model, len(stored.inputs), seed=seed)
         with stages("evaluation"):
@@ -304,7 +338,7 @@ def store_and_report(
         draws = [found[name] for name in found if name.startswith("random")]
         accuracies |= {"random": float(np.mean(draws)), "random_std": float(np.std(draws)), "random_draws": len(draws)}
     realistic: dict[str, Any] = {}
-    if stored.references is not None:
+    if stored.references is not None and dataset is not None:
         with stages("realistic"):
             realistic = {"realistic": realistic_facts(stored, dataset, model, seed=seed)}
     by_ridge = {} if stored.path is None else {"recovery_by_ridge": _by_ridge(stored, found)}
@@ -314,7 +348,7 @@ def store_and_report(
         "recovery": _recovery(certificate),
         "recovery_from_pixels": _recovery(from_pixels),
         **realistic,
-        "test_samples": len(dataset.y_test),
+        "test_samples": 0 if dataset is None else len(dataset.y_test),
         "seconds": dict(stages.seconds),
     }
     with atomic_write(folder / "report.json") as stream:

@@ -12,11 +12,17 @@ __all__ = ["describe"]
 _PRIVACY = "  privacy (T17): this set starts from real samples and may show them almost verbatim"
 
 
+def _criterion(choice: Mapping[str, Any]) -> str:
+    if choice["criterion"] == "gcv":
+        return f"generalised cross-validation on {choice['samples']:,} samples"
+    return f"leave-one-out accuracy on {choice['samples']:,} samples"
+
+
 def describe(content: Mapping[str, Any]) -> list[str]:
     """Return the lines that the command line prints for a report."""
     accuracies, recovery, seconds = content["accuracies"], content["recovery"], content["seconds"]
     choice = content["ridge_choice"]
-    how = "given" if choice is None else f"leave-one-out accuracy on {choice['samples']:,} samples"
+    how = "given" if choice is None else _criterion(choice)
     if choice is not None and choice["sampled"]:
         how += f" drawn from {content['samples']:,}"
     lines = [
@@ -25,6 +31,7 @@ def describe(content: Mapping[str, Any]) -> list[str]:
         f"ridge {content['ridge']:.4g} ({how}); {content['points']} distilled points, {content['labels']} labels, "
         f"ridge {content['distilled_ridge']:.4g} ({content['theorem']})",
     ]
+    lines.append(f"  solver {content['solver_reason']}")
     if content["label_scale"] != 1.0:
         lines.append(f"features and labels were scaled by {content['label_scale']:.4g} into the range of the map (T4')")
     if content.get("sample_weights") or content.get("tikhonov"):

@@ -31,7 +31,8 @@ MAY_IMPORT = {
     "realistic": BELOW_REPORT | {"io"},
     "report": BELOW_REPORT | {"io", "plot", "realistic", "__init__"},
     "summary": {"realistic"},
-    "cli": BELOW_REPORT | {"io", "plot", "report", "summary", "__init__"},
+    "from_statistics": BELOW_REPORT | {"plot", "report"},
+    "cli": BELOW_REPORT | {"io", "plot", "report", "summary", "from_statistics", "__init__"},
     "__main__": {"cli"},
     "__init__": BELOW_REPORT | {"io", "plot", "report"},
 }

@@ -61,10 +61,17 @@ def shard_range(n: int, i: int, count: int) -> tuple[int, int]:
 
 
 def agreement(
-    feature_map: Mapping[str, Any], *, mean: np.ndarray, std: np.ndarray, labels: str, classes: Any
+    feature_map: Mapping[str, Any],
+    *,
+    mean: np.ndarray,
+    std: np.ndarray,
+    labels: str,
+    classes: Any,
+    image_shape: tuple[int, ...],
 ) -> dict[str, Any]:
     """Return what must agree between sums that are added, by name (``Provenance.agree``)."""
     return {
+        "image shape": list(image_shape),
         "feature map": dict(feature_map),
         "mean": np.asarray(mean),
         "std": np.asarray(std),
@@ -91,6 +98,8 @@ class ShardTask:
     start, stop : int
     rows : int
         Samples a block: bounds the memory.
+    image_shape : tuple of int
+        Of a sample, for the provenance.
     shard : str
         Such as ``"2/5"``, for the provenance.
     products : str
@@ -106,6 +115,7 @@ class ShardTask:
     start: int
     stop: int
     rows: int
+    image_shape: tuple[int, ...] = ()
     shard: str = ""
     products: str = "float64"
 
@@ -155,7 +165,12 @@ class ShardTask:
     def provenance(self, start: int, stop: int) -> Provenance:
         """Return the provenance of some samples."""
         agree = agreement(
-            self.feature_map, mean=np.asarray(self.mean), std=np.asarray(self.std), labels=self.labels, classes=self.k
+            self.feature_map,
+            mean=np.asarray(self.mean),
+            std=np.asarray(self.std),
+            labels=self.labels,
+            classes=self.k,
+            image_shape=self.image_shape,
         )
         name, sha256 = self.source.name, self.source.sha256
         return Provenance.of(agree, data=name, sha256=sha256, start=start, stop=stop, shard=self.shard)
@@ -195,6 +210,7 @@ def shard_tasks(
             k,
             *shard_range(n, i, count),
             rows,
+            image_shape=tuple(int(size) for size in x.shape[1:]),
             shard=f"{i}/{count}",
             products=products,
         )
@@ -240,7 +256,9 @@ def dataset_shard(
     start, stop = shard_range(len(dataset.y_train), i, count)
     k = len(dataset.classes)
     rows = max(1, _BLOCK_BYTES // (8 * max(dataset.d, feature_map.p))) if rows is None else rows
-    agree = agreement(feature_map.spec(), mean=mean, std=std, labels=labels, classes=dataset.classes)
+    agree = agreement(
+        feature_map.spec(), mean=mean, std=std, labels=labels, classes=dataset.classes, image_shape=dataset.image_shape
+    )
 
     def read(a: int, b: int) -> tuple[np.ndarray, np.ndarray]:
         pair = dataset.x_train[a:b], dataset.y_train[a:b]

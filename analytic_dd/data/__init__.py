@@ -8,6 +8,7 @@ from analytic_dd.data.download import RemoteFile
 from analytic_dd.data.idx import read_idx, read_idx_folder
 from analytic_dd.data.image_folder import read_image_folder
 from analytic_dd.data.lookup import Listing, describe, fetch, load, locations, names
+from analytic_dd.data.normalisation import moments_for
 from analytic_dd.data.npy import read_floats, read_npy
 from analytic_dd.data.npz import read_arrays
 from analytic_dd.data.reference_file import read_references
@@ -23,6 +24,7 @@ __all__ = [
     "fetch",
     "load",
     "locations",
+    "moments_for",
     "names",
     "read_arrays",
     "read_cifar_binary",

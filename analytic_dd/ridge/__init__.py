@@ -1,6 +1,13 @@
 """Ridge regression: weights, the path over all ridges, the choice of one, and of the solver."""
 
-from analytic_dd.ridge.choice import RidgeChoice, leave_one_out_scores, ridge_grid, select_ridge, validation_scores
+from analytic_dd.ridge.choice import (
+    RidgeChoice,
+    choose_by_gcv,
+    leave_one_out_scores,
+    ridge_grid,
+    select_ridge,
+    validation_scores,
+)
 from analytic_dd.ridge.conjugate_gradients import IteratedWeights, iterate_weights
 from analytic_dd.ridge.folds import fold_errors, fold_scores
 from analytic_dd.ridge.refinement import RefinedWeights, refine_weights
@@ -17,6 +24,7 @@ __all__ = [
     "SampleStream",
     "SolverChoice",
     "StreamWeights",
+    "choose_by_gcv",
     "choose_solver",
     "fold_errors",
     "fold_scores",

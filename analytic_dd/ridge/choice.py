@@ -11,7 +11,14 @@ from analytic_dd.arrays import Array, as_matrices, as_matrix, as_ridge, in_doubl
 from analytic_dd.errors import ShapeError
 from analytic_dd.linalg import GramStatistics
 
-__all__ = ["RidgeChoice", "leave_one_out_scores", "ridge_grid", "select_ridge", "validation_scores"]
+__all__ = [
+    "RidgeChoice",
+    "choose_by_gcv",
+    "leave_one_out_scores",
+    "ridge_grid",
+    "select_ridge",
+    "validation_scores",
+]
 
 Blocks = Iterable[tuple[Array, ...]]  # (Phi, Y) or (Phi, Y, sample weights)
 
@@ -168,6 +175,17 @@ def _gcv_scores(statistics: GramStatistics, ridges: np.ndarray, *, intercept: bo
     left = (n - rank - intercept) + shrunk.sum(axis=1)
     left = np.where(left > n * np.finfo(np.float64).eps, left, np.nan)
     return np.asarray(n * (unexplained + (shrunk**2) @ energy) / left**2 / statistics.k)
+
+
+def choose_by_gcv(statistics: GramStatistics, *, intercept: bool = False) -> RidgeChoice:
+    """Choose the ridge by generalised cross-validation from the sums alone: no sample is read again.
+
+    ``statistics`` are not centred; the score is the squared error, of classes too.
+    """
+    fitted = statistics.centred() if intercept else statistics
+    grid = ridge_grid(fitted)
+    scores = _gcv_scores(fitted, grid, intercept=intercept)
+    return choose(grid, scores, criterion="gcv", scoring="squared_error", samples=statistics.n)
 
 
 def _sum_of_scores(fitted: np.ndarray, Y: np.ndarray, scoring: str, weights: np.ndarray | None = None) -> np.ndarray:

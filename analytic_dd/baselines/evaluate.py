@@ -1,0 +1,456 @@
+"""The one protocol: train networks on a small set as on any other, and score them on the test part at the very end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.func import vmap
+from torch.nn import functional as F
+
+from analytic_dd.baselines.augment import Augmentation
+from analytic_dd.baselines.ledger import Ledger
+from analytic_dd.baselines.networks import ConvNet, MultiLayerPerceptron, Network, Parameters
+from analytic_dd.baselines.transfer_networks import AlexNet, ResNet18, Vgg11
+from analytic_dd.data import Dataset
+from analytic_dd.errors import DataError, ShapeError
+
+__all__ = [
+    "NETWORKS",
+    "Evaluation",
+    "augmentation_of",
+    "evaluate",
+    "images_of",
+    "network_named",
+    "targets_of",
+    "train_network",
+    "train_networks",
+]
+
+NETWORKS = ("convnet", "mlp", "resnet18", "vgg11", "alexnet")
+_EPOCHS, _EPOCHS_AUGMENTED = 300, 1_000
+_STREAM = 0x6E657473  # of the networks' random numbers
+_TOGETHER = 2_000  # pixels of a batch up to which networks train together on a CPU, see the notes of train_networks
+_ROWS = 500  # test images at a time
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Test accuracies of networks trained on one set.
+
+    Attributes
+    ----------
+    accuracies : tuple of float
+        One a network, as fractions.
+    mean, std : float
+        Over the networks; the standard deviation is that of a sample, 0 for one network.
+    seconds : float
+        Wall time of training and scoring.
+    labels : str
+        What the loss saw: ``"hard"`` classes, ``"argmax"`` of labels that are not one-hot, or ``"soft"`` labels.
+    epochs : int
+    diverged : int
+        Networks whose parameters are no longer finite; they are scored as they are.
+    """
+
+    accuracies: tuple[float, ...]
+    mean: float
+    std: float
+    seconds: float
+    labels: str
+    epochs: int
+    diverged: int
+
+
+def evaluate(
+    inputs: np.ndarray,
+    labels: np.ndarray,
+    dataset: Dataset,
+    *,
+    network: str = "convnet",
+    width: int | None = None,
+    depth: int | None = None,
+    nets: int = 5,
+    augment: bool = False,
+    soft: bool = False,
+    seed: int = 0,
+    device: str = "cpu",
+    epochs: int | None = None,
+    batch: int = 256,
+    lr: float = 0.01,
+    momentum: float = 0.9,
+    weight_decay: float = 5e-4,
+    together: bool | None = None,
+    ledger: Ledger | None = None,
+) -> Evaluation:
+    """Train ``nets`` networks from scratch on a set and return their accuracies on the test part.
+
+    The networks after the last epoch are scored: nothing is selected, and no test sample is read before all are
+    trained.
+
+    Parameters
+    ----------
+    inputs : (m, d) array
+        Normalised by the channel moments of the training part, channels last, as a ``BaselineResult`` has them.
+    labels : (m,) int or (m, k) array
+        Class indices, or labels. Of the latter the largest is the class, or with ``soft`` they are the target.
+    dataset : Dataset
+    network : {"convnet", "mlp", "resnet18", "vgg11", "alexnet"}
+    width, depth : int, optional
+        Of the network; see :func:`network_named`.
+    nets : int
+        Networks, which differ in initial weights and order of the batches: the same ones for every set.
+    augment : bool
+        Train with Siamese augmentation, a set of parameters an image.
+    soft : bool
+        Cross-entropy with the labels as probabilities; rows that are none are refused.
+    epochs : int, optional
+        Default: 300, or 1,000 with augmentation.
+    batch : int
+        At most this many samples a step.
+    seed, device, lr, momentum, weight_decay, together, ledger :
+        See :func:`train_networks`.
+
+    Raises
+    ------
+    DataError
+        The data set has no test part.
+    ShapeError, ValueError
+        Sizes that do not fit; soft labels that are no probabilities; an unknown network.
+
+    Notes
+    -----
+    *Cost.* nets * epochs * m passes forward and backward, then nets passes of the test part.
+    *Numerics.* float32. On a CPU equal seeds give equal bits for one number of threads.
+
+    Examples
+    --------
+    >>> from analytic_dd import data
+    >>> from analytic_dd.baselines.controls import random_real
+    >>> digits = data.load("digits")
+    >>> inputs, labels = random_real(digits, 1, seed=0)
+    >>> found = evaluate(inputs, labels, digits, network="mlp", nets=2, epochs=30)
+    >>> found.mean > 0.3, found.labels, found.epochs
+    (True, 'hard', 30)
+    """
+    if not len(dataset.y_test):
+        raise DataError(f"{dataset.name} has no test part to be scored on")
+    started = time.perf_counter()
+    k = len(dataset.classes)
+    images = images_of(inputs, dataset, device=device)
+    targets, kind = targets_of(labels, k, m=len(images), soft=soft)
+    model = network_named(network, tuple(images.shape[1:]), k, width=width, depth=depth)
+    augmentation = augmentation_of(dataset) if augment else None
+    if nets < 1:
+        raise ValueError(f"nets must be at least 1, got {nets}")
+    epochs = (_EPOCHS_AUGMENTED if augment else _EPOCHS) if epochs is None else epochs
+    trained = train_networks(
+        model,
+        images,
+        targets.to(device),
+        generators=[_generator(seed, net) for net in range(nets)],
+        epochs=epochs,
+        batch=batch,
+        lr=lr,
+        momentum=momentum,
+        weight_decay=weight_decay,
+        augmentation=augmentation,
+        together=together,
+        ledger=ledger,
+    )
+    accuracies = _test_accuracies(model, trained, dataset, device)
+    return Evaluation(
+        accuracies=tuple(accuracies),
+        mean=float(np.mean(accuracies)),
+        std=float(np.std(accuracies, ddof=1)) if nets > 1 else 0.0,
+        seconds=time.perf_counter() - started,
+        labels=kind,
+        epochs=epochs,
+        diverged=sum(not all(bool(value.isfinite().all()) for value in one.values()) for one in trained),
+    )
+
+
+def network_named(
+    name: str, shape: tuple[int, int, int], k: int, *, width: int | None = None, depth: int | None = None
+) -> Network:
+    """Return a network for images of a shape (c, h, w) and k classes.
+
+    Parameters
+    ----------
+    name : str
+        ``convnet`` (width 128, depth 3), ``mlp`` (two layers of 128), ``resnet18`` (width 64), ``vgg11`` (64),
+        ``alexnet`` (128).
+    width, depth : int, optional
+        Instead of these; the last three have one depth.
+
+    Examples
+    --------
+    >>> network_named("convnet", (1, 28, 28), 10).size()
+    317706
+    """
+    if name not in NETWORKS:
+        raise ValueError(f"unknown network {name!r}; choose from {', '.join(NETWORKS)}")
+    if (width is not None and width < 1) or (depth is not None and depth < 1):
+        raise ValueError(f"width and depth must be at least 1, got {width} and {depth}")
+    if name == "convnet":
+        return ConvNet(shape, k, width=width or 128, depth=depth or 3)
+    if name == "mlp":
+        return MultiLayerPerceptron(shape, k, widths=(width or 128,) * (depth or 2))
+    if depth is not None:
+        raise ValueError(f"{name} has one depth, got depth {depth}; leave it out")
+    if name == "resnet18":
+        return ResNet18(shape, k, width=width or 64)
+    return Vgg11(shape, k, width=width or 64) if name == "vgg11" else AlexNet(shape, k, width=width or 128)
+
+
+def augmentation_of(dataset: Dataset) -> Augmentation:
+    """Return the augmentation for a data set: all operations, but no flip of digits."""
+    shape = dataset.image_shape
+    height, width, channels = {1: (1, shape[0], 1), 2: (*shape, 1), 3: shape}[len(shape)]
+    name = dataset.name.lower().partition(",")[0]  # what stands behind a comma is how the pixels were treated
+    return Augmentation.for_images((channels, height, width), digits=name in ("digits", "mnist"))
+
+
+def images_of(inputs: np.ndarray, dataset: Dataset, *, device: str = "cpu") -> torch.Tensor:
+    """Return rows (m, d), channels last, as images (m, c, h, w) in float32."""
+    shape = dataset.image_shape
+    if inputs.ndim != 2 or inputs.shape[1] != dataset.d or len(inputs) == 0:
+        raise ShapeError(
+            f"inputs must be (m, {dataset.d}) with m >= 1, got {inputs.shape}; flatten images channels last"
+        )
+    height, width, channels = {1: (1, shape[0], 1), 2: (*shape, 1), 3: shape}[len(shape)]
+    rows = torch.as_tensor(np.asarray(inputs, dtype=np.float32)).to(device)
+    return rows.reshape(-1, height, width, channels).permute(0, 3, 1, 2).contiguous()
+
+
+def targets_of(labels: np.ndarray | torch.Tensor, k: int, *, m: int, soft: bool) -> tuple[torch.Tensor, str]:
+    """Return the target probabilities (m, k) in float32 and what they are: ``hard``, ``argmax`` or ``soft``.
+
+    Raises
+    ------
+    ShapeError, ValueError
+        Neither (m,) classes 0 .. k - 1 nor (m, k) labels; with ``soft``, rows that are no probabilities.
+
+    Examples
+    --------
+    >>> targets_of(np.array([[0.7, 0.3]]), 2, m=1, soft=False)
+    (tensor([[1., 0.]]), 'argmax')
+    >>> targets_of(np.array([[0.9, -0.1]]), 2, m=1, soft=True)
+    Traceback (most recent call last):
+        ...
+    ValueError: soft labels must be >= 0 with rows that sum to 1, got a smallest of -0.1; use hard labels (the argmax)
+    """
+    given = torch.as_tensor(labels).detach().cpu()
+    if given.shape == (m,) and not given.is_floating_point():
+        if m and not 0 <= int(given.min()) <= int(given.max()) < k:
+            raise ValueError(f"classes must be 0 .. {k - 1}, got {int(given.min())} .. {int(given.max())}")
+        return F.one_hot(given.long(), k).float(), "hard"
+    if given.shape != (m, k):
+        raise ShapeError(f"labels must be ({m},) class indices or ({m}, {k}), got {tuple(given.shape)}")
+    given = given.double()
+    if not bool(given.isfinite().all()):
+        raise ValueError("labels must be finite, got NaN or infinity")
+    if soft:
+        if float(given.min()) < 0.0 or float((given.sum(dim=1) - 1.0).abs().max()) > 1e-4:
+            fault = f"a smallest of {float(given.min()):.3g}" if float(given.min()) < 0.0 else "other sums"
+            raise ValueError(
+                f"soft labels must be >= 0 with rows that sum to 1, got {fault}; use hard labels (the argmax)"
+            )
+        return given.float(), "soft"
+    hard = F.one_hot(given.argmax(dim=1), k).double()
+    centred = hard - hard.mean(dim=1, keepdim=True)
+    return hard.float(), "hard" if torch.equal(given, hard) or torch.allclose(given, centred) else "argmax"
+
+
+def train_network(
+    network: Network,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    *,
+    epochs: int,
+    batch: int = 256,
+    lr: float = 0.01,
+    momentum: float = 0.9,
+    weight_decay: float = 5e-4,
+    augmentation: Augmentation | None = None,
+    generator: torch.Generator,
+    ledger: Ledger | None = None,
+) -> Parameters:
+    """Train one network from scratch; see :func:`train_networks`.
+
+    Parameters
+    ----------
+    labels : (m,) int64 or (m, k) float tensor
+        Classes, or target probabilities.
+    generator : torch.Generator
+        On the CPU; draws the initial weights, the order of the samples and the augmentation.
+    """
+    settings = {"epochs": epochs, "batch": batch, "lr": lr, "momentum": momentum, "weight_decay": weight_decay}
+    found = train_networks(
+        network, images, labels, generators=[generator], augmentation=augmentation, ledger=ledger, **settings
+    )
+    return found[0]
+
+
+def train_networks(
+    network: Network,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    *,
+    generators: Sequence[torch.Generator],
+    epochs: int,
+    batch: int = 256,
+    lr: float = 0.01,
+    momentum: float = 0.9,
+    weight_decay: float = 5e-4,
+    augmentation: Augmentation | None = None,
+    together: bool | None = None,
+    ledger: Ledger | None = None,
+) -> list[Parameters]:
+    r"""Train networks from scratch on one set by stochastic gradient descent.
+
+        v <- momentum v + grad (mean over the batch of -y . log softmax f(x)) + weight_decay theta
+        theta <- theta - lr v,      lr divided by 10 in the second half of the epochs
+
+    Parameters
+    ----------
+    network : Network
+    images : (m, c, h, w) tensor
+    labels : (m,) int64 or (m, k) float tensor
+    generators : sequence of torch.Generator
+        One a network: what it draws depends on its generator alone, not on the other networks.
+    epochs : int
+        Passes over the set. A batch that holds the whole set is not shuffled; the last one of an epoch may be smaller.
+    augmentation : Augmentation, optional
+        One operation a batch, with parameters for each image.
+    together : bool, optional
+        Train all in one vectorised computation. Default: as measured.
+    ledger : Ledger, optional
+        Counts steps and passes.
+
+    Returns
+    -------
+    list of Parameters
+
+    Notes
+    -----
+    *Cost.* epochs * ceil(m / batch) steps a network. Measured on one core, five networks together are 1.2 to 1.6 times
+    as fast as one by one where a batch has 640 pixels, 0.9 to 1.2 times at 7,840, and slower (a grouped convolution)
+    above. On a GPU small batches leave it idle, so that networks other than the deep transfer ones train together; that
+    was not measured.
+    *Numerics.* Together or not, networks agree to rounding, which training amplifies.
+    """
+    for name, value in (("epochs", epochs), ("batch", batch)):
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")
+    targets = F.one_hot(labels, network.k).to(images.dtype) if labels.ndim == 1 else labels.to(images.dtype)
+    if together is None:
+        together = _faster_together(network, images, batch)
+    groups = [list(generators)] if together else [[generator] for generator in generators]
+    trained = []
+    for group in groups:
+        descent = _Descent(network, group, images, lr=lr, momentum=momentum, weight_decay=weight_decay)
+        for epoch in range(epochs):
+            descent.lr = lr if 2 * epoch < epochs else lr / 10.0
+            for chosen in _batches(len(images), min(batch, len(images)), group):
+                descent.step(*_samples(images, targets, chosen, group, augmentation))
+                if ledger is not None:
+                    ledger.network_steps += len(group)
+                    ledger.synthetic_forward += chosen[0].numel() * len(group)
+                    ledger.synthetic_backward += chosen[0].numel() * len(group)
+        trained += descent.networks()
+    return trained
+
+
+def _faster_together(network: Network, images: torch.Tensor, batch: int) -> bool:
+    if images.device.type != "cpu":
+        return isinstance(network, ConvNet | MultiLayerPerceptron)
+    return min(batch, len(images)) * images.shape[2] * images.shape[3] <= _TOGETHER
+
+
+def _batches(m: int, batch: int, generators: Sequence[torch.Generator]) -> list[list[torch.Tensor]]:
+    """Return, for each step of an epoch, the samples of each network."""
+    if batch == m:
+        return [[torch.arange(m)] * len(generators)]
+    orders = [torch.randperm(m, generator=generator).split(batch) for generator in generators]
+    return [list(step) for step in zip(*orders, strict=True)]
+
+
+def _samples(
+    images: torch.Tensor,
+    targets: torch.Tensor,
+    chosen: Sequence[torch.Tensor],
+    generators: Sequence[torch.Generator],
+    augmentation: Augmentation | None,
+) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """Return the (augmented) images and the targets of each network."""
+    rows = [index.to(images.device) for index in chosen]
+    drawn = [images[index] for index in rows]
+    if augmentation is not None:
+        pairs = zip(drawn, generators, strict=True)
+        drawn = [augmentation(batch, augmentation.draw(len(batch), generator)) for batch, generator in pairs]
+    return drawn, [targets[index] for index in rows]
+
+
+class _Descent:
+    """Parameters of one network, or of several stacked, and their momentum."""
+
+    def __init__(
+        self,
+        network: Network,
+        generators: Sequence[torch.Generator],
+        images: torch.Tensor,
+        *,
+        lr: float,
+        momentum: float,
+        weight_decay: float,
+    ) -> None:
+        self.lr, self.momentum, self.weight_decay = lr, momentum, weight_decay
+        self.nets = len(generators)
+        drawn = [network.draw(generator, device=images.device, dtype=images.dtype) for generator in generators]
+        stacked = drawn[0] if self.nets == 1 else {name: torch.stack([p[name] for p in drawn]) for name in drawn[0]}
+        self.parameters = {name: value.requires_grad_() for name, value in stacked.items()}
+        self.velocity = {name: torch.zeros_like(value) for name, value in stacked.items()}
+
+        def loss(parameters: Parameters, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            return -(y * F.log_softmax(network(parameters, x), dim=1)).sum(dim=1).mean()
+
+        self.loss: Callable[..., torch.Tensor] = loss if self.nets == 1 else vmap(loss)
+
+    def step(self, images: list[torch.Tensor], targets: list[torch.Tensor]) -> None:
+        """Take one step; networks do not see each other, so the gradient of the sum is that of each."""
+        x, y = (part[0] if self.nets == 1 else torch.stack(part) for part in (images, targets))
+        total = self.loss(self.parameters, x, y).sum()
+        gradients = torch.autograd.grad(total, list(self.parameters.values()))
+        with torch.no_grad():
+            for (name, value), gradient in zip(self.parameters.items(), gradients, strict=True):
+                velocity = self.velocity[name]
+                velocity.mul_(self.momentum).add_(gradient).add_(value, alpha=self.weight_decay)
+                value.sub_(velocity, alpha=self.lr)
+
+    def networks(self) -> list[Parameters]:
+        """Return the parameters of each network."""
+        values = {name: value.detach() for name, value in self.parameters.items()}
+        if self.nets == 1:
+            return [values]
+        return [{name: value[net].clone() for name, value in values.items()} for net in range(self.nets)]
+
+
+def _test_accuracies(model: Network, trained: list[Parameters], dataset: Dataset, device: str) -> list[float]:
+    """Return the fraction of right decisions of each network on the test part."""
+    mean, std = dataset.statistics()
+    right, done = np.zeros(len(trained)), 0
+    with torch.no_grad():
+        for X, y in dataset.blocks("test", rows=_ROWS, mean=mean, std=std):
+            images = images_of(X, dataset, device=device)
+            for net, parameters in enumerate(trained):
+                right[net] += np.sum(model(parameters, images).argmax(dim=1).cpu().numpy() == y)
+            done += len(y)
+    return [float(count) / done for count in right]
+
+
+def _generator(seed: int, net: int) -> torch.Generator:
+    return torch.Generator().manual_seed(int(np.random.default_rng([seed, _STREAM, net]).integers(2**63)))

@@ -1,0 +1,265 @@
+"""Kernels of rows as torch functions that gradients flow through: linear, Gaussian, infinite networks, features.
+
+A kernel is called as ``kernel(X)`` for the Gram matrix of one set of points, symmetric, and as ``kernel(X, X2)`` for
+the matrix between two sets.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+
+from analytic_dd.features import FeatureMap
+
+__all__ = ["ArcCosine", "FeatureKernel", "Gaussian", "InfiniteNetwork", "Kernel", "Linear"]
+
+
+class Kernel(ABC):
+    """A positive semi-definite function of two rows.
+
+    Attributes
+    ----------
+    name : str
+        What a table calls it.
+    """
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def __call__(self, X: torch.Tensor, X2: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the matrix (m, n) of the kernel between the rows of ``X`` (m, d) and of ``X2`` (n, d) or ``X``."""
+
+
+@dataclass(frozen=True)
+class Linear(Kernel):
+    """K(x, x') = x . x'.
+
+    Examples
+    --------
+    >>> Linear()(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 4.0]]))
+    tensor([[11.]])
+    """
+
+    name: ClassVar[str] = "linear"
+
+    def __call__(self, X: torch.Tensor, X2: torch.Tensor | None = None) -> torch.Tensor:
+        """Return X X2^T."""
+        return X @ (X if X2 is None else X2).T
+
+
+@dataclass(frozen=True)
+class Gaussian(Kernel):
+    """K(x, x') = exp(-|x - x'|^2 / (2 l^2)).
+
+    Parameters
+    ----------
+    lengthscale : float
+        l > 0, in units of the inputs.
+
+    Notes
+    -----
+    *Numerics.* Squared distances are |x|^2 + |x'|^2 - 2 x.x': relative error eps |x|^2 / l^2 of an entry near 1.
+
+    Examples
+    --------
+    >>> Gaussian(1.0)(torch.tensor([[0.0, 0.0]]), torch.tensor([[1.0, 1.0]]))
+    tensor([[0.3679]])
+    """
+
+    lengthscale: float
+    name: ClassVar[str] = "rbf"
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.lengthscale < math.inf:
+            raise ValueError(f"lengthscale must be finite and > 0, got {self.lengthscale}; try median_lengthscale(X)")
+
+    def __call__(self, X: torch.Tensor, X2: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the matrix of the kernel; ones on the diagonal of a Gram matrix."""
+        other = X if X2 is None else X2
+        squared = (X * X).sum(1)[:, None] + (other * other).sum(1)[None, :] - 2.0 * X @ other.T
+        if X2 is None:
+            squared = _with_diagonal(squared, torch.zeros_like(squared[0]))
+        return torch.exp(squared / (-2.0 * self.lengthscale**2))
+
+
+class _Angle(torch.autograd.Function):
+    """t = arccos(c), with derivative 0 at c = -1 and 1 (see the notes of :class:`InfiniteNetwork`)."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(cosine: torch.Tensor) -> torch.Tensor:
+        return torch.acos(cosine)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+        (cosine,) = ctx.saved_tensors
+        squared = (1.0 - cosine) * (1.0 + cosine)
+        inside = squared > 0.0
+        slope = torch.where(inside, torch.rsqrt(torch.where(inside, squared, torch.ones_like(squared))), 0.0 * squared)
+        return -gradient * slope
+
+
+class ArcCosine(torch.autograd.Function):
+    """J(c) = sin t + (pi - t) c for t = arccos(c); its derivative pi - t is finite everywhere, c = 1 included.
+
+    Examples
+    --------
+    >>> c = torch.ones(1, dtype=torch.float64, requires_grad=True)
+    >>> bool(torch.autograd.grad(ArcCosine.apply(c).sum(), c)[0] == math.pi)
+    True
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(cosine: torch.Tensor) -> torch.Tensor:
+        """Return J."""
+        return torch.sqrt((1.0 - cosine) * (1.0 + cosine)) + (math.pi - torch.acos(cosine)) * cosine
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
+        """Keep the cosines."""
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+        """Return the gradient in c."""
+        (cosine,) = ctx.saved_tensors
+        return gradient * (math.pi - _Angle.apply(cosine))
+
+
+@dataclass(frozen=True)
+class InfiniteNetwork(Kernel):
+    r"""The kernel of a fully connected ReLU network of infinite width, in the NTK parameterisation.
+
+    With s = W_std^2, b = b_std^2,   K_0 = s x.x' / d + b,  T_0 = K_0,  and for each hidden layer
+
+        q = K(x, x),  q' = K(x', x'),   c = K / sqrt(q q'),   t = arccos c
+        K <- s sqrt(q q') (sin t + (pi - t) c) / (2 pi) + b,
+        T <- s T (pi - t) / (2 pi) + K
+
+    K is the kernel of the Gaussian process (``of="nngp"``), T the tangent kernel (``of="ntk"``).
+
+    Parameters
+    ----------
+    depth : int
+        Hidden layers, >= 0.
+    of : {"ntk", "nngp"}
+    W_std, b_std : float
+        Standard deviations of weights (times 1 / sqrt(fan in)) and biases.
+
+    Notes
+    -----
+    *Cost.* One product of the rows, then two arc cosines an entry and layer.
+    *Numerics.* Cosines are clamped to [-1, 1], where by Cauchy and Schwarz the exact ones lie: what is removed is
+    rounding. The diagonal of a Gram matrix has c = 1 exactly and is computed without any cosine. Elsewhere an error eps
+    in c is one of sqrt(eps) in t where c = 1: for a point that is repeated T has an error of 1e-8 and its gradient one
+    of 3e-8; K and its gradient have none of this order. T has a cusp there, and the derivative of t is taken as 0, the
+    middle of the two sides.
+
+    References
+    ----------
+    Cho, Saul, "Kernel methods for deep learning", NIPS 2009 (degree 0 and 1). Jacot, Gabriel, Hongler, "Neural tangent
+    kernel", NeurIPS 2018.
+
+    Examples
+    --------
+    >>> X = torch.tensor([[1.0, 0.0], [0.0, 1.0]], dtype=torch.float64)
+    >>> InfiniteNetwork(1, W_std=2**0.5, b_std=0.0)(X)  # s = 2, c = 1 and 0: T = 2 on the diagonal, 1 / pi beside it
+    tensor([[2.0000, 0.3183],
+            [0.3183, 2.0000]], dtype=torch.float64)
+    """
+
+    depth: int = 1
+    of: str = "ntk"
+    W_std: float = math.sqrt(2.0)
+    b_std: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.of not in ("ntk", "nngp"):
+            raise ValueError(f"of must be ntk or nngp, got {self.of!r}")
+        if self.depth < 0 or not self.W_std > 0.0 or not self.b_std >= 0.0:
+            raise ValueError(
+                f"depth and b_std must be >= 0 and W_std > 0, got {self.depth}, {self.b_std} and {self.W_std}"
+            )
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """``ntk`` or ``nngp``."""
+        return self.of
+
+    def __call__(self, X: torch.Tensor, X2: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the matrix of the kernel."""
+        s, b, d = self.W_std**2, self.b_std**2, X.shape[1]
+        other = X if X2 is None else X2
+        q, q2 = (s * (A * A).sum(1) / d + b for A in (X, other))
+        K = s * (X @ other.T) / d + b
+        T, t_diagonal = K, q
+        for _ in range(self.depth):
+            cosine, size = self._cosine(K, q, q2, symmetric=X2 is None)
+            if self.of == "ntk":
+                T = s * T * (math.pi - _Angle.apply(cosine)) / (2.0 * math.pi)
+            K = s * size * ArcCosine.apply(cosine) / (2.0 * math.pi) + b
+            q, q2 = s * q / 2.0 + b, s * q2 / 2.0 + b
+            T, t_diagonal = T + K, s * t_diagonal / 2.0 + q
+        if self.of == "nngp":
+            return K if X2 is not None else _with_diagonal(K, q)
+        return T if X2 is not None else _with_diagonal(T, t_diagonal)
+
+    @staticmethod
+    def _cosine(
+        K: torch.Tensor, q: torch.Tensor, q2: torch.Tensor, *, symmetric: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the cosines and sqrt(q q'); a row of zeros without bias has the cosine 0 with every other."""
+        product = q[:, None] * q2[None, :]
+        zero = product == 0.0
+        root = torch.sqrt(torch.where(zero, torch.ones_like(product), product))  # no gradient of sqrt at 0
+        cosine = torch.where(zero, torch.zeros_like(K), K / root)
+        size = torch.where(zero, torch.zeros_like(root), root)
+        if symmetric:
+            cosine = _with_diagonal(cosine, torch.ones_like(q))
+        return cosine.clamp(-1.0, 1.0), size
+
+
+def _with_diagonal(A: torch.Tensor, diagonal: torch.Tensor) -> torch.Tensor:
+    """Return the square matrix ``A`` with another diagonal."""
+    eye = torch.eye(A.shape[0], dtype=torch.bool, device=A.device)
+    return torch.where(eye, diagonal[None, :], A)
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureKernel(Kernel):
+    """K(x, x') = phi(x) . phi(x') for a feature map of finitely many features.
+
+    Parameters
+    ----------
+    feature_map : FeatureMap
+
+    Examples
+    --------
+    >>> from analytic_dd.features import Identity
+    >>> FeatureKernel(Identity(2))(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 4.0]]))
+    tensor([[11.]])
+    """
+
+    feature_map: FeatureMap
+    name: ClassVar[str] = "features"
+
+    def features(self, X: torch.Tensor) -> torch.Tensor:
+        """Return phi(X) (m, p)."""
+        Phi: torch.Tensor = self.feature_map(X)
+        return Phi
+
+    def __call__(self, X: torch.Tensor, X2: torch.Tensor | None = None) -> torch.Tensor:
+        """Return phi(X) phi(X2)^T."""
+        Phi = self.features(X)
+        return Phi @ (Phi if X2 is None else self.features(X2)).T

@@ -1,0 +1,77 @@
+"""The ledger: what a distillation has cost, in seconds, bytes and passes of one sample."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+__all__ = ["Ledger"]
+
+
+@dataclass
+class Ledger:
+    """Counters that only grow; they are part of the saved state, so a resumed run goes on counting.
+
+    Attributes
+    ----------
+    wall_seconds, cpu_seconds : float
+        Time inside the steps of the method, evaluation and writing of states left out.
+    peak_bytes : int
+        Largest memory: of the process (the high-water mark of the system, which includes what ran before), or what
+        was allocated on a CUDA device.
+    steps : int
+        Outer steps of the method.
+    real_forward, real_backward, synthetic_forward, synthetic_backward : int
+        Passes of one real or synthetic sample through a network or a feature map. A gradient in the weights or in the
+        samples is one backward pass; a second derivative is another.
+    network_steps : int
+        Optimiser steps of networks: inner loops, students, experts.
+    kernel_entries : int
+        Entries of kernel matrices that were evaluated.
+    expert_bytes : int
+        Parameters of expert trajectories.
+    """
+
+    wall_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    peak_bytes: int = 0
+    steps: int = 0
+    real_forward: int = 0
+    real_backward: int = 0
+    synthetic_forward: int = 0
+    synthetic_backward: int = 0
+    network_steps: int = 0
+    kernel_entries: int = 0
+    expert_bytes: int = 0
+
+    @contextmanager
+    def timed(self, device: Any = "cpu") -> Iterator[None]:
+        """Add the wall and CPU time of a block; a CUDA device is waited for."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        try:
+            yield
+        finally:
+            on_cuda = str(device).startswith("cuda")
+            if on_cuda:
+                import torch
+
+                torch.cuda.synchronize(device)
+                used = int(torch.cuda.max_memory_allocated(device))
+            else:
+                used = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            self.peak_bytes = max(self.peak_bytes, used)
+            self.wall_seconds += time.perf_counter() - wall
+            self.cpu_seconds += time.process_time() - cpu
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the counters as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Ledger:
+        """Read what :meth:`to_dict` returned."""
+        return cls(**{field.name: values[field.name] for field in fields(cls)})

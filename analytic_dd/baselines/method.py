@@ -1,0 +1,124 @@
+"""What every iterative method is: a synthetic set, a step that improves it, and a state that says all of it."""
+
+from __future__ import annotations
+
+import difflib
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from analytic_dd.baselines.ledger import Ledger
+from analytic_dd.baselines.task import Task, class_major_labels
+
+__all__ = ["Config", "Method", "configured"]
+
+
+@dataclass(frozen=True)
+class Config:
+    """Options that every method has; a method adds its own, with the published values as defaults.
+
+    Attributes
+    ----------
+    steps : int
+        Outer steps.
+    """
+
+    steps: int = 1000
+
+
+class Method(ABC):
+    """An iterative distillation, one outer step at a time.
+
+    Everything random in step i comes from ``self.rng(i)`` or ``self.generator(i)``, which depend on the seed, the
+    method and i alone. So the state needs no generator, and k steps, a resume and k steps are 2k steps, bit for bit.
+
+    Parameters
+    ----------
+    task : Task
+    config : Config
+    points_per_class : int
+    seed : int
+    ledger : Ledger
+        The method counts its passes in it.
+    """
+
+    name: ClassVar[str]
+    config_type: ClassVar[type[Config]] = Config
+    dtype: ClassVar[torch.dtype] = torch.float32  # arithmetic of the method
+
+    def __init__(self, task: Task, config: Any, *, points_per_class: int, seed: int, ledger: Ledger) -> None:
+        self.task = task
+        self.config = config
+        self.points_per_class = points_per_class
+        self.seed = seed
+        self.ledger = ledger
+
+    @property
+    def classes_of_points(self) -> torch.Tensor:
+        """Class index (m,) of each synthetic point, class-major."""
+        return class_major_labels(self.task.k, self.points_per_class).to(self.task.device)
+
+    def rng(self, step: int, stream: int = 0) -> np.random.Generator:
+        """Return the generator of a step; -1 is the start."""
+        return np.random.default_rng([self.seed, zlib.crc32(self.name.encode()), step + 1, stream])
+
+    def generator(self, step: int, stream: int = 0) -> torch.Generator:
+        """Return a torch generator (on the CPU: draws do not depend on the device) for a step."""
+        return torch.Generator().manual_seed(int(self.rng(step, stream + 1000).integers(2**63)))
+
+    @abstractmethod
+    def start(self) -> None:
+        """Make what there is before step 0."""
+
+    @abstractmethod
+    def step(self, index: int) -> float:
+        """Do outer step ``index`` and return its loss; a loss that is not finite stops the run."""
+
+    @abstractmethod
+    def state(self) -> dict[str, torch.Tensor]:
+        """Return every tensor that the next step depends on; copies, not views."""
+
+    @abstractmethod
+    def restore(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Continue from what :meth:`state` returned; replaces :meth:`start`."""
+
+    @abstractmethod
+    def result(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the images (m, c, h, w), normalised, and labels (m, k) as they are now."""
+
+    def learned(self) -> dict[str, float]:
+        """Return other numbers that the method has learned, such as a step size."""
+        return {}
+
+    @property
+    def knob(self) -> str:
+        """What to change when the loss is not finite, in words."""
+        return "lower the step size"
+
+
+def configured(config_type: type[Config], config: Config | Mapping[str, Any] | None) -> Config:
+    """Return a config from an instance, a mapping of some options, or None.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An option that the method has not, or a config of another method.
+    """
+    if config is None:
+        return config_type()
+    if isinstance(config, config_type):
+        return config
+    if not isinstance(config, Mapping):
+        raise TypeError(f"config must be a {config_type.__name__} or a mapping, got {type(config).__name__}")
+    known = [field.name for field in fields(config_type)]
+    for name in config:
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise ValueError(f"unknown option {name!r}; choose from {', '.join(known)}{hint}")
+    return config_type(**config)  # not replace(): what __post_init__ derives depends on what is given

@@ -1,0 +1,121 @@
+"""What an iterative method may see: the training part of a data set on a device, and nothing of the test part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from analytic_dd.data import Dataset
+
+__all__ = ["Task", "class_major_labels"]
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """Training samples, stored in the dtype they came in, normalised when they are drawn.
+
+    Attributes
+    ----------
+    stored : (n, h, w, c) tensor
+        Channels last, in the data's units. Rows of d numbers are images of 1 x d pixels.
+    classes_of : (n,) int64 tensor
+        Indices 0 .. k - 1.
+    members : tuple of (n_j,) int64 arrays
+        The samples of each class.
+    k : int
+    mean, std : (c,) tensors
+        Per channel, of the training part.
+    image_shape : tuple of int
+        As the data set has it.
+    device, dtype :
+        Where and in which arithmetic samples come out.
+    """
+
+    stored: torch.Tensor
+    classes_of: torch.Tensor
+    members: tuple[np.ndarray, ...]
+    k: int
+    mean: torch.Tensor
+    std: torch.Tensor
+    image_shape: tuple[int, ...]
+    device: torch.device
+    dtype: torch.dtype
+
+    @classmethod
+    def of(cls, dataset: Dataset, *, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Task:
+        """Put the training part of ``dataset`` on ``device``, in the bytes it has."""
+        shape = dataset.image_shape
+        height, width, channels = {1: (1, shape[0], 1), 2: (*shape, 1), 3: shape}[len(shape)]
+        samples = np.ascontiguousarray(dataset.x_train).reshape(-1, height, width, channels)
+        if samples.dtype.kind == "u" and samples.dtype.itemsize > 1:  # torch computes with no other unsigned type
+            samples = samples.astype(np.int64)
+        mean, std = dataset.statistics()
+        k = len(dataset.classes)
+        return cls(
+            stored=torch.from_numpy(samples).to(device),
+            classes_of=torch.from_numpy(np.asarray(dataset.y_train, dtype=np.int64)).to(device),
+            members=tuple(np.flatnonzero(dataset.y_train == label) for label in range(k)),
+            k=k,
+            mean=torch.as_tensor(mean, dtype=dtype, device=device),
+            std=torch.as_tensor(std, dtype=dtype, device=device),
+            image_shape=shape,
+            device=torch.device(device),
+            dtype=dtype,
+        )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(c, h, w) of an image as a network sees it."""
+        _, height, width, channels = self.stored.shape
+        return channels, height, width
+
+    @property
+    def n(self) -> int:
+        """Number of training samples."""
+        return int(self.stored.shape[0])
+
+    @property
+    def d(self) -> int:
+        """Numbers in a sample."""
+        return int(np.prod(self.shape))
+
+    def images(self, rows: np.ndarray | torch.Tensor) -> torch.Tensor:
+        """Return normalised samples (len(rows), c, h, w)."""
+        index = torch.as_tensor(rows, device=self.device)
+        samples = (self.stored[index].to(self.dtype) - self.mean) / self.std
+        return samples.permute(0, 3, 1, 2).contiguous()
+
+    def labels(self, rows: np.ndarray | torch.Tensor) -> torch.Tensor:
+        """Return the classes (len(rows),) of samples."""
+        return self.classes_of[torch.as_tensor(rows, device=self.device)]
+
+    def draw(self, label: int, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Draw ``count`` different samples of a class; all of them where it has fewer."""
+        members = self.members[label]
+        return rng.choice(members, size=min(count, len(members)), replace=False)
+
+    def draw_balanced(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Draw ``count`` samples in equal parts from all classes (the first classes give the remainder)."""
+        sizes = [count // self.k + (label < count % self.k) for label in range(self.k)]
+        return np.concatenate([self.draw(label, size, rng) for label, size in enumerate(sizes)])
+
+    def real_images(self, per_class: int, rng: np.random.Generator) -> torch.Tensor:
+        """Return ``per_class`` real images of each class, class-major; a class with fewer repeats some."""
+        rows = [rng.choice(found, size=per_class, replace=per_class > len(found)) for found in self.members]
+        return self.images(np.concatenate(rows))
+
+    def as_rows(self, images: torch.Tensor) -> torch.Tensor:
+        """Return images (m, c, h, w) as rows (m, d) in the order of the library: channels last."""
+        return images.permute(0, 2, 3, 1).reshape(images.shape[0], -1)
+
+    def as_images(self, rows: torch.Tensor) -> torch.Tensor:
+        """Invert :meth:`as_rows`."""
+        channels, height, width = self.shape
+        return rows.reshape(-1, height, width, channels).permute(0, 3, 1, 2)
+
+
+def class_major_labels(k: int, per_class: int) -> torch.Tensor:
+    """Return 0, .., 0, 1, .., 1, .. (k * per_class,) int64."""
+    return torch.arange(k).repeat_interleave(per_class)

@@ -1,0 +1,114 @@
+"""stats, merge and distill --from-stats: shards and parties add sums, and the result is that of one run (T13)."""
+
+import json
+
+import numpy as np
+import pytest
+
+from analytic_dd import GramStatistics, cli, load_distilled
+
+EPS = np.finfo(float).eps
+
+
+@pytest.fixture
+def run(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        status = cli.main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        assert status == 0, captured.err
+        return captured.out
+
+    return call
+
+
+@pytest.fixture
+def refused(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        status = cli.main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        assert status == 2
+        assert len(captured.err.splitlines()) == 1
+        return captured.err
+
+    return call
+
+
+@pytest.mark.parametrize("labels", ["one-hot", "centred"])
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("features", ["identity", "fcnn:depth=2"])
+def test_merged_shards_give_the_model_of_one_run(run, features, intercept, labels):
+    for i in (1, 2, 3):
+        run("stats", "--features", features, "--labels", labels, "--shard", f"{i}/3", "--out", f"s{i}.npz")
+    run("merge", "s2.npz", "s1.npz", "s3.npz", "--out", "all.npz")
+    flags = ["--ridge", 2, "--labels", labels, *(["--intercept"] if intercept else [])]
+    run("distill", "--from-stats", "all.npz", *flags, "--out", "sums")
+    run("distill", "--features", features, *flags, "--out", "whole")
+    sums, whole = load_distilled("sums"), load_distilled("whole")
+    assert sums.certify().verdict == "pass"
+    statistics = GramStatistics.load("all.npz")
+    condition = np.linalg.cond(statistics.G + 2.0 * np.eye(64))
+    error = np.linalg.norm(sums.w - whole.w) / np.linalg.norm(whole.w)
+    assert error / (EPS * 64 * condition) < 30
+    assert sums.feature_map == whole.feature_map
+    assert sums.x.shape == whole.x.shape
+    if intercept:
+        assert np.allclose(sums.intercept, whole.intercept, rtol=1e-11)
+
+
+def test_sums_choose_the_ridge_by_generalised_cross_validation(run):
+    run("stats", "--out", "all.npz")
+    report = json.loads(run("distill", "--from-stats", "all.npz", "--json"))
+    assert report["ridge_choice"]["criterion"] == "gcv"
+    assert report["accuracies"]["original"] is None
+    direct = json.loads(run("distill", "--ridge", "gcv", "--json"))
+    assert report["ridge"] == pytest.approx(direct["ridge"], rel=1e-12)
+
+
+def test_several_ridges_and_learned_labels_need_no_samples(run):
+    run("stats", "--out", "all.npz")
+    report = json.loads(run("distill", "--from-stats", "all.npz", "--ridge", 1, 10, "--json"))
+    assert [row["verdict"] for row in report["recovery_by_ridge"]] == ["pass", "pass"]
+
+
+def test_parties_agree_on_a_normalisation(run):
+    np.savez("agreed.npz", mean=[5.0], std=[4.0])
+    run("stats", "--moments", "agreed.npz", "--out", "all.npz")
+    run("distill", "--from-stats", "all.npz", "--ridge", 1)
+    stored = load_distilled("out")
+    assert (stored.mean.tolist(), stored.std.tolist()) == ([5.0], [4.0])
+
+
+def test_an_interrupted_shard_resumes_to_the_same_bits(run):
+    run("stats", "--out", "whole.npz", "--state", "state.npz")
+    run("stats", "--out", "again.npz", "--state", "state.npz")  # finds everything done
+    first, second = GramStatistics.load("whole.npz"), GramStatistics.load("again.npz")
+    assert np.array_equal(first.G, second.G)
+
+
+def test_sums_that_do_not_add_are_refused(run, refused):
+    run("stats", "--shard", "1/2", "--out", "a.npz")
+    run("stats", "--shard", "2/2", "--features", "fcnn", "--out", "b.npz")
+    run("stats", "--shard", "2/2", "--moments", "unit", "--out", "c.npz")
+    assert "in both sums" in refused("merge", "a.npz", "a.npz")
+    assert "different feature map" in refused("merge", "a.npz", "b.npz")
+    assert "different mean" in refused("merge", "a.npz", "c.npz")
+
+
+def test_what_needs_samples_is_refused(run, refused):
+    run("stats", "--out", "all.npz")
+    for flags, words in (
+        (("--mode", "nearest"), "references are samples"),
+        (("--data", "digits"), "leave out --data"),
+        (("--ridge", "loo"), "'gcv' or a number"),
+        (("--labels", "centred"), "sums of one-hot labels, wanted centred"),
+    ):
+        assert words in refused("distill", "--from-stats", "all.npz", *flags)
+    assert "i/N" in refused("stats", "--shard", "3/2")
+    GramStatistics(2, 1).update(np.eye(2), np.ones((2, 1))).save("bare.npz")
+    assert "does not say what its sums are of" in refused("distill", "--from-stats", "bare.npz")
+    np.savez("moments.npz", mean=[0.0])
+    assert "must have arrays mean and std" in refused("stats", "--moments", "moments.npz")
