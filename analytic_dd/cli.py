@@ -1,4 +1,4 @@
-"""The command line: ``analytic-dd distill | stats | merge | verify | show | data``.
+"""The command line: ``analytic-dd distill | stats | merge | verify | show | data | bench``.
 
 Results go to standard output, progress and errors to standard error. Exit status: 0 done, 1 a check failed, 2 bad usage
 or bad input (one line, no traceback), 130 interrupted.
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from analytic_dd import __version__
+from analytic_dd.baselines import bench
 
 __all__ = ["main"]
 
@@ -59,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_verify(commands)
     _add_show(commands)
     _add_data(commands)
+    _add_bench(commands)
     return parser
 
 
@@ -165,6 +167,16 @@ def _add_data(commands: Any) -> None:
     command.add_argument("action", choices=("list", "fetch", "path"))
     command.add_argument("name", nargs="?", help="what to fetch")
     _add_common(command, _data)
+
+
+def _add_bench(commands: Any) -> None:
+    text = (
+        "Score methods and controls under one protocol: a line of JSON a cell in bench.jsonl, as it is made, then a "
+        "table and a plot. Exit status 1 if a cell fails; an interrupt keeps what is done."
+    )
+    command = commands.add_parser("bench", help="compare methods under one protocol", description=text)
+    bench.add_arguments(command)
+    _add_common(command, bench.run)
 
 
 def _add_common(command: argparse.ArgumentParser, run: Callable[[argparse.Namespace], int]) -> None:

@@ -30,6 +30,7 @@ from analytic_dd.features import FeatureMap, Identity, from_text, penalised
 from analytic_dd.files import atomic_write, staged
 from analytic_dd.io import DistilledSet, load_distilled, pixels, save_distilled, to_json, versions
 from analytic_dd.plot import draw_set
+from analytic_dd.rates import Sizes, stage_rates
 from analytic_dd.realistic import realistic_facts, reference_facts, reference_images
 
 __all__ = ["Origin", "Report", "assemble", "build_map", "refit", "run", "store_and_report"]
@@ -349,11 +350,20 @@ def store_and_report(
         "recovery_from_pixels": _recovery(from_pixels),
         **realistic,
         "test_samples": 0 if dataset is None else len(dataset.y_test),
+        **_rates(model, stages),
         "seconds": dict(stages.seconds),
     }
     with atomic_write(folder / "report.json") as stream:
         stream.write((to_json(content, indent=1) + "\n").encode())
     return Report(content, certificate)
+
+
+def _rates(model: OriginalModel, stages: Stages) -> dict[str, Any]:
+    sums, phi, choice = model.statistics, model.feature_map, model.choice
+    assert isinstance(phi, FeatureMap)
+    scored, ridges = (choice.samples, len(choice.ridges)) if choice and choice.criterion == "loo" else (0, 0)
+    sizes = Sizes(sums.n, phi.d, sums.p, sums.k, scored, ridges, stages.mapped, phi.flops())
+    return stage_rates(sizes, stages.seconds)
 
 
 def _models_by_ridge(stored: DistilledSet) -> dict[str, Model]:

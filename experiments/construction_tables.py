@@ -267,6 +267,8 @@ _FIGURES = {
     "few_points": "Fewer points than classes (T7): accuracy and error against m.",
     "one_image": "One image and its near copies carry the whole model (T9).",
     "ridge_list": "One set for several ridges (T11): its error at them and between.",
+    "iterative_table": "Iterative methods, controls and the closed form under one protocol.",
+    "transfer": "Each set on networks that it was not made with.",
 }
 
 

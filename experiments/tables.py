@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import baseline_tables
+import benchmark_tables
 import construction_tables
+import protocol_tables
 import records
 from records import markdown, source
 
@@ -133,6 +135,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "one_pass": one_pass,
     **construction_tables.TABLES,
     **baseline_tables.TABLES,
+    **benchmark_tables.TABLES,
+    **protocol_tables.TABLES,
 }
 
 

@@ -50,7 +50,7 @@ def test_merged_shards_give_the_model_of_one_run(run, features, intercept, label
     sums, whole = load_distilled("sums"), load_distilled("whole")
     assert sums.certify().verdict == "pass"
     statistics = GramStatistics.load("all.npz")
-    condition = np.linalg.cond(statistics.G + 2.0 * np.eye(64))
+    condition = np.linalg.cond(statistics.G + 2.0 * np.eye(statistics.p))
     error = np.linalg.norm(sums.w - whole.w) / np.linalg.norm(whole.w)
     assert error / (EPS * 64 * condition) < 30
     assert sums.feature_map == whole.feature_map

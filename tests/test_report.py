@@ -54,7 +54,7 @@ def test_chosen_ridge_has_the_best_brute_force_leave_one_out_accuracy(digits):
 
 
 def test_sampled_leave_one_out_is_said_in_the_report(digits, tmp_path, monkeypatch):
-    monkeypatch.setattr("analytic_dd.distill.pipeline.LOO_SAMPLES", 100)
+    monkeypatch.setattr("analytic_dd.distill.original.LOO_SAMPLES", 100)
     content = run(digits, "identity", Recipe(), tmp_path).content
     assert LOO_SAMPLES == 10_000
     assert content["ridge_choice"]["samples"] == 100

@@ -281,9 +281,5 @@ def _pixels(images: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> 
     rows, columns = torch.broadcast_tensors(rows, columns)
     inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
     index = (rows.clamp(0, height - 1) * width + columns.clamp(0, width - 1)).flatten(1)
-    flat = images.flatten(2)
-    if len(index) == 1:
-        taken = flat[:, :, index[0]]
-    else:
-        taken = flat.gather(2, index[:, None].expand(n, channels, height * width))
+    taken = images.flatten(2).gather(2, index[:, None].expand(n, channels, height * width))
     return torch.where(inside[:, None], taken.reshape(images.shape), 0.0)

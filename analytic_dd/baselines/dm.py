@@ -74,15 +74,15 @@ class DistributionMatching(Matching):
         """Draw a network, and move every class towards its mean features."""
         rng, generator = self.rng(index), self.generator(index)
         network = self.draw_network(generator)
-        total, gradients = torch.zeros((), device=self.task.device), []
+        losses, gradients = [], []
         for label in range(self.task.k):
             real, synthetic, leaf = self.batches(label, rng, generator)
             with torch.no_grad():
                 wanted = self.network.embed(network, real)
             loss = distance_of_means(wanted, self.network.embed(network, synthetic))
             gradients.append(torch.autograd.grad(loss, leaf)[0])
-            total += loss.detach()
+            losses.append(loss.detach())
             self.ledger.real_forward += len(real)
             self.ledger.synthetic_forward += len(leaf)
             self.ledger.synthetic_backward += len(leaf)
-        return float(total) if self.descend(gradients) else float("nan")
+        return float(torch.stack(losses).sum()) if self.descend(gradients) else float("nan")

@@ -7,7 +7,7 @@ import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
@@ -15,7 +15,12 @@ import torch
 from analytic_dd.baselines.ledger import Ledger
 from analytic_dd.baselines.task import Task, class_major_labels
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 __all__ = ["Config", "Method", "configured"]
+
+_C = TypeVar("_C", bound="DataclassInstance")
 
 
 @dataclass(frozen=True)
@@ -95,13 +100,24 @@ class Method(ABC):
         """Return other numbers that the method has learned, such as a step size."""
         return {}
 
+    def passes_per_step(self) -> dict[str, int] | None:
+        """Return what one step adds to the ledger, by the names of its counters; None where that is not known before.
+
+        It needs no :meth:`start`, so that a cost can be told before a run.
+        """
+        return None
+
+    def passes_once(self) -> dict[str, int]:
+        """Return what a run adds to the ledger once, whatever its steps: networks that are trained for it."""
+        return {}
+
     @property
     def knob(self) -> str:
         """What to change when the loss is not finite, in words."""
         return "lower the step size"
 
 
-def configured(config_type: type[Config], config: Config | Mapping[str, Any] | None) -> Config:
+def configured(config_type: type[_C], config: _C | Mapping[str, Any] | None) -> _C:
     """Return a config from an instance, a mapping of some options, or None.
 
     Raises

@@ -3,8 +3,9 @@
 As in the cross-architecture tables of the literature: 3 x 3 first convolutions without an early halving, instance norm
 with affine in place of batch norm (which a batch of ten images would make meaningless), one linear layer at the end.
 
-Instance norm of a single pixel is zero whatever comes in. So on images smaller than 32 x 32 a halving after which a
-norm would see fewer than 2 x 2 pixels is left out; at 32 x 32 and at 28 x 28 all of them are there.
+A smaller image enters further down: a halving is done where the maps are larger than those of a 32 x 32 image are
+after it, so that the last layers see maps of the published sizes. Nor is one done that would leave a single pixel to an
+instance norm, which is zero for it whatever comes in. At 32 x 32 all halvings are there, and at 28 x 28 in one channel.
 """
 
 from __future__ import annotations
@@ -25,6 +26,12 @@ def _require_images(network: str, shape: tuple[int, int, int], width: int) -> No
         raise ValueError(f"{network} takes images of 4 x 4 pixels or more, got {shape[1]} x {shape[2]}; use an MLP")
     if width < 2 or width % 2:
         raise ValueError(f"width must be an even number >= 2, got {width}")
+
+
+def _halved(side: int, halvings: int, least: int, *, up: bool = False) -> bool:
+    """Whether to halve maps where a 32 x 32 image would be halved for the ``halvings``-th time."""
+    half = -(-side // 2) if up else side // 2
+    return side > 32 >> halvings and half >= least
 
 
 def _grown(shape: tuple[int, int, int]) -> int:
@@ -65,7 +72,7 @@ class ResNet18(Network):
         side, channels = min(self.shape[1:]), self.width
         for stage in range(4):
             out = self.width << stage
-            stride = 2 if stage > 0 and side >= 3 else 1  # 3 pixels become 2
+            stride = 2 if stage > 0 and _halved(side, stage, 2, up=True) else 1
             side = -(-side // stride)
             yield f"{stage}.0", channels, out, stride
             yield f"{stage}.1", out, out, 1
@@ -126,12 +133,13 @@ class _Plain(Network):
         raise NotImplementedError
 
     def _pools(self) -> list[bool]:
-        """Whether a pool follows each layer: those that leave 2 x 2 pixels to a norm, 1 x 1 where none comes after."""
-        side = min(self.shape[1:]) + _grown(self.shape)
+        """Whether a pool follows each layer, for an image of this size."""
+        side, pools = min(self.shape[1:]) + _grown(self.shape), 0
         layers, found = self._layers(), []
         for index, (_, _, pool) in enumerate(layers):
+            pools += pool
             least = 2 if self._normed and index + 1 < len(layers) else 1
-            found.append(pool and side // 2 >= least)
+            found.append(pool and _halved(side, pools, least))
             side //= 2 if found[-1] else 1
         return found
 

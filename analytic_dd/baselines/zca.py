@@ -130,18 +130,18 @@ class Whitening:
     def matrix(self) -> np.ndarray:
         """A (d, d)."""
         rotated = self.scales[:, None] * self.vectors.T
-        return rotated if self.convention == "pca" else self.vectors @ rotated
+        return np.asarray(rotated if self.convention == "pca" else self.vectors @ rotated)
 
     @property
     def inverse_matrix(self) -> np.ndarray:
         """A^-1 (d, d)."""
         back = self.vectors / self.scales
-        return back if self.convention == "pca" else back @ self.vectors.T
+        return np.asarray(back if self.convention == "pca" else back @ self.vectors.T)
 
     def covariance(self) -> np.ndarray:
         """Return the covariance (d, d) that the whitened training rows have, by the formula."""
         kept = self.values / (self.values + self.added)
-        return np.diag(kept) if self.convention == "pca" else (self.vectors * kept) @ self.vectors.T
+        return np.asarray(np.diag(kept) if self.convention == "pca" else (self.vectors * kept) @ self.vectors.T)
 
     def __call__(self, X: np.ndarray) -> np.ndarray:
         """Return the whitened rows (m, d) of normalised rows (m, d)."""
@@ -169,10 +169,11 @@ class Whitening:
         if self.convention == "pca" and len(dataset.image_shape) > 1:
             raise ValueError("rows along principal axes are no images; use the convention relative or absolute")
         mean, std = dataset.statistics()
-        parts = {}
-        for split in ("train", "test"):
+
+        def part(split: str) -> np.ndarray:
             blocks = [self(X).astype(np.float32) for X, _ in dataset.blocks(split, mean=mean, std=std)]
-            stacked = np.concatenate(blocks) if blocks else np.zeros((0, dataset.d), dtype=np.float32)
-            parts[f"x_{split}"] = stacked.reshape(-1, *dataset.image_shape)
-        name = f"{dataset.name}, ZCA {self.convention}"
-        return replace(dataset, name=name, source=f"{dataset.source}; whitened", **parts)
+            rows = np.concatenate(blocks) if blocks else np.zeros((0, dataset.d), dtype=np.float32)
+            return np.asarray(rows.reshape(-1, *dataset.image_shape))
+
+        name, source = f"{dataset.name}, ZCA {self.convention}", f"{dataset.source}; whitened"
+        return replace(dataset, name=name, source=source, x_train=part("train"), x_test=part("test"))

@@ -15,7 +15,7 @@ from analytic_dd.arrays import as_weights, to_numpy
 from analytic_dd.data import Dataset
 from analytic_dd.distill.distilled import InvertibleMap
 from analytic_dd.labels import centred_one_hot, one_hot
-from analytic_dd.linalg import GramStatistics
+from analytic_dd.linalg import ByteSums, GramStatistics
 from analytic_dd.ridge import (
     RidgeChoice,
     choose_by_gcv,
@@ -32,15 +32,18 @@ LOO_SAMPLES = 10_000  # leave-one-out is scored on at most this many samples, dr
 
 _ACCEPT = 1e-9  # predicted error of W at which a second pass over the data is not worth its time
 _BLOCK_BYTES = 32 * 2**20  # of float64 inputs
+_KEPT_BYTES = 64 * 2**20  # of float64 features of the samples that leave-one-out is scored on
+_BYTE_ROWS = 8192
 
 Progress = Callable[[str, int, int], None]  # stage, done, total
 
 
 @dataclass
 class Stages:
-    """Wall seconds by stage; a stage that is entered again adds up."""
+    """Wall seconds by stage; a stage that is entered again adds up. ``mapped`` samples went through the map."""
 
     seconds: dict[str, float] = field(default_factory=dict)
+    mapped: int = 0
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
@@ -142,7 +145,7 @@ def fit_original(
     *Cost.* n p^2 flops for the sums, 9 p^3 for the eigendecomposition (a solve where the ridge is given), and for the
     choice 2 p^2 a scored sample. Memory: the stored bytes, 4 p^2 floats, one block; it does not grow with n.
     *Numerics.* The sums alone where the predicted error of W is below 1e-9, or a second pass would gain less than a
-    factor of 5; else a second pass over the data, for iterative refinement or TSQR.
+    factor of 2; else a second pass over the data, for iterative refinement or TSQR.
     """
     stages = Stages() if stages is None else stages
     with stages("normalisation"):
@@ -154,6 +157,7 @@ def fit_original(
     rows = max(1, min(len(dataset.y_train), max(_BLOCK_BYTES // (8 * dataset.d), 2048)))
 
     weights = None if sample_weight is None else as_weights(sample_weight, len(dataset.y_train))
+    scored = np.sort(rng.permutation(len(dataset.y_train))[:LOO_SAMPLES]) if ridge == "loo" else np.zeros(0, np.int64)
 
     def features(order: np.ndarray | None, stage: str) -> Iterator[tuple[np.ndarray, ...]]:
         """Yield (Phi, Y), and the weights where there are any."""
@@ -171,28 +175,27 @@ def fit_original(
             X, y = block
             with stages("features"):
                 Phi = feature_map(X.astype(dtype, copy=False))
+            stages.mapped += len(y)
             some = () if given is None else (given[done : done + len(y)],)
             yield Phi, encode(y, k, dtype=dtype), *some
             done += len(y)
             if progress is not None:
                 progress(stage, done, total)
 
-    statistics: GramStatistics | None = None
-    for Phi, Y, *w in features(None, "gram"):
+    if _is_identity(feature_map) and dataset.x_train.dtype == np.uint8 and weights is None and dtype is np.float64:
         with stages("gram"):
-            statistics = GramStatistics(Phi.shape[1], k) if statistics is None else statistics
-            statistics.update(Phi, Y, sample_weight=w[0] if w else None)
-    assert statistics is not None  # a Dataset has samples in every class
+            statistics, kept = _sums_of_bytes(dataset, mean, std, lambda y: encode(y, k), progress), None
+    else:
+        statistics, kept = _sums(features(None, "gram"), k, scored, stages)
     choice = None
     if ridge == "loo":
         with stages("eigendecomposition"):
             fitted = statistics.centred() if intercept else statistics
             grid = ridge_grid(fitted)
-        order = np.sort(rng.permutation(len(dataset.y_train))[:LOO_SAMPLES])
         with _rest_of("choice", stages):
-            scores, samples = leave_one_out_scores(
-                statistics, features(order, "leave-one-out"), grid, scoring="accuracy", intercept=intercept
-            )
+            blocks = features(scored, "leave-one-out") if kept is None else kept
+            scores, samples = leave_one_out_scores(statistics, blocks, grid, scoring="accuracy", intercept=intercept)
+        del blocks, kept
         choice = choose(grid, scores, criterion="loo", scoring="accuracy", samples=samples)
     elif ridge == "gcv":
         with stages("eigendecomposition"):
@@ -223,6 +226,55 @@ def fit_original(
         solver_reason=found.choice.reason,
         value_range=dataset.value_range(),
     )
+
+
+def _sums(
+    blocks: Iterator[tuple[np.ndarray, ...]], k: int, scored: np.ndarray, stages: Stages
+) -> tuple[GramStatistics, list[tuple[np.ndarray, ...]] | None]:
+    """Sums over (Phi, Y, *weights), and these rows of the ``scored`` samples, or None where they would take too much.
+
+    What is kept need not be mapped again for leave-one-out: a sixth of the time of the features.
+    """
+    statistics: GramStatistics | None = None
+    kept: list[tuple[np.ndarray, ...]] | None = []
+    done = 0
+    for Phi, *others in blocks:
+        with stages("gram"):
+            statistics = GramStatistics(Phi.shape[1], k) if statistics is None else statistics
+            statistics.update(Phi, others[0], sample_weight=others[1] if len(others) > 1 else None)
+        if kept is not None and 8 * Phi.shape[1] * len(scored) > _KEPT_BYTES:
+            kept = None
+        first, last = np.searchsorted(scored, [done, done + len(Phi)])
+        if kept is not None and last > first:
+            rows = scored[first:last] - done
+            kept.append(tuple(A[rows] for A in (Phi, *others)))
+        done += len(Phi)
+    assert statistics is not None  # a Dataset has samples in every class
+    return statistics, kept
+
+
+def _is_identity(feature_map: InvertibleMap) -> bool:
+    return getattr(feature_map, "name", None) == "identity"
+
+
+def _sums_of_bytes(
+    dataset: Dataset,
+    mean: np.ndarray,
+    std: np.ndarray,
+    encode: Callable[[np.ndarray], np.ndarray],
+    progress: Progress | None,
+) -> GramStatistics:
+    """Sums of normalised bytes from sums of the bytes, which are exact: no sample is normalised."""
+    n, d, sums = len(dataset.y_train), dataset.d, None
+    for start in range(0, n, _BYTE_ROWS):
+        block = slice(start, start + _BYTE_ROWS)
+        Y = encode(dataset.y_train[block])
+        sums = ByteSums(d, Y.shape[1]) if sums is None else sums
+        sums.update(dataset.x_train[block].reshape(-1, d), Y)
+        if progress is not None:
+            progress("gram", min(start + _BYTE_ROWS, n), n)
+    assert sums is not None
+    return sums.statistics(*(np.tile(v, d // len(v)) for v in (mean, std)))  # channels are last
 
 
 def model_from_statistics(

@@ -155,6 +155,10 @@ class FeatureMap(ABC):
     def condition(self) -> float:
         """Return the factor by which the round trip phi(preimage(Phi)) may amplify rounding (1 for the identity)."""
 
+    def flops(self) -> float | None:
+        """Return the flops of a sample in products with layers, or None: the map does not say."""
+        return None
+
     @abstractmethod
     def options(self) -> dict[str, Any]:
         """Return the constructor's arguments as JSON values, ``rng`` as the integer seed."""

@@ -273,6 +273,10 @@ onto ]0, 1[; use leaky_relu, or one image and its neighbours (T9)
                 )
         return X
 
+    def flops(self) -> float:
+        """Return 2 fan_in fan_out a layer, summed."""
+        return 2.0 * sum(W.size for W in self._W)
+
     def condition(self) -> float:
         r"""Return the worst amplification of a rounding error in a layer, infinite without exact pre-images.
 

@@ -211,6 +211,10 @@ class RandomFourier(FeatureMap):
             self._P = right_inverse(self._A, theorem="T8a")
         return self._P
 
+    def flops(self) -> float:
+        """Return 2 d p (d p for sin/cos features: each frequency makes two)."""
+        return 2.0 * self._A.size
+
     def condition(self) -> float:
         """Return 2 pi |A| |A^+| (spectral norms), infinite for more frequencies than inputs.
 

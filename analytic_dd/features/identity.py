@@ -44,6 +44,10 @@ class Identity(FeatureMap):
         """Return 1."""
         return 1.0
 
+    def flops(self) -> float:
+        """Return 0."""
+        return 0.0
+
     def options(self) -> dict[str, Any]:
         """Return ``{"d": d}``."""
         return {"d": self.d}

@@ -1,6 +1,7 @@
 """Linear algebra that knows no labels, images or classes."""
 
 from analytic_dd.linalg.accumulation import BlockError, accumulate, merge_files
+from analytic_dd.linalg.byte_sums import ByteSums
 from analytic_dd.linalg.cholesky import CholeskyFactor
 from analytic_dd.linalg.gram import GramSpectrum, GramStatistics
 from analytic_dd.linalg.path_plan import PathPlan, plan_path
@@ -11,6 +12,7 @@ from analytic_dd.linalg.tsqr import StreamingQR
 
 __all__ = [
     "BlockError",
+    "ByteSums",
     "CholeskyFactor",
     "GramSpectrum",
     "GramStatistics",

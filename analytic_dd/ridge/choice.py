@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analytic_dd.arrays import Array, as_matrices, as_matrix, as_ridge, in_double, namespace, to_numpy
+from analytic_dd.arrays import Array, as_matrices, as_matrix, in_double, namespace, to_numpy
 from analytic_dd.errors import ShapeError
 from analytic_dd.linalg import GramStatistics
+from analytic_dd.ridge.left_out import LeftOut, rank_of, right_decisions
 
 __all__ = [
     "RidgeChoice",
@@ -100,37 +101,25 @@ def leave_one_out_scores(
 
     Notes
     -----
-    *Cost.* One product (b, p) by (p, p) a block, 2 p^2 flops a sample, whatever the number of ridges.
+    *Cost.* One product (b, p) by (p, p) a block, 2 p^2 flops a sample, whatever the number of ridges; by accuracy most
+    of it in float32 and only where it can decide (:class:`analytic_dd.ridge.left_out.LeftOut`).
     """
     _check_scoring(scoring)
-    centred = statistics.centred() if intercept else statistics
-    spectrum, n = centred.spectrum(), statistics.weight
-    mean, mean_y = statistics.mean_phi, statistics.mean_y
-    xp = namespace(spectrum.values)
-    rank = max(1, _rank(to_numpy(spectrum.values)))  # no sample has a part in null(G)
-    values, vectors = spectrum.values[:rank], spectrum.vectors[:, :rank]
-    inverse = [1.0 / (values + as_ridge(ridge)) for ridge in ridges]
-    leverage_of = xp.stack(inverse, axis=1)
-    projected = (centred.C @ vectors).T
-    W = xp.concat([projected * g[:, None] for g in inverse], axis=1)
-    total, weight, samples = np.zeros(len(inverse)), 0.0, 0
+    left = LeftOut(statistics, ridges, intercept=intercept)
+    total, weight, samples = np.zeros(len(ridges)), 0.0, 0
     for Phi, Y, *given in blocks:
         Phi, Y = in_double(Phi), in_double(Y)
-        T = (Phi - mean if intercept else Phi) @ vectors
-        fitted = xp.reshape(T @ W, (T.shape[0], len(inverse), -1)) + (mean_y if intercept else 0.0)
-        T *= T  # in place: fresh memory costs as much as the product
-        h = xp.matmul(T, leverage_of) + (1.0 / n if intercept else 0.0)
         w = in_double(given[0]) if given else None
-        h = h if w is None else xp.where(w < 1.0, w, 1.0)[:, None] * h
-        # (1 - h) times the prediction without the sample; at h = 1 the ridge is too small to leave it out in float64
-        left_out = fitted - xp.where(h < 1.0, h, xp.nan)[:, :, None] * Y[:, None, :]
-        if scoring == "squared_error":
-            left_out = left_out / (1.0 - h)[:, :, None]
+        part = None if w is None else namespace(w).where(w < 1.0, w, 1.0)
         counts = None if w is None else to_numpy(w)
-        total += _sum_of_scores(to_numpy(left_out), to_numpy(Y), scoring, counts)
-        weight += T.shape[0] if counts is None else float(counts.sum())
-        samples += T.shape[0] if counts is None else int(np.sum(counts > 0.0))
-    return total / weight / (1 if scoring == "accuracy" else centred.k), samples
+        if scoring == "accuracy":
+            total += _weighted_sum(left.right(Phi, Y, part), counts)
+        else:
+            predictions, h = left.predictions(Phi, Y, part)
+            total += _sum_of_scores(to_numpy(predictions / (1.0 - h)[:, :, None]), to_numpy(Y), scoring, counts)
+        weight += Phi.shape[0] if counts is None else float(counts.sum())
+        samples += int(Phi.shape[0]) if counts is None else int(np.sum(counts > 0.0))
+    return total / weight / (1 if scoring == "accuracy" else statistics.k), samples
 
 
 def validation_scores(
@@ -155,11 +144,6 @@ def validation_scores(
     return total / samples / (1 if scoring == "accuracy" else statistics.k), samples
 
 
-def _rank(values: np.ndarray) -> int:
-    """Number of eigenvalues of G that are not rounding of 0."""
-    return int(np.sum(values > len(values) * np.finfo(np.float64).eps * values[0]))
-
-
 def _gcv_scores(statistics: GramStatistics, ridges: np.ndarray, *, intercept: bool) -> np.ndarray:
     """n |Y - H Y|^2 / (n - trace H)^2 / k a ridge, from the sums alone; the intercept adds 1 1^T / n to H.
 
@@ -167,7 +151,7 @@ def _gcv_scores(statistics: GramStatistics, ridges: np.ndarray, *, intercept: bo
     small score is not a difference of large numbers. NaN where n - trace H is rounding.
     """
     spectrum, n = statistics.spectrum(), statistics.weight
-    rank = _rank(to_numpy(spectrum.values))
+    rank = rank_of(to_numpy(spectrum.values))
     values = to_numpy(spectrum.values)[:rank]
     energy = to_numpy((statistics.C @ spectrum.vectors) ** 2).sum(axis=0)[:rank] / values
     unexplained = max(float(to_numpy(statistics.yy).sum()) - float(np.sum(energy)), 0.0)
@@ -191,11 +175,12 @@ def choose_by_gcv(statistics: GramStatistics, *, intercept: bool = False) -> Rid
 def _sum_of_scores(fitted: np.ndarray, Y: np.ndarray, scoring: str, weights: np.ndarray | None = None) -> np.ndarray:
     """Sum over samples, for each ridge: fitted (b, L, k) against Y (b, k)."""
     if scoring == "squared_error":
-        squares = (fitted - Y[:, None, :]) ** 2
-        return np.asarray(squares.sum(axis=(0, 2)) if weights is None else weights @ squares.sum(axis=2))
-    truth = Y.argmax(axis=1)[:, None]
-    right = (fitted.argmax(axis=2) == truth) & np.isfinite(np.take_along_axis(fitted, truth[:, :, None], 2)[:, :, 0])
-    return np.asarray(right.sum(axis=0) if weights is None else weights @ right)
+        return _weighted_sum(((fitted - Y[:, None, :]) ** 2).sum(axis=2), weights)
+    return _weighted_sum(right_decisions(fitted, Y), weights)
+
+
+def _weighted_sum(scores: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+    return np.asarray(scores.sum(axis=0) if weights is None else weights @ scores)
 
 
 def _check_scoring(scoring: str) -> None:

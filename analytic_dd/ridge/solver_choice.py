@@ -12,7 +12,9 @@ __all__ = ["SolverChoice", "choose_solver", "factor_error"]
 
 _SOLVERS = ("auto", "gram", "refined", "tsqr")
 _EPS = 2.0**-52
-_ENOUGH = 5.0  # a second pass over the data must promise more than this factor
+# a second pass over the data must promise more than this factor; it gains up to 30 times what it promises where noise
+# dominates, since K^2 r is a worst case (benchmarks/conditioning.py)
+_ENOUGH = 2.0
 _CONTRACTION = 0.03  # of a refinement step, above which it is not tried
 
 
@@ -67,7 +69,7 @@ def choose_solver(
         Centred where the model has an intercept.
     ridge : float
     solver : {"auto", "gram", "refined", "tsqr"}
-        ``auto``: the sums alone where a second pass would not gain a factor of 5; else refinement where it contracts
+        ``auto``: the sums alone where a second pass would not gain a factor of 2; else refinement where it contracts
         by 30 a step; else TSQR.
     accept : float
         A predicted error at which the sums alone are good enough, whatever a second pass would gain.

@@ -1,0 +1,181 @@
+"""The table and the plot of a benchmark, from its rows alone."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from analytic_dd.files import atomic_write
+
+__all__ = ["CAPTION", "Summary", "draw", "summaries", "table"]
+
+CAPTION = (
+    "Accuracy on the test part in %: mean over distillation seeds (standard deviation over seeds; over networks).",
+    "Each column is one predictor, trained on the set alone; compare within a column only. Seconds are of the",
+    "distillation. A set that is exact for ridge regression on a feature map (closed-form) is made for that predictor,",
+    "not for training networks. * stopped by its budget before it was finished.",
+)
+
+_MARKERS = "osD^vP*X<>"
+
+
+class Summary:
+    """The rows of one method, data set and size, by one predictor: one a seed.
+
+    Attributes
+    ----------
+    accuracy : float or None
+        Mean over seeds; None where all failed.
+    over_seeds, over_networks : float or None
+        Standard deviations: of the accuracies of the seeds (None for one seed), and of the networks of one set, the
+        root mean square over seeds (None for what is not random).
+    seconds : float or None
+        Mean over seeds.
+    finished : bool
+    failed : int
+    """
+
+    def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        good = [row for row in rows if row.get("error") is None and row["accuracy"] is not None]
+        scores = [float(row["accuracy"]) for row in good]
+        spreads = [float(row["accuracy_std"]) for row in good if row.get("accuracy_std") is not None]
+        seconds = [float(row["seconds"]) for row in good if row["seconds"] is not None]
+        self.accuracy = float(np.mean(scores)) if scores else None
+        self.over_seeds = float(np.std(scores, ddof=1)) if len(scores) > 1 else None
+        self.over_networks = math.sqrt(float(np.mean(np.square(spreads)))) if spreads else None
+        self.seconds = float(np.mean(seconds)) if seconds else None
+        self.finished = all(row.get("finished", True) for row in good)
+        self.failed = len(rows) - len(good)
+
+    def __str__(self) -> str:
+        if self.accuracy is None:
+            return "failed"
+        spreads = [_percent(value) for value in (self.over_seeds, self.over_networks)]
+        inside = "" if spreads == ["-", "-"] else f" ({'; '.join(spreads)})"
+        return _percent(self.accuracy) + inside + ("" if self.finished else " *") + (" !" if self.failed else "")
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100.0 * value:.1f}"
+
+
+Group = tuple[str, int | None, str]  # data, points a class, method with its variant
+
+
+def summaries(rows: Sequence[Mapping[str, Any]]) -> dict[Group, dict[str, Summary]]:
+    """Return a summary for each method, data set and size, and each predictor, in the order of the rows."""
+    groups: dict[Group, dict[str, list[Mapping[str, Any]]]] = {}
+    for row in rows:
+        label = f"{row['method']}:{row['variant']}" if row["variant"] else str(row["method"])
+        group = groups.setdefault((row["data"], row["ipc"], label), {})
+        group.setdefault(row["predictor"], []).append(row)
+    return {key: {name: Summary(found) for name, found in group.items()} for key, group in groups.items()}
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return a text table for each data set: a line a method and size, a column a predictor."""
+    found, lines = summaries(rows), []
+    for data in dict.fromkeys(key[0] for key in found):
+        part = {key: value for key, value in found.items() if key[0] == data}
+        predictors = list(dict.fromkeys(name for value in part.values() for name in value))
+        content = [[data, "IPC", *predictors, "seconds"]]
+        for (_, ipc, label), values in sorted(part.items(), key=lambda item: _size(item[0][1])):
+            cells = [str(values[name]) if name in values else "" for name in predictors]
+            seconds = [one.seconds for one in values.values() if one.seconds is not None]
+            content.append([label, "all" if ipc is None else str(ipc), *cells, _seconds(seconds)])
+        lines += [*_aligned(content), ""]
+    failed = sum(one.failed for values in found.values() for one in values.values())
+    notes = [f"! {failed} of the cells failed; their rows say why."] if failed else []
+    return "\n".join([*lines, *CAPTION, *notes])
+
+
+def _size(ipc: int | None) -> float:
+    return math.inf if ipc is None else float(ipc)
+
+
+def _seconds(values: Sequence[float]) -> str:
+    return f"{float(np.mean(values)):.3g}" if values else "-"
+
+
+def _aligned(content: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(line[column]) for line in content) for column in range(len(content[0]))]
+    lines = []
+    for line in content:
+        cells = [
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return [lines[0], "-" * max(map(len, lines)), *lines[1:]]
+
+
+def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Write a plot of accuracy against seconds of distillation (log scale): a panel a data set and predictor.
+
+    A colour is a method, a marker a number of points a class; the whole training set is a line.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    found = summaries(rows)
+    datasets = list(dict.fromkeys(key[0] for key in found))
+    predictors = list(dict.fromkeys(name for values in found.values() for name in values))
+    labels = list(dict.fromkeys(key[2] for key in found if key[1] is not None))
+    sizes = sorted({key[1] for key in found if key[1] is not None})
+    size = (1.0 + 3.2 * len(predictors), 1.2 + 2.8 * len(datasets) + 0.18 * len(labels) / max(1, len(predictors)))
+    figure = Figure(figsize=size, dpi=100, layout="constrained")
+    axes = figure.subplots(len(datasets), len(predictors), squeeze=False)
+    for line, data in enumerate(datasets):
+        for column, predictor in enumerate(predictors):
+            panel = axes[line][column]
+            for (name, ipc, label), values in found.items():
+                one = values.get(predictor)
+                if name == data and one is not None and one.accuracy is not None:
+                    _point(panel, one, None if ipc is None else (labels.index(label), sizes.index(ipc)))
+            panel.set(xscale="log", title=f"{data}, {predictor}")
+            panel.title.set_fontsize(8)
+            panel.tick_params(labelsize=7)
+    for panel in axes[-1]:
+        panel.set_xlabel("seconds of distillation", fontsize=8)
+    figure.supylabel("test accuracy, %", fontsize=8)
+    from matplotlib.lines import Line2D
+
+    marks = [Line2D([], [], color=f"C{index % 10}", marker="o", ls="", label=one) for index, one in enumerate(labels)]
+    marks += [
+        Line2D([], [], color="0.3", marker=_MARKERS[index % len(_MARKERS)], ls="", label=f"IPC {ipc}")
+        for index, ipc in enumerate(sizes)
+    ]
+    if any(key[1] is None for key in found):
+        marks.append(Line2D([], [], color="0.5", ls="--", label="all the data"))
+    figure.legend(handles=marks, loc="outside lower center", ncols=max(1, min(6, 2 * len(predictors))), fontsize=7)
+    FigureCanvasAgg(figure)
+    content = io.BytesIO()
+    figure.savefig(content, format="png", metadata={"Software": None})
+    with atomic_write(path) as stream:
+        stream.write(content.getvalue())
+
+
+def _point(panel: Any, one: Summary, style: tuple[int, int] | None) -> None:
+    assert one.accuracy is not None
+    height = 100.0 * one.accuracy
+    if style is None:
+        panel.axhline(height, color="0.5", ls="--", lw=0.9)
+        return
+    colour, marker = style
+    spread = 100.0 * max(one.over_seeds or 0.0, one.over_networks or 0.0)
+    seconds = max(one.seconds or 0.0, 1e-4)  # a log axis has no zero
+    panel.errorbar(
+        [seconds],
+        [height],
+        yerr=[spread] if spread else None,
+        color=f"C{colour % 10}",
+        marker=_MARKERS[marker % len(_MARKERS)],
+        ms=5,
+        lw=0.8,
+        mfc=None if one.finished else "none",
+    )

@@ -1,0 +1,84 @@
+"""The iterative methods under one protocol, beside what their papers print: DC, DSA, DM, MTT, KIP, and the controls.
+
+The published settings take a GPU: --settings published --device cuda. --settings small has networks of width 16 (32 on
+the digits) and some hundred steps: its deviations say what small settings cost, not whether a method is right. A cell
+that is done is not run again; --budget ends each distillation after so many seconds, and its row says so.
+
+--estimate prints GPU minutes of each published cell from its passes and does nothing else.
+
+Run: python experiments/iterative_table.py [--quick] [--data mnist cifar10] [--ipc 1 10] [--settings small] [--estimate]
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pictures
+import protocol_cost
+import protocol_runs
+import records
+
+from analytic_dd import data
+
+METHODS = ["random", "class_mean", "k_means", "dc", "dsa", "dm", "mtt", "kip", "closed-form:features=identity"]
+PREDICTORS = ["convnet", "convnet+dsa", "krr-own", "krr-common"]
+
+
+def draw(rows: list[dict[str, Any]], options: Any) -> dict[str, Any]:
+    """Draw the accuracies of one data set by each predictor: ours filled, with the spread over networks."""
+    shown = [name for name in PREDICTORS if any(row["predictor"] == name for row in rows)]
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    sizes = sorted({row["ipc"] for row in rows if row["ipc"] is not None})
+    figure, panels = pictures.chart(len(shown), height=1.2 + 0.3 * len(methods))
+    for panel, predictor in zip(panels, shown, strict=True):
+        for row in (row for row in rows if row["predictor"] == predictor):
+            height = methods.index(row["method"]) + 0.12 * sizes.index(row["ipc"])
+            colour = f"C{sizes.index(row['ipc'])}"
+            spread = 100.0 * (row["over_networks"] or 0.0)
+            panel.errorbar([100.0 * row["accuracy"]], [height], xerr=[spread], color=colour, marker="o", ms=4, lw=0.8)
+            if row["anchor"] is not None:
+                panel.plot([row["anchor"]], [height], marker="D", mfc="none", color=colour, ms=5, ls="")
+        panel.set_yticks(range(len(methods)), methods if panel is panels[0] else [""] * len(methods), fontsize=7)
+        panel.set(xlabel="test accuracy, %", ylim=(len(methods) - 0.4, -0.6))
+        panel.set_title(predictor, fontsize=8)
+    for index, ipc in enumerate(sizes):
+        panels[0].plot([], [], "o", color=f"C{index}", ms=4, label=f"IPC {ipc}")
+    if any(row["anchor"] is not None for row in rows):
+        panels[0].plot([], [], "D", color="0.4", mfc="none", ms=5, label="published")
+    figure.legend(loc="outside lower center", ncols=len(sizes) + 1, fontsize=7)
+    figure.suptitle(f"{rows[0]['data']}, {rows[0]['settings']} settings", fontsize=9)
+    name = pictures.file_name("iterative table", rows[0]["data"], rows[0]["settings"])
+    return pictures.save(figure, options.pictures / name)
+
+
+def estimate(options: Any, ipcs: list[int]) -> None:
+    """Print GPU minutes of the published settings."""
+    for name in options.names:
+        dataset = data.load(name, offline=True)
+        for ipc in options.ipc or ipcs:
+            for method in protocol_cost.METHODS:
+                try:
+                    found = f"{protocol_cost.minutes(dataset, method, ipc, {}):.0f} GPU minutes (estimate)"
+                except ValueError as error:  # nothing is published for this cell
+                    found = str(error)
+                print(f"{dataset.name}, IPC {ipc}, {method}: {found}")
+
+
+def main() -> None:
+    """Run, record and draw."""
+    flag = {"action": "store_true", "help": "print GPU minutes of the published settings, and stop"}
+    options = protocol_runs.arguments(__doc__ or "", estimate=flag)
+    ipcs = [1] if options.quick else [1, 10]
+    if options.estimate:
+        estimate(options, ipcs)
+        return
+    rows = protocol_runs.run(options, "iterative_table", methods=METHODS, predictors=PREDICTORS, ipcs=ipcs)
+    found: list[dict[str, Any]] = []
+    for name in dict.fromkeys(row["data"] for row in rows):
+        part = [row for row in rows if row["data"] == name]
+        found += [row | drawn for drawn in [draw(part, options)] for row in part]
+    records.record_part(options, "iterative_table", found, protocol_runs.KEYS)
+
+
+if __name__ == "__main__":
+    main()

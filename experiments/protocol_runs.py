@@ -1,0 +1,137 @@
+"""Runs of the one protocol that several tables share: settings, restart, published anchors, rows to record."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import records
+import torch
+
+from analytic_dd import data
+from analytic_dd.baselines.bench import QUICK
+from analytic_dd.baselines.bench_report import summaries
+from analytic_dd.baselines.benchmark import Benchmark
+from analytic_dd.baselines.cells import parse_variant, plan
+
+RUNS = Path(__file__).parents[1] / "runs"
+ANCHORS = Path(__file__).parent / "published_anchors.json"
+KEYS = ("data", "settings", "ipc", "method", "predictor")
+
+_IMAGES = {  # 28 x 28 and 32 x 32 pixels in minutes on two cores
+    "evaluate": {"width": 16, "depth": 3, "transfer_width": 8},
+    "kip": {"target_batch": 1_000, "steps": 300},
+    "dm": {"steps": 100, "batch": 64, "width": 16, "augment": False},
+    "dc": {"steps": 300, "batch": 64, "width": 16, "init": "real", "lr": 1.0, "outer": 1, "inner": 1},
+    "dsa": {"steps": 300, "batch": 64, "width": 16, "lr": 1.0, "outer": 1, "inner": 1},
+    "mtt": QUICK["mtt"],
+}
+_DIGITS = QUICK | {
+    "evaluate": QUICK["evaluate"] | {"transfer_width": 8},
+    **{name: QUICK[name] | {"outer": 1, "inner": 1} for name in ("dc", "dsa")},
+}
+SETTINGS: dict[str, dict[str, dict[str, Any]]] = {  # of each data set, and of others
+    "published": {"": {}},
+    "small": {"digits": _DIGITS, "": _IMAGES},
+}
+
+
+def arguments(description: str, **flags: Any) -> Any:
+    """Read the command line: that of every experiment, and what a run under the protocol needs."""
+    shared = {
+        "ipc": {"nargs": "+", "type": int},
+        "methods": {"nargs": "+"},
+        "repeats": {"type": int, "default": 1, "help": "distillation seeds"},
+        "settings": {"choices": tuple(SETTINGS), "default": "published", "help": "--quick: small"},
+        "device": {"default": "cpu"},
+        "budget": {"type": float, "help": "seconds of each distillation"},
+        "runs": {"type": Path, "default": RUNS, "help": "folder of the journals, from which a run goes on"},
+    }
+    found = records.options(description, **shared, **flags)
+    found.settings = "small" if found.quick else found.settings
+    return found
+
+
+def run(
+    options: Any, stem: str, *, methods: Sequence[str], predictors: Sequence[str], ipcs: Sequence[int]
+) -> list[dict[str, Any]]:
+    """Do what is not done of every data set, and return the rows to record.
+
+    A journal for each data set, device and settings: an interrupted run goes on where it was, cell by cell.
+    """
+    rows: list[dict[str, Any]] = []
+    for name in options.names:
+        dataset = data.load(name, offline=True)
+        settings = SETTINGS[options.settings]
+        config = settings.get(dataset.name, settings[""])
+        cells = plan(
+            [dataset],
+            [variant for text in options.methods or methods for variant in parse_variant(text)],
+            ipcs=options.ipc or ipcs,
+            seeds=range(options.seed, options.seed + options.repeats),
+            predictors=predictors,
+            config=config,
+        )
+        folder = options.runs / stem / f"{options.settings}-{name}-{options.device}".replace("/", "-")
+        benchmark = Benchmark(
+            cells,
+            [dataset],
+            out=folder,
+            protocol=config.get("evaluate", {}),
+            device=options.device,
+            budget=options.budget,
+            resume=True,
+            progress=sys.stderr.isatty(),
+        )
+        failed = benchmark.run()
+        print(benchmark.report()[1])
+        if failed:
+            print(f"{failed} cells failed; the rows of {folder} say why", file=sys.stderr)
+        keys = {cell.key(predictor) for cell in cells.sets for predictor in cell.predictors}
+        asked = [row for row in benchmark.rows() if tuple(row[key] for key in _CELL) in keys]
+        rows += recorded(asked, options)
+    return rows
+
+
+_CELL = ("method", "variant", "data", "ipc", "seed", "predictor")
+
+
+def recorded(rows: Sequence[Mapping[str, Any]], options: Any) -> list[dict[str, Any]]:
+    """Return one row for each method, size and predictor, beside what is published for it."""
+    found = []
+    for (name, ipc, label), values in summaries(rows).items():
+        for predictor, one in values.items():
+            if one.accuracy is None:
+                continue
+            mine = next(row for row in rows if row["predictor"] == predictor and row["data"] == name)
+            row = {"data": name, "settings": options.settings, "ipc": ipc, "method": label, "predictor": predictor}
+            row |= {"accuracy": one.accuracy, "over_seeds": one.over_seeds, "over_networks": one.over_networks}
+            row |= {"seconds": one.seconds, "finished": one.finished, "seeds": options.repeats}
+            row |= {"device": options.device, "torch": str(torch.__version__), "threads": mine["threads"]}
+            found.append(row | beside(anchor(name, ipc, label, predictor), one.accuracy))
+    return found
+
+
+def anchor(name: str, ipc: int | None, label: str, predictor: str) -> dict[str, Any] | None:
+    """Return the published row for a cell of ours; its columns are the nearest of ours, not the same protocol."""
+    method = label.partition(":")[0]
+    for row in json.loads(ANCHORS.read_text())["rows"]:
+        same = (row["ipc"], row["method"], row["predictor"]) == (ipc, method, predictor)
+        if same and name.partition(" ")[0] == row["data"]:
+            return dict(row)
+    return None
+
+
+def beside(published: Mapping[str, Any] | None, accuracy: float) -> dict[str, Any]:
+    """Return the columns of an anchor: percent, the deviation in points, the source."""
+    if published is None:
+        return {"anchor": None, "deviation": None, "source": None}
+    source = published["source"] + (" (recalled)" if published.get("check") else "")
+    return {
+        "anchor": published["accuracy"],
+        "deviation": round(100.0 * accuracy - published["accuracy"], 2),
+        "source": source,
+    }

@@ -1,0 +1,75 @@
+"""Tables of the runs under one protocol, from their recorded rows; used by ``tables``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import records
+from records import markdown, source
+
+Row = Mapping[str, Any]
+
+
+def _cell(row: Row | None) -> str:
+    """Percent, then the spreads over seeds and over networks; a star where a budget ended a distillation."""
+    if row is None:
+        return ""
+    spreads = ["-" if row[name] is None else f"{100.0 * row[name]:.1f}" for name in ("over_seeds", "over_networks")]
+    inside = "" if spreads == ["-", "-"] else f" ({'; '.join(spreads)})"
+    return f"{100.0 * row['accuracy']:.1f}{inside}{'' if row['finished'] else ' *'}"
+
+
+def _size(row: Row) -> str:
+    return "all" if row["ipc"] is None else str(row["ipc"])
+
+
+def _groups(rows: Sequence[Row]) -> dict[tuple[Any, ...], dict[str, Row]]:
+    found: dict[tuple[Any, ...], dict[str, Row]] = {}
+    for row in rows:
+        key = row["data"], row["settings"], row["ipc"], row["method"]
+        found.setdefault(key, {})[row["predictor"]] = row
+    return found
+
+
+def _published(row: Row) -> str:
+    return "" if row["anchor"] is None else f"{row['anchor']:.1f} ({row['deviation']:+.1f})"
+
+
+def _facts(rows: Sequence[Row]) -> str:
+    devices = ", ".join(sorted({f"{row['device']}, torch {row['torch']}, {row['threads']} threads" for row in rows}))
+    seeds = "; ".join(sorted({f"{row['data']}: {row['seeds']}" for row in rows}))
+    return f"\nDistillation seeds: {seeds}. Device: {devices}.\n"
+
+
+def iterative_table() -> str:
+    """Methods and controls by predictor, and the published numbers with the deviation of ours in points."""
+    path = "experiments/results/iterative_table.json"
+    run = records.read(records.RESULTS / "iterative_table.json")
+    predictors = list(dict.fromkeys(row["predictor"] for row in run["rows"]))
+    rows = []
+    for found in _groups(run["rows"]).values():
+        first = next(iter(found.values()))
+        rows.append([f"{first['data']}, {first['settings']}: {first['method']}", _size(first)])
+        rows[-1] += [_cell(found.get(name)) for name in predictors]
+        anchors = [f"{name} {_published(row)}" for name, row in found.items() if row["anchor"] is not None]
+        rows[-1] += [", ".join(anchors), f"{first['seconds']:.3g}"]
+    header = ["data, settings: method", "IPC", *(f"{name}, %" for name in predictors), "published (deviation)", "s"]
+    return markdown(header, rows) + _facts(run["rows"]) + source(run, path)
+
+
+def transfer() -> str:
+    """Each set on each network."""
+    path = "experiments/results/transfer.json"
+    run = records.read(records.RESULTS / "transfer.json")
+    predictors = list(dict.fromkeys(row["predictor"] for row in run["rows"]))
+    rows = []
+    for found in _groups(run["rows"]).values():
+        first = next(iter(found.values()))
+        rows.append([f"{first['data']}, {first['settings']}: {first['method']}", _size(first)])
+        rows[-1] += [_cell(found.get(name)) for name in predictors]
+    header = ["data, settings: method", "IPC", *(f"{name}, %" for name in predictors)]
+    return markdown(header, rows) + _facts(run["rows"]) + source(run, path)
+
+
+TABLES: dict[str, Callable[[], str]] = {function.__name__: function for function in (iterative_table, transfer)}

@@ -1,0 +1,64 @@
+"""Each set on networks that it was not made with: ConvNet, MLP, ResNet-18, VGG-11, AlexNet, kernel ridge regression.
+
+The cross-architecture table of the trajectory-matching paper, under one protocol: no augmentation, instance norm, one
+step size for every network. The closed form is exact for ridge regression on its feature map and for nothing else.
+
+Run: python experiments/transfer.py [--quick] [--data mnist cifar10] [--ipc 10] [--settings small] [--repeats 3]
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pictures
+import protocol_runs
+import records
+
+METHODS = ["random", "class_mean", "dc", "dsa", "dm", "mtt", "kip"]
+METHODS += ["closed-form:features=identity", "closed-form:features=identity,mode=nearest"]
+NETWORKS = ["convnet", "mlp", "resnet18", "vgg11", "alexnet"]
+PREDICTORS = [*NETWORKS, "krr-common"]
+QUICK = ["random", "class_mean", "dm", "kip", "closed-form:features=identity"]
+
+
+def draw(rows: list[dict[str, Any]], options: Any) -> dict[str, Any]:
+    """Draw a line for each method over the predictors of one data set; bars are the spread over networks."""
+    sizes = sorted({row["ipc"] for row in rows})
+    figure, panels = pictures.chart(len(sizes), height=4.2)
+    for panel, ipc in zip(panels, sizes, strict=True):
+        for index, method in enumerate(dict.fromkeys(row["method"] for row in rows)):
+            found = {row["predictor"]: row for row in rows if (row["ipc"], row["method"]) == (ipc, method)}
+            places = [place for place, name in enumerate(PREDICTORS) if name in found]
+            values = [found[PREDICTORS[place]] for place in places]
+            panel.errorbar(
+                places,
+                [100.0 * row["accuracy"] for row in values],
+                yerr=[100.0 * (row["over_networks"] or 0.0) for row in values],
+                marker="o",
+                ms=4,
+                lw=1.0,
+                color=f"C{index % 10}",
+                label=method if panel is panels[0] else None,
+            )
+        panel.set_xticks(range(len(PREDICTORS)), PREDICTORS, fontsize=7, rotation=20)
+        panel.set_title(f"{rows[0]['data']}, IPC {ipc}, {rows[0]['settings']} settings", fontsize=8)
+        panel.set_ylabel("test accuracy, %")
+    figure.legend(loc="outside lower center", ncols=2, fontsize=7)
+    name = pictures.file_name("transfer", rows[0]["data"], rows[0]["settings"])
+    return pictures.save(figure, options.pictures / name)
+
+
+def main() -> None:
+    """Run, record and draw."""
+    options = protocol_runs.arguments(__doc__ or "")
+    ipcs, methods = ([1], QUICK) if options.quick else ([10], METHODS)
+    rows = protocol_runs.run(options, "transfer", methods=methods, predictors=PREDICTORS, ipcs=ipcs)
+    found: list[dict[str, Any]] = []
+    for name in dict.fromkeys(row["data"] for row in rows):
+        part = [row for row in rows if row["data"] == name]
+        found += [row | drawn for drawn in [draw(part, options)] for row in part]
+    records.record_part(options, "transfer", found, protocol_runs.KEYS)
+
+
+if __name__ == "__main__":
+    main()

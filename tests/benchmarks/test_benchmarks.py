@@ -1,0 +1,168 @@
+"""Each benchmark runs on small sizes, records what its table needs, and its own arithmetic is right."""
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "benchmarks"
+MODULES = ("records", "measurement", "conditioning", "peers", "benchmark_tables")
+
+
+@pytest.fixture(scope="module")
+def scripts():
+    """The scripts as modules, which find their neighbours beside them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(ROOT / "experiments"))
+        patch.syspath_prepend(str(FOLDER))
+        for name in MODULES:
+            patch.delitem(sys.modules, name, raising=False)
+        yield {name: importlib.import_module(name) for name in MODULES}
+        for name in MODULES:
+            sys.modules.pop(name, None)
+
+
+def quick(script, folder, *options):
+    """Run a script on small sizes and return its recorded run."""
+    command = [sys.executable, str(FOLDER / f"{script}.py"), "--quick", "--out", str(folder), *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    (path,) = folder.glob("*_quick.json")
+    assert str(path.name) in done.stdout
+    return json.loads(path.read_text())
+
+
+def written(scripts, monkeypatch, folder, table):
+    """The table of a quick run, as if it had been recorded."""
+    (path,) = folder.glob("*_quick.json")
+    path.rename(folder / path.name.replace("_quick", ""))
+    monkeypatch.setattr(scripts["benchmark_tables"], "RESULTS", folder)
+    text = scripts["benchmark_tables"].TABLES[table]()
+    assert "Not recorded" not in text
+    lines = [line.count("|") for line in text.splitlines() if line.startswith("|")]
+    assert len(lines) > 2
+    assert len(set(lines)) == 1
+    return text
+
+
+def test_peak_memory_of_a_stream_is_constant_in_n(scripts, monkeypatch, tmp_path):
+    run = quick("stream_memory", tmp_path)
+    assert run["rows"][-1]["n"] * run["rows"][-1]["p"] * 8 > 100 * 2**20  # of float64, were it held
+    assert 0.9 < run["peak_growth"] < 1.1
+    assert all(row["error"] < 1e-11 for row in run["rows"])
+    assert "to the power" in written(scripts, monkeypatch, tmp_path, "stream_memory")
+
+
+def test_errors_are_within_their_bounds_and_auto_near_the_better(scripts, monkeypatch, tmp_path):
+    run = quick("conditioning", tmp_path)
+    assert {row["cond"] for row in run["rows"]} == {1.0, 1e5, 1e10}
+    assert 0.0 < run["largest_error_over_bound"] <= 1.0
+    assert run["largest_auto"] <= 30.0
+    assert "refused" in written(scripts, monkeypatch, tmp_path, "conditioning")
+
+
+def test_recorded_conditioning_is_what_the_theory_asks(scripts):
+    run = json.loads((FOLDER / "results" / "conditioning.json").read_text())
+    assert run["largest_error_over_bound"] <= 1.0
+    assert run["largest_auto"] <= 30.0
+    assert max(row["cond"] for row in run["rows"]) == 1e10
+
+
+def test_exact_weights_are_those_of_the_stored_floats(scripts, refit):
+    conditioning = scripts["conditioning"]
+    for with_ridge in (False, True):
+        Phi, Y, ridge = conditioning.problem(1e6, 1.0, with_ridge=with_ridge, seed=0, n=11, p=5, k=3)
+        assert np.array_equal(conditioning.exact_weights(Phi, Y, ridge), refit(Phi, Y, ridge))
+        s = np.linalg.svd(Phi, compute_uv=False)
+        assert np.sqrt((s[0] ** 2 + ridge) / (s[-1] ** 2 + ridge)) == pytest.approx(1e6, rel=1e-6)
+
+
+def test_every_peer_fits_the_same_model(scripts):
+    peers, errors = scripts["peers"], {}
+    for name, measure in peers.MEASURES.items():
+        found = measure(n=60, p=7)
+        assert found["seconds"] > 0.0
+        errors[name] = found["error"]
+    assert all(error < 1e-11 for error in errors.values()), errors
+    assert peers.ours_choice(n=60, p=7)["ridge"] == peers.ridge_cv(n=60, p=7)["ridge"]
+
+
+def test_a_peer_with_another_ridge_is_seen(scripts):
+    peers = scripts["peers"]
+    found = peers.timed(60, 7, lambda Phi, Y: lambda: (np.linalg.lstsq(Phi, Y, rcond=None)[0].T, 1.0))
+    assert found["error"] > 1e-3
+
+
+def test_sizes_are_within_the_budget(scripts):
+    peers = scripts["peers"]
+    planned = peers.cases(peers.SAMPLES, peers.FEATURES, 120.0)
+    assert {size["n"] for _, size in planned} == set(peers.SAMPLES)
+    assert {size["p"] for _, size in planned} == set(peers.FEATURES)
+    assert all(size["n"] * size["p"] ** 2 <= peers.BUDGET for _, size in planned)
+    held = [size for name, size in planned if name != "stream"]
+    assert max(8 * size["n"] * size["p"] for size in held) <= peers.MEMORY
+
+
+def test_exponent_and_its_error(scripts):
+    measurement, rng = scripts["measurement"], np.random.default_rng(0)
+    n = np.geomspace(1e4, 2e6, 6)
+    slope, error = measurement.exponent(n, 3e-6 * n**1.1)
+    assert slope == pytest.approx(1.1, abs=1e-12)
+    assert error < 1e-12
+    noise = 0.05
+    slopes = [measurement.exponent(n, n * np.exp(noise * rng.standard_normal(6))) for _ in range(2000)]
+    spread = np.std([slope for slope, _ in slopes])
+    assert np.sqrt(np.mean([error**2 for _, error in slopes])) == pytest.approx(spread, rel=0.1)
+
+
+def test_peak_memory_is_that_of_the_process_and_not_of_its_parent(scripts, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        f"import sys\nsys.path.insert(0, {str(FOLDER)!r})\nimport measurement\n"
+        "measurement.answer({'hold': lambda size: {'seconds': len(bytearray(size)) * 0.0}})\n"
+    )
+    held = np.ones(40 * 2**20)  # 320 MB in this process
+    small = scripts["measurement"].measured(str(script), "hold", size=1)["megabytes"]
+    large = scripts["measurement"].measured(str(script), "hold", size=100 * 2**20)["megabytes"]
+    assert small < held.nbytes / 2**20 / 2
+    assert 99.0 < large - small < 120.0
+
+
+def test_a_measurement_that_fails_says_why(scripts, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        f"import sys\nsys.path.insert(0, {str(FOLDER)!r})\nimport measurement\n"
+        "measurement.answer({'fail': lambda: 1 / 0})\n"
+    )
+    with pytest.raises(RuntimeError, match=r"fail with \{\} failed: ZeroDivisionError"):
+        scripts["measurement"].measured(str(script), "fail")
+
+
+def test_device_benchmark_runs_dry_on_the_cpu(scripts, monkeypatch, tmp_path):
+    run = quick("distill_gpu", tmp_path, "--device", "cpu")
+    (row,) = run["rows"]
+    assert row["device"] == "cpu"
+    assert row["error"] < 1e-10
+    assert row["product_fraction_of_gemm"] > 0.0
+    assert sum(row["stages"].values()) == pytest.approx(row["seconds"])
+    written(scripts, monkeypatch, tmp_path, "distill_cpu")
+
+
+def test_a_table_that_was_not_recorded_says_how(scripts, monkeypatch, tmp_path):
+    monkeypatch.setattr(scripts["benchmark_tables"], "RESULTS", tmp_path)
+    for name, table in scripts["benchmark_tables"].TABLES.items():
+        assert "`python benchmarks/" in table(), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["peers", "scaling", "workers"])
+def test_the_others_run_on_small_sizes(scripts, monkeypatch, tmp_path, name):
+    run = quick(name, tmp_path)
+    assert all(row["error"] < 1e-11 for row in run["rows"])
+    assert all(row["megabytes"] > 0.0 for row in run["rows"])
+    written(scripts, monkeypatch, tmp_path, name)

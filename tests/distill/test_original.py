@@ -1,0 +1,87 @@
+"""The original model is the same whichever way its sums and its leave-one-out samples were made."""
+
+import numpy as np
+import pytest
+
+from analytic_dd import data
+from analytic_dd.distill import original
+from analytic_dd.distill.pipeline import Stages, fit_original
+from analytic_dd.features import FullyConnected, Identity
+
+EPS = 2.0**-52
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return data.load("digits")
+
+
+@pytest.fixture(scope="module")
+def colours():
+    """Bytes with three channels."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (300, 4, 4, 3), dtype=np.uint8)
+    x[..., 1] //= 3
+    return data.Dataset.from_arrays(x, (x[:, 0, 0] * [[1, 3, 1]]).argmax(1))
+
+
+def fit(dataset, phi, **options):
+    return fit_original(dataset, phi, rng=np.random.default_rng(0), **options)
+
+
+@pytest.mark.parametrize("options", [{}, {"intercept": True}, {"centred": True}, {"ridge": "gcv"}, {"ridge": 3.0}])
+@pytest.mark.parametrize("name", ["digits", "colours"])
+def test_sums_of_bytes_make_the_model_of_normalised_samples(request, monkeypatch, name, options):
+    dataset = request.getfixturevalue(name)
+    fast = fit(dataset, Identity(dataset.d), **options)
+    monkeypatch.setattr(original, "_is_identity", lambda feature_map: False)
+    slow = fit(dataset, Identity(dataset.d), **options)
+    assert fast.ridge == pytest.approx(slow.ridge, rel=1e-12)
+    if slow.choice is not None and slow.choice.criterion == "loo":
+        assert np.array_equal(fast.choice.scores, slow.choice.scores)
+    values = slow.statistics.spectrum().values
+    amplification = (values[0] + slow.ridge) / slow.ridge
+    assert np.linalg.norm(fast.weights - slow.weights) < 30 * EPS * 64 * amplification * np.linalg.norm(slow.weights)
+    n = len(dataset.y_train)
+    assert fast.statistics.n == n
+    assert np.linalg.norm(fast.statistics.G - slow.statistics.G) < 30 * EPS * np.sqrt(n) * np.linalg.norm(
+        slow.statistics.G
+    )
+
+
+def test_sums_of_bytes_are_used_for_bytes_and_float64_only(digits, monkeypatch):
+    monkeypatch.setattr(original, "_sums_of_bytes", lambda *_: pytest.fail("bytes"))
+    floats = data.Dataset.from_arrays(digits.x_train.astype(float), digits.y_train)
+    fit(floats, Identity(64))
+    fit(digits, Identity(64), dtype=np.float32)
+    fit(digits, Identity(64), sample_weight=np.ones(len(digits.y_train)))
+    fit(digits, FullyConnected([64, 32], rng=0))
+    with pytest.raises(pytest.fail.Exception):
+        fit(digits, Identity(64))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_features_that_were_kept_score_as_those_that_are_mapped_again(digits, monkeypatch, weighted):
+    n = len(digits.y_train)
+    monkeypatch.setattr(original, "LOO_SAMPLES", 500)
+    phi = FullyConnected([64, 32], rng=0)
+    options = {"sample_weight": np.random.default_rng(1).random(n)} if weighted else {}
+    stages, again = Stages(), Stages()
+    kept = fit(digits, phi, stages=stages, **options)
+    monkeypatch.setattr(original, "_KEPT_BYTES", 0)
+    mapped = fit(digits, phi, stages=again, **options)
+    assert (stages.mapped, again.mapped) == (n, n + 500)
+    assert np.array_equal(kept.choice.scores, mapped.choice.scores)
+    assert np.array_equal(kept.weights, mapped.weights)
+    assert kept.choice.samples == mapped.choice.samples <= 500
+
+
+def test_kept_features_are_those_of_the_drawn_samples(digits):
+    """Blocks of 7: the rows that are kept are the scored ones, in order, with their labels."""
+    rng = np.random.default_rng(0)
+    Phi, Y = rng.standard_normal((40, 3)), rng.standard_normal((40, 2))
+    scored = np.sort(rng.permutation(40)[:11])
+    blocks = ((Phi[i : i + 7], Y[i : i + 7]) for i in range(0, 40, 7))
+    _, kept = original._sums(blocks, 2, scored, Stages())
+    assert np.array_equal(np.concatenate([F for F, _ in kept]), Phi[scored])
+    assert np.array_equal(np.concatenate([T for _, T in kept]), Y[scored])

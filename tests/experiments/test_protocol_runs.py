@@ -1,0 +1,144 @@
+"""The tables under one protocol: they run, go on where they were, and stand beside what is published."""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from analytic_dd import data
+
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+MODULES = ("records", "pictures", "protocol_runs", "iterative_table", "transfer", "protocol_tables", "protocol_cost")
+TINY = {
+    "evaluate": {"nets": 2, "epochs": 2, "epochs_augmented": 2, "width": 4, "depth": 2, "transfer_width": 4},
+    "kip": {"steps": 3, "target_batch": 50},
+}
+
+
+@pytest.fixture(scope="module")
+def scripts():
+    """The scripts as modules, which find their neighbours beside them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(EXPERIMENTS))
+        for name in MODULES:
+            patch.delitem(sys.modules, name, raising=False)
+        yield {name: importlib.import_module(name) for name in MODULES}
+        for name in MODULES:
+            sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def run(scripts, tmp_path, monkeypatch):
+    """Run a script with tiny networks and return its recorded rows."""
+
+    def call(stem, *words):
+        monkeypatch.setattr(scripts["protocol_runs"], "SETTINGS", {"small": {"": TINY}})
+        folders = ["--out", str(tmp_path), "--runs", str(tmp_path / "runs")]
+        monkeypatch.setattr(sys, "argv", [stem, "--quick", *folders, *words])
+        scripts[stem].main()
+        return json.loads((tmp_path / f"{stem}_quick.json").read_text())["rows"]
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("stem", "columns"),
+    [
+        ("iterative_table", {"convnet", "convnet+dsa", "krr-own", "krr-common"}),
+        ("transfer", {"convnet", "mlp", "resnet18", "vgg11", "alexnet", "krr-common"}),
+    ],
+)
+def test_a_table_runs_and_goes_on_where_it_was(run, tmp_path, stem, columns):
+    rows = run(stem, "--methods", "random", "kip", "closed-form:features=identity", "--repeats", "2")
+    assert {row["predictor"] for row in rows} == columns
+    assert {row["method"] for row in rows} == {"random", "kip", "closed-form:features=identity"}
+    for row in rows:
+        assert 0.0 <= row["accuracy"] <= 1.0
+        assert (row["over_networks"] is None) == row["predictor"].startswith("krr")
+        assert row["over_seeds"] is not None
+        assert row["anchor"] is None  # nothing is published for the digits
+        assert (tmp_path / row["picture"]).stat().st_size == row["bytes"]
+    (journal,) = tmp_path.glob("runs/*/*/bench.jsonl")
+    before = journal.read_bytes()
+    assert run(stem, "--methods", "random", "kip", "closed-form:features=identity", "--repeats", "2") == rows
+    assert journal.read_bytes() == before
+
+
+def test_anchors_are_complete_and_have_a_source(scripts):
+    content = json.loads(scripts["protocol_runs"].ANCHORS.read_text())
+    keys = [(row["table"], row["data"], row["ipc"], row["method"], row["predictor"]) for row in content["rows"]]
+    assert len(set(keys)) == len(keys)
+    for row in content["rows"]:
+        assert 0.0 < row["accuracy"] < 100.0
+        assert row["source"]
+    found = {key: row["accuracy"] for key, row in zip(keys, content["rows"], strict=True)}
+    assert found["network", "CIFAR-10", 10, "mtt", "convnet+dsa"] == 65.3
+    assert found["transfer", "CIFAR-10", 10, "kip", "alexnet+dsa"] == 24.4
+    assert found["krr", "MNIST", 1, "kip", "krr-own"] == 85.5
+
+
+def test_our_cells_find_their_anchor_and_the_deviation_is_in_points(scripts):
+    runs = scripts["protocol_runs"]
+    published = runs.anchor("CIFAR-10 (JPEG)", 10, "dsa:steps=3", "convnet+dsa")
+    assert published["accuracy"] == 52.1
+    assert runs.beside(published, 0.5) == {"anchor": 52.1, "deviation": -2.1, "source": published["source"]}
+    assert runs.anchor("CIFAR-10 (JPEG)", 10, "dsa", "convnet") is None
+    assert runs.anchor("CIFAR-100", 10, "dsa", "convnet+dsa")["accuracy"] == 32.3
+    assert runs.beside(runs.anchor("MNIST", 1, "random", "convnet"), 0.649)["source"].endswith("(recalled)")
+    assert runs.beside(None, 0.5) == {"anchor": None, "deviation": None, "source": None}
+
+
+def test_settings_are_options_of_the_methods(scripts):
+    from analytic_dd.baselines.driver import method_type
+    from analytic_dd.baselines.method import configured
+    from analytic_dd.baselines.predictors import Protocol
+
+    for settings in scripts["protocol_runs"].SETTINGS.values():
+        for config in settings.values():
+            for name, options in config.items():
+                configured(Protocol if name == "evaluate" else method_type(name).config_type, options)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("dc", {"outer": 3, "inner": 2, "net_batch": 7}),
+        ("dsa", {"outer": 2, "inner": 1}),
+        ("dm", {}),
+        ("mtt", {"student_steps": 3, "expert_span": 1, "max_start": 1, "lr_img": 1.0, "lr_lr": 0.0, "lr_0": 0.01}),
+    ],
+)
+def test_passes_of_a_step_are_those_that_the_ledger_counts(scripts, name, options):
+    from analytic_dd.baselines.driver import method_type
+    from analytic_dd.baselines.ledger import Ledger
+    from analytic_dd.baselines.task import Task
+
+    kind, task = method_type(name), Task.of(data.load("digits"))
+    options = options | {"width": 4, "depth": 2} | ({"experts": 1} if name == "mtt" else {"batch": 150})
+    method = kind(task, kind.config_type(**options), points_per_class=2, seed=0, ledger=Ledger())
+    method.start()
+    method.step(0)
+    method.step(1)
+    step, calls, once, _ = scripts["protocol_cost"].passes(method)
+    for counted in scripts["protocol_cost"].COUNTED:
+        assert getattr(method.ledger, counted) == 2 * step[counted] + once[counted], counted
+    assert calls > 0
+
+
+def test_operations_of_a_network_are_counted(scripts):
+    from analytic_dd.baselines.networks import ConvNet
+
+    wanted = 2.0 * 9 * (1024 * 3 * 128 + (256 + 64) * 128 * 128) + 2.0 * 10 * 2048
+    assert scripts["protocol_cost"].forward_flops(ConvNet((3, 32, 32), 10)) == wanted
+    assert scripts["protocol_cost"].forward_flops(ConvNet((1, 28, 28), 10)) == wanted - 2.0 * 9 * 1024 * 2 * 128
+
+
+def test_cells_of_a_table_keep_the_two_spreads_apart(scripts):
+    cell = scripts["protocol_tables"]._cell
+    row = {"accuracy": 0.5, "over_seeds": 0.01, "over_networks": 0.02, "finished": True}
+    assert cell(row) == "50.0 (1.0; 2.0)"
+    assert cell(row | {"over_seeds": None, "finished": False}) == "50.0 (-; 2.0) *"
+    assert cell(row | {"over_seeds": None, "over_networks": None}) == "50.0"
+    assert cell(None) == ""

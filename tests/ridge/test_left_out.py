@@ -1,0 +1,132 @@
+"""Decisions of leave-one-out through float32 are those of float64, whatever the ridge; few rows are computed twice."""
+
+import numpy as np
+import pytest
+
+from analytic_dd.linalg import GramStatistics
+from analytic_dd.ridge.left_out import LeftOut, right_decisions
+
+N, P, K = 700, 31, 3
+RIDGES = np.geomspace(1e-10, 1.0, 21)
+
+
+def problem(*, cond=1e3, scale=1.0, seed=0, n=N):
+    rng = np.random.default_rng(seed)
+    U, V = (np.linalg.qr(rng.standard_normal((side, P)))[0] for side in (n, P))
+    Phi = scale * np.sqrt(n) * (U * np.geomspace(1.0, 1.0 / cond, P)) @ V.T
+    fitted = Phi @ rng.standard_normal((P, K)) / scale
+    return Phi, np.eye(K)[(fitted + 0.5 * rng.standard_normal((n, K))).argmax(1)]
+
+
+def made(Phi, Y, *, intercept=False, grid=RIDGES):
+    sums = GramStatistics(P, K).update(Phi, Y)
+    return LeftOut(sums, grid * float(sums.spectrum().values[0]), intercept=intercept)
+
+
+def in_double(left, Phi, Y, part=None):
+    return right_decisions(left.predictions(Phi, Y, part)[0], Y)
+
+
+@pytest.mark.parametrize("scale", [1e-120, 1.0, 1e120])  # beyond the range of float32
+@pytest.mark.parametrize("cond", [1.0, 1e3, 1e9])
+@pytest.mark.parametrize("intercept", [False, True])
+def test_decisions_are_those_of_float64(cond, scale, intercept):
+    for seed in range(5):
+        Phi, Y = problem(cond=cond, scale=scale, seed=seed)
+        left = made(Phi, Y, intercept=intercept)
+        assert np.array_equal(left.right(Phi, Y), in_double(left, Phi, Y))
+
+
+@pytest.mark.parametrize("labels", ["one-hot", "centred", "any"])
+def test_decisions_hold_for_every_code_of_labels(labels):
+    Phi, Y = problem()
+    Y = {"one-hot": Y, "centred": Y - 1 / K, "any": Y + 0.3 * np.random.default_rng(1).random(Y.shape)}[labels]
+    left = made(Phi, Y)
+    assert np.array_equal(left.right(Phi, Y), in_double(left, Phi, Y))
+
+
+def test_decisions_of_parts_of_samples():
+    Phi, Y = problem(n=40)
+    part, left = np.random.default_rng(3).random(40), made(Phi, Y)
+    assert np.array_equal(left.right(Phi, Y, part), in_double(left, Phi, Y, part))
+    assert not np.array_equal(left.right(Phi, Y, part), left.right(Phi, Y))
+
+
+def edges(Phi, Y):
+    """Ridges beside those where the decision on a sample turns, by bisection in float64: a relative 1e-9 off."""
+    sums, found = GramStatistics(P, K).update(Phi, Y), []
+    unit = float(sums.spectrum().values[0])
+
+    def right(ridge, row):
+        left = LeftOut(sums, [ridge], intercept=False)
+        return bool(in_double(left, Phi[row : row + 1], Y[row : row + 1])[0, 0])
+
+    decisions = in_double(made(Phi, Y), Phi, Y)
+    for row, i in list(zip(*np.nonzero(decisions[:, 1:] != decisions[:, :-1]), strict=True))[:10]:
+        low, high = unit * RIDGES[i], unit * RIDGES[i + 1]
+        while high / low - 1.0 > 1e-10:
+            middle = np.sqrt(low * high)
+            low, high = (middle, high) if right(middle, row) == right(low, row) else (low, middle)
+        found += [low * (1.0 - 1e-9), high * (1.0 + 1e-9)]
+    assert len(found) >= 4
+    return LeftOut(sums, sorted(found), intercept=False)
+
+
+@pytest.fixture
+def computed_again(monkeypatch):
+    """How many rows each call of ``predictions`` had."""
+    rows, predictions = [], LeftOut.predictions
+    monkeypatch.setattr(
+        LeftOut, "predictions", lambda self, F, *rest: rows.append(len(F)) or predictions(self, F, *rest)
+    )
+    return rows
+
+
+def test_decisions_on_the_edge_are_made_in_float64(computed_again):
+    Phi, Y = problem()
+    left = edges(Phi, Y)
+    computed_again.clear()
+    right = left.right(Phi, Y)
+    assert 0 < sum(computed_again) < N / 4
+    assert np.array_equal(right, in_double(left, Phi, Y))
+
+
+def test_an_error_that_is_believed_to_be_zero_is_noticed(monkeypatch):
+    """The planted error: float32 decides alone, also on the edge."""
+    leverage = LeftOut._leverage
+
+    def wrong(self, F, size, rows):
+        h, error = leverage(self, F, size, rows)
+        return h, 0.0 * error
+
+    Phi, Y = problem()
+    left = edges(Phi, Y)
+    monkeypatch.setattr(LeftOut, "_leverage", wrong)
+    assert not np.array_equal(left.right(Phi, Y), in_double(left, Phi, Y))
+
+
+def test_leverages_are_within_their_stated_error():
+    for cond in (1.0, 1e3, 1e6):
+        Phi, Y = problem(cond=cond)
+        left = made(Phi, Y)
+        _, exact = left.predictions(Phi, Y)
+        size = np.linalg.norm(Phi, axis=1)
+        left.right(Phi, Y)
+        h, error = left._leverage(Phi, size, np.arange(N))
+        assert np.all(np.abs(h - exact) <= error)
+        assert np.median(np.abs(h - exact) / error) > 1e-4  # a bound, not a phrase
+
+
+def test_few_samples_are_computed_twice(computed_again):
+    Phi, Y = problem(cond=1e3, n=4000)
+    made(Phi, Y).right(Phi, Y)
+    assert sum(computed_again) < 0.1 * len(Phi)
+
+
+def test_samples_that_can_hardly_be_left_out(computed_again):
+    """As many samples as features: at a tiny ridge every leverage is 1 to rounding, and float64 has to decide."""
+    Phi, Y = problem(n=P, cond=2.0)
+    left = made(Phi, Y, grid=np.array([1e-30, 1e-2]))
+    right = left.right(Phi, Y)
+    assert computed_again == [P]
+    assert np.array_equal(right, in_double(left, Phi, Y))

@@ -1,0 +1,115 @@
+"""Modelled flops against counted products; the fraction is of a measured rate; nothing is measured for trifles."""
+
+import json
+
+import numpy as np
+import pytest
+
+from analytic_dd import data, rates
+from analytic_dd.distill.pipeline import LOO_SAMPLES, Stages, fit_original
+from analytic_dd.distill.recipe import Recipe
+from analytic_dd.features import FullyConnected, Identity, RandomFourier, from_text
+from analytic_dd.rates import Sizes, gemm_rate, stage_costs, stage_rates
+from analytic_dd.report import run
+
+N, D, P, K, S, L = 40, 11, 7, 3, 5, 2
+SIZES = Sizes(n=N, d=D, p=P, k=K, scored=S, ridges=L, mapped=N + S, map_flops=2.0 * D * P)
+
+
+class Counted(np.ndarray):
+    """An array whose products count their flops: 2 m n q, half of that for a product with its own transpose."""
+
+    flops = 0
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **options):
+        plain = [np.asarray(A) for A in inputs]
+        if ufunc is np.matmul:
+            A, B = plain
+            symmetric = np.may_share_memory(A, B)
+            Counted.flops += (1 if symmetric else 2) * A.shape[0] * A.shape[1] * B.shape[1]
+        return np.asarray(getattr(ufunc, method)(*plain, **options)).view(Counted)
+
+
+def test_flops_of_the_sums_are_those_of_their_products():
+    rng, Counted.flops = np.random.default_rng(0), 0
+    Phi, Y = rng.standard_normal((N, P)).view(Counted), rng.standard_normal((N, K)).view(Counted)
+    _ = Phi.T @ Phi
+    _ = np.concatenate([Y, np.ones((N, 1))], axis=1).view(Counted).T @ Phi
+    assert stage_costs(SIZES)["gram"][0] == Counted.flops
+
+
+@pytest.mark.parametrize(
+    "phi",
+    [FullyConnected([D, 9, P], activation="asinh", rng=0), RandomFourier(D, P, lengthscale=1.0, rng=0)],
+    ids=["fcnn", "rff"],
+)
+def test_flops_of_a_map_are_those_of_its_products(phi):
+    Counted.flops = 0
+    phi._map(np.ones((N, D)).view(Counted))
+    assert N * phi.flops() == Counted.flops
+
+
+def test_a_map_that_does_not_say_has_no_flops_and_no_fraction():
+    phi = from_text("inn", 16, image_shape=(4, 4), rng=np.random.default_rng(0), sample=np.ones((3, 16)))
+    assert phi.flops() is None
+    found = stage_rates(Sizes(N, 16, phi.p, K, mapped=N, map_flops=phi.flops()), {"features": 1.0})
+    assert found["gemm_flops_per_second"] > 0.0
+    assert found["rates"]["features"]["flops"] is None
+    assert found["rates"]["features"]["fraction_of_gemm"] is None
+
+
+def test_fraction_is_flops_over_seconds_over_the_measured_rate(monkeypatch):
+    monkeypatch.setattr(rates, "gemm_rate", lambda: 1e6)
+    seconds = {"gram": 0.5, "eigendecomposition": 0.25, "reading": 9.0, "choice": 0.0}
+    found = stage_rates(SIZES, seconds)["rates"]
+    assert sorted(found) == ["eigendecomposition", "gram"]
+    assert found["gram"]["fraction_of_gemm"] == pytest.approx((N * P * P + 2 * N * P * (K + 1)) / 0.5 / 1e6, rel=1e-15)
+    assert found["eigendecomposition"]["fraction_of_gemm"] == pytest.approx(9 * P**3 / 0.25 / 1e6, rel=1e-15)
+
+
+def test_bytes_are_every_operand_once():
+    found = {stage: size for stage, (_, size) in stage_costs(SIZES).items()}
+    assert found["gram"] == 8 * (N * P + N * K + P * P + K * P)
+    assert found["features"] == 8 * (N + S) * (D + P)
+    assert found["choice"] == 8 * (S * P + P * P + P * K * L + S * K * L)
+
+
+def test_trifles_are_not_measured(monkeypatch):
+    monkeypatch.setattr(rates, "gemm_rate", lambda: pytest.fail("measured"))
+    found = stage_rates(SIZES, {"gram": 0.01, "choice": 0.02, "reading": 5.0})
+    assert found["gemm_flops_per_second"] is None
+    assert found["rates"]["gram"]["fraction_of_gemm"] is None
+    assert found["rates"]["gram"]["flops"] > 0.0
+
+
+def test_the_rate_is_near_that_of_a_product():
+    import time
+
+    A = np.random.default_rng(0).standard_normal((512, 512))
+    A @ A
+    seconds = []
+    for _ in range(5):
+        started = time.perf_counter()
+        A @ A
+        seconds.append(time.perf_counter() - started)
+    assert 0.1 < gemm_rate() / (2 * 512**3 / min(seconds)) < 10.0  # the machine has other work too
+
+
+def test_samples_that_are_mapped_are_counted():
+    digits = data.load("digits")
+    stages, n = Stages(), len(digits.y_train)
+    fit_original(digits, RandomFourier(64, 32, lengthscale=5.0, rng=0), rng=np.random.default_rng(0), stages=stages)
+    assert stages.mapped == n  # leave-one-out uses the features that were kept
+    stages = Stages()
+    fit_original(digits, Identity(64), rng=np.random.default_rng(0), stages=stages)
+    assert stages.mapped == min(n, LOO_SAMPLES)  # the sums are of bytes
+
+
+def test_report_has_the_rates_of_its_stages(tmp_path):
+    run(data.load("digits"), "fcnn", Recipe(), tmp_path)
+    report = json.loads((tmp_path / "report.json").read_text())
+    n, p = report["samples"], 64
+    assert report["rates"]["gram"]["flops"] == n * p * p + 2 * n * p * 11
+    assert report["rates"]["features"]["flops"] == n * 2 * 64 * p
+    assert report["rates"]["gram"]["seconds"] == report["seconds"]["gram"]
+    assert set(report["rates"]) == {"gram", "features", "eigendecomposition", "choice"}
