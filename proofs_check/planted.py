@@ -62,9 +62,16 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("the features' mean is counted twice", "Phi, Y = Phi - mean, Y - mean_y", "Phi, Y = 1.0 * Phi, Y - mean_y"),
     ),
     *_in(
+        "ridge/left_out.py",
+        ("1 + h for 1 - h", "xp.where(h < 1.0, h, xp.nan)", "xp.where(h < 1.0, -h, xp.nan)"),
+        (
+            "the leverage forgets 1 / n",
+            "self.inverse) + (1.0 / self.weight if self.intercept else 0.0)",
+            "self.inverse)",
+        ),
+    ),
+    *_in(
         "ridge/choice.py",
-        ("1 + h for 1 - h", "left_out / (1.0 - h)", "left_out / (1.0 + h)"),
-        ("the leverage forgets 1 / n", "+ (1.0 / n if intercept else 0.0)", "+ 0.0"),
         ("GCV: the shrinkage is not squared", "(shrunk**2) @ energy", "shrunk @ energy"),
         ("GCV: the intercept is no degree of freedom", "(n - rank - intercept)", "(n - rank)"),
         ("GCV: the denominator is not squared", "/ left**2 / statistics.k", "/ left / statistics.k"),

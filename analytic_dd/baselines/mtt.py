@@ -199,7 +199,7 @@ class TrajectoryMatching(Method):
         else:
             noise = torch.randn((task.k * self.points_per_class, *task.shape), generator=self.generator(-1))
             self.images = noise.to(task.dtype).to(task.device)
-        self.log_lr = torch.tensor(self.settings.lr_0, dtype=torch.float64).log()
+        self.log_lr = torch.zeros((), dtype=torch.float64)
 
     def _prepare(self) -> None:
         """What follows from the config, the task and the seed."""
@@ -221,8 +221,8 @@ class TrajectoryMatching(Method):
 
     @property
     def step_size(self) -> torch.Tensor:
-        """The learned step size, a float64 number on the CPU."""
-        return self.log_lr.exp()
+        """The learned step size lr_0 exp(log_lr), a float64 number on the CPU; lr_0 to the bit at first."""
+        return self.settings.lr_0 * self.log_lr.exp()
 
     def step(self, index: int) -> float:
         """Draw an expert, an epoch and batches; move the images and the step size."""

@@ -1,4 +1,4 @@
-"""Unrolled distillation of images and of labels: hand derivation, differences, first weights, the networks they make."""
+"""Unrolled distillation of images and of labels: hand derivation, differences, first weights, trained networks."""
 
 import numpy as np
 import pytest
@@ -287,7 +287,13 @@ def test_sets_of_other_methods_have_no_steps_of_their_own():
 def test_defaults_are_published():
     config = DdConfig()
     assert (config.inner_steps, config.inner_epochs, config.unrolled, config.inits) == (10, 3, 30, 4)
-    assert (config.batch, config.step_size, config.lr, config.scheme, config.init) == (1024, 0.02, 0.01, "xavier", "noise")
+    assert (config.batch, config.step_size, config.lr, config.scheme, config.init) == (
+        1024,
+        0.02,
+        0.01,
+        "xavier",
+        "noise",
+    )
     assert (config.weights, config.optimizer, config.step_sizes) == ("random", "adam", "each")
     labels = LdConfig()
     assert (labels.inner_steps, labels.inner_epochs, labels.parts, labels.step_size) == (10, 1, 2, 0.01)

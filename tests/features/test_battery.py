@@ -89,6 +89,7 @@ CASES = {
     "identity-1": Case(lambda: Identity(1), 1, 1),
     "identity-6": Case(lambda: Identity(6), 1, 6),
     "identity-8": Case(lambda: Identity(D), 1, D),
+    "tikhonov-2": Case(lambda: TikhonovScaling(np.array([[2.0, -1.0], [-1.0, 1.0]])), 1, 2),
     "tikhonov-diagonal": Case(lambda: TikhonovScaling(np.geomspace(0.1, 10.0, D)), 1, D),
     "tikhonov-matrix": Case(lambda: TikhonovScaling(penalty(D)), 1, D),
     "rff-gaussian": fourier(),
