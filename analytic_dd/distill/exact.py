@@ -129,7 +129,8 @@ def distill_features(
 
         large  s = (1 + sqrt(1 - 4 ridge t^2)) / (2 t),      small  s = 2 ridge t / (1 + sqrt(1 - 4 ridge t^2)).
 
-    Theorem: T2 (ridge = 0), T3 (ridge > 0); the target D is that of T1, see :func:`target`.
+    Theorem: T2 (ridge = 0), T3 (ridge > 0), T17 (privacy: a function of the arguments alone, so where only W depends
+    on the data, of W); the target D is that of T1, see :func:`target`.
 
     Parameters
     ----------

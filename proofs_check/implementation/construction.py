@@ -17,6 +17,7 @@ from analytic_dd.distill import (
 )
 from analytic_dd.errors import InfeasibleError
 from analytic_dd.labels import centred_one_hot, feasible_scale, labels_for, scale_to_feasible
+from analytic_dd.ridge import ridge_weights
 from proofs_check.exact.rationals import Rationals
 from proofs_check.implementation.judge import Dyadics, Judge, cond, exact_refit, probe, to_exact, to_float
 from proofs_check.matrix import weights
@@ -61,6 +62,27 @@ def ridge_zero(F: Dyadics, judge: Judge) -> Iterator[float]:
         got = distill_features(to_float(W), to_float(Y), free=to_float(Z))
         yield judge.ratio(got.features, to_float(full.plus.T), cond(to_float(full)) * cond(to_float(Y)) ** 2)
         yield judge.ratio(got.condition, cond(to_float(full)), cond(to_float(full)) * cond(to_float(Y)) ** 2)
+
+
+@probe(
+    "T17", "ridge_weights and distill_features: rotated data give the same set, and n <= k samples come back from it"
+)
+def privacy(F: Dyadics, judge: Judge) -> Iterator[float]:
+    for n, k, p in ((9, 3, 6), (12, 2, 5)):
+        Phi, Y, O, labels = F.draw(n, p), F.draw(n, k), F.orthogonal(n), to_float(F.draw(4, k))  # noqa: E741
+        sets = [
+            distill_features(ridge_weights(to_float(A), to_float(B), ridge=0.5), labels)
+            for A, B in ((Phi, Y), (O @ Phi, O @ Y))
+        ]
+        amplification = cond(to_float(Phi)) ** 2 * sets[0].condition * cond(labels) ** 2
+        yield judge.ratio(sets[1].features, sets[0].features, amplification)
+    for n, k, p in ((3, 3, 7), (2, 4, 5)):
+        Phi, Y = to_float(F.draw(n, p)), to_float(F.draw(n, k))
+        labels = to_float(F.draw(4, k))
+        published = distill_features(ridge_weights(Phi, Y, ridge=0.0), labels)
+        W = ridge_weights(published.features, published.labels, ridge=0.0)
+        amplification = (cond(Phi) * cond(Y)) ** 2 * published.condition * cond(labels) ** 2
+        yield judge.ratio(np.linalg.pinv(np.linalg.pinv(Y.T) @ W).T, Phi, amplification)
 
 
 @probe("T2", "free_matrix leaves cond(D) at its minimum, and the set exact")
@@ -206,4 +228,4 @@ def intercept(F: Dyadics, judge: Judge) -> Iterator[float]:
         yield judge.ratio(to_float(mean)[0], mu, size)
 
 
-CHECKS = [targets, ridge_zero, free_part, ridge_positive, learned_labels, scaling, centred, few, intercept]
+CHECKS = [targets, ridge_zero, free_part, privacy, ridge_positive, learned_labels, scaling, centred, few, intercept]
