@@ -185,7 +185,7 @@ class UnrolledDistillation(Method):
         self.rows = [rows.to(task.device) for rows in self._schedule()]
         self.counts = self.passes_per_step()
         self.optimizer, self.optimizer_sizes = (self._optimizer(lr) for lr in (config.lr, config.lr_step))
-        self.fault = ""
+        self.fault, self.used = "", self.config.step_size
 
     def _experts(self) -> Experts:
         return self.config.experts_for(self.task, seed=self.seed, ledger=self.ledger, every=False)
@@ -251,6 +251,7 @@ class UnrolledDistillation(Method):
         images, labels = self.real_batch(index)
         loss: Loss = self.inner_loss
         sizes = self.step_sizes
+        self.used = float(sizes.max())
         found = unrolled_gradient(
             loss,
             lambda weights: self.summed_loss(weights, images, labels),
@@ -331,7 +332,7 @@ class UnrolledDistillation(Method):
             name = "lr_step" if self.fault == "sizes" else "lr"
             return f"lower {name} ({now[name]:g} now)"
         return (
-            f"the networks diverged at step sizes up to {float(self.step_sizes.max()):.3g}; lower step_size "
+            f"the networks diverged at step sizes up to {self.used:.3g}; lower step_size "
             f"({now['step_size']:g} now), lr_step ({now['lr_step']:g}) or lr ({now['lr']:g})"
         )
 

@@ -212,7 +212,7 @@ class TrajectoryMatching(Method):
         self.sgd = Sgd(settings.lr_img, momentum=settings.momentum)
         self.sgd_lr = Sgd(settings.lr_lr / settings.lr_0**2, momentum=settings.momentum)
         self.counts = self.passes_per_step()
-        self.fault = ""
+        self.fault, self.used = "", settings.lr_0
 
     def _augmentation(self) -> Augmentation | None:
         if not self.config.augment:
@@ -228,6 +228,7 @@ class TrajectoryMatching(Method):
         """Draw an expert, an epoch and batches; move the images and the step size."""
         settings, device = self.settings, self.task.device
         rng, generator = self.rng(index), self.generator(index)
+        self.used = float(self.step_size)
         expert = self.experts[int(rng.integers(settings.experts))]
         epoch = int(rng.integers(settings.max_start))
         first, target = expert.at(epoch, device), expert.at(epoch + settings.expert_span, device)
@@ -311,6 +312,6 @@ class TrajectoryMatching(Method):
             name = "lr_lr" if self.fault == "sizes" else "lr_img"
             return f"lower {name} ({now[name]:g} now)"
         return (
-            f"the student diverged at a step size of {float(self.step_size):.3g}; lower lr_0 ({now['lr_0']:g} now), "
+            f"the student diverged at a step size of {self.used:.3g}; lower lr_0 ({now['lr_0']:g} now), "
             f"lr_lr ({now['lr_lr']:g}) or lr_img ({now['lr_img']:g})"
         )
