@@ -9,9 +9,9 @@ import torch
 from torch.nn import functional as F
 
 from analytic_dd.baselines.augment import Augmentation
-from analytic_dd.baselines.kernel_config import require_choice
 from analytic_dd.baselines.ledger import Ledger
 from analytic_dd.baselines.matching import Matching, MatchingConfig
+from analytic_dd.baselines.method import require_choice
 from analytic_dd.baselines.networks import Network, Parameters
 
 __all__ = ["LOOPS", "DcConfig", "GradientMatching", "gradient_distance", "loss_gradient", "trained"]

@@ -12,8 +12,7 @@ from torch.nn import functional as F
 from analytic_dd.baselines.adam import Adam
 from analytic_dd.baselines.experts import Experts
 from analytic_dd.baselines.initial_weights import draw_weights, stacked
-from analytic_dd.baselines.kernel_config import require_choice
-from analytic_dd.baselines.method import Method
+from analytic_dd.baselines.method import Method, require_choice
 from analytic_dd.baselines.networks import Parameters
 from analytic_dd.baselines.sgd import Sgd
 from analytic_dd.baselines.unroll import Loss, Variables, passes, unrolled_gradient

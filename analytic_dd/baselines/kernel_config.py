@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -12,7 +11,7 @@ import numpy as np
 import torch
 
 from analytic_dd.baselines.kernels import FeatureKernel, Gaussian, InfiniteNetwork, Kernel, Linear
-from analytic_dd.baselines.method import Config
+from analytic_dd.baselines.method import Config, require_choice
 from analytic_dd.baselines.task import Task
 from analytic_dd.data import Dataset
 from analytic_dd.features import FeatureMap, from_spec, from_text, median_lengthscale
@@ -20,7 +19,7 @@ from analytic_dd.features import FeatureMap, from_spec, from_text, median_length
 if TYPE_CHECKING:
     from analytic_dd.baselines.driver import BaselineResult
 
-__all__ = ["KERNELS", "KernelConfig", "first_points", "kernel_of", "own_kernel", "require_choice"]
+__all__ = ["KERNELS", "KernelConfig", "first_points", "kernel_of", "own_kernel"]
 
 KERNELS = ("ntk", "nngp", "rbf", "linear", "conv-ntk")
 _STREAM = 0x6B65726E  # of random numbers: no method draws from it
@@ -100,14 +99,6 @@ class KernelConfig(Config):
             raise ValueError(f"ridges must be > 0, got relative {self.ridge_relative} and absolute {self.ridge}")
         if self.depth < 1:
             raise ValueError(f"depth must be >= 1, got {self.depth}")
-
-
-def require_choice(name: str, value: Any, known: tuple[str, ...]) -> None:
-    """Refuse a value that is not one of ``known``, with the nearest one."""
-    if value not in known:
-        near = difflib.get_close_matches(str(value), known, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise ValueError(f"unknown {name} {value!r}; choose from {', '.join(known)}{hint}")
 
 
 def kernel_of(config: KernelConfig, task: Task, *, seed: int) -> Kernel:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import torch
 
 from analytic_dd.baselines.adam import Adam
-from analytic_dd.baselines.kernel_config import KernelConfig, first_points, kernel_of, require_choice
+from analytic_dd.baselines.kernel_config import KernelConfig, first_points, kernel_of
 from analytic_dd.baselines.kernel_losses import feature_loss, kernel_loss, sums_loss
 from analytic_dd.baselines.kernel_target import KernelTarget
 from analytic_dd.baselines.kernels import FeatureKernel
 from analytic_dd.baselines.krr import ridge_value
-from analytic_dd.baselines.method import Method
+from analytic_dd.baselines.method import Method, require_choice
 from analytic_dd.baselines.solved_labels import feature_labels, kernel_labels, labels_in_graph
 from analytic_dd.errors import DivergenceError
 

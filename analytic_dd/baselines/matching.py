@@ -10,8 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from analytic_dd.baselines.augment import Augmentation
-from analytic_dd.baselines.kernel_config import require_choice
-from analytic_dd.baselines.method import Config, Method
+from analytic_dd.baselines.method import Config, Method, require_choice
 from analytic_dd.baselines.networks import ConvNet, MultiLayerPerceptron, Network, Parameters
 from analytic_dd.baselines.sgd import Sgd
 

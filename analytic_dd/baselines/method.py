@@ -18,7 +18,7 @@ from analytic_dd.baselines.task import Task, class_major_labels
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = ["Config", "Method", "configured"]
+__all__ = ["Config", "Method", "configured", "require_choice"]
 
 _C = TypeVar("_C", bound="DataclassInstance")
 
@@ -138,3 +138,11 @@ def configured(config_type: type[_C], config: _C | Mapping[str, Any] | None) -> 
             hint = f"; did you mean {near[0]}?" if near else ""
             raise ValueError(f"unknown option {name!r}; choose from {', '.join(known)}{hint}")
     return config_type(**config)  # not replace(): what __post_init__ derives depends on what is given
+
+
+def require_choice(name: str, value: Any, known: tuple[str, ...]) -> None:
+    """Refuse a value that is not one of ``known``, with the nearest one."""
+    if value not in known:
+        near = difflib.get_close_matches(str(value), known, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ValueError(f"unknown {name} {value!r}; choose from {', '.join(known)}{hint}")

@@ -11,8 +11,7 @@ import torch
 from torch.nn import functional as F
 
 from analytic_dd.baselines.augment import Augmentation, AugmentParameters
-from analytic_dd.baselines.kernel_config import require_choice
-from analytic_dd.baselines.method import Method
+from analytic_dd.baselines.method import Method, require_choice
 from analytic_dd.baselines.networks import Parameters
 from analytic_dd.baselines.sgd import Sgd
 from analytic_dd.baselines.task import Task

@@ -12,9 +12,8 @@ from analytic_dd.baselines.augment import Augmentation
 from analytic_dd.baselines.evaluate import NETWORKS, network_named
 from analytic_dd.baselines.experts import Experts, Training
 from analytic_dd.baselines.initial_weights import SCHEMES
-from analytic_dd.baselines.kernel_config import require_choice
 from analytic_dd.baselines.ledger import Ledger
-from analytic_dd.baselines.method import Config
+from analytic_dd.baselines.method import Config, require_choice
 from analytic_dd.baselines.networks import Network
 from analytic_dd.baselines.task import Task
 from analytic_dd.baselines.unroll import UNROLLS
