@@ -22,21 +22,23 @@ QUICK = ["random", "class_mean", "dm", "kip", "closed-form:features=identity"]
 
 
 def draw(rows: list[dict[str, Any]], options: Any) -> dict[str, Any]:
-    """Draw a line for each method over the predictors of one data set; bars are the spread over networks."""
+    """Draw a column of points for each predictor, one colour a method; bars are the spread over networks."""
     sizes = sorted({row["ipc"] for row in rows})
-    figure, panels = pictures.chart(len(sizes), height=4.2)
+    figure, panels = pictures.chart(len(sizes), width=6.0, height=4.2)
+    methods = list(dict.fromkeys(row["method"] for row in rows))
     for panel, ipc in zip(panels, sizes, strict=True):
-        for index, method in enumerate(dict.fromkeys(row["method"] for row in rows)):
+        for index, method in enumerate(methods):
             found = {row["predictor"]: row for row in rows if (row["ipc"], row["method"]) == (ipc, method)}
             places = [place for place, name in enumerate(PREDICTORS) if name in found]
             values = [found[PREDICTORS[place]] for place in places]
+            aside = 0.6 * ((index + 0.5) / len(methods) - 0.5)  # columns are not compared with each other: no lines
             panel.errorbar(
-                places,
+                [place + aside for place in places],
                 [100.0 * row["accuracy"] for row in values],
                 yerr=[100.0 * (row["over_networks"] or 0.0) for row in values],
-                marker="o",
+                fmt="o",
                 ms=4,
-                lw=1.0,
+                elinewidth=1.0,
                 color=f"C{index % 10}",
                 label=method if panel is panels[0] else None,
             )
