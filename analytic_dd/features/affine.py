@@ -110,8 +110,8 @@ class AffineMap(FeatureMap):
         """B^+ = R^+ L^+, computed at the first use."""
         if "_P" not in self.__dict__:
             L, R = self._factors()
-            left = None if L is None else right_inverse(L.T, theorem="T8e").T
-            right = None if R is None else right_inverse(R, theorem="T8e")
+            left = None if L is None else np.asarray(right_inverse(L.T, theorem="T8e")).T
+            right = None if R is None else np.asarray(right_inverse(R, theorem="T8e"))
             self._P = right if left is None else left if right is None else right @ left
         assert self._P is not None
         return self._P

@@ -178,7 +178,7 @@ class FeatureMap(ABC):
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key != "_placed"}
 
-    def _like(self, X: Array, A: np.ndarray) -> Array:
+    def _like(self, X: Array, A: Any) -> Array:
         """Return the parameter ``A`` in the library, dtype and device of ``X``; placed once, then reused."""
         if isinstance(X, np.ndarray) and X.dtype == A.dtype:
             return A
@@ -186,7 +186,7 @@ class FeatureMap(ABC):
         xp = namespace(X)
         key = (id(A), xp.__name__, dtype_name(X), str(compat.device(X)))
         if key not in placed:
-            B = xp.asarray(A, dtype=X.dtype, device=compat.device(X))
+            B = xp.asarray(np.asarray(A), dtype=X.dtype, device=compat.device(X))
             if compat.is_torch_array(B) and B.is_inference():
                 return B  # made in torch.inference_mode: it could not serve a gradient later
             placed[key] = (A, B)

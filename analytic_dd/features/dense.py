@@ -13,7 +13,7 @@ from analytic_dd.features.activations import ACTIVATIONS, Activation
 from analytic_dd.features.base import FeatureMap, Kind, RangeCheck, draw_seed, parameters_from
 from analytic_dd.features.layers import as_widths, draw_layer
 from analytic_dd.features.obstacle import find_obstacle
-from analytic_dd.features.right_inverse import nearest_solution, right_inverse, spectral_norm
+from analytic_dd.features.right_inverse import SquareInverse, nearest_solution, right_inverse, spectral_norm
 from analytic_dd.features.scaling import box_check, largest_scale
 
 __all__ = ["FullyConnected"]
@@ -147,7 +147,7 @@ onto ]0, 1[; use leaky_relu, or one image and its neighbours (T9)
     def _map(self, X: Array) -> Array:
         return self._forward(X)[-1]
 
-    def _inverses(self) -> list[np.ndarray]:
+    def _inverses(self) -> list[np.ndarray | SquareInverse]:
         """W_l^+, computed at the first use."""
         if "_P" not in self.__dict__:
             self._P = [right_inverse(W) for W in self._W]

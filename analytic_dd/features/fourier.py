@@ -10,7 +10,7 @@ import numpy as np
 from analytic_dd.arrays import Array, as_matrix, eps_of, namespace
 from analytic_dd.errors import InfeasibleError, RangeError
 from analytic_dd.features.base import FeatureMap, Kind, RangeCheck, draw_seed, parameters_from
-from analytic_dd.features.right_inverse import nearest_solution, right_inverse, spectral_norm
+from analytic_dd.features.right_inverse import SquareInverse, nearest_solution, right_inverse, spectral_norm
 from analytic_dd.features.scaling import box_check
 from analytic_dd.features.spectral import draw_frequencies
 
@@ -205,7 +205,7 @@ class RandomFourier(FeatureMap):
             T = angle + turn * xp.round((at - angle) / turn)
         return nearest_solution(A, P, T, None if A.shape[0] == A.shape[1] else near)
 
-    def _inverse(self) -> np.ndarray:
+    def _inverse(self) -> np.ndarray | SquareInverse:
         """A^+, computed at the first use."""
         if "_P" not in self.__dict__:
             self._P = right_inverse(self._A, theorem="T8a")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analytic_dd.errors import InfeasibleError, RangeError
-from analytic_dd.features.right_inverse import nearest_solution, right_inverse, spectral_norm
+from analytic_dd.features.right_inverse import SquareInverse, nearest_solution, right_inverse, spectral_norm
 from analytic_dd.features.scaling import largest_scale
 
 P, D = 5, 8
@@ -23,9 +23,29 @@ def graded(condition: float, rows: int = P, columns: int = D) -> np.ndarray:
 @pytest.mark.parametrize("columns", [P, D])
 def test_right_inverse_is_the_pseudo_inverse(condition: float, columns: int) -> None:
     W = graded(condition, columns=columns)
-    P_ = right_inverse(W)
+    P_ = np.asarray(right_inverse(W))
     exact = np.linalg.pinv(W, rcond=1e-15)
     assert np.linalg.norm(P_ - exact) <= 30 * np.finfo(float).eps * condition * np.linalg.norm(exact)
+
+
+def test_a_square_inverse_is_a_matrix_that_is_not_formed() -> None:
+    W, rng = graded(100.0, columns=P), np.random.default_rng(1)
+    inverse, exact = right_inverse(W), np.linalg.inv(W)
+    assert isinstance(inverse, SquareInverse)
+    A, v = rng.standard_normal((P, 3)), rng.standard_normal(P)
+    for found, wanted in (
+        (inverse @ A, exact @ A),
+        (inverse.T @ A, exact.T @ A),
+        (A.T @ inverse, A.T @ exact),
+        (A.T @ inverse.T, A.T @ exact.T),
+        (inverse @ v, exact @ v),
+        (inverse.T.T @ v, exact @ v),
+        (np.asarray(inverse), exact),
+        (np.asarray(inverse.T), exact.T),
+    ):
+        assert found.shape == wanted.shape
+        assert np.linalg.norm(found - wanted) <= 30 * np.finfo(float).eps * 100.0 * P * np.linalg.norm(wanted)
+    assert inverse.shape == (P, P)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -34,7 +54,7 @@ def test_residual_is_at_rounding_level_or_no_worse_than_unrefined(dtype: type, c
     """|W h - s| <= 30 eps |W| |h| while eps cond < 0.1; beyond that no step makes it larger than eps cond |s|."""
     eps = float(np.finfo(dtype).eps)
     W64 = graded(condition)
-    W, inverse = W64.astype(dtype), right_inverse(W64).astype(dtype)
+    W, inverse = W64.astype(dtype), np.asarray(right_inverse(W64)).astype(dtype)
     S = np.random.default_rng(1).standard_normal((4, P)).astype(dtype)
     for near in (None, np.random.default_rng(2).standard_normal((4, D)).astype(dtype)):
         h = nearest_solution(W, inverse, S, near)
@@ -60,8 +80,13 @@ def test_dependent_rows_are_refused_with_the_condition() -> None:
     with pytest.raises(InfeasibleError, match=r"full row rank \(condition <= 4.5e\+15\), got condition") as caught:
         right_inverse(W, theorem="T8a")
     assert caught.value.theorem == "T8a"
-    with pytest.raises(InfeasibleError):
-        right_inverse(np.zeros((2, 3)))
+    for rows, columns in ((2, 3), (2, 2)):
+        with pytest.raises(InfeasibleError):
+            right_inverse(np.zeros((rows, columns)))
+    square = graded(10.0, columns=P)
+    square[:, 1] = 3.0 * square[:, 0]
+    with pytest.raises(InfeasibleError, match="got condition"):
+        right_inverse(square)
 
 
 def test_spectral_norm_of_a_product() -> None:
