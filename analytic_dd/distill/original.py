@@ -32,7 +32,7 @@ LOO_SAMPLES = 10_000  # leave-one-out is scored on at most this many samples, dr
 
 _ACCEPT = 1e-9  # predicted error of W at which a second pass over the data is not worth its time
 _BLOCK_BYTES = 32 * 2**20  # of float64 inputs
-_KEPT_BYTES = 64 * 2**20  # of float64 features of the samples that leave-one-out is scored on
+_KEPT_BYTES = 128 * 2**20  # of float32 features of the samples that leave-one-out is scored on
 _BYTE_ROWS = 8192
 
 Progress = Callable[[str, int, int], None]  # stage, done, total
@@ -179,8 +179,12 @@ def fit_original(
             some = () if given is None else (given[done : done + len(y)],)
             yield Phi, encode(y, k, dtype=dtype), *some
             done += len(y)
-            if progress is not None:
+            if progress is not None and stage:
                 progress(stage, done, total)
+
+    def exact(places: np.ndarray) -> np.ndarray:
+        """Map some of the scored samples again."""
+        return np.concatenate([Phi for Phi, *_ in features(scored[places], "")])
 
     if _is_identity(feature_map) and dataset.x_train.dtype == np.uint8 and weights is None and dtype is np.float64:
         with stages("gram"):
@@ -193,9 +197,15 @@ def fit_original(
             fitted = statistics.centred() if intercept else statistics
             grid = ridge_grid(fitted)
         with _rest_of("choice", stages):
-            blocks = features(scored, "leave-one-out") if kept is None else kept
-            scores, samples = leave_one_out_scores(statistics, blocks, grid, scoring="accuracy", intercept=intercept)
-        del blocks, kept
+            scores, samples = leave_one_out_scores(
+                statistics,
+                features(scored, "leave-one-out") if kept is None else kept,
+                grid,
+                scoring="accuracy",
+                intercept=intercept,
+                exact=None if kept is None else exact,
+            )
+        del kept
         choice = choose(grid, scores, criterion="loo", scoring="accuracy", samples=samples)
     elif ridge == "gcv":
         with stages("eigendecomposition"):
@@ -233,7 +243,8 @@ def _sums(
 ) -> tuple[GramStatistics, list[tuple[np.ndarray, ...]] | None]:
     """Sums over (Phi, Y, *weights), and these rows of the ``scored`` samples, or None where they would take too much.
 
-    What is kept need not be mapped again for leave-one-out: a sixth of the time of the features.
+    What is kept, with features in float32, need not be mapped again for leave-one-out, but for the few samples that
+    float32 cannot decide: a sixth of the time of the features.
     """
     statistics: GramStatistics | None = None
     kept: list[tuple[np.ndarray, ...]] | None = []
@@ -242,12 +253,13 @@ def _sums(
         with stages("gram"):
             statistics = GramStatistics(Phi.shape[1], k) if statistics is None else statistics
             statistics.update(Phi, others[0], sample_weight=others[1] if len(others) > 1 else None)
-        if kept is not None and 8 * Phi.shape[1] * len(scored) > _KEPT_BYTES:
+        if kept is not None and 4 * Phi.shape[1] * len(scored) > _KEPT_BYTES:
             kept = None
         first, last = np.searchsorted(scored, [done, done + len(Phi)])
         if kept is not None and last > first:
             rows = scored[first:last] - done
-            kept.append(tuple(A[rows] for A in (Phi, *others)))
+            with np.errstate(over="ignore"):  # what is beyond float32 cannot be decided in it
+                kept.append((Phi[rows].astype(np.float32), *(A[rows] for A in others)))
         done += len(Phi)
     assert statistics is not None  # a Dataset has samples in every class
     return statistics, kept

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import functools
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,6 +69,7 @@ def leave_one_out_scores(
     *,
     scoring: str,
     intercept: bool = False,
+    exact: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> tuple[np.ndarray, int]:
     r"""Score every ridge by leave-one-out over the samples in ``blocks``, which are among those in ``statistics``.
 
@@ -91,6 +93,9 @@ def leave_one_out_scores(
     scoring : {"accuracy", "squared_error"}
     intercept : bool
         Whether the model has an unpenalised intercept.
+    exact : callable, optional
+        For accuracy: the features in ``blocks`` were rounded to float32, and ``exact(positions)`` gives those of some
+        samples again, by their places in ``blocks`` as a whole. Decisions are those of the exact features.
 
     Returns
     -------
@@ -106,14 +111,16 @@ def leave_one_out_scores(
     """
     _check_scoring(scoring)
     left = LeftOut(statistics, ridges, intercept=intercept)
-    total, weight, samples = np.zeros(len(ridges)), 0.0, 0
+    total, weight, samples, place = np.zeros(len(ridges)), 0.0, 0, 0
     for Phi, Y, *given in blocks:
+        again = None if exact is None else functools.partial(_shifted, exact, place)
+        place += int(Phi.shape[0])
         Phi, Y = in_double(Phi), in_double(Y)
         w = in_double(given[0]) if given else None
         part = None if w is None else namespace(w).where(w < 1.0, w, 1.0)
         counts = None if w is None else to_numpy(w)
         if scoring == "accuracy":
-            total += _weighted_sum(left.right(Phi, Y, part), counts)
+            total += _weighted_sum(left.right(Phi, Y, part, again), counts)
         else:
             predictions, h = left.predictions(Phi, Y, part)
             total += _sum_of_scores(to_numpy(predictions / (1.0 - h)[:, :, None]), to_numpy(Y), scoring, counts)
@@ -181,6 +188,10 @@ def _sum_of_scores(fitted: np.ndarray, Y: np.ndarray, scoring: str, weights: np.
 
 def _weighted_sum(scores: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
     return np.asarray(scores.sum(axis=0) if weights is None else weights @ scores)
+
+
+def _shifted(exact: Callable[[np.ndarray], np.ndarray], place: int, rows: np.ndarray) -> np.ndarray:
+    return exact(place + rows)
 
 
 def _check_scoring(scoring: str) -> None:

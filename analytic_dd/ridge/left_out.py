@@ -7,7 +7,7 @@ Theorem: T13.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -64,8 +64,16 @@ class LeftOut:
         # at h = 1 the ridge is too small to leave the sample out in float64
         return fitted - xp.where(h < 1.0, h, xp.nan)[:, :, None] * Y[:, None, :], h
 
-    def right(self, Phi: Array, Y: Array, part: Array | None = None) -> np.ndarray:
+    def right(
+        self,
+        Phi: Array,
+        Y: Array,
+        part: Array | None = None,
+        exact: Callable[[np.ndarray], np.ndarray] | None = None,
+    ) -> np.ndarray:
         r"""Return which decisions (b, L) are right: those of :meth:`predictions`, for less work.
+
+        With ``exact``, ``Phi`` was rounded to float32, and ``exact(rows)`` gives the features of some rows again.
 
         Where one label is larger than the others, which are equal (classes), the decision is right if
 
@@ -80,13 +88,15 @@ class LeftOut:
         """
         step = _step(Y) if isinstance(Phi, np.ndarray) else None
         if step is None:
+            Phi = Phi if exact is None else exact(np.arange(len(Phi)))
             return right_decisions(to_numpy(self.predictions(Phi, Y, part)[0]), to_numpy(Y))
         F = Phi - self.mean if self.intercept else Phi
         size = np.sqrt(np.einsum("ij,ij->i", F, F))
-        lead, rounding = self._lead(F, size, Y)
+        lost = np.zeros(len(F)) if exact is None else _rounded(Phi)
+        lead, rounding = self._lead(F, size, Y, lost)
         with np.errstate(invalid="ignore", over="ignore"):
             open_rows = np.flatnonzero(~np.all(lead < -rounding, axis=1))
-            h, error = self._leverage(F, size, open_rows)
+            h, error = self._leverage(F, size, open_rows, lost)
             if part is not None:
                 h, error = h * part[open_rows, None], error * part[open_rows, None]
             rest = lead[open_rows] - h * step[open_rows, None]
@@ -97,11 +107,15 @@ class LeftOut:
         again = open_rows[~np.all(clear, axis=1)]
         if again.size:
             some = None if part is None else part[again]
-            right[again] = right_decisions(self.predictions(Phi[again], Y[again], some)[0], Y[again])
+            features = Phi[again] if exact is None else exact(again)
+            right[again] = right_decisions(self.predictions(features, Y[again], some)[0], Y[again])
         return right
 
-    def _lead(self, F: np.ndarray, size: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Fitted value of the true class less the largest of the others (b, L), and what it may be off by."""
+    def _lead(self, F: np.ndarray, size: np.ndarray, Y: np.ndarray, lost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Fitted value of the true class less the largest of the others (b, L), and what it may be off by.
+
+        ``lost`` (b,) is the norm of what the rows of ``F`` are off by already, here and below.
+        """
         L, p = self.inverse.shape[1], F.shape[1]
         if self._single is None:
             # classes before ridges: the maximum over classes then runs along contiguous memory
@@ -115,9 +129,12 @@ class LeftOut:
         rows, truth = np.arange(len(F)), Y.argmax(axis=1)
         own = fitted[rows, truth].copy()
         fitted[rows, truth] = -np.inf
-        return own - fitted.max(axis=1), 4.0 * p * 2.0**-52 * (float(np.abs(Y).max()) + size[:, None] * norms)
+        rounding = 4.0 * p * 2.0**-52 * (float(np.abs(Y).max()) + size[:, None] * norms)
+        return own - fitted.max(axis=1), rounding + 2.0 * lost[:, None] * norms
 
-    def _leverage(self, F: np.ndarray, size: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _leverage(
+        self, F: np.ndarray, size: np.ndarray, rows: np.ndarray, lost: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         r"""h (r, L) of some rows through float32, and its error: |T~ - T| <= e gives 2 e sqrt(g h) + g e^2."""
         assert self._single is not None
         V, g = self._single[2:]
@@ -125,14 +142,21 @@ class LeftOut:
         T = F[rows].astype(np.float32) @ V
         probes = slice(None, None, max(1, len(rows) // _PROBES))
         exact = F[rows[probes]] @ self.vectors / float(np.sqrt(self.values[0]))
-        lost = np.sqrt(((T[probes] - exact) ** 2).sum(axis=1))
+        off = np.sqrt(((T[probes] - exact) ** 2).sum(axis=1))
         with np.errstate(divide="ignore"):
-            relative = float(np.max(np.where(lost > 0.0, lost / lengths[probes], 0.0), initial=0.0))
+            relative = float(np.max(np.where(off > 0.0, off / lengths[probes], 0.0), initial=0.0))
         T *= T
         h = (T @ g).astype(np.float64)
-        e = np.sqrt(g.max(axis=0).astype(np.float64)) * (_SAFETY * (relative + _UNIT) * lengths)[:, None]
+        away = _SAFETY * (relative + _UNIT) * lengths + lost[rows] / float(np.sqrt(self.values[0]))
+        e = np.sqrt(g.max(axis=0).astype(np.float64)) * away[:, None]
         error = 2.0 * e * np.sqrt(h) + e**2 + (len(g) + 4) * _UNIT * h
         return h + (1.0 / self.weight if self.intercept else 0.0), error
+
+
+def _rounded(Phi: np.ndarray) -> np.ndarray:
+    """Bound on what rounding to float32 took from each row (b,): half a unit an entry, or of the smallest number."""
+    found: np.ndarray = _UNIT * np.sqrt(np.einsum("ij,ij->i", Phi, Phi)) + 2.0**-149 * np.sqrt(Phi.shape[1])
+    return found
 
 
 def right_decisions(fitted: np.ndarray, Y: np.ndarray) -> np.ndarray:

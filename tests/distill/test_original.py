@@ -70,7 +70,8 @@ def test_features_that_were_kept_score_as_those_that_are_mapped_again(digits, mo
     kept = fit(digits, phi, stages=stages, **options)
     monkeypatch.setattr(original, "_KEPT_BYTES", 0)
     mapped = fit(digits, phi, stages=again, **options)
-    assert (stages.mapped, again.mapped) == (n, n + 500)
+    assert n <= stages.mapped < n + 50  # but for samples that float32 cannot decide
+    assert again.mapped == n + 500
     assert np.array_equal(kept.choice.scores, mapped.choice.scores)
     assert np.array_equal(kept.weights, mapped.weights)
     assert kept.choice.samples == mapped.choice.samples <= 500
@@ -83,5 +84,5 @@ def test_kept_features_are_those_of_the_drawn_samples(digits):
     scored = np.sort(rng.permutation(40)[:11])
     blocks = ((Phi[i : i + 7], Y[i : i + 7]) for i in range(0, 40, 7))
     _, kept = original._sums(blocks, 2, scored, Stages())
-    assert np.array_equal(np.concatenate([F for F, _ in kept]), Phi[scored])
+    assert np.array_equal(np.concatenate([F for F, _ in kept]), Phi[scored].astype(np.float32))
     assert np.array_equal(np.concatenate([T for _, T in kept]), Y[scored])

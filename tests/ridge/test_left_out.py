@@ -37,12 +37,40 @@ def test_decisions_are_those_of_float64(cond, scale, intercept):
         assert np.array_equal(left.right(Phi, Y), in_double(left, Phi, Y))
 
 
+@pytest.mark.parametrize("scale", [1e-120, 1e-30, 1.0, 1e30, 1e120])
+@pytest.mark.parametrize("cond", [1.0, 1e3, 1e9])
+@pytest.mark.parametrize("intercept", [False, True])
+def test_decisions_from_features_rounded_to_float32_are_those_of_the_exact_ones(cond, scale, intercept):
+    for seed in range(5):
+        Phi, Y = problem(cond=cond, scale=scale, seed=seed)
+        Phi = Phi + 100.0 * scale * intercept  # a mean far from 0, where rounding hurts
+        left, again = made(Phi, Y, intercept=intercept), []
+        with np.errstate(over="ignore", invalid="ignore"):
+            rounded = Phi.astype(np.float32).astype(np.float64)
+            right = left.right(rounded, Y, exact=lambda rows: again.append(rows) or Phi[rows])  # noqa: B023
+        assert np.array_equal(right, in_double(left, Phi, Y))
+        if cond == 1.0 and scale == 1.0:
+            assert sum(map(len, again)) < N / 20
+
+
+def test_rounding_that_is_not_counted_is_noticed(monkeypatch):
+    """The planted error: features of float32 are taken for exact ones, also on the edge."""
+    Phi, Y = problem()
+    left = edges(Phi, Y)
+    rounded = Phi.astype(np.float32).astype(np.float64)
+    assert np.array_equal(left.right(rounded, Y, exact=lambda rows: Phi[rows]), in_double(left, Phi, Y))
+    monkeypatch.setattr("analytic_dd.ridge.left_out._rounded", lambda Phi: np.zeros(len(Phi)))
+    assert not np.array_equal(left.right(rounded, Y, exact=lambda rows: rounded[rows]), in_double(left, Phi, Y))
+
+
 @pytest.mark.parametrize("labels", ["one-hot", "centred", "any"])
 def test_decisions_hold_for_every_code_of_labels(labels):
     Phi, Y = problem()
     Y = {"one-hot": Y, "centred": Y - 1 / K, "any": Y + 0.3 * np.random.default_rng(1).random(Y.shape)}[labels]
     left = made(Phi, Y)
     assert np.array_equal(left.right(Phi, Y), in_double(left, Phi, Y))
+    rounded = Phi.astype(np.float32).astype(np.float64)
+    assert np.array_equal(left.right(rounded, Y, exact=lambda rows: Phi[rows]), in_double(left, Phi, Y))
 
 
 def test_decisions_of_parts_of_samples():
@@ -95,8 +123,8 @@ def test_an_error_that_is_believed_to_be_zero_is_noticed(monkeypatch):
     """The planted error: float32 decides alone, also on the edge."""
     leverage = LeftOut._leverage
 
-    def wrong(self, F, size, rows):
-        h, error = leverage(self, F, size, rows)
+    def wrong(self, F, size, rows, lost):
+        h, error = leverage(self, F, size, rows, lost)
         return h, 0.0 * error
 
     Phi, Y = problem()
@@ -112,7 +140,7 @@ def test_leverages_are_within_their_stated_error():
         _, exact = left.predictions(Phi, Y)
         size = np.linalg.norm(Phi, axis=1)
         left.right(Phi, Y)
-        h, error = left._leverage(Phi, size, np.arange(N))
+        h, error = left._leverage(Phi, size, np.arange(N), np.zeros(N))
         assert np.all(np.abs(h - exact) <= error)
         assert np.median(np.abs(h - exact) / error) > 1e-4  # a bound, not a phrase
 
