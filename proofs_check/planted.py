@@ -29,6 +29,11 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("transpose for the pseudo-inverse", "(spectrum.Vt.T / spectrum.s)", "(spectrum.Vt.T * spectrum.s)"),
     ),
     *_in(
+        "linalg/gram_spectrum.py",
+        ("eigenvalues squared", "shifted = self.values + ridge", "shifted = self.values**2 + ridge"),
+        ("no rank decision at ridge 0", "kept = self.values > cutoff if ridge", "kept = self.values > 0.0 if ridge"),
+    ),
+    *_in(
         "linalg/gram.py",
         (
             "a merge forgets C",
@@ -37,8 +42,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         ),
         ("centring forgets n", "self.G - (self.weight * mean[:, None])", "self.G - (mean[:, None])"),
         ("ridge times n", "shifted = G + ridge * xp.eye", "shifted = G + self.n * ridge * xp.eye"),
-        ("eigenvalues squared", "shifted = self.values + ridge", "shifted = self.values**2 + ridge"),
-        ("no rank decision at ridge 0", "kept = self.values > cutoff if ridge", "kept = self.values > 0.0 if ridge"),
         (
             "labels are summed, not squared",
             "self.yy + xp.sum(weighted * labels, axis=0)",

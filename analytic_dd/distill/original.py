@@ -31,9 +31,10 @@ __all__ = ["LOO_SAMPLES", "OriginalModel", "Progress", "Stages", "fit_original",
 LOO_SAMPLES = 10_000  # leave-one-out is scored on at most this many samples, drawn at random
 
 _ACCEPT = 1e-9  # predicted error of W at which a second pass over the data is not worth its time
-_BLOCK_BYTES = 32 * 2**20  # of float64 inputs
+_BLOCK_BYTES = 16 * 2**20  # of float64 inputs
 _KEPT_BYTES = 128 * 2**20  # of float32 features of the samples that leave-one-out is scored on
 _BYTE_ROWS = 8192
+_SCORED_ROWS = 1024  # in a block of samples that are scored: nothing of the size of the sums is touched for each
 
 Progress = Callable[[str, int, int], None]  # stage, done, total
 
@@ -166,7 +167,8 @@ def fit_original(
         done = 0
         # The two arrays of ``reuse`` are enough: a block is given up when the next is asked for. (A thread that reads
         # ahead was slower: BLAS keeps both cores busy.)
-        blocks = dataset.blocks("train", rows=rows, mean=mean, std=std, order=order, reuse=True)
+        size = rows if order is None else min(rows, _SCORED_ROWS)
+        blocks = dataset.blocks("train", rows=size, mean=mean, std=std, order=order, reuse=True)
         while True:
             with stages("normalisation"):
                 block = next(blocks, None)

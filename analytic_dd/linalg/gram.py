@@ -9,7 +9,6 @@ with or without an intercept, follows from them. Distilled sets of parts do not 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,40 +17,16 @@ from analytic_dd.arrays import Array, as_matrix, as_ridge, as_weights, in_double
 from analytic_dd.errors import ShapeError
 from analytic_dd.linalg.cholesky import CholeskyFactor
 from analytic_dd.linalg.gram_file import read_sums, restore, write_sums
+from analytic_dd.linalg.gram_spectrum import GramSpectrum, eigendecomposition
 from analytic_dd.linalg.path_plan import PathPlan, plan_path
 from analytic_dd.linalg.products import ProductRule, gram_product, require_float32_range
 from analytic_dd.linalg.provenance import Provenance, combined, require_count
 from analytic_dd.linalg.removal import remainder
 
-__all__ = ["GramSpectrum", "GramStatistics"]
+__all__ = ["GramStatistics"]
 
 _BLOCK_BYTES = 64 * 2**20  # float32 rows are converted to float64 in blocks of about this size, 2,048 at least
 _FINE = 1e-10  # of trace(G): below such a ridge the rank is decided on the spectrum
-
-
-@dataclass(frozen=True)
-class GramSpectrum:
-    """Eigendecomposition ``G = Q diag(values) Q^T``, values descending and not below 0 (G is a sum of squares).
-
-    Attributes
-    ----------
-    values : (p,) array
-        Squared singular values of Phi; a rounding below 0 is stored as 0.
-    vectors : (p, p) array
-        Orthonormal columns Q.
-    """
-
-    values: Array
-    vectors: Array
-
-    def weights(self, C: Array, ridge: float) -> Array:
-        """Return ``C (G + ridge I)^-1`` (k, p); for ridge = 0 the pseudo-inverse at the rank that G resolves."""
-        xp = namespace(self.values)
-        shifted = self.values + ridge
-        cutoff = self.values.shape[0] * float(xp.finfo(self.values.dtype).eps) * float(self.values[0])
-        kept = self.values > cutoff if ridge == 0.0 else shifted > 0.0
-        inverse = xp.where(kept, 1.0 / xp.where(kept, shifted, 1.0), 0.0)
-        return ((C @ self.vectors) * inverse) @ self.vectors.T
 
 
 class GramStatistics:
@@ -301,11 +276,7 @@ class GramStatistics:
             xp = namespace(self.C)
             if not bool(xp.all(xp.isfinite(self.G))):
                 raise ValueError("the Gram matrix is not finite: features overflow when squared; scale them down")
-            values, vectors = xp.linalg.eigh(self.G)
-            # taken, not flipped: a view with a negative stride would be copied again in every product
-            order = xp.arange(self.p - 1, -1, -1, device=getattr(values, "device", None))
-            values = xp.take(values, order, axis=0)
-            self._spectrum = GramSpectrum(xp.where(values > 0.0, values, 0.0 * values), xp.take(vectors, order, axis=1))
+            self._spectrum = eigendecomposition(self.G)
         return self._spectrum
 
     def weights(self, ridge: float) -> Array:
