@@ -18,9 +18,12 @@ def draw(rows: Sequence[Mapping[str, Any]], path: Path, order: Sequence[str]) ->
     """Draw a panel for each data set, map and IPC; colours by the place of a variant in ``order``."""
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import FormatStrFormatter, NullFormatter
 
     shown = [row for row in rows if row["predictor"] == "finite-feature KRR"]
-    panels = list(dict.fromkeys((row["data"], row["features"], row["ipc"]) for row in shown))
+    panels = sorted(
+        {(row["data"], row["features"], row["ipc"]) for row in shown}, key=lambda one: (one[0] != "MNIST", one)
+    )
     columns = min(3, len(panels))
     lines = math.ceil(len(panels) / columns)
     figure, axes = plt.subplots(lines, columns, figsize=(4.4 * columns, 3.4 * lines), squeeze=False)
@@ -34,6 +37,8 @@ def draw(rows: Sequence[Mapping[str, Any]], path: Path, order: Sequence[str]) ->
             axis.semilogx(
                 at[:, 0], 100 * at[:, 2], color=color, label=f"KIP, labels {row['variant']}", marker=".", ms=4
             )
+        axis.xaxis.set_minor_formatter(NullFormatter())
+        axis.xaxis.set_major_formatter(FormatStrFormatter("%g"))
         first = found[0]
         where = first["closed_form_seconds"], 100 * first["closed_form_accuracy"]
         axis.axhline(where[1], color="black", lw=0.8, ls="--")
