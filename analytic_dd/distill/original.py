@@ -30,7 +30,7 @@ __all__ = ["LOO_SAMPLES", "OriginalModel", "Progress", "Stages", "fit_original",
 
 LOO_SAMPLES = 10_000  # leave-one-out is scored on at most this many samples, drawn at random
 
-_ACCEPT = 1e-9  # predicted error of W at which a second pass over the data is not worth its time
+_ACCEPT = 1e-6  # predicted error of W at which a second pass over the data is not worth its time
 _BLOCK_BYTES = 16 * 2**20  # of float64 inputs
 _KEPT_BYTES = 128 * 2**20  # of float32 features of the samples that leave-one-out is scored on
 _BYTE_ROWS = 8192
@@ -145,7 +145,7 @@ def fit_original(
     -----
     *Cost.* n p^2 flops for the sums, 9 p^3 for the eigendecomposition (a solve where the ridge is given), and for the
     choice 2 p^2 a scored sample. Memory: the stored bytes, 4 p^2 floats, one block; it does not grow with n.
-    *Numerics.* The sums alone where the predicted error of W is below 1e-9, or a second pass would gain less than a
+    *Numerics.* The sums alone where the predicted error of W is below 1e-6, or a second pass would gain less than a
     factor of 2; else a second pass over the data, for iterative refinement or TSQR.
     """
     stages = Stages() if stages is None else stages
@@ -201,7 +201,7 @@ def fit_original(
         with _rest_of("choice", stages):
             scores, samples = leave_one_out_scores(
                 statistics,
-                features(scored, "leave-one-out") if kept is None else kept,
+                features(scored, "leave-one-out") if kept is None else _pieces(kept),
                 grid,
                 scoring="accuracy",
                 intercept=intercept,
@@ -242,29 +242,35 @@ def fit_original(
 
 def _sums(
     blocks: Iterator[tuple[np.ndarray, ...]], k: int, scored: np.ndarray, stages: Stages
-) -> tuple[GramStatistics, list[tuple[np.ndarray, ...]] | None]:
+) -> tuple[GramStatistics, tuple[np.ndarray, ...] | None]:
     """Sums over (Phi, Y, *weights), and these rows of the ``scored`` samples, or None where they would take too much.
 
     What is kept, with features in float32, need not be mapped again for leave-one-out, but for the few samples that
     float32 cannot decide: a sixth of the time of the features.
     """
     statistics: GramStatistics | None = None
-    kept: list[tuple[np.ndarray, ...]] | None = []
+    kept: tuple[np.ndarray, ...] | None = None
     done = 0
     for Phi, *others in blocks:
         with stages("gram"):
             statistics = GramStatistics(Phi.shape[1], k) if statistics is None else statistics
             statistics.update(Phi, others[0], sample_weight=others[1] if len(others) > 1 else None)
-        if kept is not None and 4 * Phi.shape[1] * len(scored) > _KEPT_BYTES:
-            kept = None
+        if done == 0 and 4 * Phi.shape[1] * len(scored) <= _KEPT_BYTES:
+            shapes = [(len(scored), *A.shape[1:]) for A in (Phi, *others)]
+            kept = (np.empty(shapes[0], np.float32), *(np.empty(shape) for shape in shapes[1:]))
         first, last = np.searchsorted(scored, [done, done + len(Phi)])
-        if kept is not None and last > first:
-            rows = scored[first:last] - done
+        if kept is not None:
             with np.errstate(over="ignore"):  # what is beyond float32 cannot be decided in it
-                kept.append((Phi[rows].astype(np.float32), *(A[rows] for A in others)))
+                for whole, A in zip(kept, (Phi, *others), strict=True):
+                    whole[first:last] = A[scored[first:last] - done]
         done += len(Phi)
     assert statistics is not None  # a Dataset has samples in every class
     return statistics, kept
+
+
+def _pieces(kept: tuple[np.ndarray, ...]) -> Iterator[tuple[np.ndarray, ...]]:
+    for start in range(0, len(kept[0]), _SCORED_ROWS):
+        yield tuple(A[start : start + _SCORED_ROWS] for A in kept)
 
 
 def _is_identity(feature_map: InvertibleMap) -> bool:

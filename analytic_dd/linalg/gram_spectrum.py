@@ -11,6 +11,8 @@ from analytic_dd.arrays import Array, namespace
 
 __all__ = ["GramSpectrum", "eigendecomposition"]
 
+_LARGE = 2048  # from here on the memory counts; below, the wait for the threads of numpy's BLAS, another library
+
 
 @dataclass(frozen=True)
 class GramSpectrum:
@@ -44,11 +46,11 @@ def eigendecomposition(G: Array) -> GramSpectrum:
 
     Notes
     -----
-    *Cost.* O(p^3) time; with numpy 3 p^2 floats beside ``G`` while it runs (the copy that is overwritten by the
-    vectors, and work space), p^2 after.
+    *Cost.* O(p^3) time; with numpy and a large p 3 p^2 floats beside ``G`` while it runs (the copy that is overwritten
+    by the vectors, and work space), p^2 after.
     """
     xp = namespace(G)
-    if isinstance(G, np.ndarray):
+    if isinstance(G, np.ndarray) and G.shape[0] >= _LARGE:
         values, vectors = scipy.linalg.eigh(G, driver="evd", check_finite=False)
     else:
         values, vectors = xp.linalg.eigh(G)
