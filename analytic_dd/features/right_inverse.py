@@ -15,6 +15,7 @@ from analytic_dd.errors import InfeasibleError
 
 __all__ = ["SquareInverse", "nearest_solution", "right_inverse", "spectral_norm"]
 
+_LARGE = 1024  # below, a wait for the threads of numpy's BLAS, another library than scipy's, costs more than is saved
 _POWER_STEPS = 60  # a few per cent in the norm, which is compared with a headroom of 30
 
 
@@ -55,7 +56,7 @@ class SquareInverse:
 
 
 def right_inverse(W: np.ndarray, *, theorem: str = "T8b") -> np.ndarray | SquareInverse:
-    """Return ``W^+`` (d, p) of a (p, d) matrix of full row rank, p <= d: ``Q R^-T`` for ``W^T = Q R``, or LU factors.
+    """Return ``W^+`` (d, p) of a (p, d) matrix of full row rank, p <= d: ``Q R^-T`` for ``W^T = Q R``, or LU.
 
     Theorem: T8a, T8b.
 
@@ -69,11 +70,12 @@ def right_inverse(W: np.ndarray, *, theorem: str = "T8b") -> np.ndarray | Square
     Raises
     ------
     InfeasibleError
-        The rows of ``W`` are linearly dependent in float64: |W| |W^+| (1-norms for p = d) exceeds 1 / eps.
+        The rows of ``W`` are linearly dependent in float64: |W| |W^+| exceeds 1 / eps.
 
     Notes
     -----
-    *Cost.* One QR and one triangular solve, O(d p^2) time; 2 p^3 / 3 for p = d. No singular value decomposition.
+    *Cost.* One QR and one triangular solve, O(d p^2) time; 2 p^3 / 3 for a large p = d. No decomposition by
+    singular values.
     *Numerics.* Relative error eps * cond(W); :func:`nearest_solution` removes it by refinement.
 
     Examples
@@ -89,7 +91,7 @@ def right_inverse(W: np.ndarray, *, theorem: str = "T8b") -> np.ndarray | Square
 use another seed, narrower widths or fewer layers
     """
     limit = 1.0 / np.finfo(np.float64).eps
-    P, condition = _square(W) if W.shape[0] == W.shape[1] else _wide(W, limit)
+    P, condition = _square(W) if W.shape[0] == W.shape[1] >= _LARGE else _wide(W, limit)
     if not condition <= limit:
         raise InfeasibleError(
             f"a layer must have full row rank (condition <= {limit:.2g}), got condition {condition:.2g}; "

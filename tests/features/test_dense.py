@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from analytic_dd.errors import InfeasibleError, RangeError, ShapeError
-from analytic_dd.features import FullyConnected
+from analytic_dd.features import FullyConnected, right_inverse
 from analytic_dd.features.activations import ACTIVATIONS
 
 D, H, P = 8, 6, 5
@@ -238,3 +238,15 @@ def test_factorisation_is_made_once_and_not_pickled() -> None:
     first = phi._inverses()
     assert phi._inverses() is first
     assert "_P" not in phi.__getstate__()
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch", "jax"])
+def test_large_square_layers_are_inverted_by_factors(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    jax = pytest.importorskip("jax")
+    make = {"numpy": np.asarray, "torch": torch.tensor, "jax": jax.numpy.asarray}[library]
+    monkeypatch.setattr(right_inverse, "_LARGE", 1)
+    phi, x = FullyConnected([D, D, D], rng=0), points(3)
+    assert isinstance(phi._inverses()[0], right_inverse.SquareInverse)
+    with jax.enable_x64(True):
+        back = phi.preimage(phi(make(x)))
+    assert np.linalg.norm(np.asarray(back) - x) <= 30 * np.finfo(float).eps * phi.condition() * D * np.linalg.norm(x)

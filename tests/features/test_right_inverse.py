@@ -6,10 +6,18 @@ import numpy as np
 import pytest
 
 from analytic_dd.errors import InfeasibleError, RangeError
+from analytic_dd.features import right_inverse as module
 from analytic_dd.features.right_inverse import SquareInverse, nearest_solution, right_inverse, spectral_norm
 from analytic_dd.features.scaling import largest_scale
 
 P, D = 5, 8
+
+
+@pytest.fixture(autouse=True, params=["large", "small"])
+def _both_sizes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Square layers of these sizes by LU, as large ones are, and by QR."""
+    if request.param == "large":
+        monkeypatch.setattr(module, "_LARGE", 1)
 
 
 def graded(condition: float, rows: int = P, columns: int = D) -> np.ndarray:
@@ -28,7 +36,8 @@ def test_right_inverse_is_the_pseudo_inverse(condition: float, columns: int) -> 
     assert np.linalg.norm(P_ - exact) <= 30 * np.finfo(float).eps * condition * np.linalg.norm(exact)
 
 
-def test_a_square_inverse_is_a_matrix_that_is_not_formed() -> None:
+def test_a_square_inverse_is_a_matrix_that_is_not_formed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LARGE", P)
     W, rng = graded(100.0, columns=P), np.random.default_rng(1)
     inverse, exact = right_inverse(W), np.linalg.inv(W)
     assert isinstance(inverse, SquareInverse)
