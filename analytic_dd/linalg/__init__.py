@@ -4,7 +4,7 @@ from analytic_dd.linalg.accumulation import BlockError, accumulate, merge_files
 from analytic_dd.linalg.byte_sums import ByteSums
 from analytic_dd.linalg.cholesky import CholeskyFactor
 from analytic_dd.linalg.gram import GramStatistics
-from analytic_dd.linalg.gram_spectrum import GramSpectrum
+from analytic_dd.linalg.gram_spectrum import GramSpectrum, eigendecomposition
 from analytic_dd.linalg.path_plan import PathPlan, plan_path
 from analytic_dd.linalg.products import ProductRule
 from analytic_dd.linalg.provenance import Provenance, SampleRange
@@ -24,6 +24,7 @@ __all__ = [
     "Spectrum",
     "StreamingQR",
     "accumulate",
+    "eigendecomposition",
     "merge_files",
     "plan_path",
     "pseudo_inverse",

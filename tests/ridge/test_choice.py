@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from sklearn.linear_model import RidgeCV
 
 from analytic_dd import ridge_weights, select_ridge
@@ -230,3 +231,18 @@ def test_scores_are_those_of_the_library(summing_library, data):
     F, T = to_numpy(Phi).astype(float), to_numpy(Y).astype(float)
     wanted, _ = leave_one_out_scores(GramStatistics(P, K).update(F, T), [(F, T)], GRID, scoring="squared_error")
     assert np.allclose(got, wanted, rtol=1e-10)
+
+
+@pytest.mark.parametrize("criterion", ["loo", "gcv"])
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("library", [np.asarray, torch.tensor], ids=["numpy", "torch"])
+def test_fewer_samples_than_features_are_scored_in_their_own_coordinates(library, intercept, criterion):
+    """The scores are those of the (p, p) sums, which are never formed."""
+    rng = np.random.default_rng(0)
+    Phi, Y = rng.standard_normal((12, 40)), rng.standard_normal((12, 2))
+    ridges = [0.1, 1.0, 10.0, 100.0]
+    found = select_ridge(library(Phi), library(Y), criterion=criterion, ridges=ridges, intercept=intercept)
+    sums = GramStatistics(40, 2).update(Phi, Y)
+    wanted = select_ridge(Phi, Y, criterion=criterion, ridges=ridges, intercept=intercept, statistics=sums)
+    assert np.linalg.norm(found.scores - wanted.scores) <= 30 * EPS * 40 * 1e3 * np.linalg.norm(wanted.scores)
+    assert found.ridge == wanted.ridge
