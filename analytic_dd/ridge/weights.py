@@ -5,12 +5,16 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 
+import numpy as np
+
 from analytic_dd.arrays import Array, as_matrices, as_ridge, in_double, namespace, norm
 from analytic_dd.errors import ShapeError
 from analytic_dd.linalg import CholeskyFactor, GramStatistics, StreamingQR, thin_svd
+from analytic_dd.ridge.solver_choice import choose_solver
 
 __all__ = ["AffineWeights", "ridge_weights", "ridge_weights_with_intercept"]
 
+_TINY = 1e5  # n p^2 below which nothing takes time
 _SMALL = 2e9  # n p min(n, p) below which a thin SVD takes about a second: the most accurate solver is then affordable
 
 
@@ -31,8 +35,8 @@ def ridge_weights(Phi: Array, Y: Array, *, ridge: float, solver: str = "auto", r
     ridge : float
         lambda >= 0. Absolute: ``ridge * I`` is added to the Gram matrix; never divided by n.
     solver : {"auto", "svd", "gram", "dual", "tsqr"}
-        ``auto``: a thin SVD where it takes about a second; else the Gram matrix (n < p: the dual, Phi Phi^T (n, n)) if
-        ridge >= 1e-10 |Phi|^2, else TSQR (n < p: SVD).
+        ``auto``: a thin SVD where it takes about a second, unless the sums of n >= 2 p samples lose nothing by it;
+        else the Gram matrix (n < p: the dual, Phi Phi^T (n, n)) if ridge >= 1e-10 |Phi|^2, else TSQR (n < p: SVD).
     rcond : float, optional
         Relative rank cut-off at ridge = 0; see :func:`analytic_dd.linalg.thin_svd`.
 
@@ -73,7 +77,8 @@ def ridge_weights(Phi: Array, Y: Array, *, ridge: float, solver: str = "auto", r
         raise ShapeError(f"Phi and Y must have the same number of rows, got {n} and {rows}")
     name = _choose(Phi, ridge) if solver == "auto" else solver
     if name == "svd":
-        W = _by_svd(Phi, Y, ridge, rcond)
+        W = None if solver == "svd" else _by_sums(Phi, Y, ridge)
+        W = _by_svd(Phi, Y, ridge, rcond) if W is None else W
     elif name == "gram":
         W = GramStatistics(p, k).update(Phi, Y).weights(ridge)
     elif name == "dual":
@@ -93,6 +98,15 @@ def _choose(Phi: Array, ridge: float) -> str:
     if n < p:
         return "dual" if squares else "svd"
     return "gram" if squares else "tsqr"
+
+
+def _by_sums(Phi: Array, Y: Array, ridge: float) -> Array | None:
+    """W from the sums where its predicted error is within 2 of an SVD's, or 1e-13; else None."""
+    n, p = Phi.shape
+    if ridge == 0.0 or n < 2 * p or n * p * p < _TINY or not isinstance(Phi, np.ndarray):
+        return None
+    sums = GramStatistics(p, Y.shape[1]).update(Phi, Y)
+    return sums.weights(ridge) if choose_solver(sums, ridge, accept=1e-13).solver == "gram" else None
 
 
 def _by_dual(Phi: Array, Y: Array, ridge: float) -> Array:
