@@ -262,8 +262,9 @@ def test_show_draws_the_grid_and_the_spectra(run, tmp_path):
 def test_data_commands(run):
     status, printed, _ = run("data", "list")
     assert status == 0
-    assert "digits" in printed
     assert "cifar100" in printed
+    assert [line.split()[:2] for line in printed.splitlines()][0] == ["digits", "embedded"]
+    assert "Listing(" not in printed
     status, printed, _ = run("data", "path", "--json")
     assert status == 0
     assert json.loads(printed)

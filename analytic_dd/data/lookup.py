@@ -47,6 +47,11 @@ class Listing:
     state: str
     size: int
 
+    def __str__(self) -> str:
+        size = f", {self.size / 1e6:.1f} MB" + (" to download" if self.path is None else "") if self.size else ""
+        where = f", {self.path}" if self.path else ""
+        return f"{self.name:<14} {self.state:<10} {self.title}: {self.about}{size}{where}"
+
 
 def names() -> tuple[str, ...]:
     """Return the names that :func:`load` knows.
