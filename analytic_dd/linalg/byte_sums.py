@@ -15,12 +15,12 @@ import numpy as np
 from analytic_dd.errors import ShapeError
 from analytic_dd.linalg.gram import GramStatistics
 from analytic_dd.linalg.gram_file import restore
+from analytic_dd.linalg.tiles import add_gram, mirror, tiles
 
 __all__ = ["ByteSums"]
 
 _MIDDLE = 128
 _EXACT_ROWS = 2**24 // _MIDDLE**2
-_TILE = 800  # columns at most: only blocks on and below the diagonal are computed, and none of them takes d^2 memory
 
 
 class ByteSums:
@@ -53,11 +53,9 @@ class ByteSums:
 
     def __init__(self, d: int, k: int) -> None:
         self.d, self.k, self.n = int(d), int(k), 0
-        self._S = np.zeros((d, d))  # blocks on and below the diagonal only
+        self._S = np.zeros((d, d))  # tiles on and below the diagonal only
         self._Cz, self._s = np.zeros((k, d)), np.zeros(d)
         self._yy, self._sum_y = np.zeros(k), np.zeros(k)
-        count = -(-self.d // _TILE)  # of equal widths: BLAS is slow on a narrow rest
-        self._tiles = [slice(i * self.d // count, (i + 1) * self.d // count) for i in range(count)]
 
     def update(self, x: np.ndarray, Y: np.ndarray) -> ByteSums:
         """Add the samples ``x`` (n, d) uint8, ``Y`` (n, k) and return ``self``."""
@@ -71,10 +69,7 @@ class ByteSums:
 
     def _add(self, x: np.ndarray, Y: np.ndarray) -> None:
         Z = (x ^ np.uint8(_MIDDLE)).view(np.int8).astype(np.float32)  # the top bit flipped: x - 128 in two's complement
-        for tile in self._tiles:
-            self._S[tile, tile] += Z[:, tile].T @ Z[:, tile]  # numpy sees the transpose: half the flops
-            if tile.stop < self.d:
-                self._S[tile.stop :, tile] += Z[:, tile.stop :].T @ Z[:, tile]
+        add_gram(self._S, Z)
         columns = np.column_stack([Y, np.ones(len(Y))])
         # labels 0 and 1 keep these products exact in float32 too; others are multiplied in float64
         binary = bool(np.all((columns == 0.0) | (columns == 1.0)))
@@ -97,9 +92,8 @@ class ByteSums:
         a = mean - _MIDDLE
         r = s / n - a
         G, self._S = self._S, np.zeros((0, 0))
-        for rows in self._tiles:
-            G[rows, rows.stop :] = G[rows.stop :, rows].T
-        for rows in self._tiles:
+        mirror(G)
+        for rows in tiles(self.d):
             G[rows] *= n
             G[rows] -= np.multiply.outer(s[rows], s)
             G[rows] /= n

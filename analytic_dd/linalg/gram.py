@@ -22,6 +22,7 @@ from analytic_dd.linalg.path_plan import PathPlan, plan_path
 from analytic_dd.linalg.products import ProductRule, gram_product, require_float32_range
 from analytic_dd.linalg.provenance import Provenance, combined, require_count
 from analytic_dd.linalg.removal import remainder
+from analytic_dd.linalg.tiles import add_gram, mirror
 
 __all__ = ["GramStatistics"]
 
@@ -106,6 +107,7 @@ class GramStatistics:
         self.gram_error, self.float32_samples = 0.0, 0
         self.provenance: Provenance | None = None
         self._G: Array = None
+        self._half = False  # only the tiles of _G on and below the diagonal are up to date
         self.C: Array = None
         self.yy: Array = None
         self.sum_phi: Array = None
@@ -148,12 +150,7 @@ class GramStatistics:
         if self._G is None:
             self._start(Phi)
         for block in blocks:
-            # numpy sees the transpose and calls the symmetric rank-k update of *its* BLAS: scipy's is another library
-            # with threads of its own, and two sets of threads that wait for work slow each other down
-            product = gram_product(_rows(Phi, block, weights), self.rule, spent=self.gram_error)
-            self._G += product.value
-            self.gram_error += product.error
-            self.float32_samples += (block.stop - block.start) * product.single
+            self._add_product(_rows(Phi, block, weights))
         self.C, self.sum_phi = self.C + moments[: self.k, :], self.sum_phi + moments[self.k, :]
         sums = xp.sum(weighted, axis=0)
         self.yy = self.yy + xp.sum(weighted * labels, axis=0)[: self.k]
@@ -161,6 +158,17 @@ class GramStatistics:
         self.n += n
         self._spectrum = None
         return self
+
+    def _add_product(self, F: Array) -> None:
+        if self.rule.kind == "float64" and isinstance(F, np.ndarray):
+            with np.errstate(over="ignore"):  # an overflow is named by spectrum
+                add_gram(self._G, in_double(F))
+            self._half = True
+            return
+        product = gram_product(F, self.rule, spent=self.gram_error)
+        self._G += product.value
+        self.gram_error += product.error
+        self.float32_samples += F.shape[0] * product.single
 
     def _start(self, like: Array) -> None:
         xp = namespace(like)
@@ -177,6 +185,9 @@ class GramStatistics:
     def G(self) -> Array:
         """The Gram matrix (p, p): the sum itself, which the next update changes; copy it to keep it."""
         self._require_samples()
+        if self._half:
+            mirror(self._G)
+            self._half = False
         return self._G
 
     def _require_samples(self) -> None:
@@ -201,6 +212,7 @@ class GramStatistics:
                 self._start(other.C)
             for name in ("_G", "C", "yy", "sum_phi", "sum_y"):
                 setattr(self, name, getattr(self, name) + getattr(other, name))
+            self._half |= other._half
             self.n, self.weight = self.n + other.n, self.weight + other.weight
             self.gram_error += other.gram_error
             self.float32_samples += other.float32_samples

@@ -62,7 +62,8 @@ def remainder(whole: GramStatistics, part: GramStatistics) -> GramStatistics:
     if part.n == whole.n:
         left.provenance = None
         return left
-    for name in ("_G", "C", "yy", "sum_phi", "sum_y"):
+    left._G = whole.G - part.G
+    for name in ("C", "yy", "sum_phi", "sum_y"):
         setattr(left, name, getattr(whole, name) - getattr(part, name))
     before = _total(namespace(whole.G).linalg.diagonal(whole.G))
     _require_sum_of_squares(left._G, left.yy, _ROUNDING * before, _ROUNDING * _total(whole.yy))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analytic_dd.errors import ShapeError
-from analytic_dd.linalg import ByteSums, GramStatistics, byte_sums
+from analytic_dd.linalg import ByteSums, GramStatistics, byte_sums, tiles
 
 N, D, K = 40, 7, 3
 EPS = 2.0**-52
@@ -43,7 +43,7 @@ def test_sums_are_those_of_rational_arithmetic(ratio):
 @pytest.mark.parametrize("tile", [3, 4, 800])
 @pytest.mark.parametrize("n", [1, N, 2500])  # more than one exact block
 def test_every_sum_is_that_of_the_normalised_samples(monkeypatch, ratio, n, tile, labels):
-    monkeypatch.setattr(byte_sums, "_TILE", tile)
+    monkeypatch.setattr(tiles, "_WIDTH", tile)
     x, Y, mean, std = problem(n, D)
     Y = {"one-hot": Y, "centred": Y - 1.0 / K, "values": Y * 2.5}[labels]
     X = (x - mean) / std
