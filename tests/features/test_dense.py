@@ -33,6 +33,16 @@ def test_activation_is_strictly_increasing_with_the_stated_range_and_inverse(nam
         assert abs(value - limit) < 2e-3 or (np.isinf(limit) and abs(value) > 6)
 
 
+@pytest.mark.parametrize("slope", [0.1, 1.0, 3.0, np.array([0.5, 1.0, 2.0]), np.array([0.5, 1.0, 0.2])])
+def test_leaky_relu_is_its_definition_whatever_the_slope(slope: float | np.ndarray) -> None:
+    T = np.random.default_rng(0).standard_normal((50, 3))
+    T[0] = 0.0, -0.0, np.inf
+    expected = np.where(T >= 0, T, T * slope)
+    assert np.array_equal(ACTIVATIONS["leaky_relu"].forward(np, T, slope), expected)
+    like = torch.as_tensor(slope, dtype=torch.float64)
+    assert np.array_equal(ACTIVATIONS["leaky_relu"].forward(torch, torch.as_tensor(T), like).numpy(), expected)
+
+
 @pytest.mark.parametrize("name", [n for n in INVERTIBLE if ACTIVATIONS[n].centred])
 def test_stretch_bounds_the_ratio_of_slopes_up_to_the_reach(name: str) -> None:
     """|act^-1(a) - act^-1(b)| / |a - b| times the largest slope is at most ``stretch``, and not far less."""
