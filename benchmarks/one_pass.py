@@ -4,7 +4,10 @@ Parts, each alone: reading the data, the features, one float64 ``Phi.T @ Phi``, 
 scikit-learn's Ridge at the ridge that leave-one-out chose. Every measurement is a process of its own, so that the peak
 memory is its own; the measurements alternate, and the medians count.
 
+``--dtype float32`` maps in float32, as ``analytic-dd distill --dtype float32`` does; sums are float64 either way.
+
 Run: python benchmarks/one_pass.py [--quick] [--repeats 3] [--data mnist cifar10] [--features identity rff fcnn]
+     [--dtype float64]
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1] / "experiments"))
 
 
-def whole(name: str, features: str, ridge: float) -> dict[str, Any]:
+def whole(name: str, features: str, dtype: str, ridge: float) -> dict[str, Any]:
     """Read, fit with leave-one-out, distil, certify, store."""
     import numpy as np
 
@@ -40,9 +43,10 @@ def whole(name: str, features: str, ridge: float) -> dict[str, Any]:
     with stages("map"):
         moments = dataset.statistics()
         phi = build_map(features, dataset, moments, rng=np.random.default_rng(0))
-    model = fit_original(dataset, phi, rng=np.random.default_rng(0), moments=moments, stages=stages)
+    kind = np.dtype(dtype).type
+    model = fit_original(dataset, phi, rng=np.random.default_rng(0), moments=moments, dtype=kind, stages=stages)
     result = distill_model(model, Recipe(), rng=np.random.default_rng(0), stages=stages)
-    stored = assemble(dataset, model, result, Recipe(), seed=0, stages=stages, dtype=np.float64)
+    stored = assemble(dataset, model, result, Recipe(), seed=0, stages=stages, dtype=kind)
     with tempfile.TemporaryDirectory() as folder:
         save_distilled(Path(folder) / "distilled.npz", stored)
     seconds = time.perf_counter() - started
@@ -54,7 +58,7 @@ def whole(name: str, features: str, ridge: float) -> dict[str, Any]:
     }
 
 
-def _features(name: str, features: str) -> Any:
+def _features(name: str, features: str, dtype: str) -> Any:
     """The training features in float64, whole, as a direct computation would hold them; seconds of reading, mapping."""
     import numpy as np
 
@@ -69,18 +73,18 @@ def _features(name: str, features: str) -> Any:
     Phi, row, mapping = np.empty((len(dataset.y_train), phi.p)), 0, 0.0
     for X, _ in dataset.blocks("train", mean=moments[0], std=moments[1], reuse=True):
         started = time.perf_counter()
-        block = phi(X)
+        block = phi(X.astype(dtype, copy=False))
         mapping += time.perf_counter() - started
         Phi[row : row + len(X)] = block
         row += len(X)
     return Phi, dataset, reading, mapping
 
 
-def parts(name: str, features: str, ridge: float) -> dict[str, Any]:
+def parts(name: str, features: str, dtype: str, ridge: float) -> dict[str, Any]:
     """Reading, the features, one ``Phi.T @ Phi``, one ``eigh``: each timed alone."""
     import numpy as np
 
-    Phi, _, reading, mapping = _features(name, features)
+    Phi, _, reading, mapping = _features(name, features, dtype)
     started = time.perf_counter()
     G = Phi.T @ Phi
     product = time.perf_counter() - started
@@ -92,13 +96,13 @@ def parts(name: str, features: str, ridge: float) -> dict[str, Any]:
     return found | {"seconds": sum(found.values())}
 
 
-def sklearn_ridge(name: str, features: str, ridge: float) -> dict[str, Any]:
+def sklearn_ridge(name: str, features: str, dtype: str, ridge: float) -> dict[str, Any]:
     """Reading, the features, and scikit-learn's Ridge at the one ridge that was chosen."""
     from sklearn.linear_model import Ridge
 
     from analytic_dd.labels import one_hot
 
-    Phi, dataset, reading, mapping = _features(name, features)
+    Phi, dataset, reading, mapping = _features(name, features, dtype)
     Y = one_hot(dataset.y_train, len(dataset.classes))
     started = time.perf_counter()
     Ridge(alpha=ridge, fit_intercept=False, copy_X=False).fit(Phi, Y)
@@ -109,27 +113,28 @@ def sklearn_ridge(name: str, features: str, ridge: float) -> dict[str, Any]:
 _MEASUREMENTS = {"whole": whole, "parts": parts, "sklearn_ridge": sklearn_ridge}
 
 
-def _in_own_process(measurement: str, name: str, features: str, ridge: float) -> dict[str, Any]:
+def _in_own_process(measurement: str, name: str, features: str, dtype: str, ridge: float) -> dict[str, Any]:
     command = [sys.executable, __file__, "--measure", measurement, "--data", name, "--features", features]
-    command += ["--ridge", repr(ridge)]
+    command += ["--dtype", dtype, "--ridge", repr(ridge)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{measurement} on {name} failed: {done.stderr.strip().splitlines()[-1]}")
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def compare(name: str, features: str, repeats: int) -> dict[str, Any]:
+def compare(name: str, features: str, dtype: str, repeats: int) -> dict[str, Any]:
     """Run all measurements alternately and return the medians."""
     runs: dict[str, list[dict[str, Any]]] = {key: [] for key in _MEASUREMENTS}
     ridge = 0.0
     for _ in range(repeats):
         for key in _MEASUREMENTS:
-            runs[key].append(_in_own_process(key, name, features, ridge))
+            runs[key].append(_in_own_process(key, name, features, dtype, ridge))
             ridge = runs["whole"][0]["ridge"]
     seconds = {key: statistics.median(run["seconds"] for run in found) for key, found in runs.items()}
     return {
         "data": name,
         "features": features,
+        "dtype": dtype,
         "ridge": ridge,
         "repeats": repeats,
         "seconds": seconds,
@@ -147,28 +152,34 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--data", nargs="+", default=["mnist", "cifar10"])
     parser.add_argument("--features", nargs="+", default=["identity"])
+    parser.add_argument("--dtype", choices=("float64", "float32"), default="float64", help="arithmetic of the map")
     parser.add_argument("--measure", choices=_MEASUREMENTS, help=argparse.SUPPRESS)
     parser.add_argument("--ridge", type=float, default=0.0, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
-        found = _MEASUREMENTS[options.measure](options.data[0], options.features[0], options.ridge)
+        found = _MEASUREMENTS[options.measure](options.data[0], options.features[0], options.dtype, options.ridge)
         found["megabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(json.dumps(found))
         return
     import records
 
     names = ["digits"] if options.quick else options.data
-    rows = [compare(name, features, options.repeats) for name in names for features in options.features]
+    rows = [compare(name, features, options.dtype, options.repeats) for name in names for features in options.features]
     columns = ("whole s", "parts s", "ratio", "MB", "Ridge s", "MB", "error of W")
-    print(f"{'data':<8} {'features':<9}" + "".join(f"{name:>10}" for name in columns))
+    print(f"{'data':<8} {'features':<17}" + "".join(f"{name:>10}" for name in columns))
     for row in rows:
         seconds, memory = row["seconds"], row["peak_megabytes"]
         cells = (f"{seconds['whole']:.2f}", f"{seconds['parts']:.2f}", f"{row['ratio']:.2f}", f"{memory['whole']:.0f}")
         peer = (f"{seconds['sklearn_ridge']:.2f}", f"{memory['sklearn_ridge']:.0f}", f"{row['error']:.1e}")
-        print(f"{row['data']:<8} {row['features']:<9}" + "".join(f"{cell:>10}" for cell in cells + peer))
+        print(
+            f"{row['data']:<8} {row['features'] + ' ' + row['dtype']:<17}"
+            + "".join(f"{cell:>10}" for cell in cells + peer)
+        )
     path = Path(__file__).parent / "results" / ("one_pass_quick.json" if options.quick else "one_pass.json")
-    every = records.with_others(path, rows, ("data", "features"))
-    records.record(path, sorted(every, key=lambda row: (row["data"], row["features"]), reverse=True))
+    every = records.with_others(path, rows, ("data", "features", "dtype"))
+    records.record(
+        path, sorted(every, key=lambda row: [row[key] for key in ("data", "features", "dtype")], reverse=True)
+    )
 
 
 if __name__ == "__main__":

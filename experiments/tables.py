@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +81,12 @@ def map_seconds() -> str:
         found = whole[len(whole) // 2]
         seconds = [found["stages"][stage] for stage in (*_FITTING, *_DISTILLING)]
         cells = [f"{value:.2f}" for value in (*seconds, found["seconds"], row["ratio"])]
-        rows.append([f"{row['data']}, {row['features']}", *cells])
+        rows.append([_of_map(row), *cells])
     return markdown(["seconds", *_FITTING, *_DISTILLING, "whole", "ratio"], rows) + source(run, path)
+
+
+def _of_map(row: Mapping[str, Any]) -> str:
+    return f"{row['data']}, {row['features']}" + ("" if row["dtype"] == "float64" else f" in {row['dtype']}")
 
 
 def counts() -> str:
@@ -116,7 +120,7 @@ def one_pass() -> str:
         seconds, memory = row["seconds"], row["peak_megabytes"]
         rows.append(
             [
-                f"{row['data']}, {row['features']}",
+                _of_map(row),
                 f"{seconds['whole']:.2f}",
                 f"{seconds['parts']:.2f}",
                 f"{row['ratio']:.2f}",

@@ -166,11 +166,7 @@ class UnrolledDistillation(Method):
 
     def first_variables(self) -> dict[str, torch.Tensor]:
         """Return what is learned, as it is before the first step."""
-        task = self.task
-        if self.config.init == "real":
-            return {"images": task.real_images(self.points_per_class, self.rng(-1))}
-        noise = torch.randn((task.k * self.points_per_class, *task.shape), generator=self.generator(-1))
-        return {"images": noise.to(task.dtype).to(task.device)}
+        return {"images": self.task.first_images(self.config.init, self.points_per_class, self.rng(-1))}
 
     def points(self, variables: Variables) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the images and labels (m, k), differentiable in what is learned."""

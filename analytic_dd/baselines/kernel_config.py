@@ -136,10 +136,7 @@ def own_kernel(result: BaselineResult, dataset: Dataset, *, device: str = "cpu")
 
 def first_points(config: KernelConfig, task: Task, per_class: int, rng: np.random.Generator) -> torch.Tensor:
     """Return the rows (m, d) that a method starts from: real samples, class-major, or standard normal noise."""
-    if config.init == "real":
-        return task.as_rows(task.real_images(per_class, rng)).contiguous()
-    noise = torch.from_numpy(rng.standard_normal((task.k * per_class, task.d)))
-    return noise.to(device=task.device, dtype=task.dtype)
+    return task.as_rows(task.first_images(config.init, per_class, rng)).contiguous()
 
 
 def _process(config: KernelConfig) -> str:

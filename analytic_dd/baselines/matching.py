@@ -77,12 +77,7 @@ class Matching(Method):
     def start(self) -> None:
         """Take real samples, or standard normal noise."""
         self._prepare()
-        task, rng = self.task, self.rng(-1)
-        if self.config.init == "real":
-            self.images = task.real_images(self.points_per_class, rng)
-        else:
-            noise = rng.standard_normal((task.k * self.points_per_class, *task.shape))
-            self.images = torch.from_numpy(noise).to(task.dtype).to(task.device)
+        self.images = self.task.first_images(self.config.init, self.points_per_class, self.rng(-1))
 
     def _prepare(self) -> None:
         """What follows from the config and the task."""

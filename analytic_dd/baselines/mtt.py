@@ -192,12 +192,7 @@ class TrajectoryMatching(Method):
     def start(self) -> None:
         """Take real samples, or standard normal noise; the step size is lr_0."""
         self._prepare()
-        task, rng = self.task, self.rng(-1)
-        if self.config.init == "real":
-            self.images = task.real_images(self.points_per_class, rng)
-        else:
-            noise = torch.randn((task.k * self.points_per_class, *task.shape), generator=self.generator(-1))
-            self.images = noise.to(task.dtype).to(task.device)
+        self.images = self.task.first_images(self.config.init, self.points_per_class, self.rng(-1))
         self.log_lr = torch.zeros((), dtype=torch.float64)
 
     def _prepare(self) -> None:

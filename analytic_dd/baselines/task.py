@@ -106,6 +106,13 @@ class Task:
         rows = [rng.choice(found, size=per_class, replace=per_class > len(found)) for found in self.members]
         return self.images(np.concatenate(rows))
 
+    def first_images(self, init: str, per_class: int, rng: np.random.Generator) -> torch.Tensor:
+        """Return the images that a method starts from, class-major: ``"real"`` samples, or standard normal noise."""
+        if init == "real":
+            return self.real_images(per_class, rng)
+        noise = rng.standard_normal((self.k * per_class, *self.shape))
+        return torch.from_numpy(noise).to(device=self.device, dtype=self.dtype)
+
     def as_rows(self, images: torch.Tensor) -> torch.Tensor:
         """Return images (m, c, h, w) as rows (m, d) in the order of the library: channels last."""
         return images.permute(0, 2, 3, 1).reshape(images.shape[0], -1)
