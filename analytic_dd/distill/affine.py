@@ -43,6 +43,8 @@ def affine_direction(B: Array, c: Array) -> Array | None:
     array([0. , 0.5])
     """
     xp = namespace(B)
+    if not bool(xp.any(c != 0.0)):
+        return None  # no biases: the range is a subspace, whatever B
     U = thin_svd(B).U
     perpendicular = c - U @ (U.T @ c)
     perpendicular = perpendicular - U @ (U.T @ perpendicular)  # once more: what is left may be much smaller than c
