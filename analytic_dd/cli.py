@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from analytic_dd import __version__
 from analytic_dd.baselines import bench
+from analytic_dd.errors import DivergenceError
 
 __all__ = ["main"]
 
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except MemoryError as error:
         return _complain(f"out of memory ({error}); use fewer features or points", 2)
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, TypeError, OSError, DivergenceError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         return _complain(" ".join(str(reason).split()), 2)
 
@@ -246,10 +247,13 @@ def _distill_data(options: argparse.Namespace, recipe: Any, file: Path | None, s
 def _distill_sums(options: argparse.Namespace, recipe: Any, stages: Any) -> Any:
     from analytic_dd.from_statistics import run_from_statistics
 
-    for name in ("data", "features", "sample_weights", "tikhonov"):
-        if getattr(options, name) is not None:
+    usual = {"data": None, "features": None, "sample_weights": None, "tikhonov": None, "dtype": "float64"}
+    for name, default in usual.items():
+        if getattr(options, name) != default:
             flag = name.replace("_", "-")
             raise ValueError(f"the sums name their own data, map and penalty; leave out --{flag} beside --from-stats")
+    if options.solver not in ("auto", "gram"):
+        raise ValueError(f"solver {options.solver!r} reads the samples, and sums have none; leave out --solver")
     return run_from_statistics(
         options.from_stats,
         recipe,

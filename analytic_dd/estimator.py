@@ -17,12 +17,12 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from analytic_dd.arrays import as_weights
+from analytic_dd.arrays import as_ridge, as_weights
 from analytic_dd.certify import certify_recovery, map_amplification, worst
 from analytic_dd.data.moments import value_range
 from analytic_dd.distill.box import pixel_box
 from analytic_dd.distill.inputs import distill_inputs
-from analytic_dd.distill.pipeline import LOO_SAMPLES
+from analytic_dd.distill.original import LOO_SAMPLES, require_scale
 from analytic_dd.distill.recipe import Recipe
 from analytic_dd.distill.reference_choice import References, choose_rows
 from analytic_dd.features import FeatureMap, from_text, penalised
@@ -97,9 +97,10 @@ class _Distiller(BaseEstimator):
             self._map, self._scaling = penalised(self.feature_map_, self.tikhonov)
         statistics = self._accumulate(X, Y, w)
         fitted = statistics.centred() if self.fit_intercept else statistics
-        self.ridge_choice_ = self._choose_ridge(X, Y, w, statistics, fitted, scoring, loo_rng)
         given_ridge: Any = recipe.ridges[0] if recipe.ridges else self.ridge
-        self.ridge_ = float(given_ridge if self.ridge_choice_ is None else self.ridge_choice_.ridge)
+        require_scale(statistics, fitted, given_ridge if isinstance(given_ridge, str) else as_ridge(given_ridge))
+        self.ridge_choice_ = self._choose_ridge(X, Y, w, statistics, fitted, scoring, loo_rng)
+        self.ridge_ = as_ridge(given_ridge if self.ridge_choice_ is None else self.ridge_choice_.ridge)
         W = self._weights(X, Y, w, statistics, fitted)
         if isinstance(self._map, AffineMap):
             W = self._map.project(W)  # see pipeline.fit_original

@@ -246,6 +246,7 @@ def assemble(
         "labels_polished": result.polished,
         "root": recipe.root,
         "init": recipe.init,
+        "init_used": result.init_used,
         "references": recipe.references if recipe.wants_references else None,
         "tau": recipe.tau,
         "box": recipe.box,
@@ -261,6 +262,7 @@ def assemble(
         "seed": seed,
         "diagnostics": built.diagnostics(),
         **(reference_facts(model, result) if recipe.realistic else {}),
+        "error_to_original": float(np.linalg.norm(result.weights - model.weights) / np.linalg.norm(model.weights)),
         "versions": versions(),
         "hardware": _hardware(),
     }

@@ -86,7 +86,9 @@ def map_seconds() -> str:
 
 
 def _of_map(row: Mapping[str, Any]) -> str:
-    return f"{row['data']}, {row['features']}" + ("" if row.get("dtype", "float64") == "float64" else f" in {row['dtype']}")
+    return f"{row['data']}, {row['features']}" + (
+        "" if row.get("dtype", "float64") == "float64" else f" in {row['dtype']}"
+    )
 
 
 def counts() -> str:

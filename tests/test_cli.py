@@ -303,12 +303,16 @@ def test_help_and_usage(run):
         (["--ridge", "nan"], ["ridge", "finite", "nan"]),
         (["--distilled-ridge", -0.5], ["distilled ridge", ">= 0", "-0.5"]),
         (["--distilled-ridge", 1e6], ["T3", "1e+06", "largest", "multiply the labels by at least"]),
+        (["--ridge", 1e300], ["1e+300", "too large", "smaller"]),
+        (["--ridge", 0, "--solver", "refined"], ["positive definite", "solver='tsqr'"]),
+        (["--ridge", 1, 10, "--ipc", 5], ["several ridges", "5 a class"]),
         (["--seed", -1], ["seed", ">= 0", "-1"]),
         (["--features", "fcnn:depht=2"], ["depht", "depth"]),
         (["--features", "fcnn:activation=softplus"], ["softplus", "T9"]),
         (["--features", "rff:p=100"], ["T8a", "100", "64"]),
         (["--features", "rff:form=sincos,p=60"], ["T8a", "learned"]),
-        (["--features", "deep-linear:width=90,bias=true", "--intercept"], ["T8e", "intercept"]),
+        (["--features", "deep-linear:width=90,bias=true", "--intercept"], ["T8e", "intercept", "leave it out"]),
+        (["--features", "deep-linear:width=90,bias=true", "--mode", "few", "--points", 3], ["T8e", "use mode 'exact'"]),
         (["--mode", "nearest", "--points", 5], ["T1", "5 references", "rank W = 10"]),
         (["--mode", "nearest", "--references", "k-mean"], ["k-mean", "did you mean k-means"]),
         (["--mode", "nearest", "--references", "none.npz"], ["none.npz"]),
@@ -343,6 +347,32 @@ def test_bad_arrays_are_one_line(refused, small_set):
     refused("--data", small_set(x_test=np.zeros((30, 5, 4), np.uint8)), mentions=["x_test", "(4, 5)"])
     refused("--data", small_set(y_train=np.array([{}] * 60, object)), mentions=["pickle"])
     refused("--data", small_set(x_train=None), mentions=["x_train"])
+    for options in ((), ("--intercept",), ("--ridge", 0), ("--ridge", 1, "--mode", "nearest")):
+        zeros = small_set(x_train=np.zeros((60, 4, 5)), x_test=np.zeros((30, 4, 5)))
+        refused("--data", zeros, *options, mentions=["features of all samples are zero"])
+    noise = np.random.default_rng(0).standard_normal((60, 4, 5))
+    huge = small_set(x_train=1e200 * noise, x_test=noise[:30])
+    refused("--data", huge, mentions=["overflow when they are squared", "divide"])
+    refused("--data", small_set(x_train=1e-200 * noise, x_test=noise[:30]), mentions=["too small"])
+
+
+@pytest.mark.parametrize(
+    ("options", "used"),
+    [
+        ((), False),
+        (("--ipc", 2), True),
+        (("--intercept",), True),
+        (("--mode", "few", "--points", 4), False),
+        (("--features", "rff:p=32"), True),
+    ],
+)
+def test_the_report_knows_whether_real_samples_took_part(run, tmp_path, options, used):
+    inputs = []
+    for init in ("random", "real"):
+        assert run("distill", *options, "--init", init, "--out", tmp_path)[0] == 0
+        inputs.append(load_distilled(tmp_path).inputs)
+    assert json.loads((tmp_path / "report.json").read_text())["init_used"] is used
+    assert used is not np.array_equal(*inputs)
 
 
 def test_a_test_class_without_training_samples_is_refused(refused, small_set):

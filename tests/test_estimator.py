@@ -230,6 +230,8 @@ def test_a_regression_has_realistic_sets_too(options):
         ({"references": "herding"}, "references 'herding' are for modes"),
         ({"box": True}, "box is for mode 'nearest'"),
         ({"ridge": "lo"}, "ridge must be 'loo' or a number"),
+        ({"ridge": []}, "ridge must be a number >= 0 or several, got an empty list"),
+        ({"ridge": 1e300}, "ridge 1e\\+300 is too large"),
         ({"ridge": -1.0}, "ridge must be finite and >= 0, got -1.0"),
         ({"labels": "onehot"}, "did you mean one-hot"),
         ({"mode": "exat"}, "did you mean exact"),
@@ -241,6 +243,18 @@ def test_a_regression_has_realistic_sets_too(options):
 def test_bad_options_are_refused_with_the_remedy(digits, options, message):
     with pytest.raises(ValueError, match=message):
         RidgeDistiller(**options).fit(*digits)
+
+
+@pytest.mark.parametrize("ridge", [np.int64(10), np.float32(10.0), np.array(10.0), 10])
+def test_a_ridge_is_any_number(digits, ridge):
+    assert np.array_equal(RidgeDistiller(ridge=ridge).fit(*digits).coef_, RidgeDistiller(ridge=10.0).fit(*digits).coef_)
+
+
+@pytest.mark.parametrize("fit_intercept", [False, True])
+def test_constant_samples_are_refused(fit_intercept):
+    X = np.full((20, 4), 0.1 * fit_intercept)
+    with pytest.raises(ValueError, match="features of all samples are"):
+        RidgeDistiller(fit_intercept=fit_intercept).fit(X, np.arange(20) % 2)
 
 
 def test_a_regression_of_several_outputs_is_one_point_an_output():

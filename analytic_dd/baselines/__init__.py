@@ -1,5 +1,18 @@
-"""What a distilled set is compared with."""
+"""What a distilled set is compared with: controls, and the iterative methods (their modules need torch)."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from analytic_dd.baselines.controls import accuracies_on_test, class_means, control_models
 
-__all__ = ["accuracies_on_test", "class_means", "control_models"]
+if TYPE_CHECKING:
+    from analytic_dd.baselines.driver import BaselineResult, distill
+
+__all__ = ["BaselineResult", "accuracies_on_test", "class_means", "control_models", "distill"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import torch only where an iterative method is asked for."""
+    if name in ("BaselineResult", "distill"):
+        return getattr(importlib.import_module("analytic_dd.baselines.driver"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from analytic_dd.data.samples import block_rows
+from analytic_dd.errors import DataError
 
 __all__ = ["channel_moments", "value_range"]
 
@@ -38,7 +39,10 @@ def channel_moments(x: np.ndarray, channels: int) -> tuple[np.ndarray, np.ndarra
     The divisor is n, not n - 1. Sums over uint8 are exact integers, rounded once at the end.
     """
     moments = _moments_of_bytes if x.dtype == np.uint8 else _moments_of_numbers
-    mean, variance = moments(x.reshape(len(x), -1), channels)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, variance = moments(x.reshape(len(x), -1), channels)
+    if not np.all(np.isfinite(variance)):
+        raise DataError("values of the samples overflow when they are squared in float64; divide the data by a number")
     std = np.sqrt(variance)
     return mean, np.where(std == 0.0, 1.0, std)
 

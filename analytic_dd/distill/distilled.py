@@ -100,6 +100,8 @@ class DistilledInputs:
     path_intercepts : (L, k) array or None
     references : References or None
         The real samples that the points are near copies of: the i-th of the i-th, or the one of all.
+    init_used : bool
+        Whether real samples took part in a set that is not made of near copies: nothing may be left free.
     row_scale : (float, float)
         Smallest and largest factor of a row of features alone, whose labels were learned afterwards.
     """
@@ -114,4 +116,5 @@ class DistilledInputs:
     path: Array | None = None
     path_intercepts: Array | None = None
     references: References | None = None
+    init_used: bool = False
     row_scale: tuple[float, float] = (1.0, 1.0)

@@ -64,14 +64,20 @@ def construct(
     if recipe.labels == "learned":
         typical = 1.0 if statistics is None else math.sqrt(float(np.trace(statistics.G)) / statistics.weight) or 1.0
         return minimal_features(W, ridge=recipe.ridge, points=m, scale=typical, rng=rng)
-    Ys, determined = _fixed_labels(recipe, k, m), k - (recipe.labels == "centred")
-    if about_mean and recipe.labels == "one-hot" and _sums_to_zero(W):
-        Ys, determined = Ys - 1.0 / k, k - 1
+    Ys = _fixed_labels(recipe, k, m)
+    if recipe.labels == "one-hot" and _about_mean(W, about_mean):
+        Ys = Ys - 1.0 / k
     free = None
-    if m > determined:
+    if _is_free(W, recipe, about_mean):
         # (Phi^+)^T is the target whose features are Phi: the published choice for sets that start at real samples
         free = free_matrix(W, Ys, rng=rng) if references is None else pseudo_inverse(references).T
     return distill_features(W, Ys, ridge=recipe.ridge, free=free, root=recipe.root)
+
+
+def _is_free(W: np.ndarray, recipe: Recipe, about_mean: bool) -> bool:
+    """Whether fixed labels of more rows than their rank leave features to choose (T1, T2)."""
+    k, fixed = W.shape[0], recipe.mode == "exact" and recipe.labels != "learned" and not recipe.ridges
+    return fixed and recipe.size(k) > k - (recipe.labels == "centred" or _about_mean(W, about_mean))
 
 
 def _required(statistics: GramStatistics | None) -> GramStatistics:
@@ -80,9 +86,11 @@ def _required(statistics: GramStatistics | None) -> GramStatistics:
     return statistics
 
 
-def _sums_to_zero(W: np.ndarray) -> bool:
-    """Whether the rows sum to 0, to rounding: those of a model of classes about their mean."""
-    return bool(np.linalg.norm(W.sum(axis=0)) <= W.shape[0] * np.finfo(np.float64).eps * np.linalg.norm(W))
+def _about_mean(W: np.ndarray, about_mean: bool) -> bool:
+    """Whether labels count about their mean, and the rows of W sum to 0 to rounding as those of classes do."""
+    return about_mean and bool(
+        np.linalg.norm(W.sum(axis=0)) <= W.shape[0] * np.finfo(np.float64).eps * np.linalg.norm(W)
+    )
 
 
 def _fixed_labels(recipe: Recipe, k: int, m: int) -> np.ndarray:
@@ -108,17 +116,25 @@ def construct_in_range(
     on_circles = getattr(feature_map, "form", None) == "sincos"
     if not on_circles and (affine is None or affine_direction(*affine) is None):
         return None
-    learned = recipe.labels == "learned"
-    if intercept or recipe.mode != "exact" or recipe.ridges or (not learned and (on_circles or recipe.ridge > 0.0)):
-        theorem = "T8a: sin/cos features have exact sets" if on_circles else "T8e: features B x + c have exact sets"
-        where = "" if on_circles else ", and for fixed labels at distilled ridge 0"
-        raise InfeasibleError(
-            f"{theorem} for learned labels at any ridge{where}, without an intercept; use labels 'learned' "
-            "(--labels learned)",
-            theorem=theorem[:3],
-            value=recipe.ridge,
-            limit=0.0,
-        )
+    fixed = recipe.labels != "learned"
+    what = "sin/cos features" if on_circles else "features B x + c that leave out 0"
+    refused = {  # what is asked for: what to do
+        "an unpenalised intercept": "leave it out (--intercept)",
+        f"mode {recipe.mode!r}": "use mode 'exact'",
+        "a set for several ridges": "give one ridge",
+        "fixed labels": "use labels 'learned' (--labels learned)",
+        f"fixed labels at distilled ridge {recipe.ridge:.3g}": "use labels 'learned' (--labels learned), or ridge 0",
+    }
+    asked = intercept, recipe.mode != "exact", bool(recipe.ridges), fixed and on_circles, fixed and recipe.ridge > 0.0
+    for wrong, (name, remedy) in zip(asked, refused.items(), strict=True):
+        if wrong:
+            theorem = "T8a" if on_circles else "T8e"
+            raise InfeasibleError(
+                f"{theorem}: there is no construction for {name} with {what}; {remedy}",
+                theorem=theorem,
+                value=recipe.ridge,
+                limit=0.0,
+            )
     if on_circles:
         return circle_features(W, feature_map.radius, ridge=recipe.ridge)  # type: ignore[attr-defined]
     assert affine is not None
@@ -207,6 +223,8 @@ def distill_inputs(
     if near is not None and near.shape[0] != len(built):
         near = None  # an added intercept makes one point more than there are references
     inputs = feature_map.preimage(built.features, near=near)
+    one_to_one = getattr(feature_map, "kind", "bijective") == "bijective"  # then no pre-image is nearer than another
+    free = constrained is None and _is_free(W, recipe, intercept is not None)
     actual = feature_map(inputs)
     polished = recipe.labels == "learned" and recipe.mode == "exact" and intercept is None and not recipe.ridges
     labels = labels_for(actual, W, ridge=built.ridge) if polished else built.labels
@@ -220,6 +238,7 @@ def distill_inputs(
         weights=weights,
         intercept=b,
         path=path,
+        init_used=given is not None and (free or (near is not None and not one_to_one)),
         path_intercepts=None if path is None or b is None else b + (weights - path) @ centre,
     )
 

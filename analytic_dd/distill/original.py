@@ -26,7 +26,15 @@ from analytic_dd.ridge import (
 )
 from analytic_dd.ridge.choice import choose
 
-__all__ = ["LOO_SAMPLES", "OriginalModel", "Progress", "Stages", "fit_original", "model_from_statistics"]
+__all__ = [
+    "LOO_SAMPLES",
+    "OriginalModel",
+    "Progress",
+    "Stages",
+    "fit_original",
+    "model_from_statistics",
+    "require_scale",
+]
 
 LOO_SAMPLES = 10_000  # leave-one-out is scored on at most this many samples, drawn at random
 
@@ -34,6 +42,7 @@ _ACCEPT = 1e-6  # predicted error of W at which a second pass over the data is n
 _BLOCK_BYTES = 16 * 2**20  # of float64 inputs
 _KEPT_BYTES = 128 * 2**20  # of float32 features of the samples that leave-one-out is scored on
 _BYTE_ROWS = 8192
+_LARGEST_RIDGE = 1e100  # times the trace of G: the squares of the weights are numbers still
 _SCORED_ROWS = 1024  # in a block of samples that are scored: nothing of the size of the sums is touched for each
 
 Progress = Callable[[str, int, int], None]  # stage, done, total
@@ -193,10 +202,10 @@ def fit_original(
             statistics, kept = _sums_of_bytes(dataset, mean, std, lambda y: encode(y, k), progress), None
     else:
         statistics, kept = _sums(features(None, "gram"), k, scored, stages)
-    choice = None
+    choice, fitted = None, statistics.centred() if intercept else statistics
+    require_scale(statistics, fitted, ridge)
     if ridge == "loo":
         with stages("eigendecomposition"):
-            fitted = statistics.centred() if intercept else statistics
             grid = ridge_grid(fitted)
         with _rest_of("choice", stages):
             scores, samples = leave_one_out_scores(
@@ -235,7 +244,7 @@ def fit_original(
         mean=mean,
         std=std,
         solver=found.solver,
-        solver_reason=found.choice.reason,
+        solver_reason=found.choice.reason + ("" if dtype is np.float64 else f"; of features in {np.dtype(dtype).name}"),
         value_range=dataset.value_range(),
     )
 
@@ -331,9 +340,10 @@ def model_from_statistics(
     """
     if isinstance(ridge, str) and ridge != "gcv":
         raise ValueError(f"without the samples the ridge is 'gcv' or a number >= 0, got {ridge!r}")
+    fitted = statistics.centred() if intercept else statistics
+    require_scale(statistics, fitted, ridge)
     choice = choose_by_gcv(statistics, intercept=intercept) if ridge == "gcv" else None
     value = choice.ridge if choice is not None else float(ridge)
-    fitted = statistics.centred() if intercept else statistics
     solver = choose_solver(fitted, value, solver="gram")
     return _model(
         statistics,
@@ -346,9 +356,28 @@ def model_from_statistics(
         mean=mean,
         std=std,
         solver="gram",
-        solver_reason=solver.reason,
+        solver_reason=f"gram, as there are sums only: predicted error of W {solver.gram_error:.1e}",
         value_range=(-math.inf, math.inf),
     )
+
+
+def require_scale(statistics: GramStatistics, fitted: GramStatistics, ridge: float | str) -> None:
+    """Refuse features of which nothing is left to fit, and a ridge at which the weights underflow.
+
+    ``fitted`` are the sums about the mean for a model with an intercept, else the same as ``statistics``.
+    """
+    whole, trace = (float(np.trace(sums.G)) for sums in (statistics, fitted))
+    if not trace > 64.0 * np.finfo(np.float64).eps * (whole if fitted is not statistics else 0.0):
+        what = "zero" if whole == 0.0 else "constant"
+        raise ValueError(
+            f"the features of all samples are {what}, or too small for their squares in float64: there is nothing to "
+            "fit; look at the data and its scale"
+        )
+    if not isinstance(ridge, str) and float(ridge) > _LARGEST_RIDGE * trace:
+        raise ValueError(
+            f"ridge {float(ridge):.3g} is too large: the squared features add up to {trace:.3g}, and the weights would "
+            "underflow; take a smaller one"
+        )
 
 
 def _model(statistics: GramStatistics, W: np.ndarray, *, intercept: bool, centred: bool, **facts: Any) -> OriginalModel:

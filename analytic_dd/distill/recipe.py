@@ -7,6 +7,8 @@ import math
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+import numpy as np
+
 from analytic_dd.arrays import as_ridge
 
 __all__ = ["Recipe"]
@@ -101,11 +103,12 @@ class Recipe:
         """What no mode would use is refused, not ignored."""
         if not 0.0 <= self.tau < math.inf:
             raise ValueError(f"tau must be finite and >= 0, got {self.tau}; 0 is the nearest set")
-        if self.ridges and (self.mode, self.labels, self.ridge, self.points) != ("exact", "learned", 0.0, None):
+        several = (self.mode, self.labels, self.ridge, self.points, self.points_per_class)
+        if self.ridges and several != ("exact", "learned", 0.0, None, 1):
             raise ValueError(
                 f"a set for several ridges has mode 'exact', learned labels, these ridges and as many points as it "
                 f"takes (T11), got mode {self.mode!r}, labels {self.labels!r}, distilled ridge {self.ridge}, points "
-                f"{self.points}; leave these out"
+                f"{self.points}, {self.points_per_class} a class; leave these out"
             )
         if self.mode == "few" and self.points is None:
             raise ValueError("mode 'few' needs the number of points, fewer than rank W; give points (--points M)")
@@ -144,8 +147,10 @@ class Recipe:
         """
         names = [field.name for field in fields(cls) if field.name != "ridge" and hasattr(options, field.name)]
         values = {name: getattr(options, name) for name in names}
-        if not isinstance(options.ridge, (str, float, int)):
+        if np.ndim(options.ridge):
             values["ridges"] = tuple(options.ridge)
+            if not values["ridges"]:
+                raise ValueError("ridge must be a number >= 0 or several, got an empty list")
         if not isinstance(values["references"], str):
             values["references"] = "given"
         return cls(**values, ridge=options.distilled_ridge)

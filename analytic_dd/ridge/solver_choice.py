@@ -55,7 +55,7 @@ def choose_solver(
     With K^2 = (s_1^2 + ridge) / (s_p^2 + ridge),  A^2 = s_1^2 + ridge,  y = |Y| / (A |W|)  and the residual
     r = sqrt(|Y - Phi W^T|^2 + ridge |W|^2) / (A |W|)  the relative errors of W are, to first order,
 
-        Gram             u K^2 (1 + y) + gram_error / (s_p^2 + ridge)
+        Gram             u K^2 (1 + y t) + gram_error / (s_p^2 + ridge),    t = min(1, |Phi| / A)
         TSQR, refined    u (K (1 + y) + K^2 r)           u = sqrt(p) eps
 
     (backward errors eps |Phi|, eps |Y| in Wedin's bound for the rows [Phi; sqrt(ridge) I]; the term K^2 r is that of
@@ -107,16 +107,20 @@ def choose_solver(
     extra = statistics.gram_error / max(smallest, floor)
     y, r = _labels_and_residual(statistics, W, ridge, largest)
     resolved = smallest > floor
-    gram = unit * condition**2 * (1.0 + y) + extra if resolved else math.inf
+    size = math.sqrt(max(float(namespace(W).sum(namespace(W).linalg.diagonal(statistics.G))), 0.0))
+    t = min(1.0, size / math.sqrt(largest)) if largest > 0.0 else 1.0  # C = Y^T Phi loses digits of Y, not of ridge I
+    gram = unit * condition**2 * (1.0 + y * t) + extra if resolved else math.inf
     tsqr = unit * (condition * (1.0 + y) + condition**2 * r)
     contraction = unit * condition**2 + extra
     name = solver
     if solver == "auto":
         name = _cheapest(gram, tsqr, contraction if resolved else math.inf, accept)
-    reason = (
-        f"{name}{'' if solver == 'auto' else ', as asked'}: predicted error of W {gram:.1e} by the Gram matrix, "
-        f"{'' if resolved else 'at least '}{tsqr:.1e} by TSQR (cond {'' if resolved else '> '}{condition:.1e})"
-    )
+    how = name if solver == "auto" else f"{name}, as asked"
+    if resolved:
+        text = f"predicted error of W {gram:.1e} by the Gram matrix, {tsqr:.1e} by TSQR (cond {condition:.1e})"
+    else:
+        text = f"the Gram matrix does not resolve a condition above {condition:.1e}"
+    reason = f"{how}: {text}"
     return SolverChoice(name, condition, resolved, gram, tsqr, contraction, reason)
 
 

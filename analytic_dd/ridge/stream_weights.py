@@ -98,5 +98,8 @@ def stream_weights(
         factor.update(F, T)
     W = factor.weights(ridge)
     condition, predicted = factor_error(factor, W, ridge)
-    choice = replace(choice, condition=condition, tsqr_error=predicted, resolved=True)
+    if not choice.resolved:
+        reason = f"{choice.reason}; predicted error of W {predicted:.1e} (cond {condition:.1e})"
+        choice = replace(choice, condition=condition, tsqr_error=predicted, resolved=True, reason=reason)
+    choice = replace(choice, condition=condition, tsqr_error=predicted)
     return StreamWeights(W, "tsqr", stream.passes, choice)

@@ -101,8 +101,9 @@ def test_condition_beyond_the_gram_matrix_is_seen_by_tsqr(matrix):
     sums = GramStatistics(P, K).update(Phi, Y)
     choice = choose_solver(sums, 0.0)
     assert not choice.resolved
-    assert "at least" in choice.reason
+    assert "does not resolve" in choice.reason
     found = stream_weights(sums, [(Phi, Y)], ridge=0.0)
+    assert "predicted error of W" in found.choice.reason
     assert found.choice.condition == pytest.approx(1e9, rel=1e-3)
     assert found.choice.resolved
 
@@ -188,3 +189,13 @@ def test_a_generator_is_refused_as_a_stream(matrix):
     sums = GramStatistics(P, K).update(Phi, Y)
     with pytest.raises(TypeError, match="blocks are read more than once, got a generator"):
         stream_weights(sums, (pair for pair in [(Phi, Y)]), ridge=0.0)
+
+
+@pytest.mark.parametrize("ridge", [1e3, 1e10, 1e100])
+def test_a_large_ridge_costs_the_gram_matrix_nothing(matrix, ridge):
+    Phi, Y = problem(matrix, 1e3, 1.0)
+    choice = choose_solver(GramStatistics(P, K).update(Phi, Y), ridge)
+    assert choice.solver == "gram"
+    W = GramStatistics(P, K).update(Phi, Y).weights(ridge)
+    exact = np.linalg.solve((Phi.T @ Phi / ridge + np.eye(P)), Phi.T @ Y).T / ridge
+    assert np.linalg.norm(W - exact) <= choice.gram_error * np.linalg.norm(exact) < 1e-10 * np.linalg.norm(exact)
