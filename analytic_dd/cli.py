@@ -115,7 +115,7 @@ def _add_distill(commands: Any) -> None:
     add(
         "--dtype", default="float64", choices=("float64", "float32"), help="arithmetic of the feature map while fitting"
     )
-    add("--device", default="cpu", choices=("cpu",), help="where to compute")
+    add("--device", default="cpu", help="where to map, sum up and solve: cpu (default), cuda, cuda:1, ...")
     add("--seed", type=int, default=0, help="determines everything that is random (default 0)")
     add("--out", type=Path, default=Path("out"), metavar="DIR", help="folder of the results (default out)")
     _add_common(command, _distill)
@@ -237,6 +237,7 @@ def _distill_data(options: argparse.Namespace, recipe: Any, file: Path | None, s
             seed=options.seed,
             dtype=np.dtype(options.dtype).type,
             solver=options.solver,
+            device=options.device,
             references=references,
             reference_classes=classes,
             stages=stages,
@@ -247,7 +248,14 @@ def _distill_data(options: argparse.Namespace, recipe: Any, file: Path | None, s
 def _distill_sums(options: argparse.Namespace, recipe: Any, stages: Any) -> Any:
     from analytic_dd.from_statistics import run_from_statistics
 
-    usual = {"data": None, "features": None, "sample_weights": None, "tikhonov": None, "dtype": "float64"}
+    usual = {
+        "data": None,
+        "features": None,
+        "sample_weights": None,
+        "tikhonov": None,
+        "dtype": "float64",
+        "device": "cpu",
+    }
     for name, default in usual.items():
         if getattr(options, name) != default:
             flag = name.replace("_", "-")

@@ -97,6 +97,7 @@ def run(
     seed: int = 0,
     dtype: type = np.float64,
     solver: str = "auto",
+    device: str = "cpu",
     references: np.ndarray | None = None,
     reference_classes: np.ndarray | None = None,
     stages: Stages | None = None,
@@ -127,6 +128,8 @@ def run(
         Arithmetic of the feature map while fitting.
     solver : {"auto", "gram", "refined", "tsqr"}
         See :func:`analytic_dd.ridge.choose_solver`.
+    device : str
+        Where features, sums and weights are computed: ``cpu`` (numpy), or a device of torch such as ``cuda``.
     references : (m, *image_shape) or (m, d) array, optional
         Images in the data's units to be near, in the place of a choice of training samples.
     reference_classes : (m,) int array, optional
@@ -165,6 +168,7 @@ def run(
             moments=moments,
             dtype=dtype,
             solver=solver,
+            device=device,
             stages=stages,
             progress=progress,
         )
@@ -180,6 +184,7 @@ def run(
         penalty = {
             "sample_weights": sample_weight if isinstance(sample_weight, str) or weights is None else "given",
             "tikhonov": None if tikhonov is None else "given",
+            "device": device,
         }
         distilled = replace(distilled, meta=distilled.meta | penalty)
         report = store_and_report(distilled, dataset, model, staging, seed=seed, stages=stages, progress=progress)

@@ -27,7 +27,20 @@ _IMAGES = {  # 28 x 28 and 32 x 32 pixels in minutes on two cores
     "dm": {"steps": 100, "batch": 64, "width": 16, "augment": False},
     "dc": {"steps": 300, "batch": 64, "width": 16, "init": "real", "lr": 1.0, "outer": 1, "inner": 1},
     "dsa": {"steps": 300, "batch": 64, "width": 16, "lr": 1.0, "outer": 1, "inner": 1},
-    "mtt": QUICK["mtt"],
+    "mtt": {
+        "width": 16,
+        "depth": 3,
+        "steps": 150,
+        "augment": False,
+        "experts": 2,
+        "expert_epochs": 3,
+        "student_steps": 50,
+        "expert_span": 2,
+        "max_start": 2,
+        "lr_img": 100.0,
+        "lr_lr": 1e-7,
+        "lr_0": 0.01,
+    },
 }
 _DIGITS = QUICK | {
     "evaluate": QUICK["evaluate"] | {"transfer_width": 8},

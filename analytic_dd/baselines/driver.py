@@ -17,6 +17,7 @@ from analytic_dd.baselines.ledger import Ledger
 from analytic_dd.baselines.method import Config, Method, configured
 from analytic_dd.baselines.task import Task
 from analytic_dd.data import Dataset
+from analytic_dd.data.device_blocks import require_device
 from analytic_dd.errors import DataError, DivergenceError
 from analytic_dd.files import read_npz, write_npz
 
@@ -169,14 +170,6 @@ def distill(
         raise MemoryError(
             f"{method} on {device} ran out of memory; lower the batch, the unrolled steps or the points a class"
         ) from error
-
-
-def require_device(device: str) -> None:
-    """Refuse a device that torch cannot compute on here."""
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"no device {device!r} here ({str(error).splitlines()[0]}); use device 'cpu'") from error
 
 
 class _Run:

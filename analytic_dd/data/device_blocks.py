@@ -10,7 +10,17 @@ import numpy as np
 
 from analytic_dd.errors import DataError
 
-__all__ = ["device_blocks"]
+__all__ = ["device_blocks", "require_device"]
+
+
+def require_device(device: str) -> None:
+    """Refuse a device that torch cannot compute on here."""
+    import torch
+
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"no device {device!r} here ({str(error).splitlines()[0]}); use device 'cpu'") from error
 
 
 def device_blocks(

@@ -6,16 +6,19 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from analytic_dd.arrays import as_weights, to_numpy
+from analytic_dd.arrays import as_weights, namespace, to_numpy
 from analytic_dd.data import Dataset
+from analytic_dd.data.device_blocks import require_device
 from analytic_dd.distill.distilled import InvertibleMap
+from analytic_dd.distill.feature_stream import FeatureStream, Progress, Stages
 from analytic_dd.labels import centred_one_hot, one_hot
 from analytic_dd.linalg import ByteSums, GramStatistics
+from analytic_dd.linalg.gram_file import restore
 from analytic_dd.ridge import (
     RidgeChoice,
     choose_by_gcv,
@@ -39,30 +42,10 @@ __all__ = [
 LOO_SAMPLES = 10_000  # leave-one-out is scored on at most this many samples, drawn at random
 
 _ACCEPT = 1e-6  # predicted error of W at which a second pass over the data is not worth its time
-_BLOCK_BYTES = 16 * 2**20  # of float64 inputs
 _KEPT_BYTES = 128 * 2**20  # of float32 features of the samples that leave-one-out is scored on
 _BYTE_ROWS = 8192
 _LARGEST_RIDGE = 1e100  # times the trace of G: the squares of the weights are numbers still
 _SCORED_ROWS = 1024  # in a block of samples that are scored: nothing of the size of the sums is touched for each
-
-Progress = Callable[[str, int, int], None]  # stage, done, total
-
-
-@dataclass
-class Stages:
-    """Wall seconds by stage; a stage that is entered again adds up. ``mapped`` samples went through the map."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-    mapped: int = 0
-
-    @contextmanager
-    def __call__(self, name: str) -> Iterator[None]:
-        """Time a block under ``name``."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
 
 
 @dataclass(frozen=True)
@@ -119,6 +102,7 @@ def fit_original(
     moments: tuple[np.ndarray, np.ndarray] | None = None,
     dtype: type = np.float64,
     solver: str = "auto",
+    device: str = "cpu",
     stages: Stages | None = None,
     progress: Progress | None = None,
 ) -> OriginalModel:
@@ -147,6 +131,8 @@ def fit_original(
         Arithmetic of the feature map; sums are float64 always.
     solver : {"auto", "gram", "refined", "tsqr"}
         By the predicted error of W (T13), see :func:`analytic_dd.ridge.choose_solver`; or as asked.
+    device : str
+        Where features, sums and weights are computed: ``cpu`` (numpy), or a device of torch; the model is on the host.
     stages, progress : optional
         Receive times and progress.
 
@@ -158,50 +144,30 @@ def fit_original(
     factor of 2; else a second pass over the data, for iterative refinement or TSQR.
     """
     stages = Stages() if stages is None else stages
+    if device != "cpu":
+        require_device(device)
     with stages("normalisation"):
         mean, std = dataset.statistics() if moments is None else moments
     k = len(dataset.classes)
     encode = centred_one_hot if centred else one_hot
 
-    # a block of fewer rows than columns would spend its time on the p^2 entries of the sum, not on the product
-    rows = max(1, min(len(dataset.y_train), max(_BLOCK_BYTES // (8 * dataset.d), 2048)))
-
     weights = None if sample_weight is None else as_weights(sample_weight, len(dataset.y_train))
     scored = np.sort(rng.permutation(len(dataset.y_train))[:LOO_SAMPLES]) if ridge == "loo" else np.zeros(0, np.int64)
 
-    def features(order: np.ndarray | None, stage: str) -> Iterator[tuple[np.ndarray, ...]]:
-        """Yield (Phi, Y), and the weights where there are any."""
-        total = len(dataset.y_train) if order is None else len(order)
-        given = weights if weights is None or order is None else weights[order]
-        done = 0
-        # The two arrays of ``reuse`` are enough: a block is given up when the next is asked for. (A thread that reads
-        # ahead was slower: BLAS keeps both cores busy.)
-        size = rows if order is None else min(rows, _SCORED_ROWS)
-        blocks = dataset.blocks("train", rows=size, mean=mean, std=std, order=order, reuse=True)
-        while True:
-            with stages("normalisation"):
-                block = next(blocks, None)
-            if block is None:
-                return
-            X, y = block
-            with stages("features"):
-                Phi = feature_map(X.astype(dtype, copy=False))
-            stages.mapped += len(y)
-            some = () if given is None else (given[done : done + len(y)],)
-            yield Phi, encode(y, k, dtype=dtype), *some
-            done += len(y)
-            if progress is not None and stage:
-                progress(stage, done, total)
+    stream = FeatureStream(
+        dataset, feature_map, mean, std, encode(np.arange(k), k), weights, dtype, device, stages, progress
+    )
 
     def exact(places: np.ndarray) -> np.ndarray:
         """Map some of the scored samples again."""
-        return np.concatenate([Phi for Phi, *_ in features(scored[places], "")])
+        return np.concatenate([Phi for Phi, *_ in stream.blocks(scored[places])])
 
-    if _is_identity(feature_map) and dataset.x_train.dtype == np.uint8 and weights is None and dtype is np.float64:
+    of_bytes = dataset.x_train.dtype == np.uint8 and weights is None and dtype is np.float64 and stream.on_host
+    if of_bytes and _is_identity(feature_map):
         with stages("gram"):
             statistics, kept = _sums_of_bytes(dataset, mean, std, lambda y: encode(y, k), progress), None
     else:
-        statistics, kept = _sums(features(None, "gram"), k, scored, stages)
+        statistics, kept = _sums(stream.blocks(stage="gram"), k, scored, stages)
     choice, fitted = None, statistics.centred() if intercept else statistics
     require_scale(statistics, fitted, ridge)
     if ridge == "loo":
@@ -210,7 +176,7 @@ def fit_original(
         with _rest_of("choice", stages):
             scores, samples = leave_one_out_scores(
                 statistics,
-                features(scored, "leave-one-out") if kept is None else _pieces(kept),
+                (stream.blocks(scored, stage="leave-one-out", most=_SCORED_ROWS) if kept is None else _pieces(kept)),
                 grid,
                 scoring="accuracy",
                 intercept=intercept,
@@ -227,14 +193,14 @@ def fit_original(
     with _rest_of("solve", stages):
         found = stream_weights(
             statistics,
-            lambda: features(None, "refinement"),
+            lambda: stream.blocks(stage="refinement"),
             ridge=value,
             solver=solver,
             intercept=intercept,
             accept=_ACCEPT,
         )
     return _model(
-        statistics,
+        _on_host(statistics),
         to_numpy(found.weights),
         intercept=intercept,
         centred=centred,
@@ -264,7 +230,7 @@ def _sums(
         with stages("gram"):
             statistics = GramStatistics(Phi.shape[1], k) if statistics is None else statistics
             statistics.update(Phi, others[0], sample_weight=others[1] if len(others) > 1 else None)
-        if done == 0 and 4 * Phi.shape[1] * len(scored) <= _KEPT_BYTES:
+        if done == 0 and isinstance(Phi, np.ndarray) and 4 * Phi.shape[1] * len(scored) <= _KEPT_BYTES:
             shapes = [(len(scored), *A.shape[1:]) for A in (Phi, *others)]
             kept = (np.empty(shapes[0], np.float32), *(np.empty(shape) for shape in shapes[1:]))
         first, last = np.searchsorted(scored, [done, done + len(Phi)])
@@ -275,6 +241,15 @@ def _sums(
         done += len(Phi)
     assert statistics is not None  # a Dataset has samples in every class
     return statistics, kept
+
+
+def _on_host(sums: GramStatistics) -> GramStatistics:
+    """Return the same sums in numpy arrays."""
+    if isinstance(sums.C, np.ndarray):
+        return sums
+    numbers = {name: getattr(sums, name) for name in ("n", "weight", "gram_error", "float32_samples", "provenance")}
+    arrays = {name: to_numpy(getattr(sums, name)) for name in ("G", "C", "yy", "sum_phi", "sum_y")}
+    return restore(GramStatistics(sums.p, sums.k), arrays | numbers)
 
 
 def _pieces(kept: tuple[np.ndarray, ...]) -> Iterator[tuple[np.ndarray, ...]]:
@@ -366,7 +341,7 @@ def require_scale(statistics: GramStatistics, fitted: GramStatistics, ridge: flo
 
     ``fitted`` are the sums about the mean for a model with an intercept, else the same as ``statistics``.
     """
-    whole, trace = (float(np.trace(sums.G)) for sums in (statistics, fitted))
+    whole, trace = (float(namespace(sums.C).linalg.trace(sums.G)) for sums in (statistics, fitted))
     if not trace > 64.0 * np.finfo(np.float64).eps * (whole if fitted is not statistics else 0.0):
         what = "zero" if whole == 0.0 else "constant"
         raise ValueError(

@@ -86,3 +86,42 @@ def test_kept_features_are_those_of_the_drawn_samples(digits):
     _, kept = original._sums(blocks, 2, scored, Stages())
     assert np.array_equal(kept[0], Phi[scored].astype(np.float32))
     assert np.array_equal(kept[1], Y[scored])
+
+
+OPTIONS = [
+    {},
+    {"intercept": True},
+    {"centred": True, "ridge": "gcv"},
+    {"ridge": 0.0},
+    {"ridge": 1e-3, "solver": "refined", "intercept": True},
+    {"weighted": True},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("features", ["identity", "fcnn"])
+def test_torch_makes_the_model_that_numpy_makes(digits, features, options):
+    phi = Identity(64) if features == "identity" else FullyConnected([64, 48, 40], rng=0)
+    if options == {"weighted": True}:
+        options = {"sample_weight": np.random.default_rng(1).uniform(0.5, 2.0, len(digits.y_train))}
+    here, there = fit(digits, phi, **options), fit(digits, phi, device="cpu:0", **options)
+    assert there.ridge == pytest.approx(here.ridge, rel=1e-10)
+    assert (there.solver, there.label_kind) == (here.solver, here.label_kind)
+    assert there.choice is None or np.allclose(here.choice.scores, there.choice.scores, rtol=1e-12)
+    for one, other in ((here.weights, there.weights), (here.statistics.G, there.statistics.G)):
+        assert isinstance(other, np.ndarray)
+        assert np.linalg.norm(one - other) < 1e-9 * np.linalg.norm(one)
+    assert (there.intercept is None) is (here.intercept is None)
+
+
+def test_float32_maps_on_a_device_too(digits):
+    phi = FullyConnected([64, 48], rng=0)
+    here, there = (fit(digits, phi, device=device, dtype=np.float32, ridge=1.0) for device in ("cpu", "cpu:0"))
+    error = np.linalg.norm(here.weights - there.weights)
+    assert 0.0 < error < 1e-4 * np.linalg.norm(here.weights)
+
+
+def test_a_device_that_is_not_here_is_refused(digits):
+    for device in ("cuda:63", "nonsense"):
+        with pytest.raises(ValueError, match="use device 'cpu'"):
+            fit(digits, Identity(64), device=device)
