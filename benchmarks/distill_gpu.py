@@ -1,8 +1,8 @@
 """From host memory to distilled inputs with torch on a device: seconds by stage, and the fraction of its rate.
 
 Bytes go to the device as they are (pinned blocks in turn) and are normalised there; features, sums, eigendecomposition,
-leave-one-out, weights, one point a class (T2), pre-images and the certificate follow, all in float64. A stage ends when
-the device has done it. Rates are those of one large product there; ``--peak-tflops`` adds the nominal peak.
+leave-one-out and weights follow there, one point a class (T2), pre-images and the certificate on the host, all in
+float64. A stage of blocks ends when the device has done it. Rates are those of one large product there; ``--peak-tflops`` adds the nominal peak.
 
 Run: python benchmarks/distill_gpu.py [--quick] [--device cuda] [--data cifar10] [--features fcnn] [--repeats 3]
 """
@@ -10,13 +10,9 @@ Run: python benchmarks/distill_gpu.py [--quick] [--device cuda] [--data cifar10]
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import measurement
-
-ROWS, SCORED = 8192, 10_000
 
 
 def gemm_rate(device: str, size: int) -> float:
@@ -42,83 +38,42 @@ def wait(device: str) -> None:
 
 
 def distill(data: str, features: str, device: str, size: int) -> dict[str, Any]:
-    """Fit, distil one point a class and certify; everything after reading on the device."""
+    """Fit, distil one point a class and certify, as ``analytic-dd distill --device`` does."""
     import numpy as np
     import torch
 
-    from analytic_dd import certify_recovery, distill_features
     from analytic_dd.data import load
-    from analytic_dd.data.device_blocks import device_blocks
-    from analytic_dd.linalg import GramStatistics
-    from analytic_dd.report import build_map
-    from analytic_dd.ridge import leave_one_out_scores, ridge_grid
-    from analytic_dd.ridge.choice import choose
-
-    seconds: dict[str, float] = {}
-
-    @contextmanager
-    def stage(name: str) -> Iterator[None]:
-        began = time.perf_counter()
-        yield
-        wait(device)
-        seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - began
+    from analytic_dd.distill.pipeline import Stages, distill_model, fit_original
+    from analytic_dd.distill.recipe import Recipe
+    from analytic_dd.report import assemble, build_map
 
     rate = gemm_rate(device, size)  # the context, threads and libraries are there before the clock starts
-    with stage("reading"):
+    # "cpu" would be numpy, which knows a symmetric product; "cpu:0" is torch there
+    place = "cpu:0" if device == "cpu" else device
+    stages = Stages()
+    with stages("reading"):
         dataset = load(data, offline=True)
-    with stage("map"):
-        mean, std = dataset.statistics()
-        phi = build_map(features, dataset, (mean, std), rng=np.random.default_rng(0))
-    k, n = len(dataset.classes), len(dataset.y_train)
-    eye = torch.eye(k, dtype=torch.float64, device=device)
-
-    def blocks(order: Any = None) -> Iterator[tuple[Any, Any]]:
-        source = device_blocks(
-            dataset.x_train, dataset.y_train, rows=ROWS, mean=mean, std=std, device=device, order=order
-        )
-        while True:
-            with stage("to the device"):
-                block = next(source, None)
-            if block is None:
-                return
-            with stage("features"):
-                Phi = phi(block[0])
-            yield Phi, eye[block[1]]
-
-    sums = GramStatistics(phi.p, k)
-    for Phi, Y in blocks():
-        with stage("gram"):
-            sums.update(Phi, Y)
-    with stage("eigendecomposition"):
-        grid = ridge_grid(sums)
-    order = np.sort(np.random.default_rng(0).permutation(n)[:SCORED])
-    scored = list(blocks(order))
-    with stage("choice"):
-        scores, count = leave_one_out_scores(sums, scored, grid, scoring="accuracy")
-        ridge = choose(grid, scores, criterion="loo", scoring="accuracy", samples=count).ridge
-    with stage("weights"):
-        W = sums.weights(ridge)
-    with stage("construction"):
-        built = distill_features(W, eye)
-    with stage("preimage"):
-        scale = phi.scale_into_range(built.features)
-        X = phi.preimage(scale * built.features)
-    with stage("certificate"):
-        error = certify_recovery(W, phi(X), scale * eye, ridge=0.0).relative_error
+    with stages("map"):
+        moments = dataset.statistics()
+        phi = build_map(features, dataset, moments, rng=np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    model = fit_original(dataset, phi, rng=rng, moments=moments, device=place, stages=stages)
+    result = distill_model(model, Recipe(), rng=rng, stages=stages)
+    stored = assemble(dataset, model, result, Recipe(), seed=0, stages=stages, dtype=np.float64)
     peak = torch.cuda.max_memory_allocated() / 2**20 if device.startswith("cuda") else None
-    gram = n * float(phi.p) ** 2
+    gram = model.statistics.n * float(phi.p) ** 2
     return {
-        "seconds": sum(seconds.values()),
-        "stages": seconds,
-        "ridge": ridge,
-        "error": float(error),
-        "n": n,
+        "seconds": sum(stages.seconds.values()),
+        "stages": stages.seconds,
+        "ridge": model.ridge,
+        "error": stored.meta["certificate"]["relative_error"],
+        "n": model.statistics.n,
         "p": phi.p,
         "device_megabytes": peak,
         "gemm_flops_per_second": rate,
         # F^T F is a general product for torch: it does 2 n p^2 flops where a symmetric one would do n p^2
-        "product_fraction_of_gemm": 2.0 * gram / seconds["gram"] / rate,
-        "product_flops_per_second": 2.0 * gram / seconds["gram"],
+        "product_fraction_of_gemm": 2.0 * gram / stages.seconds["gram"] / rate,
+        "product_flops_per_second": 2.0 * gram / stages.seconds["gram"],
         "device": torch.cuda.get_device_name() if device.startswith("cuda") else "cpu",
     }
 
