@@ -205,7 +205,9 @@ def _checked_for(recipe: Recipe, references: np.ndarray | None, k: int) -> Recip
     if references is not None:
         return recipe.for_references(len(references), k)
     if recipe.references == "given":
-        raise ValueError("references 'given' need an array, got none; pass references=, or choose random ones")
+        raise ValueError(
+            "references 'given' need images, got none; name their .npy or .npz file, or choose random ones"
+        )
     return recipe
 
 

@@ -1,8 +1,9 @@
 """From host memory to distilled inputs with torch on a device: seconds by stage, and the fraction of its rate.
 
 Bytes go to the device as they are (pinned blocks in turn) and are normalised there; features, sums, eigendecomposition,
-leave-one-out and weights follow there, one point a class (T2), pre-images and the certificate on the host, all in
-float64. A stage of blocks ends when the device has done it. Rates are those of one large product there; ``--peak-tflops`` adds the nominal peak.
+leave-one-out and weights follow there, one point a class (T2), pre-images and the certificate on the host.
+Everything is float64; a stage of blocks ends when the device has done it.
+Rates are those of one large product there; ``--peak-tflops`` adds the nominal peak.
 
 Run: python benchmarks/distill_gpu.py [--quick] [--device cuda] [--data cifar10] [--features fcnn] [--repeats 3]
 """

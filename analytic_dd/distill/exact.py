@@ -185,7 +185,7 @@ def distill_features(
     Traceback (most recent call last):
         ...
     analytic_dd.errors.InfeasibleError: T3: ridge 1 exceeds 1 / (4 |D|^2) = 0.0417, the largest that these labels
-    admit; multiply the labels by at least 4.9 (labels.scale_to_feasible), or lower the ridge
+    admit; multiply the labels by at least 4.9 (labels.scale_to_feasible), use learned labels, or lower the ridge
     """
     ridge = as_ridge(ridge)
     D = target(W, Ys, free=free, rcond=rcond)
@@ -226,7 +226,8 @@ def _solve_for_singular_values(spectrum: Spectrum, ridge: float, root: str | Seq
         factor = _round_up(2.0 * math.sqrt(ridge) * spectrum.largest)
         raise InfeasibleError(
             f"T3: ridge {ridge:.3g} exceeds 1 / (4 |D|^2) = {limit:.3g}, the largest that these labels admit; "
-            f"multiply the labels by at least {factor} (labels.scale_to_feasible), or lower the ridge",
+            f"multiply the labels by at least {factor} (labels.scale_to_feasible), use learned labels, or lower "
+            "the ridge",
             theorem="T3",
             value=ridge,
             limit=limit,
