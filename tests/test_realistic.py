@@ -233,7 +233,7 @@ def test_given_references_are_used_as_they_are(digits, tmp_path):
     assert content["realistic"]["label_agreement"] is None
     with pytest.raises(ValueError, match="got 12 references and 20 points wanted"):
         run(digits, "identity", Recipe(mode="nearest", points_per_class=2), tmp_path, references=images)
-    with pytest.raises(ValueError, match="references 'given' need an array"):
+    with pytest.raises(ValueError, match="references 'given' need images"):
         run(digits, "identity", Recipe(mode="nearest", references="given"), tmp_path)
 
 
