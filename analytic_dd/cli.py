@@ -7,6 +7,8 @@ or bad input (one line, no traceback), 130 interrupted.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -29,6 +31,9 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
+    with contextlib.suppress(ValueError):  # in a thread that is not the main one
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system's stop is an interrupt
     try:
         options = _parser().parse_args(arguments)
         return int(options.run(options))

@@ -498,7 +498,8 @@ def test_a_full_disk_leaves_the_previous_result(run, tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")
-def test_ctrl_c_leaves_the_previous_result(run, tmp_path, small_set):
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_leaves_the_previous_result(run, tmp_path, stop):
     run("distill", "--out", tmp_path / "out")
     before = {name: (tmp_path / "out" / name).read_bytes() for name in os.listdir(tmp_path / "out")}
     rng = np.random.default_rng(0)
@@ -517,7 +518,7 @@ def test_ctrl_c_leaves_the_previous_result(run, tmp_path, small_set):
         while not any(name.startswith(".unfinished") for name in os.listdir(tmp_path / "out")):
             time.sleep(0.01)  # the work has not begun
         time.sleep(0.2)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(stop)
         printed, error = process.communicate(timeout=60)
     assert process.returncode == 130
     assert printed == ""
