@@ -16,7 +16,7 @@ import tempfile
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -81,10 +81,11 @@ def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
 
 
 @contextlib.contextmanager
-def staged(folder: str | Path) -> Iterator[Path]:
+def staged(folder: str | Path, *, without: Collection[str] = ()) -> Iterator[Path]:
     """Give out a temporary folder inside ``folder``; its files move there together when the block ends well.
 
-    An exception or an interrupt leaves what stood in ``folder`` before, and no folder that was not there.
+    Files named in ``without``, pictures of what is replaced, are removed from ``folder`` then. An exception or an
+    interrupt leaves what stood in ``folder`` before, and no folder that was not there.
 
     Raises
     ------
@@ -100,6 +101,8 @@ def staged(folder: str | Path) -> Iterator[Path]:
         raise file_error(folder, error) from error
     try:
         yield staging
+        for name in without:
+            (folder / name).unlink(missing_ok=True)
         for file in sorted(staging.iterdir()):
             os.replace(file, folder / file.name)
     finally:

@@ -53,7 +53,7 @@ def run_from_statistics(
         raise ValueError(
             "references are samples, and sums have none; leave out mode 'nearest', 'one-image', init 'real'"
         )
-    with staged(folder) as staging:
+    with staged(folder, without=["spectrum.png"]) as staging:
         with stages("reading"):
             statistics = GramStatistics.load(path)
             origin, facts = _origin_of(statistics, path)

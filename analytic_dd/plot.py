@@ -23,7 +23,8 @@ _DPI = 100
 _TILE, _SMALL_TILE, _LARGEST_TILE = 96, 64, 160
 _STRIP = 14  # height of a row of features that is no image
 _GAP, _MARGIN, _SIDE = 6, 8, 92
-_DISTILLED, _APPENDED = "distilled", "appended (box)"
+_DISTILLED, _APPENDED, _MEANS, _CHANGE = "distilled", "appended (box)", "class means", "change"
+_SHORT_NAME = 3  # letters of a class that fit beside "mean of" above a small tile
 _LINE, _LETTER = 13, 5.2  # a line of text, a letter of it
 
 
@@ -31,7 +32,8 @@ def draw_set(distilled: DistilledSet, path: Path, *, most: int = 100) -> None:
     """Write a labelled grid of the distilled images, below the class means of the data or the references of the set.
 
     All distilled images share one grey (or colour) scale, which the title states: the 1st to the 99th percentile of
-    their pixels; what lies beyond is clipped. The class means are shown on their own range, which it states too. A
+    their pixels; what lies beyond is clipped. The class means are shown on their own range, which it states too. Where
+    a class fills whole rows, its name stands beside them, else the class or the strongest labels above each image. A
     realistic set is drawn below its references, row by row, on one scale for both; near copies of one image are
     followed by their changes on a scale of their own.
 
@@ -55,7 +57,9 @@ def _plain(distilled: DistilledSet, most: int) -> list[_Block]:
     images, labels = distilled.x[rows], distilled.y[rows]
     blocks = []
     if means is not None:
-        blocks.append(_Block("class means", means, names, [], (float(means.min()), float(means.max()))))
+        between = "\n" if max(map(len, names)) > _SHORT_NAME else " "
+        headings = [f"mean of{between}{name}" for name in names]
+        blocks.append(_Block(_MEANS, means, headings, [], (float(means.min()), float(means.max()))))
     columns, of_rows = _class_rows(labels, names)
     captions = [] if of_rows else [_caption(row, names) for row in labels]
     return [*blocks, _Block(_DISTILLED, images, captions, of_rows, _scale(images), columns)]
@@ -74,7 +78,7 @@ def _realistic(distilled: DistilledSet, most: int) -> list[_Block]:
         return [
             _Block("reference", references, above, [], scale),
             _Block(_DISTILLED, x, captions, [], scale, columns),
-            _Block("change", change, [], [], (-largest, largest), columns),
+            _Block(_CHANGE, change, [], [], (-largest, largest), columns),
         ]
     rows = np.arange(len(references)) if classes is None else _shown(np.eye(len(names))[classes], most)
     rows = rows[:most]
@@ -101,12 +105,12 @@ class _Block:
     Attributes
     ----------
     name : str
-        Written beside the first row, where the rows have no names.
+        Written beside the first row, or beside every row above its class.
     images : (m, *image_shape) array
     captions : list of str
         Above each image; none where the rows have names.
     rows : list of str
-        Beside each row.
+        The class of each row, where a row has one class.
     scale : (low, high)
         What is drawn black and white.
     columns : int
@@ -157,7 +161,7 @@ def _class_rows(labels: np.ndarray, names: Sequence[str]) -> tuple[int, list[str
     whole = np.array_equal(labels.argmax(axis=1), np.repeat(classes, each))  # class-major, as many of each
     if not columns or not whole:
         return _COLUMNS, []
-    return columns, [names[c] for c in np.repeat(classes, each // columns)]
+    return columns, [f"class {names[c]}" for c in np.repeat(classes, each // columns)]
 
 
 def _caption(labels: np.ndarray, names: Sequence[str]) -> str:
@@ -178,14 +182,26 @@ def _title(distilled: DistilledSet, blocks: Sequence[_Block], shown: int) -> lis
         f"labels, {meta['theorem']}, ridge {distilled.ridge:.3g}; error of W "
         f"{certificate.get('relative_error', math.nan):.1e}, {certificate.get('verdict', 'not certified')}",
     ]
-    named = dict.fromkeys((block.name, block.scale) for block in blocks)
-    scales = [f"{name} {_number(low)} to {_number(high)}" for name, (low, high) in named]
-    return [*lines, f"from black to white, in the data's units: {'; '.join(scales)} (98 % of the pixels)"]
+    named: dict[tuple[float, float], dict[str, None]] = {}  # blocks on one scale share its ends
+    for block in blocks:
+        named.setdefault(block.scale, {})[block.name] = None
+    scales = [
+        f"{', '.join(names)} {_ends(*scale)}" + ("" if {_MEANS, _CHANGE} & names.keys() else " (98 % of the pixels)")
+        for scale, names in named.items()
+    ]
+    return [*lines, f"from black to white, in the data's units: {'; '.join(scales)}"]
 
 
-def _number(value: float) -> str:
-    """Three digits, more for the whole part of a large number, without an exponent up to a million."""
-    return f"{value:,.0f}" if 1e3 <= abs(value) < 1e6 else f"{value:.3g}"
+def _ends(low: float, high: float) -> str:
+    """Both ends, with as many digits as their difference takes; without an exponent up to a million."""
+    if not high > low:
+        return f"{low:.3g} throughout"
+    places, largest = 2 - math.floor(math.log10(high - low)), max(abs(low), abs(high))
+    if 1e-3 <= largest < 1e6:
+        form = f"z,.{max(places, 0)}f"
+    else:
+        form = f"z.{max(places + math.floor(math.log10(largest)), 0)}e"
+    return f"{low:{form}} to {high:{form}}"
 
 
 def _tile(shape: tuple[int, ...], rows: int) -> tuple[int, int]:
@@ -221,9 +237,16 @@ def _draw(blocks: Sequence[_Block], title: Sequence[str]) -> Any:
             if block.captions:
                 sheet.text(left + width // 2, top - 2, block.captions[index], ha="center", va="bottom")
             if column == 0 and (block.rows or row == 0):
-                sheet.text(_MARGIN, top + height // 2, block.rows[row] if block.rows else block.name, va="center")
+                sheet.text(_MARGIN, top + height // 2, _beside(block, row, height), va="center")
         y += block.height * step + _GAP
     return sheet.figure
+
+
+def _beside(block: _Block, row: int, height: int) -> str:
+    """What a row of images is: the name of its block, and its class; the class alone beside a low strip."""
+    if not block.rows:
+        return block.name
+    return f"{block.name},\n{block.rows[row]}" if height > 2 * _LINE else block.rows[row]
 
 
 class _Sheet:
@@ -265,24 +288,40 @@ def _as_picture(image: np.ndarray) -> np.ndarray:
 
 
 def draw_spectrum(distilled: DistilledSet, path: Path) -> None:
-    """Write the singular values of the weights and of the distilled features, on a log scale."""
+    """Write the singular values of the weights and of the distilled features up to their ranks, on a log scale.
+
+    The features of a model with an intercept are taken about their mean, as the model sees them. The title has the
+    condition of the certificate, whose ridge damps the smallest of them. Of several ridges the weights are those of
+    the first.
+    """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(6.0, 3.5), layout="constrained", dpi=_DPI)
     axis = figure.subplots()
-    Phis = distilled.feature_map(distilled.inputs)
-    for matrix, label, marker in ((distilled.w, "weights W", "o"), (Phis, "distilled features", "x")):
+    for (label, matrix), marker in zip(_spectra(distilled).items(), "ox", strict=True):
         values = np.linalg.svd(matrix, compute_uv=False)
-        axis.semilogy(
-            np.arange(1, len(values) + 1), np.maximum(values, np.finfo(float).tiny), marker, label=label, ms=4
-        )
+        kept = values[values > max(matrix.shape) * np.finfo(float).eps * values[0]]
+        label = f"{label}, rank {len(kept)}" + (f" of {len(values)}" if len(kept) < len(values) else "")
+        axis.semilogy(np.arange(1, len(kept) + 1), kept, marker, label=label, ms=4)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axis.set_xlabel("index")
     axis.set_ylabel("singular value")
-    axis.set_title(
-        f"{distilled.meta['data']['name']}: condition {distilled.meta['diagnostics']['condition']:.3g}", fontsize=9
-    )
+    found = distilled.certify()
+    name = distilled.meta["data"]["name"]
+    axis.set_title(f"{name}: condition of the features {found.condition:.2g} at ridge {found.ridge:.3g}", fontsize=9)
     axis.legend(fontsize=8)
     _save(figure, path)
+
+
+def _spectra(distilled: DistilledSet) -> dict[str, np.ndarray]:
+    """The matrices whose singular values are drawn, by what the picture calls them."""
+    count = len(distilled.ridges)
+    weights = "weights W" if count == 1 else f"weights W of ridge {distilled.meta['ridge']:.3g}, the first of {count}"
+    Phis = distilled.feature_map(distilled.inputs)
+    if distilled.intercept is None:
+        return {weights: distilled.w, "distilled features": Phis}
+    return {weights: distilled.w, "distilled features about their mean": Phis - Phis.mean(axis=0)}
 
 
 def _save(figure: Any, path: Path) -> None:

@@ -66,29 +66,42 @@ def realistic_facts(stored: DistilledSet, dataset: Dataset, model: OriginalModel
     predicted = _predicted(stored)
     size = math.sqrt(copies / len(references))  # one image is the reference of several points
     largest = float(np.max(np.abs(change)))
+    in_features = _ratio(moved, size * float(np.linalg.norm(Phi_ref)))
+    in_pixels = _ratio(float(np.linalg.norm(change)), size * float(np.linalg.norm(references)))
     return {
         "distance_features": moved,
-        "relative_distance_features": _ratio(moved, size * float(np.linalg.norm(Phi_ref))),
+        "relative_distance_features": in_features,
         "predicted_distance": predicted,
         "predicted_distance_ratio": _ratio(moved, predicted),
         "distance_pixels": float(np.linalg.norm(change)),
-        "relative_distance_pixels": _ratio(float(np.linalg.norm(change)), size * float(np.linalg.norm(references))),
+        "relative_distance_pixels": in_pixels,
         "largest_pixel_change": largest,
         "largest_pixel_change_fraction": _ratio(largest, high - low),
         "condition": stored.certify().condition,
         "label_range": [float(stored.y.min()), float(stored.y.max())],
         "label_agreement": _label_agreement(stored, copies),
         "eight_bit": _eight_bit(stored, dataset, model, seed=seed),
-        "privacy": _privacy(largest, high - low),
+        "privacy": _privacy(in_features, in_pixels, _ratio(largest, high - low)),
     }
 
 
-def _privacy(largest: float, span: float) -> str:
+def _privacy(in_features: float | None, in_pixels: float | None, largest: float | None) -> str:
     """What T17 has to say of it."""
-    return (
-        f"a realistic set publishes its reference images, here up to a change of {_percent(_ratio(largest, span))} of "
-        "a pixel's range, almost verbatim where that is small, beside W itself; choose images that may be public"
-    )
+    if _far(in_pixels):
+        shown = (
+            f"the features of its reference images up to a change of {_percent(in_features)}, and its file the images"
+        )
+    else:
+        shown = (
+            f"its reference images, here up to a change of {_percent(largest)} of a pixel's range, almost verbatim "
+            "where that is small"
+        )
+    return f"a realistic set publishes {shown}, beside W itself; choose images that may be public"
+
+
+def _far(in_pixels: float | None) -> bool:
+    """Whether the points are no nearer to the references than blank images: near in features only."""
+    return in_pixels is None or in_pixels >= 1.0
 
 
 def _ratio(value: float, unit: float) -> float | None:
@@ -153,13 +166,13 @@ def describe_realistic(content: Mapping[str, Any]) -> list[str]:
     """Return the lines that the command line prints for a realistic set."""
     facts, eight = content["realistic"], content["realistic"]["eight_bit"]
     low, high = content["value_range"]
-    predicted = facts["predicted_distance_ratio"]
-    agreement = facts["label_agreement"]
-    what = "one image" if content["mode"] == "one-image" else f"{len(content['reference_classes'] or [])} images"
+    agreement, in_pixels = facts["label_agreement"], facts["relative_distance_pixels"]
+    count = content["points"] - content["box"]  # a box appends a point
+    what = "one image" if content["mode"] == "one-image" else "1 image" if count == 1 else f"{count} images"
+    near = f"near {what} in features only, not as images" if _far(in_pixels) else f"near copies of {what}"
     lines = [
-        f"  near copies of {what} ({content['references']}): distance {_percent(facts['relative_distance_features'])} "
-        f"of the features, {'predicted 0' if predicted is None else f'{predicted:.6g} times the predicted one'}; "
-        f"{_percent(facts['relative_distance_pixels'])} of the pixels",
+        f"  {near} ({content['references']}): distance {_percent(facts['relative_distance_features'])} of the "
+        f"features, {_beside_optimum(content)}; {_percent(in_pixels)} of the pixels",
         f"  largest change of a pixel {facts['largest_pixel_change']:.3g}, "
         f"{_percent(facts['largest_pixel_change_fraction'])} of the range {low:g} to {high:g}",
         f"  condition of the features {facts['condition']:.2g}, labels {facts['label_range'][0]:.3g} to "
@@ -185,5 +198,25 @@ def describe_realistic(content: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _beside_optimum(content: Mapping[str, Any]) -> str:
+    """The distance of features beside what the theorem allows, and what the theorem leaves out where it is exceeded."""
+    ratio = content["realistic"]["predicted_distance_ratio"]
+    if content["mode"] == "one-image":
+        return "as T9 predicts" if ratio is None or f"{ratio:.3g}" == "1" else f"{ratio:.3g} times what T9 predicts"
+    theorem = "T6" if content["labels"] == "learned" else "T6b"
+    if ratio is not None and f"{ratio:.4g}" == "1":
+        return f"the least possible ({theorem})"
+    scaled = tuple(content["row_scale"]) != (1.0, 1.0) or content["label_scale"] != 1.0
+    given = {"tau": content["tau"] > 0.0, "the box": content["box"], "the limits of the map's range": scaled}
+    reasons = " and ".join(name for name, there in given.items() if there)
+    without = f" without {reasons}" if reasons else ""
+    if ratio is None:
+        return f"0 is possible{without} ({theorem})"
+    return f"{ratio:.3g} times the least possible{without} ({theorem})"
+
+
 def _percent(fraction: float | None) -> str:
-    return "an unknown part" if fraction is None else f"{100.0 * fraction:.3g} %"
+    if fraction is None:
+        return "an unknown part"
+    value = 100.0 * fraction
+    return f"{value:.3g} %" if value < 999.5 else f"{value:,.0f} %"

@@ -150,7 +150,7 @@ def run(
     recipe = _checked_for(recipe, references, len(dataset.classes))
     weights = _weights_of_samples(sample_weight, dataset)
     ridge = recipe.ridges[0] if recipe.ridges else ridge
-    with staged(folder) as staging:
+    with staged(folder, without=["spectrum.png"]) as staging:
         map_rng, loo_rng, free_rng = (np.random.default_rng([seed, stream]) for stream in range(3))
         with stages("normalisation"):
             moments = dataset.statistics()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from analytic_dd.features.registry import describe_spec
 from analytic_dd.realistic import describe_realistic
 
 __all__ = ["describe"]
@@ -27,25 +28,29 @@ def describe(content: Mapping[str, Any]) -> list[str]:
         how += f" drawn from {content['samples']:,}"
     lines = [
         f"{content['data']['name']}: {content['samples']:,} training samples, each of shape "
-        f"{tuple(content['image_shape'])}, features {content['features']['map']}",
+        f"{tuple(content['image_shape'])}, features "
+        f"{describe_spec(content['features'], content['diagnostics']['p'])}",
         f"ridge {content['ridge']:.4g} ({how}); {content['points']} distilled points, {content['labels']} labels, "
         f"ridge {content['distilled_ridge']:.4g} ({content['theorem']})",
     ]
     lines.append(f"  solver {content['solver_reason']}")
     if content["label_scale"] != 1.0:
-        lines.append(f"features and labels were scaled by {content['label_scale']:.4g} into the range of the map (T4')")
+        scale = content["label_scale"]
+        lines.append(f"  features and labels were scaled by {scale:.4g} into the range of the map (T4')")
     if content.get("sample_weights") or content.get("tikhonov"):
         kinds = {"sample_weights": "sample weights", "tikhonov": "Tikhonov penalty"}
-        lines.append("with " + ", ".join(f"{text} ({content[name]})" for name, text in kinds.items() if content[name]))
+        lines.append(
+            "  with " + ", ".join(f"{text} ({content[name]})" for name, text in kinds.items() if content[name])
+        )
     rows = (
         ("model fitted on all the data", "original"),
         ("refitted on the distilled set", "distilled"),
         (f"on as many random real samples ({accuracies.get('random_draws', 0)} draws)", "random"),
         ("on the class means", "class_mean"),
     )
-    for label, name in rows:
-        value = accuracies.get(name)
-        lines.append(f"  {label:<44} " + ("no test part" if value is None else f"{100 * value:6.2f} % test accuracy"))
+    measured = [(label, accuracies[name]) for label, name in rows if accuracies.get(name) is not None]
+    lines += [f"  {label:<44} {100 * value:6.2f} % test accuracy" for label, value in measured]
+    lines += [] if measured else ["  no test part: accuracies are not measured"]
     lines += [
         f"  recovery |W_s - W| / |W| {recovery['relative_error']:.1e}: {recovery['verdict']} "
         f"(ratio {recovery['ratio']:.2g}, condition {recovery['condition']:.2g})",

@@ -49,6 +49,7 @@ _DIGITS = QUICK | {
 SETTINGS: dict[str, dict[str, dict[str, Any]]] = {  # of each data set, and of others
     "published": {"": {}},
     "small": {"digits": _DIGITS, "": _IMAGES},
+    "quick": {"": _DIGITS | {"evaluate": _DIGITS["evaluate"] | {"nets": 2, "epochs": 100, "epochs_augmented": 200}}},
 }
 
 
@@ -58,13 +59,13 @@ def arguments(description: str, **flags: Any) -> Any:
         "ipc": {"nargs": "+", "type": int},
         "methods": {"nargs": "+"},
         "repeats": {"type": int, "default": 1, "help": "distillation seeds"},
-        "settings": {"choices": tuple(SETTINGS), "default": "published", "help": "--quick: small"},
+        "settings": {"choices": tuple(SETTINGS), "default": "published", "help": "--quick: quick"},
         "device": {"default": "cpu"},
         "budget": {"type": float, "help": "seconds of each distillation"},
         "runs": {"type": Path, "default": RUNS, "help": "folder of the journals, from which a run goes on"},
     }
     found = records.options(description, **shared, **flags)
-    found.settings = "small" if found.quick else found.settings
+    found.settings = "quick" if found.quick else found.settings
     return found
 
 

@@ -274,7 +274,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, help="default: as published, 30,000")
     parser.add_argument("--budget", type=float, help="seconds a cell")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--threads", type=int, help="of BLAS and torch, for both; default: one a core")
+    parser.add_argument("--threads", type=int, help="of BLAS and torch, for both; default: one a core, --quick: 1")
     parser.add_argument("--states", type=Path, help="folder of states: a cell that a budget has ended is continued")
     parser.add_argument("--again", action="store_true", help="run cells that are recorded")
     parser.add_argument("--estimate", action="store_true", help="only print operations and minutes")
@@ -285,7 +285,8 @@ def read_options() -> argparse.Namespace:
     options = parser.parse_args()
     if options.quick:
         options.data, options.ipc, options.steps = ["digits"], [1, 10], options.steps or 40
-    options.threads = options.threads or len(os.sched_getaffinity(0))
+    # The digits are too few to share: threads would wait for each other, on a busy machine for minutes
+    options.threads = options.threads or (1 if options.quick else len(os.sched_getaffinity(0)))
     options.speed = {
         "throughput": options.throughput,
         "factor_throughput": options.factor_throughput,

@@ -257,6 +257,8 @@ def test_show_draws_the_grid_and_the_spectra(run, tmp_path):
         with Image.open(tmp_path / name) as picture:
             assert picture.size[0] > 500
         assert name in printed
+    assert run("distill", "--seed", 1, "--out", tmp_path)[0] == 0  # spectra of another set would be a lie
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["distilled.npz", "distilled.png", "report.json"]
 
 
 def test_data_commands(run):

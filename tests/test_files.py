@@ -114,6 +114,23 @@ def test_staged_files_arrive_together_or_not_at_all(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["out"]
 
 
+def test_a_picture_of_what_is_replaced_goes_with_it(tmp_path):
+    for name in ("a", "picture", "notes"):
+        (tmp_path / name).write_text("old")
+
+    def write(*, fail):
+        with staged(tmp_path, without=["picture", "never there"]) as folder:
+            (folder / "a").write_text("new")
+            if fail:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write(fail=True)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a", "notes", "picture"]
+    write(fail=False)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a", "notes"]
+
+
 @pytest.mark.parametrize("compress", [False, True])
 def test_arrays_come_back_bit_for_bit(tmp_path, compress):
     write_npz(tmp_path / "a.npz", ARRAYS, compress=compress)

@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "realistic": BELOW_REPORT | {"io"},
     "rates": set(),
     "report": BELOW_REPORT | {"io", "plot", "rates", "realistic", "__init__"},
-    "summary": {"realistic"},
+    "summary": {"features", "realistic"},
     "from_statistics": BELOW_REPORT | {"plot", "report"},
     "cli": BELOW_REPORT | {"io", "plot", "report", "summary", "from_statistics", "__init__"},
     "__main__": {"cli"},

@@ -88,7 +88,48 @@ def test_points_without_a_class_are_drawn_from_the_first(stored):
     ("each", "columns", "rows"), [(10, 10, "abc"), (7, 7, "abc"), (20, 10, "aabbcc"), (1, 10, ""), (4, 10, "")]
 )
 def test_rows_of_one_class_bear_its_name_instead_of_each_image(each, columns, rows):
-    assert _class_rows(np.repeat(np.eye(3), each, axis=0), ["a", "b", "c"]) == (columns, list(rows))
+    wanted = (columns, [f"class {row}" for row in rows])
+    assert _class_rows(np.repeat(np.eye(3), each, axis=0), ["a", "b", "c"]) == wanted
+
+
+def test_headings_and_rows_of_a_grid_say_what_each_image_is(stored):
+    """Columns are means of a class, rows below are classes: bare names on both would make a table of pairs."""
+    means, points = plot._plain(with_points(stored, np.repeat(np.eye(3), 5, axis=0)), 100)
+    assert means.captions == ["mean of 0", "mean of 1", "mean of 2"]
+    assert points.captions == []
+    assert [plot._beside(points, row, 64) for row in range(3)] == [f"distilled,\nclass {c}" for c in "012"]
+    assert plot._beside(points, 1, plot._STRIP) == "class 1"
+    assert plot._beside(means, 0, 64) == "class means"
+
+
+def test_long_names_stand_below_their_heading(stored):
+    named = replace(with_points(stored, np.eye(3)), classes=np.array(["cat", "automobile", "dog"]))
+    assert plot._plain(named, 100)[0].captions == ["mean of\ncat", "mean of\nautomobile", "mean of\ndog"]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (33.30399, 33.33322, "33.3040 to 33.3332"),
+        (4.881, 4.889, "4.88100 to 4.88900"),
+        (-284.3, 329.4, "-284 to 329"),
+        (-0.001, 16.0, "0.0 to 16.0"),
+        (65535.0, 66000.0, "65,535 to 66,000"),
+        (0.0, 0.00012345, "0.00e+00 to 1.23e-04"),
+        (1.0e9, 1.00001e9, "1.0000000e+09 to 1.0000100e+09"),
+        (33.3, 33.3, "33.3 throughout"),
+    ],
+)
+def test_the_ends_of_a_scale_have_the_digits_that_tell_them_apart(low, high, text):
+    assert plot._ends(low, high) == text
+
+
+def test_the_title_says_which_scales_are_percentiles(stored):
+    made = realistic(stored, 1, 11, [3])
+    line = plot._title(made, _realistic(made, 50), 11)[1]
+    assert line.startswith("from black to white, in the data's units: reference, distilled ")
+    assert "(98 % of the pixels); change -" in line
+    assert not line.endswith("pixels)")
 
 
 def test_rows_that_would_mix_classes_bear_no_name():
@@ -167,3 +208,42 @@ def test_a_grid_of_a_hundred_digits_is_small(stored, tmp_path):
 def test_the_spectrum_is_a_picture(stored, tmp_path):
     draw_spectrum(stored, tmp_path / "spectrum.png")
     assert opened(tmp_path / "spectrum.png").size == (600, 350)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "options", "ranks"),
+    [
+        ({}, {}, ["weights W, rank 10", "distilled features, rank 10"]),
+        (
+            {"mode": "few", "labels": "learned", "points": 5},
+            {},
+            ["weights W, rank 5 of 10", "distilled features, rank 5"],
+        ),
+        (
+            {"labels": "learned"},
+            {"intercept": True},
+            ["weights W, rank 9 of 10", "distilled features about their mean, rank 10 of 11"],
+        ),
+        (
+            {"labels": "learned", "ridges": (0.1, 1.0)},
+            {},
+            ["weights W of ridge 0.1, the first of 2, rank 10", "distilled features, rank 20"],
+        ),
+    ],
+)
+def test_the_spectrum_ends_at_the_rank_and_has_the_condition_of_the_certificate(
+    tmp_path, monkeypatch, recipe, options, ranks
+):
+    run(data.load("digits"), "identity", Recipe(**recipe), tmp_path, **options)
+    made, figures = load_distilled(tmp_path), []
+    monkeypatch.setattr(plot, "_save", lambda figure, path: figures.append(figure))
+    draw_spectrum(made, tmp_path / "spectrum.png")
+    (axis,) = figures[0].axes
+    assert [line.get_label() for line in axis.lines] == ranks
+    assert all(min(line.get_ydata()) > 1e-9 * max(line.get_ydata()) for line in axis.lines)
+    assert f"condition of the features {made.certify().condition:.2g} at ridge" in axis.get_title()
+    assert all(tick == round(tick) for tick in axis.get_xticks())
+
+
+def test_weights_that_vanish_have_no_spectrum(stored, tmp_path):
+    draw_spectrum(replace(stored, w=np.zeros_like(stored.w)), tmp_path / "spectrum.png")

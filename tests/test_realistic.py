@@ -272,6 +272,48 @@ def test_the_text_says_what_a_realistic_set_costs(made, name):
     assert ("rows of features were scaled" in text) == (name == "rff")
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("identity", "the least possible (T6); "),
+        ("fixed labels", "the least possible (T6b); "),
+        ("intercept", "the least possible (T6); "),
+        ("box", " times the least possible without the box (T6); "),
+        ("rff", " times the least possible without the limits of the map's range (T6); "),
+    ],
+)
+def test_the_text_says_which_optimum_a_distance_is_beside(made, name, words):
+    report = of(made, name)[0]
+    (line,) = [line for line in describe(report) if "distance" in line]
+    ratio = "" if words.startswith("the") else f"{report['realistic']['predicted_distance_ratio']:.3g}"
+    assert f"of the features, {ratio}{words}" in line
+
+
+def test_the_text_names_tau_and_the_step_of_one_image(made):
+    tau, _ = made(mode="nearest", points_per_class=2, tau=0.5)
+    assert "times the least possible without tau (T6)" in "\n".join(describe(tau))
+    one, _ = made(mode="one-image")
+    assert "of the features, as T9 predicts; " in "\n".join(describe(one))
+
+
+def test_a_set_that_is_near_in_features_only_is_called_no_copies(made):
+    report, _ = made("fcnn", mode="nearest", points_per_class=2)
+    assert report["realistic"]["relative_distance_pixels"] > 1.0
+    text = "\n".join(describe(report))
+    assert "  near 20 images in features only, not as images (random): distance " in text
+    assert "verbatim" not in text
+    assert "publishes the features of its reference images" in text
+    assert "e+" not in "\n".join(line for line in describe(report) if " of the range " in line)
+
+
+def test_the_text_counts_references_without_classes(digits, tmp_path):
+    images = digits.x_train[:12]
+    for options, name in (({}, "a"), ({"box": True}, "b")):
+        recipe = Recipe(mode="nearest", **options)
+        content = run(digits, "identity", recipe, tmp_path / name, references=images).content
+        assert "  near copies of 12 images (given): " in "\n".join(describe(content))
+
+
 def test_an_exact_set_has_no_such_facts(made):
     report, stored = made()
     assert "realistic" not in report

@@ -113,4 +113,29 @@ def test_data_without_a_test_part_are_reported_without_accuracies(digits, tmp_pa
     train = data.Dataset.from_arrays(digits.x_train, digits.y_train, name="train only")
     content = run(train, "identity", Recipe(), tmp_path).content
     assert content["accuracies"] == {"original": None, "distilled": None, "random": None, "class_mean": None}
-    assert any("no test part" in line for line in describe(content))
+    lines = describe(content)
+    assert [line for line in lines if "test" in line] == ["  no test part: accuracies are not measured"]
+    assert not any("draws" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("features", "options", "line"),
+    [
+        ("identity", {}, "features identity (p = 64)"),
+        ("fcnn:depth=2,width=40", {}, "features fcnn (depth 2, width 40-40, p = 40)"),
+        ("fcnn:slope=0.3", {}, "features fcnn (depth 1, slope 0.3, p = 64)"),
+        ("cnn", {}, "features cnn (channels 3-11-43, stride 2-2-2, p = 43)"),
+        ("fcnn", {"tikhonov": np.ones(64)}, "features fcnn (depth 1) then tikhonov (p = 64)"),
+    ],
+)
+def test_the_text_names_the_map_with_its_options_and_features(digits, tmp_path, features, options, line):
+    content = run(digits, features, Recipe(), tmp_path, ridge=1.0, **options).content
+    assert describe(content)[0].endswith(line)
+
+
+def test_lines_after_the_first_two_are_indented(digits, tmp_path):
+    content = run(digits, "rff", Recipe(), tmp_path, sample_weight="balanced").content
+    lines = describe(content)
+    assert any("labels were scaled by" in line for line in lines)
+    assert any("sample weights (balanced)" in line for line in lines)
+    assert all(line.startswith("  ") for line in lines[2:])

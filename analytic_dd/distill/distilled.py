@@ -72,7 +72,7 @@ class DistilledFeatures:
     def diagnostics(self) -> dict[str, Any]:
         """Return everything but the arrays, as JSON values."""
         names = ("ridge", "theorem", "amplification", "condition", "ridge_limit", "relative_error")
-        return {"points": len(self)} | {name: getattr(self, name) for name in names}
+        return {"points": len(self), "p": int(self.features.shape[1])} | {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from analytic_dd.features.invertible import InvertibleNetwork
 from analytic_dd.features.short_names import SHORT_NAMES
 from analytic_dd.features.tikhonov import TikhonovScaling
 
-__all__ = ["from_spec", "from_text"]
+__all__ = ["describe_spec", "from_spec", "from_text"]
 
 _MAPS: dict[str, type[FeatureMap]] = {
     phi.name: phi
@@ -67,6 +67,49 @@ an unexpected keyword argument 'p'
         return _MAPS[name](**options)
     except (TypeError, ValueError) as error:
         raise DataError(f"the specification of feature map {name!r} does not fit it: {error}") from error
+
+
+def describe_spec(spec: Mapping[str, Any], p: int) -> str:
+    """Return a specification in words: the short name, the depth, the options that are no defaults, the features.
+
+    Examples
+    --------
+    >>> from analytic_dd.features import DeepLinear, FullyConnected, Identity
+    >>> describe_spec(FullyConnected([4, 3, 2], activation="tanh", bias=True, rng=0).spec(), 2)
+    'fcnn (depth 2, width 3-2, activation tanh, bias, p = 2)'
+    >>> describe_spec(DeepLinear([4, 4], rng=0).spec(), 4), describe_spec(Identity(4).spec(), 4)
+    ('deep-linear (depth 1, p = 4)', 'identity (p = 4)')
+    """
+    if spec["map"] == Compose.name:
+        names = [_in_words(inner) for inner in spec["maps"]]
+        return f"{' then '.join(names)} (p = {p})"
+    return _in_words(spec, f"p = {p}")
+
+
+def _in_words(spec: Mapping[str, Any], *more: str) -> str:
+    name, options = spec["map"], dict(spec)
+    widths = options.pop("widths", None)
+    if widths is not None:
+        hidden = {} if set(widths) == {widths[0]} else {"width": widths[1:]}
+        options = {"depth": len(widths) - 1} | hidden | options
+    known = inspect.signature(SHORT_NAMES[name]).parameters if name in SHORT_NAMES else {}
+    named = [
+        _option_in_words(key, value)
+        for key, value in options.items()
+        if key in known
+        and key not in ("d", "p", "rng", "image_shape")
+        and (key == "depth" or value != known[key].default)
+    ]
+    parts = [*named, *more]
+    return f"{name} ({', '.join(parts)})" if parts else name
+
+
+def _option_in_words(key: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return key if value else f"no {key}"
+    if isinstance(value, (list, tuple)):
+        return f"{key} {'-'.join(map(str, value))}"
+    return f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}"
 
 
 def from_text(

@@ -34,7 +34,7 @@ def run(scripts, tmp_path, monkeypatch):
     """Run a script with tiny networks and return its recorded rows."""
 
     def call(stem, *words):
-        monkeypatch.setattr(scripts["protocol_runs"], "SETTINGS", {"small": {"": TINY}})
+        monkeypatch.setattr(scripts["protocol_runs"], "SETTINGS", {"quick": {"": TINY}})
         folders = ["--out", str(tmp_path), "--runs", str(tmp_path / "runs")]
         monkeypatch.setattr(sys, "argv", [stem, "--quick", *folders, *words])
         scripts[stem].main()
@@ -64,6 +64,14 @@ def test_a_table_runs_and_goes_on_where_it_was(run, tmp_path, stem, columns):
     before = journal.read_bytes()
     assert run(stem, "--methods", "random", "kip", "closed-form:features=identity", "--repeats", "2") == rows
     assert journal.read_bytes() == before
+
+
+def test_quick_runs_train_fewer_networks_for_a_shorter_time(scripts):
+    settings = scripts["protocol_runs"].SETTINGS
+    quick, small = settings["quick"][""], settings["small"]["digits"]
+    assert quick["evaluate"]["nets"] == 2
+    assert quick["evaluate"]["epochs"] == 100
+    assert quick | {"evaluate": small["evaluate"]} == small  # the methods are the same
 
 
 def test_anchors_are_complete_and_have_a_source(scripts):

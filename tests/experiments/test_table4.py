@@ -37,6 +37,12 @@ def row(points, predictor="finite-feature KRR"):
     return {"checkpoints": points, "predictor": predictor}
 
 
+def test_a_quick_run_does_not_wait_for_the_threads_of_a_busy_machine(table4, monkeypatch):
+    for words, threads in ((["--quick"], 1), (["--quick", "--threads", "2"], 2), ([], len(os.sched_getaffinity(0)))):
+        monkeypatch.setattr(sys, "argv", ["table4_vs_kip", *words])
+        assert table4.read_options().threads == threads
+
+
 def test_the_time_to_reach_the_closed_form_is_that_of_the_first_checkpoint_as_good(table4, closed):
     points = [[1.0, 10, 0.5], [3.0, 30, 0.898], [5.0, 50, 0.9], [7.0, 70, 0.95], [8.0, 80, 0.85]]
     found = table4.judged(row(points), closed)
