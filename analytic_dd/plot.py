@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -171,6 +171,13 @@ def _caption(labels: np.ndarray, names: Sequence[str]) -> str:
     return "\n".join(f"{names[i]}: {labels[i]:.2g}" for i in np.argsort(-labels, stable=True)[:2])
 
 
+def _certified(meta: Mapping[str, Any]) -> str:
+    """W, or the part of it that few points keep."""
+    if meta.get("mode") != "few" or "error_to_original" not in meta:
+        return "W"
+    return f"the part of W that is kept ({meta['error_to_original']:.2g} of W is lost)"
+
+
 def _title(distilled: DistilledSet, blocks: Sequence[_Block], shown: int) -> list[str]:
     meta, phi = distilled.meta, distilled.meta["features"]
     total, certificate = len(distilled.x), meta.get("certificate", {})
@@ -179,7 +186,7 @@ def _title(distilled: DistilledSet, blocks: Sequence[_Block], shown: int) -> lis
     count = f"{total} distilled points" if shown == total else f"{shown} of {total} distilled points"
     lines = [
         f"{meta['data']['name']}, {phi['map']} features{layers} ({distilled.w.shape[1]}): {count}, {meta['labels']} "
-        f"labels, {meta['theorem']}, ridge {distilled.ridge:.3g}; error of W "
+        f"labels, {meta['theorem']}, ridge {distilled.ridge:.3g}; error of {_certified(meta)} "
         f"{certificate.get('relative_error', math.nan):.1e}, {certificate.get('verdict', 'not certified')}",
     ]
     named: dict[tuple[float, float], dict[str, None]] = {}  # blocks on one scale share its ends

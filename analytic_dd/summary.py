@@ -11,6 +11,8 @@ from analytic_dd.realistic import describe_realistic
 __all__ = ["describe"]
 
 _PRIVACY = "  privacy (T17): this set starts from real samples and may show them almost verbatim"
+_NO_EFFECT = "  init real had no effect: with so many points of this kind the theorem leaves nothing free"
+_LOST = 1e-3  # an error of W that is not rounding any more, whatever the condition allows
 
 
 def _criterion(choice: Mapping[str, Any]) -> str:
@@ -19,9 +21,35 @@ def _criterion(choice: Mapping[str, Any]) -> str:
     return f"leave-one-out accuracy on {choice['samples']:,} samples"
 
 
+def _recovery(content: Mapping[str, Any]) -> list[str]:
+    """What the certificate is about, and what it does not cover."""
+    recovery, few = content["recovery"], content["mode"] == "few"
+    error = f"{recovery['relative_error']:.1e}"
+    what = "recovery of the part of W that so few points keep (T7)" if few else "recovery |W_s - W| / |W|"
+    lines = [
+        f"  {what} {error}: {recovery['verdict']} "
+        f"(ratio {recovery['ratio']:.2g}, condition {recovery['condition']:.2g})"
+    ]
+    if few:
+        lost = content["diagnostics"]["relative_error"]
+        lines.append(
+            f"  W itself is missed by {content['error_to_original']:.2g}, its predictions on the data by {lost:.2g}: "
+            f"no {content['points']} points come nearer"
+        )
+    if recovery["verdict"] == "inconclusive" and recovery["relative_error"] > _LOST:
+        lines.append(f"  warning: the set misses W by {error}; take a better conditioned map (fewer layers)")
+    return lines
+
+
+def _real(content: Mapping[str, Any]) -> list[str]:
+    if content["init"] != "real" or "realistic" in content:
+        return []
+    return [_PRIVACY if content["init_used"] else _NO_EFFECT]
+
+
 def describe(content: Mapping[str, Any]) -> list[str]:
     """Return the lines that the command line prints for a report."""
-    accuracies, recovery, seconds = content["accuracies"], content["recovery"], content["seconds"]
+    accuracies, seconds = content["accuracies"], content["seconds"]
     choice = content["ridge_choice"]
     how = "given" if choice is None else _criterion(choice)
     if choice is not None and choice["sampled"]:
@@ -52,15 +80,14 @@ def describe(content: Mapping[str, Any]) -> list[str]:
     lines += [f"  {label:<44} {100 * value:6.2f} % test accuracy" for label, value in measured]
     lines += [] if measured else ["  no test part: accuracies are not measured"]
     lines += [
-        f"  recovery |W_s - W| / |W| {recovery['relative_error']:.1e}: {recovery['verdict']} "
-        f"(ratio {recovery['ratio']:.2g}, condition {recovery['condition']:.2g})",
+        *_recovery(content),
         *[
             f"  ridge {row['ridge']:.4g} (T11): recovery {row['relative_error']:.1e}, {row['verdict']}"
             + ("" if row["original"] is None else f"; {100 * row['original']:.2f} % and {100 * row['distilled']:.2f} %")
             for row in content.get("recovery_by_ridge", ())
         ],
         *(describe_realistic(content) if "realistic" in content else []),
-        *([_PRIVACY] if content["init"] == "real" and "realistic" not in content else []),
+        *_real(content),
         "  seconds: " + ", ".join(f"{stage} {value:.2f}" for stage, value in seconds.items()),
     ]
     return lines

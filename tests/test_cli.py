@@ -526,3 +526,26 @@ def test_an_interrupt_leaves_the_previous_result(run, tmp_path, stop):
     assert printed == ""
     assert error.splitlines() == ["analytic-dd: interrupted; what was there before is intact"]
     assert {name: (tmp_path / "out" / name).read_bytes() for name in os.listdir(tmp_path / "out")} == before
+
+
+def test_few_points_say_what_of_the_weights_is_lost(run, tmp_path):
+    status, printed, _ = run("distill", "--mode", "few", "--points", 5, "--out", tmp_path)
+    report = json.loads((tmp_path / "report.json").read_text())
+    run("distill", "--out", tmp_path / "whole")
+    W, kept = (load_distilled(folder).w for folder in (tmp_path / "whole", tmp_path))
+    lost = np.linalg.norm(W - kept) / np.linalg.norm(W)
+    assert report["error_to_original"] == pytest.approx(lost, rel=1e-12)
+    assert status == 0
+    assert f"W itself is missed by {lost:.2g}" in printed
+    assert "recovery |W_s - W| / |W|" not in printed
+
+
+def test_a_set_that_misses_the_weights_says_so(run, tmp_path):
+    status, printed, _ = run("distill", "--features", "cnn:depth=20", "--out", tmp_path)
+    assert (status, "inconclusive" in printed, "warning: the set misses W by" in printed) == (0, True, True)
+    assert "warning" not in run("distill", "--out", tmp_path)[1]
+
+
+@pytest.mark.parametrize(("ipc", "words"), [(1, "init real had no effect"), (2, "privacy (T17)")])
+def test_real_initialisation_says_whether_it_did_anything(run, tmp_path, ipc, words):
+    assert words in run("distill", "--init", "real", "--ipc", ipc, "--out", tmp_path)[1]
