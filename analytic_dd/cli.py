@@ -221,12 +221,14 @@ def _distill_data(options: argparse.Namespace, recipe: Any, file: Path | None, s
     if weights not in (None, "balanced"):
         weights = data.read_floats(Path(weights), "sample weights")
     with stages("reading"):
-        dataset = data.load(options.data or "digits", offline=options.offline, progress=sys.stderr.isatty())
+        dataset = data.load(
+            "digits" if options.data is None else options.data, offline=options.offline, progress=sys.stderr.isatty()
+        )
         references, classes = (None, None) if file is None else data.read_references(file, dataset)
     with _progress() as progress:
         return report.run(
             dataset,
-            options.features or "identity",
+            "identity" if options.features is None else options.features,
             recipe,
             options.out,
             ridge=options.ridge,

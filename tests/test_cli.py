@@ -289,6 +289,8 @@ def test_help_and_usage(run):
     [
         (["--data", "minst"], ["minst", "did you mean mnist"]),
         (["--data", "no/such/path"], ["no/such/path"]),
+        (["--data", ""], ["unknown data ''"]),
+        (["--features", ""], ["unknown features ''"]),
         (["--features", "identitty"], ["identitty", "did you mean identity"]),
         (["--labels", "onehot"], ["onehot", "did you mean one-hot"]),
         (["--mode", "exakt"], ["exakt", "did you mean exact"]),
