@@ -169,14 +169,15 @@ def _caption(labels: np.ndarray, names: Sequence[str]) -> str:
 
 def _title(distilled: DistilledSet, blocks: Sequence[_Block], shown: int) -> list[str]:
     meta, phi = distilled.meta, distilled.meta["features"]
-    total, certificate = len(distilled.x), meta.get("certificate", {})
+    total, certificate = len(distilled.x), meta.get("certificate") or {}
+    error = _or_infinite(certificate.get("relative_error", math.nan))
     depth = len(phi.get("widths", ())) - 1
     layers = f" of {depth} layer{'s' * (depth > 1)}" if depth > 0 else ""
     count = f"{total} distilled points" if shown == total else f"{shown} of {total} distilled points"
     lines = [
         f"{meta['data']['name']}, {phi['map']} features{layers} ({distilled.w.shape[1]}): {count}, {meta['labels']} "
         f"labels, {meta['theorem']}, ridge {distilled.ridge:.3g}; error of W "
-        f"{certificate.get('relative_error', math.nan):.1e}, {certificate.get('verdict', 'not certified')}",
+        f"{error:.1e}, {certificate.get('verdict', 'not certified')}",
     ]
     named = dict.fromkeys((block.name, block.scale) for block in blocks)
     scales = [f"{name} {_number(low)} to {_number(high)}" for name, (low, high) in named]
@@ -186,6 +187,11 @@ def _title(distilled: DistilledSet, blocks: Sequence[_Block], shown: int) -> lis
 def _number(value: float) -> str:
     """Three digits, more for the whole part of a large number, without an exponent up to a million."""
     return f"{value:,.0f}" if 1e3 <= abs(value) < 1e6 else f"{value:.3g}"
+
+
+def _or_infinite(value: float | None) -> float:
+    """JSON has no infinity: it is stored as null."""
+    return math.inf if value is None else value
 
 
 def _tile(shape: tuple[int, ...], rows: int) -> tuple[int, int]:
@@ -278,9 +284,8 @@ def draw_spectrum(distilled: DistilledSet, path: Path) -> None:
         )
     axis.set_xlabel("index")
     axis.set_ylabel("singular value")
-    axis.set_title(
-        f"{distilled.meta['data']['name']}: condition {distilled.meta['diagnostics']['condition']:.3g}", fontsize=9
-    )
+    condition = _or_infinite(distilled.meta["diagnostics"]["condition"])
+    axis.set_title(f"{distilled.meta['data']['name']}: condition {condition:.3g}", fontsize=9)
     axis.legend(fontsize=8)
     _save(figure, path)
 

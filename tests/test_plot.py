@@ -167,3 +167,10 @@ def test_a_grid_of_a_hundred_digits_is_small(stored, tmp_path):
 def test_the_spectrum_is_a_picture(stored, tmp_path):
     draw_spectrum(stored, tmp_path / "spectrum.png")
     assert opened(tmp_path / "spectrum.png").size == (600, 350)
+
+
+def test_numbers_that_json_has_not_are_drawn_as_infinite(stored, tmp_path):
+    endless = {"diagnostics": {"condition": None}, "certificate": {"relative_error": None, "verdict": "inconclusive"}}
+    odd = replace(stored, meta=stored.meta | endless)
+    draw_spectrum(odd, tmp_path / "spectrum.png")
+    assert drawn(odd, tmp_path).width > 500
