@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from analytic_dd import __version__
 from analytic_dd.baselines import bench
 from analytic_dd.errors import DivergenceError
+from analytic_dd.progress import Progress
 
 __all__ = ["main"]
 
@@ -47,8 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MemoryError as error:
         return _complain(f"out of memory ({error}); use fewer features or points", 2)
     except (ValueError, TypeError, OSError, DivergenceError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        return _complain(" ".join(str(reason).split()), 2)
+        return _complain(_reason(error), 2)
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, in one line."""
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+    return " ".join(str(reason).split())
 
 
 def _complain(line: str, status: int) -> int:
@@ -121,7 +127,7 @@ def _add_distill(commands: Any) -> None:
         "--dtype", default="float64", choices=("float64", "float32"), help="arithmetic of the feature map while fitting"
     )
     add("--device", default="cpu", help="where to map, sum up and solve: cpu (default), cuda, cuda:1, ...")
-    add("--seed", type=int, default=0, help="determines everything that is random (default 0)")
+    add("--seed", type=_seed, default=0, help="determines everything that is random (default 0)")
     add("--out", type=Path, default=Path("out"), metavar="DIR", help="folder of the results (default out)")
     _add_common(command, _distill)
     command.add_argument("--offline", action="store_true", help="never open a socket")
@@ -141,7 +147,7 @@ def _add_stats(commands: Any) -> None:
         help="normalisation: of this data set; none (bytes / 255); mean and std of an npz file that parties share",
     )
     add("--state", type=Path, metavar="FILE", help="write sums there meanwhile; an interrupted run goes on from it")
-    add("--seed", type=int, default=0, help="of the map (default 0)")
+    add("--seed", type=_seed, default=0, help="of the map (default 0)")
     add("--out", type=Path, default=Path("stats.npz"), metavar="FILE", help="default stats.npz")
     _add_common(command, _stats)
     command.add_argument("--offline", action="store_true", help="never open a socket")
@@ -164,14 +170,14 @@ def _add_verify(commands: Any) -> None:
 
 def _add_show(commands: Any) -> None:
     command = commands.add_parser("show", help="draw a stored set", description=_show.__doc__)
-    command.add_argument("folder", type=Path, metavar="DIR")
+    command.add_argument("folder", type=Path, metavar="FILE|DIR", help="distilled.npz or its folder")
     _add_common(command, _show)
 
 
 def _add_data(commands: Any) -> None:
     command = commands.add_parser("data", help="list, fetch or find data sets", description=_data.__doc__)
     command.add_argument("action", choices=("list", "fetch", "path"))
-    command.add_argument("name", nargs="?", help="what to fetch")
+    command.add_argument("name", nargs="?", help="what to fetch; of list and path: that one alone")
     _add_common(command, _data)
 
 
@@ -197,15 +203,18 @@ def _ridge(text: str) -> float | str:
         raise argparse.ArgumentTypeError(f"expected loo, gcv or a number >= 0, got {text!r}") from None
 
 
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"seed must be an integer >= 0, got {text}")
+    return int(text)
+
+
 def _distill(options: argparse.Namespace) -> int:
     """Fit ridge regression on all the data, distil it, store the set with its certificate and report on the file."""
     from analytic_dd.distill.pipeline import Stages
     from analytic_dd.summary import describe
 
-    if options.seed < 0:
-        raise ValueError(f"seed must be an integer >= 0, got {options.seed}")
-    default = "loo" if options.from_stats is None else "gcv"
-    given = options.ridge or [default]
+    given = options.ridge or ["loo" if options.from_stats is None else "gcv"]
     options.ridge = given[0] if len(given) == 1 else given
     recipe, file = _recipe(options)
     stages = Stages()
@@ -227,12 +236,13 @@ def _distill_data(options: argparse.Namespace, recipe: Any, file: Path | None, s
     if weights not in (None, "balanced"):
         weights = data.read_floats(Path(weights), "sample weights")
     with stages("reading"):
-        dataset = data.load(options.data or "digits", offline=options.offline, progress=sys.stderr.isatty())
+        name = "digits" if options.data is None else options.data
+        dataset = data.load(name, offline=options.offline, progress=sys.stderr.isatty())
         references, classes = (None, None) if file is None else data.read_references(file, dataset)
-    with _progress() as progress:
+    with Progress() as progress:
         return report.run(
             dataset,
-            options.features or "identity",
+            "identity" if options.features is None else options.features,
             recipe,
             options.out,
             ridge=options.ridge,
@@ -288,7 +298,7 @@ def _stats(options: argparse.Namespace) -> int:
     dataset = data.load(options.data, offline=options.offline, progress=sys.stderr.isatty())
     mean, std = data.moments_for(dataset, options.moments)
     phi = report.build_map(options.features, dataset, (mean, std), rng=np.random.default_rng([options.seed, 0]))
-    with _progress() as progress:
+    with Progress() as progress:
         statistics = cluster.dataset_shard(
             dataset,
             phi,
@@ -330,30 +340,6 @@ def _recipe(options: argparse.Namespace) -> tuple[Any, Path | None]:
     return Recipe.of(options), file
 
 
-class _progress:
-    """A tqdm bar for each stage, on a terminal only."""
-
-    def __enter__(self) -> Callable[[str, int, int], None]:
-        self._bar: Any = None
-        return self._show
-
-    def _show(self, stage: str, done: int, total: int) -> None:
-        if not sys.stderr.isatty():
-            return
-        from tqdm import tqdm
-
-        if self._bar is None or self._bar.desc != stage:
-            self.__exit__()
-            self._bar = tqdm(total=total, desc=stage, unit=" samples", leave=False)
-            self._bar.desc = stage
-        self._bar.update(done - self._bar.n)
-
-    def __exit__(self, *error: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
-
-
 def _verify(options: argparse.Namespace) -> int:
     """Certify stored sets again (T16), or check theorems: exit status 1 if one fails."""
     from analytic_dd.io import load_distilled
@@ -362,13 +348,18 @@ def _verify(options: argparse.Namespace) -> int:
         return _check_theorems(options)
     if not options.files:
         raise ValueError("nothing to verify: name a distilled.npz or its folder, or give --theorems")
-    certificates = {str(file): load_distilled(file).certify() for file in options.files}  # the worst of several ridges
-    _print(
-        options,
-        {file: certificate.to_dict() for file, certificate in certificates.items()},
-        [f"{file}: {certificate}" for file, certificate in certificates.items()],
-    )
-    return 1 if any(certificate.verdict == "fail" for certificate in certificates.values()) else 0
+    certificates, errors = {}, []
+    for file in map(str, options.files):
+        try:
+            certificates[file] = load_distilled(file).certify()  # the worst of several ridges
+        except (ValueError, TypeError, OSError) as error:
+            errors.append(_reason(error) if file in _reason(error) else f"{file}: {_reason(error)}")
+    if certificates:
+        content = {file: certificate.to_dict() for file, certificate in certificates.items()}
+        _print(options, content, [f"{file}: {certificate}" for file, certificate in certificates.items()])
+    for line in errors:
+        _complain(line, 2)
+    return 2 if errors else int(any(certificate.verdict == "fail" for certificate in certificates.values()))
 
 
 def _check_theorems(options: argparse.Namespace) -> int:
@@ -377,20 +368,21 @@ def _check_theorems(options: argparse.Namespace) -> int:
     if not (root / "proofs_check" / "run.py").is_file():
         raise ValueError("the theorem checks are in the repository, not in the installed package; run this in a clone")
     flags = [flag for flag, given in (("--deep", options.deep), ("--json", options.json)) if given]
-    command = [sys.executable, "-m", "proofs_check.run", *options.theorems, *flags]
+    command = [sys.executable, "-m", "proofs_check.run", *options.theorems, *flags, "--prefix", "analytic-dd: "]
     return subprocess.run(command, cwd=root, check=False).returncode
 
 
 def _show(options: argparse.Namespace) -> int:
-    """Draw the grid of images and the spectra of a stored set into its folder."""
+    """Certify a stored set, and draw the grid of its images and the spectra into its folder."""
     from analytic_dd.io import load_distilled
     from analytic_dd.plot import draw_set, draw_spectrum
 
     stored = load_distilled(options.folder)
-    files = [options.folder / "distilled.png", options.folder / "spectrum.png"]
+    certificate = stored.certify()
+    folder = options.folder if options.folder.is_dir() else options.folder.parent
+    files = [folder / name for name in ("distilled.png", "spectrum.png")]
     draw_set(stored, files[0])
     draw_spectrum(stored, files[1])
-    certificate = stored.certify()
     summary = {"files": [str(file) for file in files], "certificate": certificate.to_dict(), "meta": stored.meta}
     lines = [f"{stored.meta['data']['name']}, {len(stored.x)} points: {certificate}", *map(str, files)]
     _print(options, summary, lines)
@@ -406,12 +398,13 @@ def _data(options: argparse.Namespace) -> int:
             raise ValueError(f"name the data set to fetch: {', '.join(data.names())}")
         path = data.fetch(options.name, progress=sys.stderr.isatty())
         _print(options, {"name": options.name, "path": str(path)}, [f"{options.name}: {path or 'embedded'}"])
-    elif options.action == "path":
+    elif options.action == "path" and options.name is None:
         found = {key: None if value is None else str(value) for key, value in data.locations().items()}
         _print(options, found, [f"{key}: {value or 'not set'}" for key, value in found.items()])
     else:
-        rows = data.describe()
-        _print(options, {row.name: vars(row) for row in rows}, [str(row) for row in rows])
+        rows = data.describe(options.name)
+        lines = [f"{row.name}: {row.path or row.state}" if options.action == "path" else str(row) for row in rows]
+        _print(options, {row.name: vars(row) | {"path": row.path and str(row.path)} for row in rows}, lines)
     return 0
 
 

@@ -134,13 +134,16 @@ def write_npz(path: str | Path, arrays: Mapping[str, np.ndarray], *, compress: b
                 np.lib.format.write_array(file, np.ascontiguousarray(array).reshape(array.shape), allow_pickle=False)
 
 
-def read_npz(path: str | Path, *, max_bytes: int = MAX_BYTES) -> dict[str, np.ndarray]:
+def read_npz(
+    path: str | Path, *, max_bytes: int = MAX_BYTES, most_inflation: float = math.inf
+) -> dict[str, np.ndarray]:
     """Read every array of an npz file; nothing is unpickled, nothing is extracted.
 
     Raises
     ------
     DataError
-        Not an npz file, a damaged one, one with a pickled array, or one that declares more than ``max_bytes``.
+        Not an npz file, a damaged one, one with a pickled array, or one that declares more than ``max_bytes`` or than
+        ``most_inflation`` times its own size.
     OSError
         The file cannot be opened.
     """
@@ -153,6 +156,12 @@ def read_npz(path: str | Path, *, max_bytes: int = MAX_BYTES) -> dict[str, np.nd
                 raise DataError(
                     f"{path} declares {declared:,} bytes of arrays, more than the {max_bytes:,} that are read; "
                     "split it, or raise max_bytes if you trust it"
+                )
+            size = path.stat().st_size
+            if declared > most_inflation * size:
+                raise DataError(
+                    f"{path} declares {declared:,} bytes of arrays in a file of {size:,}; it is damaged or hostile: "
+                    "make or fetch it again"
                 )
             return {member.filename.removesuffix(".npy"): _read_member(archive, member, path) for member in members}
     except (OSError, zipfile.BadZipFile, zlib.error, EOFError, struct.error, *_UNREADABLE) as error:

@@ -6,7 +6,7 @@ import json
 import math
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ FORMAT = "analytic_dd.DistilledSet/1"
 
 _NUMBERS = ("inputs", "x", "y", "w", "mean", "std")
 _OPTIONAL = ("intercept", "class_means", "references", "path", "path_intercepts")
+_INFLATION = 100  # times its size on disk that a file may unpack to: sets are written uncompressed
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class DistilledSet:
     mean: np.ndarray
     std: np.ndarray
     classes: np.ndarray
-    meta: dict[str, Any] = field(default_factory=dict)
+    meta: dict[str, Any]
     intercept: np.ndarray | None = None
     class_means: np.ndarray | None = None
     references: np.ndarray | None = None
@@ -77,7 +78,12 @@ class DistilledSet:
     path_intercepts: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        m, (k, _) = self.inputs.shape[0], self.w.shape
+        if self.inputs.ndim != 2 or self.w.ndim != 2 or not 2 <= self.x.ndim <= 4 or not self.x.size or not self.w.size:
+            shapes = f"{self.inputs.shape}, {self.w.shape} and {self.x.shape}"
+            raise DataError(f"inputs must be (m, d), w (k, p) and x (m, *image_shape), none empty, got {shapes}")
+        m, k = len(self.inputs), len(self.w)
+        _require_meta(self.meta, k)
+        of_references = self.meta.get("reference_classes")
         problems = {
             "y": self.y.shape == (m, k),
             "x": self.x.shape[0] == m and self.x.size == self.inputs.size,
@@ -86,15 +92,22 @@ class DistilledSet:
             "intercept": self.intercept is None or self.intercept.shape == (k,),
             "class_means": self.class_means is None or self.class_means.shape == (k, *self.x.shape[1:]),
             "references": self.references is None
-            or (self.references.shape[1:] == self.x.shape[1:] and len(self.references) in (1, m - 1, m)),
+            or (
+                self.references.shape[1:] == self.x.shape[1:]
+                and len(self.references) in (1, m - 1, m)
+                and (of_references is None or len(of_references) == len(self.references))
+            ),
+            "path": self.path is None or self.path.shape == (len(self.ridges), *self.w.shape),
         }
-        if self.path is not None:
-            problems["path"] = self.path.shape == (len(self.ridges), *self.w.shape)
         if self.path_intercepts is not None:
             problems["path_intercepts"] = self.path is not None and self.path_intercepts.shape == self.path.shape[:2]
         wrong = [name for name, right in problems.items() if not right]
         if wrong:
             raise DataError(f"the arrays of a distilled set must fit together; {', '.join(wrong)} has another shape")
+        if self.path is None and len(self.ridges) > 1:
+            raise DataError(f"a set for {len(self.ridges)} ridges must have a path of weights for each, got none")
+        if not np.all(self.std > 0.0):
+            raise DataError(f"std must be > 0, got {self.std.min()}")
 
     @property
     def feature_map(self) -> FeatureMap:
@@ -135,6 +148,39 @@ class DistilledSet:
         return normalised(self.x, self.mean, self.std)
 
 
+def _require_meta(meta: Mapping[str, Any], k: int) -> None:
+    """Check all of the meta that is read later, so that nothing else need be."""
+    ridge, ridges = meta.get("distilled_ridge"), meta.get("distilled_ridges")
+    data, diagnostics, certificate = (meta.get(name) for name in ("data", "diagnostics", "certificate"))
+    classes = meta.get("reference_classes")
+    problems = {
+        "distilled_ridge": _is_ridge(ridge),
+        "distilled_ridges": not ridges
+        or (isinstance(ridges, (list, tuple)) and all(map(_is_ridge, ridges)) and ridges[0] == ridge),
+        "features": isinstance(meta.get("features"), Mapping),
+        "labels": isinstance(meta.get("labels"), str),
+        "theorem": isinstance(meta.get("theorem"), str),
+        "data": isinstance(data, Mapping) and isinstance(data.get("name"), str),
+        "diagnostics": isinstance(diagnostics, Mapping) and _is_number(diagnostics.get("condition", "")),
+        "certificate": certificate is None
+        or (isinstance(certificate, Mapping) and _is_number(certificate.get("relative_error", ""))),
+        "reference_classes": classes is None
+        or (isinstance(classes, list) and all(isinstance(c, int) and 0 <= c < k for c in classes)),
+    }
+    wrong = [name for name, right in problems.items() if not right]
+    if wrong:
+        raise DataError(f"the meta of a distilled set must hold a valid {', '.join(wrong)}")
+
+
+def _is_number(value: object) -> bool:
+    """A number, or None: JSON has no infinity."""
+    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
+
+
+def _is_ridge(value: Any) -> bool:
+    return value is not None and _is_number(value) and math.isfinite(value) and value >= 0.0
+
+
 def pixels(inputs: np.ndarray, mean: np.ndarray, std: np.ndarray, image_shape: tuple[int, ...]) -> np.ndarray:
     """Return images (m, *image_shape) = inputs * std + mean, channels last."""
     return np.asarray((inputs.reshape(-1, len(mean)) * std + mean).reshape(len(inputs), *image_shape))
@@ -155,6 +201,8 @@ def save_distilled(path: str | Path, distilled: DistilledSet) -> None:
 
     Raises
     ------
+    TypeError
+        Not a :class:`DistilledSet`.
     OSError
         The folder cannot be written or the disk is full; what stood at ``path`` is still there.
 
@@ -163,6 +211,8 @@ def save_distilled(path: str | Path, distilled: DistilledSet) -> None:
     Keys: ``inputs, x, y, w, mean, std, classes, meta`` (UTF-8 JSON as uint8), and ``intercept, class_means,
     references, path, path_intercepts`` where there are any.
     """
+    if not isinstance(distilled, DistilledSet):
+        raise TypeError(f"expected a DistilledSet, as load_distilled returns, got {type(distilled).__name__}")
     arrays = {name: getattr(distilled, name) for name in ("inputs", "x", "y", "w", "mean", "std", "classes")}
     for name in _OPTIONAL:
         if getattr(distilled, name) is not None:
@@ -177,17 +227,18 @@ def load_distilled(path: str | Path) -> DistilledSet:
     Raises
     ------
     DataError
-        Not a distilled set of this format, or a damaged or hostile file; nothing is unpickled.
+        Not a distilled set of this format, or a damaged or hostile file; nothing is unpickled. ``x`` must be
+        ``inputs * std + mean`` to rounding.
     OSError
         The file cannot be opened.
     """
     path = Path(path)
     path = path / "distilled.npz" if path.is_dir() else path
-    stored = read_npz(path)
+    stored = read_npz(path, most_inflation=_INFLATION)
     try:
         meta = json.loads(bytes(stored.pop("meta")).decode())
         found = meta["format"]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise DataError(
             f"{path} is not a distilled set: it has no readable meta; make it with analytic-dd distill"
         ) from error
@@ -196,12 +247,26 @@ def load_distilled(path: str | Path) -> DistilledSet:
     try:
         for name in (*_NUMBERS, *(name for name in _OPTIONAL if name in stored)):
             if stored[name].dtype != np.float64 or not np.all(np.isfinite(stored[name])):
-                raise DataError(f"{path}: {name} must be finite float64; the file is damaged, distil again")
-        return DistilledSet(**stored, meta=meta)
+                raise DataError(f"{name} must be finite float64")
+        distilled = DistilledSet(**stored, meta=meta)
+        _require_same_images(distilled)
     except KeyError as error:
         raise DataError(f"{path}: the array {error} is missing; the file is damaged, distil again") from error
     except TypeError as error:
         raise DataError(f"{path} holds arrays that are no part of a distilled set ({error})") from error
+    except DataError as error:
+        raise DataError(f"{path}: {error}; the file is damaged, distil again") from error
+    return distilled
+
+
+def _require_same_images(distilled: DistilledSet) -> None:
+    """Refuse images that are not those of the inputs; another machine may round a product and a sum differently."""
+    inputs, mean, std = distilled.inputs, distilled.mean, distilled.std
+    with np.errstate(over="ignore", invalid="ignore"):
+        difference = np.abs(distilled.x - pixels(inputs, mean, std, distilled.x.shape[1:]))
+        rounding = 8.0 * np.finfo(float).eps * pixels(np.abs(inputs), np.abs(mean), std, distilled.x.shape[1:])
+    if not np.all(difference <= rounding):
+        raise DataError(f"x must be inputs * std + mean, got a difference of up to {difference.max():.3g}")
 
 
 def to_json(value: Mapping[str, Any], *, indent: int | None = None) -> str:

@@ -180,14 +180,15 @@ def _certified(meta: Mapping[str, Any]) -> str:
 
 def _title(distilled: DistilledSet, blocks: Sequence[_Block], shown: int) -> list[str]:
     meta, phi = distilled.meta, distilled.meta["features"]
-    total, certificate = len(distilled.x), meta.get("certificate", {})
+    total, certificate = len(distilled.x), meta.get("certificate") or {}
+    error = _or_infinite(certificate.get("relative_error", math.nan))
     depth = len(phi.get("widths", ())) - 1
     layers = f" of {depth} layer{'s' * (depth > 1)}" if depth > 0 else ""
     count = f"{total} distilled points" if shown == total else f"{shown} of {total} distilled points"
     lines = [
         f"{meta['data']['name']}, {phi['map']} features{layers} ({distilled.w.shape[1]}): {count}, {meta['labels']} "
         f"labels, {meta['theorem']}, ridge {distilled.ridge:.3g}; error of {_certified(meta)} "
-        f"{certificate.get('relative_error', math.nan):.1e}, {certificate.get('verdict', 'not certified')}",
+        f"{error:.1e}, {certificate.get('verdict', 'not certified')}",
     ]
     named: dict[tuple[float, float], dict[str, None]] = {}  # blocks on one scale share its ends
     for block in blocks:
@@ -209,6 +210,11 @@ def _ends(low: float, high: float) -> str:
     else:
         form = f"z.{max(places + math.floor(math.log10(largest)), 0)}e"
     return f"{low:{form}} to {high:{form}}"
+
+
+def _or_infinite(value: float | None) -> float:
+    """JSON has no infinity: it is stored as null."""
+    return math.inf if value is None else value
 
 
 def _tile(shape: tuple[int, ...], rows: int) -> tuple[int, int]:

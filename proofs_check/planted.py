@@ -94,7 +94,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ),
         ("margin for its square root", "limit * math.sqrt(margin) if", "limit * margin if"),
     ),
-    *_in("labels/one_hot.py", ("1/m for 1/k", "Y.dtype.type(1.0) / Y.shape[1]", "Y.dtype.type(1.0) / Y.shape[0]")),
+    *_in("labels/one_hot.py", ("1/m for 1/k", "1.0 / Y.shape[1]", "1.0 / Y.shape[0]")),
     *_in(
         "distill/exact.py",
         ("the projector before Z is dropped", "return D + Z - labels.U @ (labels.U.T @ Z)", "return D + Z"),

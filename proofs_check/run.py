@@ -60,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--deep", action="store_true", help="more and larger instances (minutes)")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--prefix", default="", help=argparse.SUPPRESS)  # of an error, by the program that calls this
     options = parser.parse_args(arguments)
     progress = sys.stderr.isatty() and not options.json
     try:
@@ -67,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options.ids, options.deep, each=(lambda row: print(_line(row), file=sys.stderr)) if progress else None
         )
     except ValueError as error:
-        print(error, file=sys.stderr)
+        print(f"{options.prefix}{error}", file=sys.stderr)
         return 2
     print(json.dumps([row.to_dict() for row in rows], indent=1) if options.json else table(rows))
     return 0 if all(row.passed for row in rows) else 1

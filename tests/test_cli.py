@@ -245,14 +245,31 @@ def test_verify_checks_theorems(run):
     done = subprocess.run([*command, "T2"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "T2" in done.stdout
-    assert subprocess.run([*command, "T99"], capture_output=True, check=False).returncode == 2
+    done = subprocess.run([*command, "T99"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("analytic-dd: unknown id 'T99'; choose from")
+
+
+def test_verify_says_what_it_can_of_some_files_and_fails_for_the_others(run, tmp_path):
+    run("distill", "--out", tmp_path / "a")
+    status, printed, error = run("verify", tmp_path / "a", tmp_path / "nosuch", tmp_path / "a" / "distilled.npz")
+    assert status == 2
+    assert [line.split(": pass")[0] for line in printed.splitlines()] == [
+        str(tmp_path / "a"),
+        str(tmp_path / "a" / "distilled.npz"),
+    ]
+    assert error.startswith("analytic-dd: cannot read")
+    assert len(error.splitlines()) == 1
+    assert "nosuch" in error
+    assert list(json.loads(run("verify", "--json", tmp_path / "nosuch", tmp_path / "a")[1])) == [str(tmp_path / "a")]
 
 
 def test_show_draws_the_grid_and_the_spectra(run, tmp_path):
     run("distill", "--out", tmp_path)
     (tmp_path / "distilled.png").unlink()
-    status, printed, _ = run("show", tmp_path)
-    assert status == 0
+    for place in (tmp_path / "distilled.npz", tmp_path):
+        status, printed, _ = run("show", place)
+        assert status == 0
     for name in ("distilled.png", "spectrum.png"):
         with Image.open(tmp_path / name) as picture:
             assert picture.size[0] > 500
@@ -261,7 +278,7 @@ def test_show_draws_the_grid_and_the_spectra(run, tmp_path):
     assert sorted(file.name for file in tmp_path.iterdir()) == ["distilled.npz", "distilled.png", "report.json"]
 
 
-def test_data_commands(run):
+def test_data_commands(run, monkeypatch, tmp_path):
     status, printed, _ = run("data", "list")
     assert status == 0
     assert "cifar100" in printed
@@ -273,6 +290,17 @@ def test_data_commands(run):
     status, _, error = run("data", "fetch")
     assert status == 2
     assert "mnist" in error
+    for action in ("list", "path"):
+        status, printed, _ = run("data", action, "digits")
+        assert (status, len(printed.splitlines())) == (0, 1)
+        assert printed.split()[:2] in (["digits", "embedded"], ["digits:", "embedded"])
+        status, printed, error = run("data", action, "nosuch")
+        assert (status, printed) == (2, "")
+        assert error.startswith("analytic-dd: unknown data 'nosuch'; known: digits,")
+    (tmp_path / "cifar10-jpeg.tar.xz").touch()
+    monkeypatch.setenv("ANALYTIC_DD_DATA", str(tmp_path))
+    found = json.loads(run("data", "list", "cifar10", "--json")[1])["cifar10"]
+    assert (found["state"], found["path"]) == ("found", str(tmp_path / "cifar10-jpeg.tar.xz"))
 
 
 def test_help_and_usage(run):
@@ -291,6 +319,8 @@ def test_help_and_usage(run):
     [
         (["--data", "minst"], ["minst", "did you mean mnist"]),
         (["--data", "no/such/path"], ["no/such/path"]),
+        (["--data", ""], ["unknown data ''"]),
+        (["--features", ""], ["unknown features ''"]),
         (["--features", "identitty"], ["identitty", "did you mean identity"]),
         (["--labels", "onehot"], ["onehot", "did you mean one-hot"]),
         (["--mode", "exakt"], ["exakt", "did you mean exact"]),
@@ -310,6 +340,7 @@ def test_help_and_usage(run):
         (["--ridge", 1, 10, "--ipc", 5], ["several ridges", "5 a class"]),
         (["--device", "cuda:63"], ["cuda:63", "use device 'cpu'"]),
         (["--seed", -1], ["seed", ">= 0", "-1"]),
+        (["--seed", 1.5], ["seed", ">= 0", "1.5"]),
         (["--features", "fcnn:depht=2"], ["depht", "depth"]),
         (["--features", "fcnn:activation=softplus"], ["softplus", "T9"]),
         (["--features", "rff:p=100"], ["T8a", "100", "64"]),
@@ -345,7 +376,11 @@ def test_bad_arrays_are_one_line(refused, small_set):
     refused(
         "--data", small_set(x_train=x, x_test=np.zeros((30, 4, 5))), mentions=["nan", "sample 17", "position (2, 3)"]
     )
-    refused("--data", small_set(y_train=np.zeros(60, int), y_test=np.zeros(30, int)), mentions=["two", "classes"])
+    refused(
+        "--data",
+        small_set(y_train=np.zeros(60, int), y_test=np.zeros(30, int)),
+        mentions=["two classes", "only the class 0"],
+    )
     refused("--data", small_set(y_train=np.arange(59) % 3), mentions=["60", "59"])
     refused("--data", small_set(x_test=np.zeros((30, 5, 4), np.uint8)), mentions=["x_test", "(4, 5)"])
     refused("--data", small_set(y_train=np.array([{}] * 60, object)), mentions=["pickle"])

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analytic_dd import DataError, load_distilled, save_distilled
+from analytic_dd import DataError, files, load_distilled, save_distilled
 from analytic_dd.data import Dataset
 from analytic_dd.distill.recipe import Recipe
 from analytic_dd.io import DistilledSet, normalised, pixels, to_json
@@ -102,3 +102,59 @@ def test_json_is_strict():
 
 def test_no_temporary_file_stays(folder):
     assert sorted(file.name for file in Path(folder).iterdir()) == ["distilled.npz", "distilled.png", "report.json"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"distilled_ridge": None}, "must hold a valid distilled_ridge"),
+        ({"distilled_ridge": -1.0}, "must hold a valid distilled_ridge"),
+        ({"distilled_ridges": 3}, "must hold a valid distilled_ridges"),
+        ({"distilled_ridges": [0.0, 2.0]}, "a set for 2 ridges must have a path of weights"),
+        ({"features": None}, "must hold a valid features"),
+        ({"features": "identity"}, "must hold a valid features"),
+        ({"data": None, "diagnostics": {}}, "must hold a valid data, diagnostics"),
+        ({"certificate": "pass"}, "must hold a valid certificate"),
+        ({"reference_classes": [0, 3]}, "must hold a valid reference_classes"),
+    ],
+)
+def test_a_meta_that_later_readers_could_not_use_is_refused(folder, change, message):
+    stored = load_distilled(folder)
+    meta = stored.meta | change
+    with pytest.raises(DataError, match=message):
+        DistilledSet(**{**vars(stored), "meta": {name: value for name, value in meta.items() if value is not None}})
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("w", lambda w: w[0], r"w \(k, p\) and x .* got "),
+        ("std", np.zeros_like, r"std must be > 0, got 0\.0; the file is damaged"),
+        ("x", lambda x: x + 1e-9, "x must be inputs . std . mean, got a difference of up to 1e-09"),
+    ],
+)
+def test_a_changed_array_is_refused_on_loading(folder, tmp_path, name, change, message):
+    with np.load(folder / "distilled.npz") as stored:
+        arrays = dict(stored)
+    np.savez(tmp_path / "changed.npz", **(arrays | {name: change(arrays[name])}))
+    with pytest.raises(DataError, match=message):
+        load_distilled(tmp_path / "changed.npz")
+
+
+def test_images_that_another_machine_rounded_are_the_same(folder, tmp_path):
+    stored = load_distilled(folder)
+    save_distilled(tmp_path / "other.npz", DistilledSet(**{**vars(stored), "x": np.nextafter(stored.x, np.inf)}))
+    assert load_distilled(tmp_path / "other.npz").certify().verdict == "pass"
+
+
+def test_a_file_that_inflates_is_refused_before_it_is_read(folder, tmp_path, monkeypatch):
+    with np.load(folder / "distilled.npz") as stored:
+        np.savez_compressed(tmp_path / "bomb.npz", **(dict(stored) | {"w": np.zeros((3, 10**7))}))
+    monkeypatch.setattr(files, "_read_member", None)  # would raise if called
+    with pytest.raises(DataError, match=r"bomb.npz declares 240,.* bytes of arrays in a file of"):
+        load_distilled(tmp_path / "bomb.npz")
+
+
+def test_only_distilled_sets_are_saved(tmp_path):
+    with pytest.raises(TypeError, match="expected a DistilledSet, as load_distilled returns, got dict"):
+        save_distilled(tmp_path / "a.npz", {})

@@ -247,3 +247,10 @@ def test_the_spectrum_ends_at_the_rank_and_has_the_condition_of_the_certificate(
 
 def test_weights_that_vanish_have_no_spectrum(stored, tmp_path):
     draw_spectrum(replace(stored, w=np.zeros_like(stored.w)), tmp_path / "spectrum.png")
+
+
+def test_numbers_that_json_has_not_are_drawn_as_infinite(stored, tmp_path):
+    endless = {"diagnostics": {"condition": None}, "certificate": {"relative_error": None, "verdict": "inconclusive"}}
+    odd = replace(stored, meta=stored.meta | endless)
+    draw_spectrum(odd, tmp_path / "spectrum.png")
+    assert drawn(odd, tmp_path).width > 500

@@ -268,4 +268,4 @@ def _inputs(dataset: Dataset, x: np.ndarray) -> np.ndarray:
 
 def _labels(dataset: Dataset, points_per_class: int) -> np.ndarray:
     k = len(dataset.classes)
-    return one_hot(np.repeat(np.arange(k), points_per_class), k)
+    return np.asarray(one_hot(np.repeat(np.arange(k), points_per_class), k))

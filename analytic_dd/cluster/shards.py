@@ -181,7 +181,7 @@ def _encoded(y: np.ndarray, k: int, labels: str) -> np.ndarray:
         return y.reshape(len(y), -1).astype(np.float64, copy=False)
     if y.ndim != 1 or y.dtype.kind not in "iu":
         raise DataError(f"labels must be {len(y)} integers 0 .. {k - 1}, got dtype {y.dtype} of shape {y.shape}")
-    return (centred_one_hot if labels == "centred" else one_hot)(y.astype(np.int64), k)
+    return np.asarray((centred_one_hot if labels == "centred" else one_hot)(y.astype(np.int64), k))
 
 
 def shard_tasks(

@@ -111,7 +111,7 @@ def load(name: str | os.PathLike[str] | Entry, *, offline: bool = False, progres
     >>> load("minst")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    analytic_dd.errors.DataError: unknown data 'minst'; did you mean mnist? Known: digits, mnist, ..., or a path
+    analytic_dd.errors.DataError: unknown data 'minst'; known: digits, mnist, ..., or a path; did you mean mnist?
     """
     if isinstance(name, os.PathLike) or (isinstance(name, str) and name not in REGISTRY and _is_path(name)):
         return read_path(Path(name))
@@ -144,9 +144,15 @@ def fetch(name: str | Entry, *, progress: bool = False) -> Path | None:
     return found[1] if found else _download(entry, offline=False, progress=progress)
 
 
-def describe() -> tuple[Listing, ...]:
-    """Return one :class:`Listing` for every name: what it is, where it was found, how large it is."""
-    return tuple(_listing(entry) for entry in REGISTRY.values())
+def describe(name: str | None = None) -> tuple[Listing, ...]:
+    """Return a :class:`Listing` for every name, or for one: what it is, where it was found, how large it is.
+
+    Raises
+    ------
+    DataError
+        An unknown name.
+    """
+    return tuple(_listing(entry) for entry in (REGISTRY.values() if name is None else [_entry(name)]))
 
 
 def _listing(entry: Entry) -> Listing:
@@ -175,8 +181,8 @@ def _entry(name: object) -> Entry:
     if name in REGISTRY:
         return REGISTRY[str(name)]
     near = difflib.get_close_matches(str(name).lower(), REGISTRY, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    raise DataError(f"unknown data {name!r}; {hint}Known: {', '.join(REGISTRY)}, or a path")
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise DataError(f"unknown data {name!r}; known: {', '.join(REGISTRY)}, or a path{hint}")
 
 
 def _find(entry: Entry) -> tuple[Form, Path] | None:

@@ -95,8 +95,8 @@ def _about_mean(W: np.ndarray, about_mean: bool) -> bool:
 
 def _fixed_labels(recipe: Recipe, k: int, m: int) -> np.ndarray:
     if recipe.labels == "centred":  # k - 1 of the centred rows span them all (T5)
-        return centred_one_hot(repeated_classes(k - 1, m), k)
-    return one_hot(repeated_classes(k, m), k)
+        return np.asarray(centred_one_hot(repeated_classes(k - 1, m), k))
+    return np.asarray(one_hot(repeated_classes(k, m), k))
 
 
 def construct_in_range(

@@ -166,7 +166,7 @@ def _fixed_labels(recipe: Recipe, references: References, k: int) -> np.ndarray 
             f"labels {recipe.labels!r} need the classes of the references, got references alone; give their classes "
             "(y in an npz file) or use labels 'learned'"
         )
-    return (centred_one_hot if recipe.labels == "centred" else one_hot)(references.classes, k)
+    return np.asarray((centred_one_hot if recipe.labels == "centred" else one_hot)(references.classes, k))
 
 
 def _required_box(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import inspect
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from analytic_dd.features.invertible import InvertibleNetwork
 from analytic_dd.features.short_names import SHORT_NAMES
 from analytic_dd.features.tikhonov import TikhonovScaling
 
-__all__ = ["describe_spec", "from_spec", "from_text"]
+__all__ = ["check_text", "describe_spec", "from_spec", "from_text"]
 
 _MAPS: dict[str, type[FeatureMap]] = {
     phi.name: phi
@@ -57,6 +58,8 @@ def from_spec(spec: Mapping[str, Any]) -> FeatureMap:
     analytic_dd.errors.DataError: the specification of feature map 'identity' does not fit it: Identity.__init__() got \
 an unexpected keyword argument 'p'
     """
+    if not isinstance(spec, Mapping):
+        raise DataError(f"the specification of a feature map must be a mapping with the key map, got {spec!r}")
     options = dict(spec)
     name = options.pop("map", None)
     if not isinstance(name, str) or name not in _MAPS:
@@ -142,8 +145,10 @@ def from_text(
 
     Raises
     ------
+    TypeError
+        Not text.
     ValueError
-        Unknown name (the nearest is suggested) or option.
+        Unknown name or option (the nearest is suggested), an option given twice or of another type.
 
     Examples
     --------
@@ -154,33 +159,55 @@ def from_text(
         ...
     ValueError: unknown features 'fcn'; choose from identity, rff, fcnn, cnn, inn, deep-linear; did you mean fcnn?
     """
+    build, options = _parsed(text)
+    return build(d, image_shape=image_shape, rng=rng, sample=sample, **options)
+
+
+def check_text(text: str) -> None:
+    """Refuse text that :func:`from_text` would refuse for every input: an unknown name or option, a wrong type."""
+    _parsed(text)
+
+
+def _parsed(text: str) -> tuple[Callable[..., FeatureMap], dict[str, Any]]:
+    """Split text into what builds the map and its options, each of the type that the builder declares."""
+    if not isinstance(text, str):
+        raise TypeError(f"features must be a feature map, or text such as identity or fcnn:depth=2, got {text!r}")
     name, _, rest = text.partition(":")
     if name not in SHORT_NAMES:
-        near = difflib.get_close_matches(name, SHORT_NAMES, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        hint = _hint(name, SHORT_NAMES)
         raise ValueError(f"unknown features {name!r}; choose from {', '.join(SHORT_NAMES)}{hint}")
-    options = dict(_option(pair) for pair in rest.split(",")) if rest else {}
     build = SHORT_NAMES[name]
+    types = get_type_hints(build)
     known = [key for key in inspect.signature(build).parameters if key not in ("d", "image_shape", "rng", "sample")]
-    for key in options:
+    options: dict[str, Any] = {}
+    for pair in rest.split(",") if rest else ():
+        key, equals, value = pair.partition("=")
+        if not equals or not key.isidentifier():
+            raise ValueError(f"expected option=value, got {pair!r}; for example depth=2")
+        if not known:
+            raise ValueError(f"features {name!r} have no options, got {key!r}; leave it out")
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise ValueError(f"features {name!r} have no option {key!r}, only {', '.join(known) or 'none'}{hint}")
-    try:
-        return build(d, image_shape=image_shape, rng=rng, sample=sample, **options)
-    except TypeError as error:
-        raise ValueError(f"features {text!r}: an option has the wrong type: {error}") from error
+            raise ValueError(f"features {name!r} have no option {key!r}, only {', '.join(known)}{_hint(key, known)}")
+        if key in options:
+            raise ValueError(f"features {text!r} name the option {key!r} twice; give it once")
+        options[key] = _value(key, value, types[key])
+    return build, options
 
 
-def _option(pair: str) -> tuple[str, Any]:
-    """Split ``key=value``; numbers and true/false become themselves."""
-    key, equals, value = pair.partition("=")
-    if not equals or not key.isidentifier():
-        raise ValueError(f"expected option=value, got {pair!r}; for example depth=2")
-    for kind in (int, float):
-        try:
-            return key, kind(value)
-        except ValueError:
-            continue
-    return key, {"true": True, "false": False}.get(value, value)
+def _hint(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _value(key: str, text: str, kind: Any) -> Any:
+    """Read an option as its declared type: ``bool``, or the first of int, float and str that fits."""
+    kinds = get_args(kind) or (kind,)
+    if bool in kinds:
+        if text not in ("true", "false"):
+            raise ValueError(f"{key} must be true or false, got {text!r}")
+        return text == "true"
+    for one in (int, float, str):
+        if one in kinds:
+            with contextlib.suppress(ValueError):
+                return one(text)
+    raise ValueError(f"{key} must be {'an integer' if int in kinds else 'a number'}, got {text!r}")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from analytic_dd.errors import ShapeError
 from analytic_dd.features.base import FeatureMap
 from analytic_dd.features.conv import Convolutional
 from analytic_dd.features.deep_linear import DeepLinear
@@ -32,10 +33,12 @@ def _fourier(
     p: int | None = None,
     lengthscale: float | str = "median",
     kernel: str = "gaussian",
-    nu: float = 1.5,
+    nu: float | None = None,
     form: str = "cos",
     orthogonal: bool = False,
 ) -> FeatureMap:
+    if nu is not None and kernel != "matern":
+        raise ValueError(f"nu is an option of kernel=matern, got nu={nu} with kernel={kernel}; leave one of them out")
     if lengthscale == "median":
         if sample is None:
             raise ValueError("lengthscale=median needs training inputs (sample=...); give a number, lengthscale=10")
@@ -43,7 +46,14 @@ def _fourier(
     elif isinstance(lengthscale, str):
         raise ValueError(f"lengthscale must be a number or median, got {lengthscale!r}")
     return RandomFourier(
-        d, p or d, lengthscale=lengthscale, rng=rng, kernel=kernel, nu=nu, form=form, orthogonal=orthogonal
+        d,
+        d if p is None else p,
+        lengthscale=lengthscale,
+        rng=rng,
+        kernel=kernel,
+        nu=1.5 if nu is None else nu,
+        form=form,
+        orthogonal=orthogonal,
     )
 
 
@@ -53,7 +63,7 @@ def _dense(
     image_shape: tuple[int, ...],
     rng: np.random.Generator,
     sample: Any,
-    depth: int = 1,
+    depth: int | None = None,
     width: int | str | None = None,
     activation: str = "leaky_relu",
     slope: float = 0.1,
@@ -61,8 +71,9 @@ def _dense(
     weights: str = "gaussian",
 ) -> FeatureMap:
     # A chain of square Gaussian layers has condition 1e4 to the power depth; widths that shrink to 3/4 of d have 1e2
-    shrinking = [d - d * layer // (4 * _checked(depth)) for layer in range(depth + 1)]
-    widths = shrinking if width is None and depth > 1 else _widths(d, depth, width)
+    layers = _checked(depth, default=1)
+    shrinking = [d - d * layer // (4 * layers) for layer in range(layers + 1)]
+    widths = shrinking if width is None and layers > 1 else _widths(d, depth, width, default=1)
     return FullyConnected(widths, activation=activation, slope=slope, bias=bias, weights=weights, rng=rng)
 
 
@@ -72,30 +83,34 @@ def _deep_linear(
     image_shape: tuple[int, ...],
     rng: np.random.Generator,
     sample: Any,
-    depth: int = 2,
+    depth: int | None = None,
     width: int | str | None = None,
     bias: bool = False,
     weights: str = "gaussian",
 ) -> FeatureMap:
     # Hidden layers of 2 d: the product then has the condition of one square layer, not of several (1e4 against 1e7)
-    wide = [d, *([2 * d] * (_checked(depth) - 1)), d]
-    return DeepLinear(wide if width is None else _widths(d, depth, width), bias=bias, weights=weights, rng=rng)
+    wide = [d, *([2 * d] * (_checked(depth, default=2) - 1)), d]
+    widths = wide if width is None else _widths(d, depth, width, default=2)
+    return DeepLinear(widths, bias=bias, weights=weights, rng=rng)
 
 
-def _checked(depth: int) -> int:
-    if isinstance(depth, bool) or not isinstance(depth, int) or depth < 1:
+def _checked(depth: int | None, *, default: int) -> int:
+    if depth is not None and depth < 1:
         raise ValueError(f"depth must be an integer >= 1, got {depth!r}")
-    return depth
+    return default if depth is None else depth
 
 
-def _widths(d: int, depth: int, width: int | str | None) -> list[int]:
+def _widths(d: int, depth: int | None, width: int | str | None, *, default: int) -> list[int]:
     """Widths of all layers: one for every layer, or 600-500-400 for each (which then says the depth)."""
     if isinstance(width, str):
         try:
-            return [d, *(int(part) for part in width.split("-"))]
+            widths = [int(part) for part in width.split("-")]
         except ValueError:
             raise ValueError(f"width must be a number, or numbers such as 600-500-400, got {width!r}") from None
-    return [d] + [d if width is None else width] * _checked(depth)
+        if depth not in (None, len(widths)):
+            raise ValueError(f"width={width} is {len(widths)} layers, got depth={depth}; leave depth out")
+        return [d, *widths]
+    return [d] + [d if width is None else width] * _checked(depth, default=default)
 
 
 def _convolutional(
@@ -115,6 +130,11 @@ def _convolutional(
     bias: bool = False,
     spread: float = 0.9,
 ) -> FeatureMap:
+    if len(image_shape) == 1:
+        raise ShapeError(
+            f"features 'cnn' need images, got rows of {d} numbers; give an array of images, or pass a map that knows "
+            "the image_shape: features.Convolutional(image_shape, channels, rng=0)"
+        )
     return Convolutional.from_options(
         image_shape,
         depth=depth,

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import array_api_compat as compat
 import numpy as np
 
-from analytic_dd.arrays import to_numpy
+from analytic_dd.arrays import Array, dtype_name, namespace, to_numpy
 from analytic_dd.errors import ShapeError
 
 __all__ = ["centred_one_hot", "one_hot", "repeated_classes"]
 
 
-def one_hot(y: np.ndarray, k: int | None = None, *, dtype: type = np.float64) -> np.ndarray:
+def one_hot(y: Array, k: int | None = None, *, dtype: type = np.float64) -> Array:
     """Return rows e_y (n, k) for class indices ``y`` (n,) in 0 .. k - 1; ``k`` defaults to the largest index plus 1.
+
+    The rows are of the library and on the device of ``y``; numpy for a list.
 
     Raises
     ------
     TypeError
-        Class indices that are not integers (encode names first, as :mod:`analytic_dd.data` does).
+        Class indices that are not integers (encode names first, as :mod:`analytic_dd.data` does); a library that has
+        no such ``dtype`` (jax without ``jax_enable_x64``).
     ShapeError, ValueError
         More than one axis; an index outside 0 .. k - 1.
 
@@ -26,7 +30,7 @@ def one_hot(y: np.ndarray, k: int | None = None, *, dtype: type = np.float64) ->
     array([[0., 1., 0.],
            [1., 0., 0.]])
     """
-    y = to_numpy(y) if hasattr(y, "dtype") else np.asarray(y)
+    given, y = y, to_numpy(y) if hasattr(y, "dtype") else np.asarray(y)
     if y.ndim != 1 or y.size == 0:
         raise ShapeError(f"class indices must be one non-empty axis, got shape {y.shape}")
     if y.dtype.kind not in "iu":
@@ -34,14 +38,27 @@ def one_hot(y: np.ndarray, k: int | None = None, *, dtype: type = np.float64) ->
             f"class indices must be integers, got {y.dtype}; encode names with numpy.unique(return_inverse=True)"
         )
     k = int(y.max()) + 1 if k is None else int(k)
-    if y.min() < 0 or y.max() >= k:
+    if y.min() < 0:
+        raise ValueError(f"class indices must be >= 0, got {y.min()}; encode classes as 0 .. k - 1")
+    if y.max() >= k:
         raise ValueError(f"class indices must lie in 0 .. {k - 1}, got {y.min()} .. {y.max()}")
     Y: np.ndarray = np.zeros((y.size, k), dtype=dtype)
     Y[np.arange(y.size), y] = 1.0
-    return Y
+    return Y if isinstance(given, (np.ndarray, list, tuple)) else _like(given, Y)
 
 
-def centred_one_hot(y: np.ndarray, k: int | None = None, *, dtype: type = np.float64) -> np.ndarray:
+def _like(given: Array, Y: np.ndarray) -> Array:
+    """Bring labels to the library and the device of the class indices."""
+    labels = namespace(given).asarray(Y, device=compat.device(given))
+    if dtype_name(labels) != dtype_name(Y):
+        raise TypeError(
+            f"labels are {dtype_name(Y)} by default, which jax has after jax.config.update('jax_enable_x64', True); do "
+            "so, or pass dtype=numpy.float32"
+        )
+    return labels
+
+
+def centred_one_hot(y: Array, k: int | None = None, *, dtype: type = np.float64) -> Array:
     """Return rows e_y - 1/k (n, k): rank k - 1, and the same decisions as one-hot labels.
 
     Theorem: T5.
@@ -52,7 +69,7 @@ def centred_one_hot(y: np.ndarray, k: int | None = None, *, dtype: type = np.flo
     array([[-0.25,  0.75, -0.25, -0.25]])
     """
     Y = one_hot(y, k, dtype=dtype)
-    return np.asarray(Y - Y.dtype.type(1.0) / Y.shape[1])
+    return Y - 1.0 / Y.shape[1]
 
 
 def repeated_classes(k: int, points: int) -> np.ndarray:

@@ -114,6 +114,9 @@ class GramStatistics:
         self.sum_y: Array = None
         self._spectrum: GramSpectrum | None = None
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(n={self.n}, p={self.p}, k={self.k}, products={self.rule.kind!r})"
+
     def update(self, Phi: Array, Y: Array, *, sample_weight: Array | None = None) -> GramStatistics:
         """Add the samples ``Phi`` (n, p), ``Y`` (n, k) and return ``self``.
 

@@ -14,7 +14,7 @@ from analytic_dd.features import FeatureMap, from_spec, from_text, median_length
 D = 24
 
 
-def build(text: str, **options: object) -> FeatureMap:
+def build(text: object, **options: object) -> FeatureMap:
     settings = {"image_shape": (4, 6), "rng": np.random.default_rng(0), "sample": sample(), **options}
     return from_text(text, D, **settings)
 
@@ -65,10 +65,19 @@ def test_default_lengthscale_is_the_median_distance_of_the_sample() -> None:
     [
         ("fcn", "unknown features 'fcn'; choose from identity, .*; did you mean fcnn?"),
         ("fcnn:slop=0.1", "'fcnn' have no option 'slop', only depth, .*; did you mean slope?"),
-        ("identity:p=3", "'identity' have no option 'p', only none"),
+        ("", "unknown features ''; choose from identity"),
+        ("identity:p=3", "'identity' have no options, got 'p'"),
+        ("rff:p=3,p=4", "name the option 'p' twice; give it once"),
+        ("rff:p=0", "d and p must be >= 1, got 24 and 0"),
+        ("rff:p=abc", "p must be an integer, got 'abc'"),
+        ("rff:nu=1.5", "nu is an option of kernel=matern, got nu=1.5 with kernel=gaussian"),
+        ("fcnn:bias=maybe", "bias must be true or false, got 'maybe'"),
+        ("fcnn:depth=2.5", "depth must be an integer, got '2.5'"),
+        ("fcnn:depth=1e3", "depth must be an integer, got '1e3'"),
+        ("fcnn:depth=3,width=20-10", "width=20-10 is 2 layers, got depth=3; leave depth out"),
         ("fcnn:depth", "expected option=value, got 'depth'"),
         ("fcnn:depth=0", "depth must be an integer >= 1, got 0"),
-        ("fcnn:slope=steep", "an option has the wrong type"),
+        ("fcnn:slope=steep", "slope must be a number, got 'steep'"),
         ("fcnn:activation=swish", "activation must be one of"),
         ("rff:lengthscale=mean", "lengthscale must be a number or median, got 'mean'"),
         ("cnn:padding=reflect", "padding must be one of"),
@@ -80,10 +89,18 @@ def test_wrong_text_is_refused_in_one_clear_line(text: str, message: str) -> Non
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("features", [None, FeatureMap])
+def test_features_that_are_no_text_are_refused_in_one_clear_line(features: object) -> None:
+    with pytest.raises(TypeError, match="features must be a feature map, or text such as identity"):
+        build(features)
+
+
 def test_median_needs_data_and_a_convolution_an_image() -> None:
     with pytest.raises(ValueError, match=r"needs training inputs \(sample=...\)"):
         build("rff", sample=None)
-    with pytest.raises(ValueError, match="image_shape must be"):
+    with pytest.raises(
+        ValueError, match=r"need images, got rows of 24 numbers; .*features\.Convolutional\(image_shape"
+    ):
         build("cnn", image_shape=(D,))
     assert build("inn", image_shape=(D,)).d == D
 
@@ -100,9 +117,11 @@ def test_median_needs_data_and_a_convolution_an_image() -> None:
         {"map": "compose", "maps": [{"map": "identity", "d": 2}, {"map": "identity", "d": 3}]},
         {"map": "compose"},
         {"map": "compose", "maps": [3]},
+        None,
+        "identity",
     ],
 )
-def test_damaged_specifications_are_data_errors(spec: dict) -> None:
+def test_damaged_specifications_are_data_errors(spec: object) -> None:
     with pytest.raises(DataError, match="feature map"):
         from_spec(spec)
 

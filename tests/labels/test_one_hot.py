@@ -1,9 +1,12 @@
 """Labels that say a class."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
+from array_api_compat import device
 
+from analytic_dd.arrays import namespace, to_numpy
 from analytic_dd.errors import ShapeError
 from analytic_dd.labels import centred_one_hot, one_hot, repeated_classes
 
@@ -16,7 +19,24 @@ def test_rows_have_a_one_at_the_class(dtype):
     assert Y.dtype == np.float64
     assert Y.argmax(1).tolist() == [2, 0, 4, 2]
     assert np.array_equal(Y.sum(1), np.ones(4))
-    assert one_hot(torch.tensor(y.astype("int64")), 7).shape == (4, 7)
+    assert np.array_equal(one_hot(y.tolist()), Y)
+
+
+def test_labels_are_of_the_library_of_the_classes(library):
+    classes = library.array(np.array([2.0, 0.0, 4.0, 2.0]))
+    y = namespace(classes).astype(classes, namespace(classes).int32)
+    for make in (one_hot, centred_one_hot):
+        Y = make(y, 7, dtype=np.dtype(library.dtype).type)
+        assert library.owns(Y)
+        assert device(Y) == device(y)
+        wanted = make(np.array([2, 0, 4, 2]), 7)
+        assert np.allclose(to_numpy(Y), wanted, rtol=0.0, atol=library.eps)
+
+
+def test_labels_are_float64_and_jax_without_it_is_told():
+    assert one_hot(torch.tensor([1, 0])).dtype == torch.float64
+    with pytest.raises(TypeError, match=r"pass dtype=numpy\.float32"):
+        one_hot(jnp.asarray([1, 0]))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -47,7 +67,8 @@ def test_classes_repeat_as_evenly_as_possible_in_class_major_order(k, points, co
         (np.array([[0, 1]]), None, ShapeError, r"one non-empty axis, got shape \(1, 2\)"),
         (np.zeros(0, dtype=int), None, ShapeError, "one non-empty axis"),
         (np.array([0, 3]), 3, ValueError, r"must lie in 0 \.\. 2, got 0 \.\. 3"),
-        (np.array([-1, 2]), 3, ValueError, r"got -1 \.\. 2"),
+        (np.array([-1, 2]), 3, ValueError, "must be >= 0, got -1"),
+        (np.array([-1, 0]), None, ValueError, "must be >= 0, got -1; encode classes as"),
     ],
 )
 def test_wrong_class_indices_are_refused(y, k, kind, message):

@@ -170,3 +170,8 @@ def test_features_that_overflow_when_squared_are_named():
     statistics = GramStatistics(2, 1).update(np.full((1, 2), 1e200), np.ones((1, 1)))
     with pytest.raises(ValueError, match="features overflow when squared; scale them down"):
         statistics.weights(0.0)
+
+
+def test_a_short_repr_says_what_the_sums_are_of(data):
+    found = GramStatistics(P, K, products="float32").update(*data)
+    assert repr(found) == "GramStatistics(n=40, p=7, k=3, products='float32')"
