@@ -345,9 +345,12 @@ def _verify(options: argparse.Namespace) -> int:
     from analytic_dd.io import load_distilled
 
     if options.theorems is not None:
+        if options.files:
+            raise ValueError(f"{options.files[0]} is a file, --theorems checks theorems; verify them one after another")
         return _check_theorems(options)
-    if not options.files:
-        raise ValueError("nothing to verify: name a distilled.npz or its folder, or give --theorems")
+    if not options.files or options.deep:
+        wanted = "--deep is for --theorems" if options.deep else "nothing to verify"
+        raise ValueError(f"{wanted}: name a distilled.npz or its folder, or give --theorems")
     certificates, errors = {}, []
     for file in map(str, options.files):
         try:

@@ -584,3 +584,10 @@ def test_a_set_that_misses_the_weights_says_so(run, tmp_path):
 @pytest.mark.parametrize(("ipc", "words"), [(1, "init real had no effect"), (2, "privacy (T17)")])
 def test_real_initialisation_says_whether_it_did_anything(run, tmp_path, ipc, words):
     assert words in run("distill", "--init", "real", "--ipc", ipc, "--out", tmp_path)[1]
+
+
+@pytest.mark.parametrize("arguments", [("out/one", "--theorems", "T2"), ("out/one", "--deep"), ()])
+def test_verify_does_not_leave_out_half_of_what_is_asked(run, arguments):
+    status, printed, error = run("verify", *arguments)
+    assert (status, printed) == (2, "")
+    assert "--theorems" in error
