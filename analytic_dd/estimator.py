@@ -337,7 +337,8 @@ class RidgeDistiller(ClassifierMixin, _Distiller):
         self.classes_ = encoder.classes_
         k = len(self.classes_)
         if k < 2:
-            raise ValueError(f"at least two classes are needed, got 1 class: {self.classes_[0]!r}; add another class")
+            only = self.classes_.tolist()[0]
+            raise ValueError(f"at least two classes are needed, got one class: {only!r}; add another class")
         encode = centred_one_hot if self.labels == "centred" else one_hot
         w = self._weights_of(sample_weight, X)
         self._distil(X, encode(encoder.transform(y), k), w, "accuracy", self.classes_)

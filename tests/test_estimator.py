@@ -351,3 +351,15 @@ def test_few_points_keep_the_intercept_that_goes_with_their_weights(digits):
     assert relative(refit.coef_, model.coef_) < 1e-12
     mean_prediction = model.decision_function(X).mean(axis=0)
     assert np.allclose(mean_prediction, np.bincount(y) / len(y), atol=1e-12)  # an unpenalised intercept
+
+
+def test_what_cannot_be_fitted_is_named_in_one_line(digits):
+    X, y = digits
+    for only in (3, "cat"):
+        with pytest.raises(ValueError, match=f"got one class: {only!r}; add another class"):
+            RidgeDistiller().fit(X[:20], np.full(20, only))
+    for wrong in (None, features.Identity):
+        with pytest.raises(TypeError, match="features must be a feature map, or text such as identity"):
+            RidgeDistiller(wrong).fit(X, y)
+    with pytest.raises(ValueError, match=r"got rows of 64 numbers; .* features\.Convolutional\(image_shape, channels"):
+        RidgeDistiller("cnn").fit(X, y)

@@ -26,9 +26,11 @@ def naming(name: str, source: str) -> Iterator[None]:
 def check_classes(classes: Sequence[int | str], y_train: np.ndarray, y_test: np.ndarray) -> None:
     """Check the classes, and that the labels are indices into them that leave none empty."""
     k = len(classes)
-    if k < 2 or len(set(classes)) != k:
-        got = ", ".join(map(repr, classes[:5])) or "none"
-        raise DataError(f"at least two classes, all different, are needed, got {got}; add samples of another class")
+    if k < 2:
+        got = f"one class: {classes[0]!r}" if k else "none"
+        raise DataError(f"at least two classes are needed, got {got}; add samples of another class")
+    if len(set(classes)) != k:
+        raise DataError(f"classes must be all different, got {', '.join(map(repr, classes[:5]))}; name each once")
     for y, name in ((y_train, "y_train"), (y_test, "y_test")):
         if y.dtype != np.int64 or y.ndim != 1:
             raise DataError(f"{name} must be one int64 index a sample, got {y.dtype} {y.shape}; use from_arrays")

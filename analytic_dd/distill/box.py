@@ -61,6 +61,7 @@ def move_into_box(Phis: Array, lower: float | Array, upper: float | Array, *, in
     as_matrix(Phis, "Phis")
     xp = namespace(Phis)
     low, high = (_row(bound, name, Phis) for bound, name in ((lower, "lower"), (upper, "upper")))
+    _require_order(xp, low, high)
     g = (low + high) / 2.0 if interior is None else _row(interior, "interior", Phis)
     _require_interior(xp, g, low, high)
     margin = 8.0 * eps_of(Phis) * xp.maximum(xp.abs(low), xp.abs(high))
@@ -118,6 +119,19 @@ def _row(bound: Any, name: str, like: Array) -> Array:
     if row.ndim > 1 or (row.ndim == 1 and row.shape[0] != p):
         raise ShapeError(f"{name} must be a number or have shape {(p,)}, got shape {tuple(row.shape)}")
     return xp.broadcast_to(row, (1, p))
+
+
+def _require_order(xp: Any, low: Array, high: Array) -> None:
+    width = (high - low)[0, :]
+    column = int(xp.argmin(width))
+    if not float(width[column]) > 0.0:
+        bounds = f"{float(low[0, column]):.3g} and {float(high[0, column]):.3g}"
+        raise InfeasibleError(
+            f"Box: low must be below high, got {bounds} in column {column}; exchange or widen them",
+            theorem="Box",
+            value=float(width[column]),
+            limit=0.0,
+        )
 
 
 def _require_interior(xp: Any, g: Array, low: Array, high: Array) -> None:

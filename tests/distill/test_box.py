@@ -83,7 +83,12 @@ def test_span_of_the_rows_is_kept(rng):
             r"distance of 0 to the nearest face \(column 0\)",
         ),
         ({"interior": np.full(P, 1.5)}, InfeasibleError, "distance of -0.5 to the nearest face"),
-        ({"box": (0.0, np.r_[np.ones(P - 1), 0.0])}, InfeasibleError, r"column 10"),
+        (
+            {"box": (0.0, np.r_[np.ones(P - 1), 0.0])},
+            InfeasibleError,
+            r"low must be below high, got 0 and 0 in column 10",
+        ),
+        ({"box": (3.0, -3.0)}, InfeasibleError, r"low must be below high, got 3 and -3 in column 0; exchange"),
         ({"interior": np.full(M, 0.5)}, ShapeError, r"interior must be a number or have shape \(11,\)"),
     ],
 )
