@@ -339,7 +339,7 @@ class RidgeDistiller(ClassifierMixin, _Distiller):
         k = len(self.classes_)
         if k < 2:
             only = self.classes_.tolist()[0]
-            raise ValueError(f"at least two classes are needed, got 1 class: {only!r}; add another class")
+            raise ValueError(f"at least two classes are needed, got one class: {only!r}; add another class")
         encode = centred_one_hot if self.labels == "centred" else one_hot
         w = self._weights_of(sample_weight, X)
         self._distil(X, encode(encoder.transform(y), k), w, "accuracy", self.classes_)

@@ -379,7 +379,7 @@ def test_bad_arrays_are_one_line(refused, small_set):
     refused(
         "--data",
         small_set(y_train=np.zeros(60, int), y_test=np.zeros(30, int)),
-        mentions=["two classes", "only the class 0"],
+        mentions=["two classes", "got one class: 0"],
     )
     refused("--data", small_set(y_train=np.arange(59) % 3), mentions=["60", "59"])
     refused("--data", small_set(x_test=np.zeros((30, 5, 4), np.uint8)), mentions=["x_test", "(4, 5)"])

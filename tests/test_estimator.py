@@ -370,7 +370,7 @@ def test_few_points_keep_the_intercept_that_goes_with_their_weights(digits):
 def test_what_cannot_be_fitted_is_named_in_one_line(digits):
     X, y = digits
     for only in (3, "cat"):
-        with pytest.raises(ValueError, match=f"got 1 class: {only!r}; add another class"):
+        with pytest.raises(ValueError, match=f"got one class: {only!r}; add another class"):
             RidgeDistiller().fit(X[:20], np.full(20, only))
     for wrong in (None, features.Identity):
         with pytest.raises(TypeError, match="features must be a feature map, or text such as identity"):

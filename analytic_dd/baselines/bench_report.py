@@ -18,7 +18,7 @@ CAPTION = (
     "Accuracy on the test part in %: mean over distillation seeds (standard deviation over seeds; over networks).",
     "Each column is one predictor, trained on the set alone; compare within a column only. Seconds are of the",
     "distillation. A set that is exact for ridge regression on a feature map (closed-form) is made for that predictor,",
-    "not for training networks. * stopped by its budget before it was finished.",
+    "not for training networks.",
 )
 
 _MARKERS = "osD^vP*X<>"
@@ -89,8 +89,10 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
             seconds = [one.seconds for one in values.values() if one.seconds is not None]
             content.append([label, "all" if ipc is None else str(ipc), *cells, _seconds(seconds)])
         lines += [*_aligned(content), ""]
-    failed = sum(one.failed for values in found.values() for one in values.values())
-    notes = [f"! {failed} of the cells failed; their rows say why."] if failed else []
+    every = [one for values in found.values() for one in values.values()]
+    failed = sum(one.failed for one in every)
+    notes = [] if all(one.finished for one in every) else ["* stopped by its budget before it was finished."]
+    notes += [f"! {failed} of the cells failed; their rows say why."] if failed else []
     return "\n".join([*lines, *CAPTION, *notes])
 
 

@@ -150,12 +150,12 @@ def plan(
     """Return all cells, the cheap methods of the list first as they were given.
 
     A predictor that does not apply is left out: a kernel of its own for a method that has none, convolutions on rows, a
-    kernel matrix of too many points.
+    kernel matrix of too many points, soft labels for a method whose labels are no probabilities.
 
     Raises
     ------
     ValueError, TypeError
-        An option that a method has not, a number of points or a seed that is none.
+        An option that a method has not, a number of points or a seed that is none; no cell is left.
     """
     for name, numbers, least in (("ipc", ipcs, 1), ("seeds", seeds, 0)):
         if any(number < least for number in numbers) or not numbers:
@@ -170,7 +170,7 @@ def plan(
             _require_options(variant)
             chosen = []
             for predictor in dict.fromkeys(predictors):
-                reason = _reason_against(predictor, variant.method, dataset)
+                reason = _reason_against(predictor, variant, dataset)
                 if reason is None:
                     chosen.append(predictor)
                 elif reason:
@@ -180,6 +180,9 @@ def plan(
                 for seed in list(dict.fromkeys(seeds))[: 1 if full else None]:
                     if chosen:
                         sets.append(SetCell(variant, dataset.name, ipc, seed, tuple(chosen)))
+    if not sets:
+        reason = f" ({left_out[0]})" if left_out else ""
+        raise ValueError(f"none of the predictors applies to the methods{reason}; choose others")
     keys = [one.key("") for one in sets]
     repeated = sorted({f"{key[0]} on {key[2]}" for key in keys if keys.count(key) > 1})
     if repeated:
@@ -226,16 +229,28 @@ def _require_options(variant: Variant) -> None:
             raise ValueError(f"{variant.method}: {error}") from error
 
 
-def _reason_against(predictor: str, method: str, dataset: Dataset) -> str | None:
+def _reason_against(predictor: str, variant: Variant, dataset: Dataset) -> str | None:
     """Return why a predictor is left out, an empty text where that goes without saying, None where it applies."""
-    kind = predictor_kind(predictor)
+    kind, method = predictor_kind(predictor), variant.method
     if kind == "krr-own" and method not in KERNEL_METHODS:
         return ""
     if kind == "krr-common" and method == "full" and len(dataset.y_train) > LARGEST_KERNEL:
         return f"a kernel matrix of {len(dataset.y_train):,} points; at most {LARGEST_KERNEL:,} are solved"
     if kind == "network" and predictor not in ("mlp", "mlp+soft") and len(dataset.image_shape) == 1:
         return "samples are rows, not images"
+    if "soft" in predictor.split("+") and not _may_be_probabilities(variant):
+        return "its labels are no probabilities"
     return None
+
+
+def _may_be_probabilities(variant: Variant) -> bool:
+    """Whether the labels of a method can be soft targets: those that are solved, learned or centred cannot."""
+    if variant.method not in KERNEL_METHODS:
+        return True
+    if variant.method == "closed-form":
+        return configured(ClosedFormConfig, variant.options).recipe(1).labels == "one-hot"
+    config: Any = configured(method_type(variant.method).config_type, variant.options)
+    return variant.method == "kip" and config.labels == "fixed" and not config.centred
 
 
 def settings_of(cell: SetCell, predictor: str, dataset: Dataset, protocol: Protocol) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from analytic_dd.baselines.task import Task
 from analytic_dd.data import Dataset
 from analytic_dd.distill.pipeline import choose_references, distill_model, fit_original
 from analytic_dd.distill.recipe import Recipe
-from analytic_dd.features import FeatureMap
+from analytic_dd.features import FeatureMap, check_text
 
 __all__ = ["ClosedFormConfig", "closed_form", "closed_form_kernel", "map_named"]
 
@@ -49,6 +49,7 @@ class ClosedFormConfig:
     largest_change: float | None = None
 
     def __post_init__(self) -> None:
+        check_text(self.features)
         self.recipe(1)
 
     def recipe(self, points_per_class: int) -> Recipe:

@@ -14,7 +14,7 @@ from analytic_dd.baselines.kernels import FeatureKernel, Gaussian, InfiniteNetwo
 from analytic_dd.baselines.method import Config, require_choice
 from analytic_dd.baselines.task import Task
 from analytic_dd.data import Dataset
-from analytic_dd.features import FeatureMap, from_spec, from_text, median_lengthscale
+from analytic_dd.features import FeatureMap, check_text, from_spec, from_text, median_lengthscale
 
 if TYPE_CHECKING:
     from analytic_dd.baselines.driver import BaselineResult
@@ -77,6 +77,8 @@ class KernelConfig(Config):
             raise ValueError(f"a kernel or features, not both: got {self.kernel!r} and {self.features!r}")
         if isinstance(self.features, FeatureMap):
             self._set("features", self.features.spec())
+        if isinstance(self.features, str):
+            check_text(self.features)
         finite = self.features is not None
         if not finite:
             self._set("kernel", self.kernel or "ntk")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import numbers
+import os
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 import torch
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 __all__ = ["Config", "Method", "configured", "require_choice"]
+
+_WORDS = {bool: "true or false", int: "an integer", float: "a number", str: "text"}
+_TYPES: dict[Any, Any] = {int: numbers.Integral, float: numbers.Real, str: (str, os.PathLike)}
 
 _C = TypeVar("_C", bound="DataclassInstance")
 
@@ -123,7 +128,7 @@ def configured(config_type: type[_C], config: _C | Mapping[str, Any] | None) -> 
     Raises
     ------
     ValueError, TypeError
-        An option that the method has not, or a config of another method.
+        An option that the method has not, or of another type, or a config of another method.
     """
     if config is None:
         return config_type()
@@ -131,13 +136,24 @@ def configured(config_type: type[_C], config: _C | Mapping[str, Any] | None) -> 
         return config
     if not isinstance(config, Mapping):
         raise TypeError(f"config must be a {config_type.__name__} or a mapping, got {type(config).__name__}")
-    known = [field.name for field in fields(config_type)]
-    for name in config:
+    known, types = {field.name: field.default for field in fields(config_type)}, get_type_hints(config_type)
+    for name, value in config.items():
         if name not in known:
             near = difflib.get_close_matches(str(name), known, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise ValueError(f"unknown option {name!r}; choose from {', '.join(known)}{hint}")
+        kinds = get_args(types[name]) or (types[name],)
+        if not (value is None and known[name] is None) and not any(_is_a(value, kind) for kind in kinds):
+            wanted = " or ".join(_WORDS[kind] for kind in kinds if kind in _WORDS)
+            raise ValueError(f"{name} must be {wanted}, got {value!r}")
     return config_type(**config)  # not replace(): what __post_init__ derives depends on what is given
+
+
+def _is_a(value: Any, kind: Any) -> bool:
+    """Whether a value is of a declared type: an integer is a number, true is neither, a path is text."""
+    if isinstance(value, (bool, np.bool_)):
+        return kind is bool
+    return isinstance(value, _TYPES.get(kind, get_origin(kind) or kind))
 
 
 def require_choice(name: str, value: Any, known: tuple[str, ...]) -> None:

@@ -27,6 +27,7 @@ from analytic_dd.baselines.kernels import InfiniteNetwork
 from analytic_dd.baselines.krr import krr_accuracy
 from analytic_dd.data import Dataset
 from analytic_dd.distill.pipeline import fit_original
+from analytic_dd.features import check_text
 from analytic_dd.ridge import ridge_weights
 
 __all__ = ["KERNEL_METHODS", "LARGEST_KERNEL", "Protocol", "Score", "predictor_kind", "score"]
@@ -124,14 +125,17 @@ def predictor_kind(name: str) -> str:
     Raises
     ------
     ValueError
-        No such predictor.
+        No such predictor, or no such map.
     """
     network, *marks = name.split("+")
     if network in NETWORKS and marks in ([], ["dsa"], ["soft"], ["dsa", "soft"]):
         return "network"
     if name in ("krr-own", "krr-common"):
         return name
-    if name == "ridge" or (name.startswith("ridge:") and len(name) > 6):
+    if name == "ridge":
+        return "ridge"
+    if name.startswith("ridge:") and len(name) > 6:
+        check_text(name[6:])
         return "ridge"
     known = ", ".join(NETWORKS)
     raise ValueError(

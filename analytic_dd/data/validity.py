@@ -27,7 +27,7 @@ def check_classes(classes: Sequence[int | str], y_train: np.ndarray, y_test: np.
     """Check the classes, and that the labels are indices into them that leave none empty."""
     k = len(classes)
     if k < 2:
-        got = f"only the class {classes[0]!r}" if k else "none"
+        got = f"one class: {classes[0]!r}" if k else "none"
         raise DataError(f"at least two classes are needed, got {got}; add samples of another class")
     if len(set(classes)) != k:
         raise DataError(f"classes must be all different, got {', '.join(map(repr, classes[:5]))}; name each once")

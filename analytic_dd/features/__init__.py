@@ -9,7 +9,7 @@ from analytic_dd.features.dense import FullyConnected
 from analytic_dd.features.fourier import RandomFourier
 from analytic_dd.features.identity import Identity
 from analytic_dd.features.invertible import InvertibleNetwork
-from analytic_dd.features.registry import from_spec, from_text
+from analytic_dd.features.registry import check_text, from_spec, from_text
 from analytic_dd.features.spectral import median_lengthscale
 from analytic_dd.features.tikhonov import TikhonovScaling, penalised
 
@@ -26,6 +26,7 @@ __all__ = [
     "RandomFourier",
     "RangeCheck",
     "TikhonovScaling",
+    "check_text",
     "from_spec",
     "from_text",
     "median_lengthscale",

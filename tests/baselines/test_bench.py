@@ -83,6 +83,7 @@ def test_every_cell_has_a_row_with_what_the_issue_asks_for(run, tmp_path):
     kip = next(row for row in rows if row["method"] == "kip")
     assert (kip["ledger"]["steps"], kip["config"]["target_batch"]) == (4, 20)
     assert "not for training networks" in printed
+    assert "*" not in printed
     assert (tmp_path / "out" / "bench.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "out" / "bench.txt").read_text() in printed
     assert os.listdir(tmp_path / "out" / "states") == []
@@ -264,6 +265,7 @@ def test_a_budget_ends_a_distillation_and_a_larger_one_goes_on(run, tmp_path):
     assert first["finished"] is False
     assert first["steps"] < 400
     assert "*" in next(line for line in printed.splitlines() if line.startswith("kip"))
+    assert "* stopped by its budget" in printed
     run("--budget", "0.005", "--resume", **options)
     assert rows_of(tmp_path) == [first]
     run("--resume", **options)
@@ -300,6 +302,14 @@ def test_a_file_of_options_is_read_and_words_go_over_it(run, tmp_path):
         ({"methods": ["kipp"]}, "unknown method 'kipp'"),
         ({"methods": ["kip:stepss=3"]}, "did you mean steps"),
         ({"methods": ["kip:lr=-1"]}, "lr > 0"),
+        ({"methods": ["kip:steps=abc"]}, "kip: steps must be an integer, got 'abc'"),
+        ({"methods": ["kip:lr=true"]}, "kip: lr must be a number, got True"),
+        ({"methods": ["kip:centred=maybe"]}, "kip: centred must be true or false, got 'maybe'"),
+        ({"methods": ["closed-form:features=nosuch"]}, "closed-form: unknown features 'nosuch'"),
+        ({"methods": ["kip:features=fcnn:depth=x"]}, "kip: depth must be an integer, got 'x'"),
+        ({"predictors": ["ridge:nosuch"]}, "unknown features 'nosuch'"),
+        ({"methods": ["random"], "predictors": ["krr-own"]}, "none of the predictors applies"),
+        ({"methods": ["label-solve", "kip"], "predictors": ["mlp+soft"]}, "mlp+soft: its labels are no probabilities"),
         ({"methods": ["random:steps=3"]}, "random has no options"),
         ({"methods": ["random", "random"]}, "the same cells twice"),
         ({"methods": ["closed-form:mode=few"]}, "number of points"),
@@ -359,13 +369,33 @@ def test_rows_instead_of_images_leave_convolutions_out(run, small, tmp_path):
 def test_soft_labels_are_a_column_of_their_own(run, tmp_path):
     options = {"methods": ["random", "label-solve"], "predictors": ["mlp", "mlp+soft"]}
     status, _, error = run(**options)
-    assert status == 1
-    assert "label-solve, small, IPC 1, seed 0, mlp+soft: ValueError: soft labels must be >= 0" in error
+    assert status == 0
+    assert "left out: label-solve, small, mlp+soft: its labels are no probabilities" in error
     labels = {(row["method"], row["predictor"]): row.get("details", {}).get("labels") for row in rows_of(tmp_path)}
     assert labels["random", "mlp"] == "hard"
     assert labels["random", "mlp+soft"] == "soft"
     assert labels["label-solve", "mlp"] == "argmax"
-    assert labels["label-solve", "mlp+soft"] is None
+    assert ("label-solve", "mlp+soft") not in labels
+
+
+@pytest.mark.parametrize(
+    ("method", "applies"),
+    [
+        ("closed-form:labels=one-hot", True),
+        ("closed-form:labels=learned", False),
+        ("closed-form:labels=centred", False),
+        ("kip", False),
+        ("kip:centred=false", True),
+        ("kip:centred=false,labels=learned", False),
+        ("kip:features=fcnn,labels=fixed", True),
+        ("ld", True),
+    ],
+)
+def test_soft_labels_are_asked_of_methods_that_may_have_them(small, method, applies):
+    content = np.load(small)
+    dataset = Dataset.from_arrays(*(content[name] for name in ("x_train", "y_train", "x_test", "y_test")), name="small")
+    made = plan([dataset], parse_variant(method), ipcs=[1], seeds=[0], predictors=["mlp", "mlp+soft"], config={})
+    assert made.sets[0].predictors == (("mlp", "mlp+soft") if applies else ("mlp",))
 
 
 def test_a_kernel_matrix_of_too_many_points_is_left_out(run, tmp_path, monkeypatch):

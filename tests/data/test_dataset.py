@@ -19,7 +19,7 @@ def images(*shape, dtype=np.uint8):
 REFUSED = {
     "labels of another length": ((images(5, 3), [0, 1, 0, 1]), ("5 samples", "4 labels")),
     "test labels of another length": ((images(3, 2), [0, 1, 0], images(2, 2), [1]), ("2 samples", "1 labels", "test")),
-    "one class only": ((images(3, 2), [4, 4, 4]), ("two classes", "only the class 4;")),
+    "one class only": ((images(3, 2), [4, 4, 4]), ("two classes", "got one class: 4;")),
     "unknown test label": ((images(3, 2), ["a", "b", "a"], images(2, 2), ["a", "zebra"]), ("'zebra'", "sample 1")),
     "kinds of labels": ((images(2, 2), ["a", "b"], images(2, 2), [0, 1]), ("text", "integers")),
     "one-hot labels": ((images(3, 2), np.eye(3)), ("(3, 3)", "argmax(axis=1)")),
