@@ -14,7 +14,7 @@ __all__ = ["centred_one_hot", "one_hot", "repeated_classes"]
 def one_hot(y: Array, k: int | None = None, *, dtype: type = np.float64) -> Array:
     """Return rows e_y (n, k) for class indices ``y`` (n,) in 0 .. k - 1; ``k`` defaults to the largest index plus 1.
 
-    The rows are of the library and on the device of ``y``; numpy for a list.
+    The rows are of the library and on the device of ``y``; numpy for anything else.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def one_hot(y: Array, k: int | None = None, *, dtype: type = np.float64) -> Arra
         raise ValueError(f"class indices must lie in 0 .. {k - 1}, got {y.min()} .. {y.max()}")
     Y: np.ndarray = np.zeros((y.size, k), dtype=dtype)
     Y[np.arange(y.size), y] = 1.0
-    return Y if isinstance(given, (np.ndarray, list, tuple)) else _like(given, Y)
+    return _like(given, Y) if compat.is_array_api_obj(given) and not isinstance(given, np.ndarray) else Y
 
 
 def _like(given: Array, Y: np.ndarray) -> Array:

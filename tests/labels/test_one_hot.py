@@ -20,6 +20,7 @@ def test_rows_have_a_one_at_the_class(dtype):
     assert Y.argmax(1).tolist() == [2, 0, 4, 2]
     assert np.array_equal(Y.sum(1), np.ones(4))
     assert np.array_equal(one_hot(y.tolist()), Y)
+    assert np.array_equal(one_hot(range(3)), np.eye(3))
 
 
 def test_labels_are_of_the_library_of_the_classes(library):
