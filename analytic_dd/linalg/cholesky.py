@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy.linalg
 
 from analytic_dd.arrays import Array, namespace
 from analytic_dd.errors import ShapeError
 
 __all__ = ["CholeskyFactor"]
 
+_LARGE = 1024  # from here on the copies of numpy.linalg take as long as the factor
 _BLOCK = 128  # rows solved at a time: the array API has no triangular solve, so a small general one takes its place
 
 
@@ -53,7 +55,11 @@ class CholeskyFactor:
             raise ShapeError(f"a Cholesky factor needs a square matrix, got shape {tuple(A.shape)}")
         xp = namespace(A)
         try:
-            self.L: Array = xp.linalg.cholesky(A)
+            if isinstance(A, np.ndarray) and A.shape[0] >= _LARGE:
+                # the transpose is in the order that LAPACK has: nothing is copied but A, once
+                self.L: Array = scipy.linalg.cholesky(A.T, lower=False, check_finite=False).T
+            else:
+                self.L = xp.linalg.cholesky(A)
             finite = bool(xp.all(xp.isfinite(xp.linalg.diagonal(self.L))))  # jax returns NaN where others raise
         except (np.linalg.LinAlgError, RuntimeError):  # torch's LinAlgError is a RuntimeError
             finite = False

@@ -317,6 +317,10 @@ class GramStatistics:
     def factor(self, ridge: float) -> CholeskyFactor:
         """Return the Cholesky factor of ``G + ridge I``; ValueError where that is not positive definite."""
         G, xp = self.G, namespace(self.C)
+        if isinstance(G, np.ndarray):
+            shifted = G.copy()
+            shifted.flat[:: self.p + 1] += ridge
+            return CholeskyFactor(shifted)
         shifted = G + ridge * xp.eye(self.p, dtype=G.dtype, device=getattr(G, "device", None))
         return CholeskyFactor(shifted)
 

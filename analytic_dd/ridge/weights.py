@@ -92,9 +92,10 @@ def ridge_weights(Phi: Array, Y: Array, *, ridge: float, solver: str = "auto", r
 
 def _choose(Phi: Array, ridge: float) -> str:
     n, p = Phi.shape
-    squares = ridge > 0.0 and ridge >= 1e-10 * norm(Phi) ** 2
     if n * p * min(n, p) <= _SMALL:
         return "svd"
+    size = float(np.einsum("ij,ij", Phi, Phi)) if isinstance(Phi, np.ndarray) else norm(Phi) ** 2
+    squares = ridge > 0.0 and ridge >= 1e-10 * size
     if n < p:
         return "dual" if squares else "svd"
     return "gram" if squares else "tsqr"

@@ -5,7 +5,7 @@ import pytest
 
 from analytic_dd.arrays import to_numpy
 from analytic_dd.errors import ShapeError
-from analytic_dd.linalg import CholeskyFactor
+from analytic_dd.linalg import CholeskyFactor, cholesky
 
 
 @pytest.mark.parametrize("p", [1, 7, 128, 129, 300])
@@ -43,3 +43,17 @@ def test_sizes_are_checked():
         CholeskyFactor(np.ones((2, 3)))
     with pytest.raises(ShapeError, match="B must have 2 rows"):
         CholeskyFactor(np.eye(2)).solve(np.ones((3, 1)))
+
+
+@pytest.mark.parametrize("threshold", [1, 10**9])
+def test_both_libraries_make_the_same_factor(monkeypatch, threshold):
+    monkeypatch.setattr(cholesky, "_LARGE", threshold)
+    F = np.random.default_rng(0).standard_normal((40, 20))
+    A = F.T @ F
+    half = np.tril(A) + np.triu(np.full_like(A, np.nan), 1)  # only the lower triangle is read
+    L = CholeskyFactor(half).L
+    assert np.array_equal(np.triu(L, 1), np.zeros_like(A))
+    assert np.linalg.norm(L @ L.T - A) < 30 * 2.0**-52 * np.linalg.norm(A)
+    for wrong in (-A, np.full_like(A, np.nan)):
+        with pytest.raises(ValueError, match="not positive definite"):
+            CholeskyFactor(wrong)
