@@ -9,13 +9,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from analytic_dd import __version__
+from analytic_dd import __version__, theorems
 from analytic_dd.baselines import bench
 from analytic_dd.errors import DivergenceError
 from analytic_dd.progress import Progress
@@ -263,14 +262,7 @@ def _distill_data(options: argparse.Namespace, recipe: Any, file: Path | None, s
 def _distill_sums(options: argparse.Namespace, recipe: Any, stages: Any) -> Any:
     from analytic_dd.from_statistics import run_from_statistics
 
-    usual = {
-        "data": None,
-        "features": None,
-        "sample_weights": None,
-        "tikhonov": None,
-        "dtype": "float64",
-        "device": "cpu",
-    }
+    usual = dict.fromkeys(("data", "features", "sample_weights", "tikhonov")) | {"dtype": "float64", "device": "cpu"}
     for name, default in usual.items():
         if getattr(options, name) != default:
             flag = name.replace("_", "-")
@@ -290,24 +282,20 @@ def _distill_sums(options: argparse.Namespace, recipe: Any, stages: Any) -> Any:
 
 def _stats(options: argparse.Namespace) -> int:
     """Sum features and labels of one shard into a file; files of all shards, or of several parties, are merged."""
-    import numpy as np
+    from analytic_dd.data import load
+    from analytic_dd.from_statistics import sum_shard
 
-    from analytic_dd import cluster, data, report
-
-    shard = cluster.parse_shard(options.shard)
-    dataset = data.load(options.data, offline=options.offline, progress=sys.stderr.isatty())
-    mean, std = data.moments_for(dataset, options.moments)
-    phi = report.build_map(options.features, dataset, (mean, std), rng=np.random.default_rng([options.seed, 0]))
+    dataset = load(options.data, offline=options.offline, progress=sys.stderr.isatty())
     with Progress() as progress:
-        statistics = cluster.dataset_shard(
+        statistics = sum_shard(
             dataset,
-            phi,
-            shard=shard,
-            mean=mean,
-            std=std,
+            options.features,
+            options.shard,
+            moments=options.moments,
             labels=options.labels,
+            seed=options.seed,
             state=options.state,
-            progress=lambda done, total: progress("gram", done, total),
+            progress=progress,
         )
     statistics.save(options.out)
     return _print_sums(options, statistics)
@@ -347,7 +335,7 @@ def _verify(options: argparse.Namespace) -> int:
     if options.theorems is not None:
         if options.files:
             raise ValueError(f"{options.files[0]} is a file, --theorems checks theorems; verify them one after another")
-        return _check_theorems(options)
+        return theorems.check(options.theorems, deep=options.deep, json=options.json)
     if not options.files or options.deep:
         wanted = "--deep is for --theorems" if options.deep else "nothing to verify"
         raise ValueError(f"{wanted}: name a distilled.npz or its folder, or give --theorems")
@@ -363,16 +351,6 @@ def _verify(options: argparse.Namespace) -> int:
     for line in errors:
         _complain(line, 2)
     return 2 if errors else int(any(certificate.verdict == "fail" for certificate in certificates.values()))
-
-
-def _check_theorems(options: argparse.Namespace) -> int:
-    """Run proofs_check, which stands beside the package in the repository and is no part of it."""
-    root = Path(__file__).parents[1]
-    if not (root / "proofs_check" / "run.py").is_file():
-        raise ValueError("the theorem checks are in the repository, not in the installed package; run this in a clone")
-    flags = [flag for flag, given in (("--deep", options.deep), ("--json", options.json)) if given]
-    command = [sys.executable, "-m", "proofs_check.run", *options.theorems, *flags, "--prefix", "analytic-dd: "]
-    return subprocess.run(command, cwd=root, check=False).returncode
 
 
 def _show(options: argparse.Namespace) -> int:

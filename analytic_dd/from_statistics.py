@@ -7,16 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from analytic_dd.distill.pipeline import Stages, distill_model, model_from_statistics
+from analytic_dd import cluster
+from analytic_dd.data import Dataset, moments_for
+from analytic_dd.distill.pipeline import Progress, Stages, distill_model, model_from_statistics
 from analytic_dd.distill.recipe import Recipe
 from analytic_dd.errors import DataError
 from analytic_dd.features import from_spec
 from analytic_dd.files import staged
 from analytic_dd.linalg import GramStatistics
 from analytic_dd.plot import draw_set
-from analytic_dd.report import Origin, Report, assemble, store_and_report
+from analytic_dd.report import Origin, Report, assemble, build_map, store_and_report
 
-__all__ = ["run_from_statistics"]
+__all__ = ["run_from_statistics", "sum_shard"]
 
 
 def run_from_statistics(
@@ -77,6 +79,44 @@ def run_from_statistics(
         report = store_and_report(distilled, None, model, staging, seed=seed, stages=stages)
         draw_set(distilled, staging / "distilled.png")
         return report
+
+
+def sum_shard(
+    dataset: Dataset,
+    features: str,
+    shard: str,
+    *,
+    moments: str = "data",
+    labels: str = "one-hot",
+    seed: int = 0,
+    state: Path | None = None,
+    progress: Progress | None = None,
+) -> GramStatistics:
+    """Sum features and labels of shard ``"i/N"`` of the training part: what ``analytic-dd stats`` writes.
+
+    Theorem: T13.
+
+    Parameters
+    ----------
+    features : str
+        A map by name with options, :func:`analytic_dd.report.build_map`; the same seed gives the same map.
+    moments : str
+        Where the normalisation comes from, :func:`analytic_dd.data.moments_for`.
+    labels, state
+        See :func:`analytic_dd.cluster.dataset_shard`.
+    """
+    part = cluster.parse_shard(shard)
+    mean, std = moments_for(dataset, moments)
+    return cluster.dataset_shard(
+        dataset,
+        build_map(features, dataset, (mean, std), rng=np.random.default_rng([seed, 0])),
+        shard=part,
+        mean=mean,
+        std=std,
+        labels=labels,
+        state=state,
+        progress=None if progress is None else lambda done, total: progress("gram", done, total),
+    )
 
 
 def _origin_of(statistics: GramStatistics, path: Path) -> tuple[Origin, dict[str, Any]]:

@@ -147,7 +147,7 @@ def run(
         The folder cannot be written (checked before any work) or the disk is full.
     """
     stages = Stages() if stages is None else stages
-    recipe = _checked_for(recipe, references, len(dataset.classes))
+    recipe = recipe.checked_for(references, len(dataset.classes))
     weights = _weights_of_samples(sample_weight, dataset)
     ridge = recipe.ridges[0] if recipe.ridges else ridge
     with staged(folder, without=["spectrum.png"]) as staging:
@@ -199,16 +199,6 @@ def _weights_of_samples(given: np.ndarray | str | None, dataset: Dataset) -> np.
         raise ValueError(f"sample weights must be 'balanced' or an array, got {given!r}")
     counts = np.bincount(dataset.y_train, minlength=len(dataset.classes))
     return np.asarray((len(dataset.y_train) / len(counts) / counts)[dataset.y_train])
-
-
-def _checked_for(recipe: Recipe, references: np.ndarray | None, k: int) -> Recipe:
-    if references is not None:
-        return recipe.for_references(len(references), k)
-    if recipe.references == "given":
-        raise ValueError(
-            "references 'given' need images, got none; name their .npy or .npz file, or choose random ones"
-        )
-    return recipe
 
 
 def build_map(

@@ -30,11 +30,12 @@ MAY_IMPORT = {
     "plot": BELOW_REPORT | {"io"},
     "realistic": BELOW_REPORT | {"io"},
     "rates": set(),
+    "theorems": set(),
     "progress": set(),
     "report": BELOW_REPORT | {"io", "plot", "rates", "realistic", "__init__"},
     "summary": {"features", "realistic"},
     "from_statistics": BELOW_REPORT | {"plot", "report"},
-    "cli": BELOW_REPORT | {"io", "plot", "report", "summary", "progress", "from_statistics", "__init__"},
+    "cli": BELOW_REPORT | {"io", "plot", "report", "summary", "progress", "from_statistics", "theorems", "__init__"},
     "__main__": {"cli"},
     "__init__": BELOW_REPORT | {"io", "plot", "report"},
 }

@@ -174,6 +174,16 @@ class Recipe:
             raise ValueError(f"as many points as references are made, got {m} references and {asked} points wanted")
         return replace(self, references="given", points=m)
 
+    def checked_for(self, references: np.ndarray | None, k: int) -> Recipe:
+        """Return the recipe for what references there are; images that were announced must be there."""
+        if references is not None:
+            return self.for_references(len(references), k)
+        if self.references == "given":
+            raise ValueError(
+                "references 'given' need images, got none; name their .npy or .npz file, or choose random ones"
+            )
+        return self
+
     def size(self, k: int) -> int:
         """Number of points for k classes (of references for realistic modes: one image, or those of a nearest set)."""
         if self.mode == "one-image":

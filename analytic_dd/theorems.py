@@ -1,0 +1,26 @@
+"""Checks of the theorems, which stand beside the package in the repository and are no part of it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+__all__ = ["check"]
+
+
+def check(names: Sequence[str], *, deep: bool = False, json: bool = False) -> int:
+    """Run ``proofs_check`` for some theorems, all without a name, and return its exit status: 1 if a check fails.
+
+    Raises
+    ------
+    ValueError
+        The package is installed without its repository.
+    """
+    root = Path(__file__).parents[1]
+    if not (root / "proofs_check" / "run.py").is_file():
+        raise ValueError("the theorem checks are in the repository, not in the installed package; run this in a clone")
+    flags = [flag for flag, given in (("--deep", deep), ("--json", json)) if given]
+    command = [sys.executable, "-m", "proofs_check.run", *names, *flags, "--prefix", "analytic-dd: "]
+    return subprocess.run(command, cwd=root, check=False).returncode
