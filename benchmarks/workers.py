@@ -80,7 +80,7 @@ def dask(folder: str, p: int, workers: int) -> dict[str, Any]:
     from analytic_dd.cluster import dask_statistics
 
     settings = {"distributed.comm.timeouts.connect": "60s", "distributed.worker.memory.spill": False}
-    local = {"threads_per_worker": 1, "processes": True, "dashboard_address": None, "host": "127.0.0.1"}
+    local = {"threads_per_worker": 1, "processes": True, "dashboard_address": "127.0.0.1:0", "host": "127.0.0.1"}
     with (
         library.config.set(settings),
         LocalCluster(n_workers=workers, silence_logs=50, **local) as cluster,

@@ -194,7 +194,7 @@ def test_a_realistic_set_says_what_it_costs_and_publishes(run, tmp_path):
     assert run("show", tmp_path)[0] == 0
 
 
-def test_references_come_from_a_file(run, refused, tmp_path):
+def test_references_come_from_a_file(run, refused, tmp_path, ratio):
     rng = np.random.default_rng(0)
     images, classes = rng.uniform(0, 16, (12, 8, 8)), np.arange(12) % 10
     np.save(tmp_path / "images.npy", images)
@@ -205,7 +205,7 @@ def test_references_come_from_a_file(run, refused, tmp_path):
         )
         assert status == 0, printed
         stored = load_distilled(tmp_path / "o")
-        assert np.allclose(stored.references, images, rtol=0, atol=1e-13)
+        assert ratio(stored.references, images, size=1) < 30
         assert stored.meta["reference_classes"] == (classes.tolist() if file == "images.npz" else None)
     with_labels = ("--mode", "nearest", "--labels", "one-hot", "--references")
     assert run("distill", *with_labels, tmp_path / "images.npz", "--out", tmp_path / "o")[0] == 0

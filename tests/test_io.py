@@ -82,11 +82,12 @@ def test_references_come_back_bit_for_bit_and_in_pixel_units(tmp_path, mode):
             DistilledSet(**{**vars(stored), "references": wrong})
 
 
-def test_normalised_undoes_pixels():
+def test_normalised_undoes_pixels(ratio):
     rng = np.random.default_rng(0)
     inputs, mean, std = rng.standard_normal((3, 24)), np.array([1.0, 10.0, 5.0]), np.array([2.0, 3.0, 0.5])
-    again = normalised(pixels(inputs, mean, std, (2, 4, 3)), mean, std)
-    assert np.allclose(again, inputs, rtol=0, atol=1e-14)
+    stored = pixels(inputs, mean, std, (2, 4, 3))
+    lost = np.linalg.norm(stored) / np.linalg.norm(inputs) / std.min()  # the mean takes digits away
+    assert ratio(normalised(stored, mean, std), inputs, size=1, amplification=lost) < 30
 
 
 def test_pixels_multiply_by_channel():

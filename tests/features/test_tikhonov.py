@@ -43,9 +43,9 @@ def test_specification_keeps_every_digit(gamma):
     assert np.array_equal(from_spec(phi.spec()).gamma, phi.gamma)
 
 
-def test_diagonal_is_the_matrix_with_that_diagonal(rng):
+def test_diagonal_is_the_matrix_with_that_diagonal(rng, ratio):
     gamma, X = rng.uniform(0.5, 3.0, P), rng.standard_normal((N, P))
-    assert np.allclose(TikhonovScaling(gamma)(X), TikhonovScaling(np.diag(gamma))(X), rtol=1e-14)
+    assert ratio(TikhonovScaling(gamma)(X), TikhonovScaling(np.diag(gamma))(X), size=P) < 30
 
 
 @pytest.mark.parametrize(
