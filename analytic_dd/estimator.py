@@ -98,7 +98,8 @@ class _Distiller(BaseEstimator):
         statistics = self._accumulate(X, Y, w)
         fitted = statistics.centred() if self.fit_intercept else statistics
         given_ridge: Any = recipe.ridges[0] if recipe.ridges else self.ridge
-        require_scale(statistics, fitted, given_ridge if isinstance(given_ridge, str) else as_ridge(given_ridge))
+        largest: Any = max(recipe.ridges) if recipe.ridges else self.ridge
+        require_scale(statistics, fitted, largest if isinstance(largest, str) else as_ridge(largest))
         self.ridge_choice_ = self._choose_ridge(X, Y, w, statistics, fitted, scoring, loo_rng)
         self.ridge_ = as_ridge(given_ridge if self.ridge_choice_ is None else self.ridge_choice_.ridge)
         W = self._weights(X, Y, w, statistics, fitted)

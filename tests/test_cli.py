@@ -336,6 +336,7 @@ def test_help_and_usage(run):
         (["--distilled-ridge", -0.5], ["distilled ridge", ">= 0", "-0.5"]),
         (["--distilled-ridge", 1e6], ["T3", "1e+06", "largest", "multiply the labels by at least"]),
         (["--ridge", 1e300], ["1e+300", "too large", "smaller"]),
+        (["--ridge", 1, 1e300], ["1e+300", "too large", "smaller"]),
         (["--ridge", 0, "--solver", "refined"], ["positive definite", "solver='tsqr'"]),
         (["--ridge", 1, 10, "--ipc", 5], ["several ridges", "5 a class"]),
         (["--device", "cuda:63"], ["cuda:63", "use device 'cpu'"]),

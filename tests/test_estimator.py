@@ -232,6 +232,7 @@ def test_a_regression_has_realistic_sets_too(options):
         ({"ridge": "lo"}, "ridge must be 'loo' or a number"),
         ({"ridge": []}, "ridge must be a number >= 0 or several, got an empty list"),
         ({"ridge": 1e300}, "ridge 1e\\+300 is too large"),
+        ({"ridge": [1.0, 1e300]}, "ridge 1e\\+300 is too large"),
         ({"ridge": -1.0}, "ridge must be finite and >= 0, got -1.0"),
         ({"labels": "onehot"}, "did you mean one-hot"),
         ({"mode": "exat"}, "did you mean exact"),

@@ -18,6 +18,7 @@ from analytic_dd.distill.original import (
     Stages,
     fit_original,
     model_from_statistics,
+    require_scale,
 )
 from analytic_dd.distill.recipe import Recipe
 from analytic_dd.distill.reference_choice import References, choose_rows
@@ -60,12 +61,15 @@ def distill_model(
         Receives times.
     """
 
+    statistics = model.statistics if model.intercept is None else model.statistics.centred()
+    if recipe.ridges:
+        require_scale(model.statistics, statistics, max(recipe.ridges))
     result = distill_inputs(
         model.weights,
         model.feature_map,
         recipe,
         rng=rng,
-        statistics=model.statistics if model.intercept is None else model.statistics.centred(),
+        statistics=statistics,
         references=references,
         intercept=model.intercept,
         centre=None if model.intercept is None else model.statistics.mean_phi,
