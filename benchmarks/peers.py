@@ -109,16 +109,13 @@ def torch_lstsq(n: int, p: int) -> dict[str, Any]:
 
 
 def ours_choice(n: int, p: int) -> dict[str, Any]:
-    """``select_ridge`` and the weights, from one set of sums; for n < p in n coordinates, without sums."""
+    """``select_ridge`` and the weights, from one set of sums; for n < p from inner products."""
     from analytic_dd.linalg import GramStatistics
-    from analytic_dd.ridge import ridge_weights, select_ridge
+    from analytic_dd.ridge import DualStatistics, select_ridge
 
     def prepare(Phi: Any, Y: Any) -> Callable[[], tuple[Any, float]]:
         def fit() -> tuple[Any, float]:
-            if n < p:
-                ridge = select_ridge(Phi, Y, ridges=grid(n), max_samples=n).ridge
-                return ridge_weights(Phi, Y, ridge=ridge), ridge
-            sums = GramStatistics(p, K).update(Phi, Y)
+            sums = DualStatistics(Phi, Y) if n < p else GramStatistics(p, K).update(Phi, Y)
             choice = select_ridge(Phi, Y, ridges=grid(n), statistics=sums, max_samples=n)
             return sums.weights(choice.ridge), choice.ridge
 

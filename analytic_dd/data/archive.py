@@ -19,6 +19,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -32,6 +33,7 @@ MAX_MEMBER = 256 * 2**20  # the largest single file of a known data set, CIFAR-1
 
 _BLOCK = 512  # of a tar
 _AHEAD = 20 * _BLOCK  # what tarfile reads ahead: it copies that much for every header
+_PIECE = 2**18  # unpacked ahead
 _SLACK = 2**20  # for long names, pax records, padding and what is read ahead
 _COMPRESSED: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 # What tarfile, zipfile and the decompressors are known to raise for damaged input.
@@ -72,9 +74,12 @@ def members(path: Path, *, max_bytes: int = MAX_BYTES) -> Iterator[Member]:
     if path.is_dir():
         yield from _folder_members(path)
         return
-    is_zip = path.suffix.lower() == ".zip"
-    with _opened(path) if is_zip else open_stream(path) as stream, _damage(path):
-        yield from (_zip_members if is_zip else _tar_members)(stream, path, max_bytes)
+    if path.suffix.lower() == ".zip":
+        with _opened(path) as stream, _damage(path):
+            yield from _zip_members(stream, path, max_bytes)
+        return
+    with open_stream(path) as stream, _damage(path), ThreadPoolExecutor(1) as thread:
+        yield from _tar_members(_ReadAhead(stream, thread), path, max_bytes)
 
 
 def _opened(path: Path) -> IO[bytes]:
@@ -133,7 +138,7 @@ def _zip_members(file: IO[bytes], path: Path, max_bytes: int) -> Iterator[Member
                 yield info.filename, partial(_read_zipped, archive, info, path)
 
 
-def _tar_members(file: IO[bytes], path: Path, max_bytes: int) -> Iterator[Member]:
+def _tar_members(file: _ReadAhead, path: Path, max_bytes: int) -> Iterator[Member]:
     stream: Any = _Allowance(file, path)
     with tarfile.open(fileobj=stream, mode="r|", bufsize=_AHEAD, tarinfo=_Header) as archive:
         total = 0
@@ -194,10 +199,27 @@ class _Header(tarfile.TarInfo):
             raise
 
 
+class _ReadAhead:
+    """A stream that is unpacked in a thread, a piece ahead of what is read: decompressors release the interpreter."""
+
+    def __init__(self, raw: IO[bytes], thread: Executor) -> None:
+        self._raw, self._thread = raw, thread
+        self._piece, self._place = b"", 0
+        self._next = thread.submit(raw.read, _PIECE)
+
+    def read(self, size: int) -> bytes:
+        if self._place == len(self._piece):
+            self._piece, self._place = self._next.result(), 0
+            if self._piece:
+                self._next = self._thread.submit(self._raw.read, _PIECE)
+        start, self._place = self._place, min(self._place + size, len(self._piece))
+        return self._piece[start : self._place]
+
+
 class _Allowance:
     """A stream that unpacks no more than it was allowed, and knows whether it ended as a tar must: with zeros."""
 
-    def __init__(self, raw: IO[bytes], path: Path) -> None:
+    def __init__(self, raw: _ReadAhead, path: Path) -> None:
         self._raw, self._path = raw, path
         self._left = _SLACK
         self._tail = b""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import struct
 import warnings
 from itertools import pairwise
 from pathlib import Path
@@ -150,9 +151,13 @@ def _opened(data: bytes, where: str) -> Any:
     from PIL import Image
 
     try:
+        frame = _jpeg_frame(data)
+        if frame is not None:
+            mode, width, height = frame
+            _refuse_size(width, height, where)
+            return Image.frombytes(mode, (width, height), data, "jpeg", mode, "")
         image = Image.open(io.BytesIO(data), formats=_DECODERS)
-        if image.width * image.height > _MAX_PIXELS:
-            raise DataError(f"{where} declares {image.width} x {image.height} pixels, over {_MAX_PIXELS:,}; shrink it")
+        _refuse_size(image.width, image.height, where)
         if image.mode not in _MODES:
             raise DataError(f"{where} has colour mode {image.mode}; convert it to 8-bit grey or RGB")
         image.load()
@@ -164,3 +169,27 @@ def _opened(data: bytes, where: str) -> Any:
     except Exception as error:  # a damaged image makes the decoders raise almost anything
         reason = "no image that can be read" if "BytesIO" in str(error) else " ".join(str(error).split())
         raise DataError(f"{where} is damaged ({reason}); replace it") from error
+
+
+def _refuse_size(width: int, height: int, where: str) -> None:
+    if width * height > _MAX_PIXELS:
+        raise DataError(f"{where} declares {width} x {height} pixels, over {_MAX_PIXELS:,}; shrink it")
+
+
+def _jpeg_frame(data: bytes) -> tuple[str, int, int] | None:
+    """Return (mode, width, height) of an 8-bit grey or colour JPEG, which needs no more of PIL than its decoder.
+
+    A small image takes as long to open as to decode: PIL parses all of its headers. None for any other file.
+    """
+    if not data.startswith(b"\xff\xd8\xff"):
+        return None
+    place = 2
+    while place + 10 <= len(data) and data[place] == 0xFF:
+        marker = data[place + 1]
+        if marker in (0xC0, 0xC1, 0xC2):  # baseline, extended, progressive
+            bits, height, width, channels = struct.unpack_from(">BHHB", data, place + 4)
+            return ("L" if channels == 1 else "RGB", width, height) if bits == 8 and channels in (1, 3) else None
+        if not 0xC4 <= marker <= 0xFE or 0xD0 <= marker <= 0xDA or marker in (0xC8, 0xCC):
+            return None
+        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import scipy.linalg
 
@@ -10,8 +12,11 @@ from analytic_dd.errors import ShapeError
 
 __all__ = ["CholeskyFactor"]
 
-_LARGE = 1024  # from here on the copies of numpy.linalg take as long as the factor
-_BLOCK = 128  # rows solved at a time: the array API has no triangular solve, so a small general one takes its place
+# numpy and scipy have BLAS threads of their own, which wait for work at each other's expense for some 50 ms. scipy
+# copies less: it is worth that from here on, and costs nothing where one thread does the work.
+_LARGE, _SMALL = 3072, 64
+_BLOCK = 64  # rows solved at a time: the array API has no triangular solve, so a small general one takes its place
+_ALL_VALUES = 256  # size up to which all eigenvalues take less time than the ends by iteration
 
 
 class CholeskyFactor:
@@ -72,6 +77,8 @@ class CholeskyFactor:
         """Return ``A^-1 B`` for ``B`` (p, q)."""
         if B.ndim != 2 or B.shape[0] != self.L.shape[0]:
             raise ShapeError(f"B must have {self.L.shape[0]} rows, got shape {tuple(B.shape)}")
+        if isinstance(B, np.ndarray) and not _SMALL < len(B) < _LARGE:
+            return scipy.linalg.cho_solve((self.L.T, False), B, check_finite=False)
         return self._substitute(self._substitute(B, transposed=False), transposed=True)
 
     def _substitute(self, B: Array, *, transposed: bool) -> Array:
@@ -90,24 +97,35 @@ class CholeskyFactor:
             solved = [x, *solved] if transposed else [*solved, x]
         return xp.concat(solved, axis=0)
 
-    def extremes(self, *, steps: int = 30) -> tuple[float, float]:
+    def extremes(self, *, steps: int = 12) -> tuple[float, float]:
         """Return estimates of the largest and the smallest eigenvalue of A, from inside: 4 p^2 flops a step.
 
-        Power and inverse iteration from a fixed start; short of the ends by a few per cent where they are not isolated.
+        Lanczos iteration with A and with its inverse from a fixed start; short of the ends by a few per cent where they
+        are not isolated. For p <= 256 all eigenvalues are computed.
         """
-        xp, p = namespace(self.L), self.L.shape[0]
+        xp, L, p = namespace(self.L), self.L, self.L.shape[0]
+        if p <= _ALL_VALUES:
+            values = xp.linalg.eigvalsh(L @ L.T)
+            return float(values[-1]), max(float(values[0]), 0.0)
         start = xp.asarray(
-            np.random.default_rng(0).standard_normal((p, 1)),
-            dtype=self.L.dtype,
-            device=getattr(self.L, "device", None),
+            np.random.default_rng(0).standard_normal((p, 1)), dtype=L.dtype, device=getattr(L, "device", None)
         )
-        up, down, largest, inverse = start, start, 0.0, 0.0
-        for _ in range(steps):
-            up, down = up / _length(up), down / _length(down)
-            up, down = self.L @ (self.L.T @ up), self.solve(down)
-            largest, inverse = _length(up), _length(down)
-        return largest, 1.0 / inverse
+        return _largest(lambda v: L @ (L.T @ v), start, steps), 1.0 / _largest(self.solve, start, steps)
 
 
-def _length(v: Array) -> float:
-    return float(namespace(v).linalg.vector_norm(v))
+def _largest(apply: Callable[[Array], Array], start: Array, steps: int) -> float:
+    """Estimate the largest eigenvalue of a positive definite map: Lanczos, orthogonalised against all steps before."""
+    xp = namespace(start)
+    basis = start / xp.linalg.vector_norm(start)
+    diagonal: list[float] = []
+    beside: list[float] = []
+    while True:
+        w = apply(basis[:, -1:])
+        diagonal.append(float(xp.sum(w * basis[:, -1:])))
+        w = w - basis @ (basis.T @ w)
+        length = float(xp.linalg.vector_norm(w))
+        if len(diagonal) == steps or length <= 1e-8 * max(diagonal):
+            T = np.diag(diagonal) + np.diag(beside, 1) + np.diag(beside, -1)
+            return float(np.linalg.eigvalsh(T)[-1])
+        beside.append(length)
+        basis = xp.concat([basis, w / length], axis=1)

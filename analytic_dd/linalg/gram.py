@@ -309,7 +309,7 @@ class GramStatistics:
         """
         ridge = as_ridge(ridge)
         self._require_samples()
-        self._require_products(ridge)
+        self.require_products(ridge)
         if self._spectrum is None and self._is_definite(ridge):
             return self.factor(ridge).solve(self.C.T).T
         return self.spectrum().weights(self.C, ridge)
@@ -329,7 +329,7 @@ class GramStatistics:
         trace = float(namespace(self.C).sum(namespace(self.C).linalg.diagonal(self.G)))
         return ridge > 0.0 and _FINE * trace <= ridge < float("inf") and trace < float("inf")
 
-    def _require_products(self, ridge: float) -> None:
+    def require_products(self, ridge: float) -> None:
         if self.float32_samples and not (ridge > 0.0 and self.gram_error <= self.rule.tolerance * ridge):
             self.rule.require_accuracy(self.gram_error, float(self.spectrum().values[-1]), ridge)
 
@@ -352,7 +352,7 @@ class GramStatistics:
         self._require_samples()
         plan, xp = self.plan(ridges, solver=solver), namespace(self.C)
         if len(ridges):
-            self._require_products(min(as_ridge(ridge) for ridge in ridges))
+            self.require_products(min(as_ridge(ridge) for ridge in ridges))
         if plan.solver == "cholesky":
             return xp.stack([self.factor(as_ridge(ridge)).solve(self.C.T).T for ridge in ridges])
         spectrum = self.spectrum()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg
 
-from analytic_dd.arrays import Array, namespace
+from analytic_dd.arrays import Array, namespace, to_numpy
 
 __all__ = ["GramSpectrum", "eigendecomposition"]
 
@@ -28,6 +28,12 @@ class GramSpectrum:
 
     values: Array
     vectors: Array
+
+    @property
+    def rank(self) -> int:
+        """Number of eigenvalues that are not rounding of 0."""
+        values = to_numpy(self.values)
+        return int(np.sum(values > len(values) * np.finfo(np.float64).eps * values[0]))
 
     def weights(self, C: Array, ridge: float) -> Array:
         """Return ``C (G + ridge I)^-1`` (k, p); for ridge = 0 the pseudo-inverse at the rank that G resolves."""

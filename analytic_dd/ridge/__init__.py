@@ -9,6 +9,7 @@ from analytic_dd.ridge.choice import (
     validation_scores,
 )
 from analytic_dd.ridge.conjugate_gradients import IteratedWeights, iterate_weights
+from analytic_dd.ridge.dual import DualStatistics
 from analytic_dd.ridge.folds import fold_errors, fold_scores
 from analytic_dd.ridge.refinement import RefinedWeights, refine_weights
 from analytic_dd.ridge.solver_choice import SolverChoice, choose_solver
@@ -18,6 +19,7 @@ from analytic_dd.ridge.weights import AffineWeights, ridge_weights, ridge_weight
 
 __all__ = [
     "AffineWeights",
+    "DualStatistics",
     "IteratedWeights",
     "RefinedWeights",
     "RidgeChoice",

@@ -10,8 +10,9 @@ import numpy as np
 
 from analytic_dd.arrays import Array, as_matrices, as_matrix, in_double, namespace, to_numpy
 from analytic_dd.errors import ShapeError
-from analytic_dd.linalg import GramStatistics, eigendecomposition
-from analytic_dd.ridge.left_out import LeftOut, rank_of, right_decisions
+from analytic_dd.linalg import GramStatistics
+from analytic_dd.ridge.dual import DualStatistics
+from analytic_dd.ridge.left_out import LeftOut, right_decisions
 
 __all__ = [
     "RidgeChoice",
@@ -56,7 +57,7 @@ class RidgeChoice:
         return len(self.ridges) > 1 and self.ridge in (self.ridges[0], self.ridges[-1])
 
 
-def ridge_grid(statistics: GramStatistics, *, lowest: float = 1e-10, count: int = 21) -> np.ndarray:
+def ridge_grid(statistics: GramStatistics | DualStatistics, *, lowest: float = 1e-10, count: int = 21) -> np.ndarray:
     """Return ``count`` ridges from ``lowest * s_1^2`` to ``s_1^2``, evenly on a log scale (two a decade by default)."""
     largest = float(statistics.spectrum().values[0])
     return (largest if largest > 0.0 else 1.0) * np.geomspace(lowest, 1.0, count)
@@ -158,7 +159,7 @@ def _gcv_scores(statistics: GramStatistics, ridges: np.ndarray, *, intercept: bo
     small score is not a difference of large numbers. NaN where n - trace H is rounding.
     """
     spectrum, n = statistics.spectrum(), statistics.weight
-    rank = rank_of(to_numpy(spectrum.values))
+    rank = spectrum.rank
     values = to_numpy(spectrum.values)[:rank]
     energy = to_numpy((statistics.C @ spectrum.vectors) ** 2).sum(axis=0)[:rank] / values
     unexplained = max(float(to_numpy(statistics.yy).sum()) - float(np.sum(energy)), 0.0)
@@ -217,7 +218,7 @@ def select_ridge(
     criterion: str = "loo",
     ridges: Sequence[float] | np.ndarray | None = None,
     scoring: str = "squared_error",
-    statistics: GramStatistics | None = None,
+    statistics: GramStatistics | DualStatistics | None = None,
     validation: tuple[Array, Array] | None = None,
     intercept: bool = False,
     max_samples: int = 10_000,
@@ -237,8 +238,9 @@ def select_ridge(
         Grid of absolute ridges > 0; default :func:`ridge_grid`.
     scoring : {"squared_error", "accuracy"}
         A classifier is chosen by accuracy, a regressor by squared error.
-    statistics : GramStatistics, optional
-        Sums of the training data, if at hand.
+    statistics : GramStatistics or DualStatistics, optional
+        Sums of the training data, or their inner products (with the same intercept), if at hand; they then have the
+        eigendecomposition, which the weights at the chosen ridge need not make again.
     validation : (Phi, Y), optional
         Held-out pair, for ``criterion="validation"``.
     intercept : bool
@@ -260,7 +262,7 @@ def select_ridge(
     Notes
     -----
     *Cost.* One Gram product, one eigendecomposition, 2 p^2 flops a scored sample; the number of ridges hardly matters.
-    For n < p n^2 p + O(n^3): in n coordinates.
+    For n < p n^2 p + O(n^3) flops: by inner products.
 
     Examples
     --------
@@ -274,13 +276,13 @@ def select_ridge(
     if Phi.shape[0] != Y.shape[0]:
         raise ShapeError(f"Phi and Y must have the same number of rows, got {Phi.shape[0]} and {Y.shape[0]}")
     _check_scoring(scoring)
-    if Phi.shape[0] < Phi.shape[1] and statistics is None and validation is None:
-        Phi = _coordinates(Phi)
+    if statistics is None and Phi.shape[0] < Phi.shape[1] and criterion in ("loo", "gcv"):
+        statistics = DualStatistics(Phi, Y, intercept=intercept)
+    if isinstance(statistics, DualStatistics):
+        return _by_inner_products(statistics, ridges, criterion, scoring, intercept, max_samples, rng)
     sums = GramStatistics(Phi.shape[1], Y.shape[1]).update(Phi, Y) if statistics is None else statistics
     fitted = sums.centred() if intercept else sums
-    grid = ridge_grid(fitted) if ridges is None else np.sort(np.asarray(ridges, dtype=np.float64))
-    if grid.size == 0 or not np.all(np.isfinite(grid) & (grid > 0.0)):
-        raise ValueError(f"ridges must be a grid of finite numbers > 0, got {grid.tolist()}; fit ridge = 0 directly")
+    grid = _grid(ridges, fitted)
     if criterion == "loo":
         pair = (Phi, Y) if Phi.shape[0] <= max_samples else _sample(Phi, Y, max_samples, rng)
         scores, samples = leave_one_out_scores(sums, [pair], grid, scoring=scoring, intercept=intercept)
@@ -300,19 +302,43 @@ def select_ridge(
     return choose(grid, scores, criterion=criterion, scoring=scoring, samples=samples)
 
 
-def _coordinates(Phi: Array) -> Array:
-    """Return features (n, n) with the inner products of n < p samples: no score depends on more, and p^2 is not formed.
+def _grid(ridges: Sequence[float] | np.ndarray | None, statistics: GramStatistics | DualStatistics) -> np.ndarray:
+    grid = ridge_grid(statistics) if ridges is None else np.sort(np.asarray(ridges, dtype=np.float64))
+    if grid.size == 0 or not np.all(np.isfinite(grid) & (grid > 0.0)):
+        raise ValueError(f"ridges must be a grid of finite numbers > 0, got {grid.tolist()}; fit ridge = 0 directly")
+    return grid
 
-    ``U s`` of Phi = U s V^T, from Phi Phi^T.
-    """
-    Phi = in_double(Phi)
-    spectrum = eigendecomposition(Phi @ Phi.T)
-    return spectrum.vectors * namespace(Phi).sqrt(spectrum.values)
+
+def _by_inner_products(
+    dual: DualStatistics,
+    ridges: Sequence[float] | np.ndarray | None,
+    criterion: str,
+    scoring: str,
+    intercept: bool,
+    max_samples: int,
+    rng: np.random.Generator | None,
+) -> RidgeChoice:
+    if criterion not in ("loo", "gcv") or dual.intercept != intercept:
+        raise ValueError(
+            f"inner products score by loo or gcv, with the intercept that they were made with; got {criterion!r} and "
+            f"intercept {intercept}"
+        )
+    grid = _grid(ridges, dual)
+    if criterion == "gcv":
+        return choose(grid, dual.gcv(grid), criterion="gcv", scoring="squared_error", samples=dual.n)
+    rows = np.arange(dual.n) if dual.n <= max_samples else _drawn(dual.n, max_samples, rng)
+    Y = to_numpy(dual.Y)[rows]
+    scores = _sum_of_scores(dual.left_out(grid, rows), Y, scoring) / len(rows)
+    scores = scores / (1 if scoring == "accuracy" else dual.k)
+    return choose(grid, scores, criterion="loo", scoring=scoring, samples=len(rows))
+
+
+def _drawn(n: int, count: int, rng: np.random.Generator | None) -> np.ndarray:
+    if rng is None:
+        raise ValueError(f"{n} samples: leave-one-out draws {count} of them and needs rng=default_rng(seed)")
+    return np.sort(rng.permutation(n)[:count])
 
 
 def _sample(Phi: Array, Y: Array, count: int, rng: np.random.Generator | None) -> tuple[Array, Array]:
-    if rng is None:
-        raise ValueError(f"{Phi.shape[0]} samples: leave-one-out draws {count} of them and needs rng=default_rng(seed)")
-    xp = namespace(Phi)
-    rows = xp.asarray(np.sort(rng.permutation(Phi.shape[0])[:count]), device=getattr(Phi, "device", None))
-    return xp.take(Phi, rows, axis=0), xp.take(Y, rows, axis=0)
+    rows = namespace(Phi).asarray(_drawn(Phi.shape[0], count, rng), device=getattr(Phi, "device", None))
+    return namespace(Phi).take(Phi, rows, axis=0), namespace(Phi).take(Y, rows, axis=0)

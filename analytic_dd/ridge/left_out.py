@@ -14,7 +14,7 @@ import numpy as np
 from analytic_dd.arrays import Array, as_ridge, namespace, to_numpy
 from analytic_dd.linalg import GramStatistics
 
-__all__ = ["LeftOut", "rank_of", "right_decisions"]
+__all__ = ["LeftOut", "right_decisions"]
 
 _UNIT = 2.0**-24  # unit round-off of float32
 _PROBES = 32  # rows of a block whose float32 coordinates are compared with float64
@@ -38,7 +38,7 @@ class LeftOut:
         xp = namespace(spectrum.values)
         self.intercept, self.weight = intercept, statistics.weight
         self.mean, self.mean_y = statistics.mean_phi, statistics.mean_y
-        rank = max(1, rank_of(to_numpy(spectrum.values)))  # no sample has a part in null(G)
+        rank = max(1, spectrum.rank)  # no sample has a part in null(G)
         self.values, self.vectors = spectrum.values[:rank], spectrum.vectors[:, :rank]
         inverse = [1.0 / (self.values + as_ridge(ridge)) for ridge in ridges]
         self.inverse = xp.stack(inverse, axis=1)
@@ -175,8 +175,3 @@ def _step(Y: np.ndarray) -> np.ndarray | None:
     if np.all((lowest[:, None] == Y).sum(axis=1) == others):
         return np.asarray(highest - lowest)
     return None
-
-
-def rank_of(values: np.ndarray) -> int:
-    """Return the number of eigenvalues of G that are not rounding of 0."""
-    return int(np.sum(values > len(values) * np.finfo(np.float64).eps * values[0]))

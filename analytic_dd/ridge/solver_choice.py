@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from analytic_dd.arrays import Array, as_ridge, namespace, norm
 from analytic_dd.linalg import GramStatistics, StreamingQR, thin_svd
@@ -36,6 +36,8 @@ class SolverChoice:
         Factor by which a refinement step reduces the error of W.
     reason : str
         One line for the report.
+    weights : (k, p) array
+        W by the sums alone.
     """
 
     solver: str
@@ -45,6 +47,7 @@ class SolverChoice:
     tsqr_error: float
     contraction: float
     reason: str
+    weights: Array = field(repr=False, compare=False)
 
 
 def choose_solver(
@@ -121,7 +124,7 @@ def choose_solver(
     else:
         text = f"the Gram matrix does not resolve a condition above {condition:.1e}"
     reason = f"{how}: {text}"
-    return SolverChoice(name, condition, resolved, gram, tsqr, contraction, reason)
+    return SolverChoice(name, condition, resolved, gram, tsqr, contraction, reason, W)
 
 
 def factor_error(factor: StreamingQR, W: Array, ridge: float) -> tuple[float, float]:

@@ -82,7 +82,8 @@ def stream_weights(
     mean, mean_y = (statistics.mean_phi, statistics.mean_y) if intercept else (None, None)
     choice = choose_solver(fitted, ridge, solver=solver, accept=accept)
     if choice.solver == "gram":
-        return StreamWeights(fitted.weights(ridge), "gram", 0, choice)
+        fitted.require_products(ridge)
+        return StreamWeights(choice.weights, "gram", 0, choice)
     stream = SampleStream(blocks, mean=mean, mean_y=mean_y)
     if choice.solver == "refined":
         target = max(choice.tsqr_error, accept)

@@ -5,17 +5,21 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 
-import numpy as np
-
-from analytic_dd.arrays import Array, as_matrices, as_ridge, in_double, namespace, norm
-from analytic_dd.errors import ShapeError
-from analytic_dd.linalg import CholeskyFactor, GramStatistics, StreamingQR, thin_svd
+from analytic_dd.arrays import Array, as_matrices, as_ridge, in_double, namespace
+from analytic_dd.errors import DivergenceError, ShapeError
+from analytic_dd.linalg import GramStatistics, StreamingQR, thin_svd
+from analytic_dd.ridge.dual import DualStatistics
+from analytic_dd.ridge.refinement import refine_weights
 from analytic_dd.ridge.solver_choice import choose_solver
+from analytic_dd.ridge.stream import SampleStream
 
 __all__ = ["AffineWeights", "ridge_weights", "ridge_weights_with_intercept"]
 
-_TINY = 1e5  # n p^2 below which nothing takes time
-_SMALL = 2e9  # n p min(n, p) below which a thin SVD takes about a second: the most accurate solver is then affordable
+_SOLVERS = ("auto", "svd", "gram", "dual", "tsqr")
+
+_TINY = 1e5  # n p min(n, p) below which nothing takes time
+_SMALL = 2e9  # n p min(n, p) below which a thin SVD takes about a second, and is taken rather than TSQR
+_ACCEPT = 1e-13  # predicted error of W at which sums are good enough
 
 
 def ridge_weights(Phi: Array, Y: Array, *, ridge: float, solver: str = "auto", rcond: float | None = None) -> Array:
@@ -35,8 +39,9 @@ def ridge_weights(Phi: Array, Y: Array, *, ridge: float, solver: str = "auto", r
     ridge : float
         lambda >= 0. Absolute: ``ridge * I`` is added to the Gram matrix; never divided by n.
     solver : {"auto", "svd", "gram", "dual", "tsqr"}
-        ``auto``: a thin SVD where it takes about a second, unless the sums of n >= 2 p samples lose nothing by it;
-        else the Gram matrix (n < p: the dual, Phi Phi^T (n, n)) if ridge >= 1e-10 |Phi|^2, else TSQR (n < p: SVD).
+        ``auto``: at ridge > 0 the Gram matrix (n < p: the dual, Phi Phi^T (n, n)), with steps of refinement where they
+        are needed; where these do not converge, and at ridge = 0, TSQR or, for n < p and where it takes about a second,
+        a thin SVD.
     rcond : float, optional
         Relative rank cut-off at ridge = 0; see :func:`analytic_dd.linalg.thin_svd`.
 
@@ -58,7 +63,8 @@ def ridge_weights(Phi: Array, Y: Array, *, ridge: float, solver: str = "auto", r
     -----
     *Cost.* SVD: O(n p min(n, p)); Gram: n p^2 flops and p^2 memory; dual: n^2 p and n^2.
     *Numerics.* float32 is converted to float64 (jax without x64 stays in float32), then back. Relative error of W:
-    eps cond_eff (SVD, TSQR), eps cond_eff^2 (Gram, dual), cond_eff^2 = (s_1^2 + ridge) / (s_p^2 + ridge).
+    eps cond_eff (SVD, TSQR, dual), eps cond_eff^2 (Gram), cond_eff^2 = (s_1^2 + ridge) / (s_p^2 + ridge); ``auto`` that
+    of an SVD, or 1e-13.
 
     Examples
     --------
@@ -75,49 +81,36 @@ def ridge_weights(Phi: Array, Y: Array, *, ridge: float, solver: str = "auto", r
     (n, p), (rows, k) = Phi.shape, Y.shape
     if rows != n:
         raise ShapeError(f"Phi and Y must have the same number of rows, got {n} and {rows}")
-    name = _choose(Phi, ridge) if solver == "auto" else solver
-    if name == "svd":
-        W = None if solver == "svd" else _by_sums(Phi, Y, ridge)
-        W = _by_svd(Phi, Y, ridge, rcond) if W is None else W
-    elif name == "gram":
+    if solver not in _SOLVERS:
+        raise ValueError(f"unknown solver {solver!r}; choose from {', '.join(_SOLVERS)}")
+    W = _by_products(Phi, Y, ridge) if solver == "auto" else None
+    if solver == "gram":
         W = GramStatistics(p, k).update(Phi, Y).weights(ridge)
-    elif name == "dual":
-        W = _by_dual(Phi, Y, ridge)
-    elif name == "tsqr":
+    elif solver == "dual":
+        W = DualStatistics(Phi, Y).weights(ridge)
+    elif solver == "tsqr" or (W is None and solver == "auto" and n >= p and n * p * p > _SMALL):
         W = StreamingQR(p, k).update(Phi, Y).weights(ridge, rcond=rcond)
-    else:
-        raise ValueError(f"unknown solver {solver!r}; choose from auto, svd, gram, dual, tsqr")
+    elif W is None:
+        W = _by_svd(Phi, Y, ridge, rcond)
     return namespace(W).astype(W, Phi.dtype, copy=False)
 
 
-def _choose(Phi: Array, ridge: float) -> str:
+def _by_products(Phi: Array, Y: Array, ridge: float) -> Array | None:
+    """W from the Gram matrix, or for n < p the dual, refined by the data where that is needed; None where it fails."""
     n, p = Phi.shape
-    if n * p * min(n, p) <= _SMALL:
-        return "svd"
-    size = float(np.einsum("ij,ij", Phi, Phi)) if isinstance(Phi, np.ndarray) else norm(Phi) ** 2
-    squares = ridge > 0.0 and ridge >= 1e-10 * size
-    if n < p:
-        return "dual" if squares else "svd"
-    return "gram" if squares else "tsqr"
-
-
-def _by_sums(Phi: Array, Y: Array, ridge: float) -> Array | None:
-    """W from the sums where its predicted error is within 2 of an SVD's, or 1e-13; else None."""
-    n, p = Phi.shape
-    if ridge == 0.0 or n < 2 * p or n * p * p < _TINY or not isinstance(Phi, np.ndarray):
+    if ridge == 0.0 or n * p * min(n, p) < _TINY:
         return None
-    sums = GramStatistics(p, Y.shape[1]).update(Phi, Y)
-    return sums.weights(ridge) if choose_solver(sums, ridge, accept=1e-13).solver == "gram" else None
-
-
-def _by_dual(Phi: Array, Y: Array, ridge: float) -> Array:
-    """W = Y^T (Phi Phi^T + ridge I)^-1 Phi, for n < p."""
-    if ridge == 0.0:
-        raise ValueError("the dual needs ridge > 0, got 0.0; take solver='svd', which decides the rank")
-    Phi, Y = in_double(Phi), in_double(Y)
-    xp, n = namespace(Phi), Phi.shape[0]
-    K = Phi @ Phi.T + ridge * xp.eye(n, dtype=Phi.dtype, device=getattr(Phi, "device", None))
-    return CholeskyFactor(K).solve(Y).T @ Phi
+    with contextlib.suppress(TypeError, DivergenceError):  # no float64 (jax without x64); too ill-conditioned
+        if n < p:
+            return DualStatistics(Phi, Y).weights(ridge)
+        sums = GramStatistics(p, Y.shape[1]).update(Phi, Y)
+        choice = choose_solver(sums, ridge, accept=_ACCEPT)
+        if choice.solver == "gram":
+            return choice.weights
+        if choice.solver == "refined":
+            target, stream = max(choice.tsqr_error, _ACCEPT), SampleStream([(Phi, Y)])
+            return refine_weights(sums, stream, ridge, target=target, contraction=choice.contraction).weights
+    return None
 
 
 def _by_svd(Phi: Array, Y: Array, ridge: float, rcond: float | None) -> Array:

@@ -78,9 +78,9 @@ def image() -> Callable[..., bytes]:
     """Return a function that encodes an array as an image file."""
     from PIL import Image
 
-    def encode(pixels: np.ndarray, kind: str = "PNG") -> bytes:
+    def encode(pixels: np.ndarray, kind: str = "PNG", **options: object) -> bytes:
         stream = io.BytesIO()
-        Image.fromarray(pixels).save(stream, kind)
+        Image.fromarray(pixels).save(stream, kind, **options)
         return stream.getvalue()
 
     return encode

@@ -1,5 +1,6 @@
 """Images in class folders: damaged ones, odd sizes and colours, and folders whose meaning is unclear."""
 
+import io
 import struct
 import zlib
 
@@ -51,6 +52,11 @@ def test_image_is_refused_by_its_declared_size(two, tmp_path, write, refused):
         chunks = [struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c)) for c in (chunk, body, b"IEND")]
         return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
+    def jpeg(width, height):
+        return b"\xff\xd8\xff\xc0\x00\x11\x08" + struct.pack(">HHB", height, width, 3) + bytes(1000)
+
+    path = write["tar"](tmp_path / "a.tar", [("train/a/bomb.jpg", jpeg(60_000, 60_000)), *two])
+    refused(lambda path=path: read_image_folder(path), path, "'train/a/bomb.jpg'", "60000 x 60000 pixels")
     for size in ((9000, 9000), (11_000, 11_000), (60_000, 60_000)):  # below, above and far above where PIL warns
         path = write["tar"](tmp_path / "a.tar", [("train/a/bomb.png", png(*size)), *two])
         refused(lambda path=path: read_image_folder(path), path, "'train/a/bomb.png'", "pixels")
@@ -92,12 +98,44 @@ def test_palettes_become_colours_and_bits_become_grey(tmp_path):
     assert set(np.unique(ones)) <= {0, 255}
 
 
-def test_jpeg_is_what_pil_decodes(two, tmp_path, write, image):
+JPEGS = {
+    "plain": {},
+    "progressive": {"progressive": True},
+    "restarts, no subsampling": {"subsampling": 0, "restart_marker_rows": 1},
+    "RGB": {"keep_rgb": True},
+    "comment and thumbnail": {"comment": "a comment", "exif": b"Exif\x00\x00\xff\xd8\xff\xc0\x00\x11\x08\x00\x01"},
+}
+
+
+@pytest.mark.parametrize("kind", JPEGS)
+@pytest.mark.parametrize("channels", [(), (3,)])
+def test_jpeg_is_what_pil_decodes(tmp_path, write, image, kind, channels):
     from PIL import Image
 
+    if kind == "RGB" and not channels:
+        pytest.skip("of colours only")
+    pixels = RNG.integers(0, 256, (4, 45, 37, *channels), dtype=np.uint8)
+    files = [(f"train/{'ab'[i % 2]}/{i}.JPG", image(pixels[i], "JPEG", **JPEGS[kind])) for i in range(4)]
+    path = write["folder"](tmp_path / "d", files)
+    found = read_image_folder(path)
+    wanted = [np.asarray(Image.open(path / f"train/{'ab'[i % 2]}/{i}.JPG")) for i in (0, 2, 1, 3)]
+    got = np.concatenate([found.x_train, found.x_test])
+    assert got.shape == (4, 45, 37, *channels)
+    assert {A.tobytes() for A in got} == {A.tobytes() for A in wanted}
+
+
+def test_jpegs_of_other_kinds_are_left_to_pil(two, tmp_path, write, image, refused):
+    """Four channels; a frame header behind the first scan, of a size that is not one."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(RNG.integers(0, 256, (5, 7, 4), dtype=np.uint8), "CMYK").save(buffer, "JPEG")
+    path = write["folder"](tmp_path / "d", [*two, ("train/a/1.jpg", buffer.getvalue())])
+    refused(lambda: read_image_folder(path), path, "colour mode CMYK")
     data = image(RNG.integers(0, 256, (5, 7, 3), dtype=np.uint8), "JPEG")
-    path = write["folder"](tmp_path / "d", [*two, ("train/a/1.JPG", data)])
-    np.testing.assert_array_equal(read_image_folder(path).x_train[1], np.asarray(Image.open(path / "train/a/1.JPG")))
+    start = data.index(b"\xff\xc0")
+    path = write["folder"](tmp_path / "e", [*two, ("train/a/1.jpg", data[:start] + data[start + 19 :])])
+    refused(lambda: read_image_folder(path), path, "train/a/1.jpg", "damaged")
 
 
 def test_class_folders_without_parts_are_split(tmp_path, write, image):

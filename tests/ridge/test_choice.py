@@ -9,7 +9,13 @@ from analytic_dd import ridge_weights, select_ridge
 from analytic_dd.arrays import to_numpy
 from analytic_dd.errors import ShapeError
 from analytic_dd.linalg import GramStatistics
-from analytic_dd.ridge import leave_one_out_scores, ridge_grid, ridge_weights_with_intercept, validation_scores
+from analytic_dd.ridge import (
+    DualStatistics,
+    leave_one_out_scores,
+    ridge_grid,
+    ridge_weights_with_intercept,
+    validation_scores,
+)
 
 K, P, N = 3, 7, 40
 GRID = np.array([1e-3, 0.1, 1.0, 30.0])
@@ -183,13 +189,51 @@ def test_sampling_serves_every_library(summing_library, data):
 
 @pytest.mark.parametrize("criterion", ["loo", "gcv"])
 def test_ridge_too_small_to_leave_a_sample_out_is_not_chosen(rng, criterion):
-    """n < p: without a ridge every sample has leverage 1; what float64 cannot resolve is no score."""
+    """n < p: without a ridge every sample has leverage 1; what sums in float64 cannot resolve is no score."""
     Phi, Y = rng.standard_normal((5, 11)), rng.standard_normal((5, K))
-    choice = select_ridge(Phi, Y, criterion=criterion, ridges=[1e-300, 1.0])
+    sums = GramStatistics(11, K).update(Phi, Y)
+    choice = select_ridge(Phi, Y, criterion=criterion, ridges=[1e-300, 1.0], statistics=sums)
     assert choice.ridge == 1.0
     assert np.isnan(choice.scores[0])
     with pytest.raises(ValueError, match=r"no ridge of the grid .* gives a finite score; try larger ones"):
-        select_ridge(Phi, Y, criterion=criterion, ridges=[1e-300])
+        select_ridge(Phi, Y, criterion=criterion, ridges=[1e-300], statistics=sums)
+
+
+@both_intercepts
+@both_scorings
+def test_inner_products_resolve_the_limit_of_no_ridge(ratio, rng, scoring, intercept):
+    """n < p: the score at 1e-300 is that of interpolation without each sample, by brute force."""
+    Phi, Y = rng.standard_normal((6, 11)), rng.standard_normal((6, K))
+    dual = DualStatistics(Phi, Y, intercept=intercept)
+    options = {"statistics": dual, "scoring": scoring, "intercept": intercept}
+    choice = select_ridge(Phi, Y, ridges=[1e-300, 0.3], **options)
+    wanted = np.array([brute_force(Phi, Y, ridge, scoring, intercept) for ridge in (0.0, 0.3)])
+    assert ratio(choice.scores, wanted, size=11, amplification=np.linalg.cond(Phi) ** 2) < 30
+    assert choice.samples == 6
+
+
+@both_intercepts
+@both_scorings
+def test_inner_products_score_what_is_drawn(rng, scoring, intercept):
+    """The draw is that of the sums; samples twice make K singular."""
+    Phi, Y = rng.standard_normal((8, 30)), np.eye(K)[np.arange(8) % K]
+    Phi[4:], Y[4:] = Phi[:4], Y[:4]
+    options = {"ridges": GRID, "scoring": scoring, "intercept": intercept, "max_samples": 5}
+    sums = GramStatistics(30, K).update(Phi, Y)
+    one = select_ridge(Phi, Y, **options, rng=np.random.default_rng(3))
+    other = select_ridge(Phi, Y, **options, rng=np.random.default_rng(3), statistics=sums)
+    amplification = np.linalg.norm(Phi) ** 2 / np.min(GRID)
+    assert np.linalg.norm(one.scores - other.scores) <= 30 * EPS * 30 * amplification * np.linalg.norm(other.scores)
+    with pytest.raises(ValueError, match="8 samples: leave-one-out draws 5 of them and needs rng"):
+        select_ridge(Phi, Y, **options)
+
+
+def test_inner_products_are_of_one_intercept(rng):
+    dual = DualStatistics(rng.standard_normal((4, 9)), rng.standard_normal((4, K)))
+    with pytest.raises(ValueError, match="with the intercept that they were made with; got 'loo' and intercept True"):
+        select_ridge(np.ones((4, 9)), np.ones((4, K)), statistics=dual, intercept=True)
+    with pytest.raises(ValueError, match="inner products score by loo or gcv"):
+        select_ridge(np.ones((4, 9)), np.ones((4, K)), statistics=dual, criterion="validation")
 
 
 def test_statistics_at_hand_are_used(data):
@@ -236,7 +280,7 @@ def test_scores_are_those_of_the_library(summing_library, data):
 @pytest.mark.parametrize("criterion", ["loo", "gcv"])
 @pytest.mark.parametrize("intercept", [False, True])
 @pytest.mark.parametrize("library", [np.asarray, torch.tensor], ids=["numpy", "torch"])
-def test_fewer_samples_than_features_are_scored_in_their_own_coordinates(library, intercept, criterion):
+def test_fewer_samples_than_features_are_scored_by_their_inner_products(library, intercept, criterion):
     """The scores are those of the (p, p) sums, which are never formed."""
     rng = np.random.default_rng(0)
     Phi, Y = rng.standard_normal((12, 40)), rng.standard_normal((12, 2))

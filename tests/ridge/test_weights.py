@@ -6,8 +6,9 @@ from sklearn.linear_model import Ridge
 
 from analytic_dd import ridge_weights
 from analytic_dd.arrays import to_numpy
+from analytic_dd.errors import DivergenceError, ShapeError
 from analytic_dd.linalg import GramStatistics
-from analytic_dd.ridge import ridge_weights_with_intercept
+from analytic_dd.ridge import DualStatistics, choose_solver, ridge_weights_with_intercept
 
 K, P, N = 3, 7, 40
 RIDGES = [0.0, 1e-6, 0.3, 50.0]
@@ -206,14 +207,64 @@ def test_dual_is_the_exact_oracle_for_fewer_samples_than_features(summing_librar
     assert ratio(W, refit(Phi, Y, ridge), size=P, amplification=squared, eps=summing_library.eps) < 30
 
 
-def test_dual_is_chosen_by_its_bound(monkeypatch, rng):
-    from analytic_dd.ridge import weights
+@pytest.mark.parametrize("at_hand", [False, True])
+@pytest.mark.parametrize("ridge", [1e-12, 1e-9, 1e-3])
+def test_dual_loses_what_an_svd_does(ratio, refit, matrix, rng, ridge, at_hand):
+    """cond_eff up to 1e6: without refinement the error would be its square."""
+    Phi, Y = matrix(12, 30, rng=rng, cond=1e8), rng.standard_normal((12, K))
+    dual = DualStatistics(Phi, Y)
+    if at_hand:
+        dual.spectrum()
+    W, wanted = dual.weights(ridge), refit(Phi, Y, ridge)
+    s = np.linalg.svd(Phi, compute_uv=False)
+    largest = s[0] * np.max(s / (s**2 + ridge))  # of eps |Phi| |W| in the labels
+    A = np.linalg.solve(Phi @ Phi.T + ridge * np.eye(12), Y)
+    size = np.linalg.norm(Y) + s[0] * np.linalg.norm(wanted) + ridge * np.linalg.norm(A)
+    assert ratio(W, wanted, size=30, amplification=largest * size / (s[0] * np.linalg.norm(wanted)) + largest) < 30
 
-    Phi, Y = rng.standard_normal((5, P)), rng.standard_normal((5, K))
-    monkeypatch.setattr(weights, "_SMALL", 0.0)
-    assert weights._choose(Phi, 1e-3) == "dual"
-    assert weights._choose(Phi, 1e-12) == "svd"
-    assert weights._choose(Phi.T, 1e-3) == "gram"
-    assert weights._choose(Phi.T, 1e-12) == "tsqr"
+
+def test_dual_says_when_it_fails(matrix, rng):
+    Phi, Y = matrix(12, 30, rng=rng, cond=1e12), rng.standard_normal((12, K))
+    with pytest.raises(DivergenceError, match=r"take solver='svd', or a larger ridge|or solver='svd'"):
+        ridge_weights(Phi, Y, ridge=1e-22, solver="dual")
+    W = ridge_weights(Phi, Y, ridge=1e-22)
+    assert np.array_equal(W, ridge_weights(Phi, Y, ridge=1e-22, solver="svd"))
     with pytest.raises(ValueError, match="the dual needs ridge > 0"):
         ridge_weights(Phi, Y, ridge=0.0, solver="dual")
+    with pytest.raises(ShapeError, match="Phi and Y must have the same number of rows, got 12 and 11"):
+        DualStatistics(Phi, Y[1:])
+    with pytest.raises(ValueError, match="inner products are not finite"), np.errstate(over="ignore"):
+        DualStatistics(1e200 * Phi, Y).spectrum()
+
+
+@pytest.mark.parametrize(("cond", "ridge", "taken"), [(1e2, 1.0, "gram"), (1e5, 1e-10, "refined"), (1e9, 0.0, None)])
+def test_products_are_taken_while_they_lose_nothing(monkeypatch, ratio, refit, matrix, rng, cond, ridge, taken):
+    from analytic_dd.ridge import weights
+
+    monkeypatch.setattr(weights, "_TINY", 0.0)
+    made = []
+
+    def watched(*given, **options):
+        made.append(choose_solver(*given, **options))
+        return made[-1]
+
+    monkeypatch.setattr(weights, "choose_solver", watched)
+    Phi, Y = matrix(N, P, rng=rng, cond=cond), rng.standard_normal((N, K))
+    W = ridge_weights(Phi, Y, ridge=ridge)
+    assert [choice.solver for choice in made] == ([] if taken is None else [taken])
+    s = np.linalg.svd(Phi, compute_uv=False)
+    squared = (s[0] ** 2 + ridge) / (s[-1] ** 2 + ridge)
+    left = np.hypot(np.linalg.norm(Y - Phi @ W.T), np.sqrt(ridge) * np.linalg.norm(W))
+    predicted = np.sqrt(squared) + squared * left / (np.sqrt(s[0] ** 2 + ridge) * np.linalg.norm(W))  # Wedin
+    assert ratio(W, refit(Phi, Y, ridge), size=N, amplification=predicted) < 30
+
+
+def test_large_ill_conditioned_features_go_to_tsqr(monkeypatch, matrix, rng):
+    from analytic_dd.ridge import weights
+
+    Phi, Y = matrix(N, P, rng=rng, cond=1e9), rng.standard_normal((N, K))
+    monkeypatch.setattr(weights, "_SMALL", 0.0)
+    for ridge in (0.0, 1e-18):
+        W = ridge_weights(Phi, Y, ridge=ridge)
+        assert np.array_equal(W, ridge_weights(Phi, Y, ridge=ridge, solver="tsqr"))
+        assert not np.array_equal(W, ridge_weights(Phi, Y, ridge=ridge, solver="svd"))
