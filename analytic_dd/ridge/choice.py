@@ -116,7 +116,7 @@ def leave_one_out_scores(
     for Phi, Y, *given in blocks:
         again = None if exact is None else functools.partial(_shifted, exact, place)
         place += int(Phi.shape[0])
-        Phi, Y = in_double(Phi), in_double(Y)
+        Phi, Y = Phi if again is not None and scoring == "accuracy" else in_double(Phi), in_double(Y)
         w = in_double(given[0]) if given else None
         part = None if w is None else namespace(w).where(w < 1.0, w, 1.0)
         counts = None if w is None else to_numpy(w)

@@ -73,28 +73,29 @@ class LeftOut:
     ) -> np.ndarray:
         r"""Return which decisions (b, L) are right: those of :meth:`predictions`, for less work.
 
-        With ``exact``, ``Phi`` was rounded to float32, and ``exact(rows)`` gives the features of some rows again.
+        With ``exact``, ``Phi`` was rounded to float32 (and may be in it); ``exact(rows)`` gives some rows again.
 
         Where one label is larger than the others, which are equal (classes), the decision is right if
 
             W phi of its class - the largest of the others > h (its label - the others')
 
         With h >= 0 it is wrong whatever h where the left side is negative; elsewhere h is computed in float32, with an
-        error that is measured on some rows; rows that it could decide are computed again in float64.
+        error that is measured on some rows; rows that it could decide are computed again in float64. So is the left
+        side where ``Phi`` is in float32.
 
         Notes
         -----
-        *Cost.* 2 p k L flops in float64 and at most 2 p^2 in float32 a sample.
+        *Cost.* 2 p k L flops, and at most 2 p^2 in float32, a sample.
         """
         step = _step(Y) if isinstance(Phi, np.ndarray) else None
         if step is None:
             Phi = Phi if exact is None else exact(np.arange(len(Phi)))
             return right_decisions(to_numpy(self.predictions(Phi, Y, part)[0]), to_numpy(Y))
         F = Phi - self.mean if self.intercept else Phi
-        size = np.sqrt(np.einsum("ij,ij->i", F, F))
-        lost = np.zeros(len(F)) if exact is None else _rounded(Phi)
-        lead, rounding = self._lead(F, size, Y, lost)
+        size = _lengths(F)
+        lost = np.zeros(len(F)) if exact is None else _rounded(size if F is Phi else _lengths(Phi), Phi.shape[1])
         with np.errstate(invalid="ignore", over="ignore"):
+            lead, rounding = self._lead(F, size, Y, lost)
             open_rows = np.flatnonzero(~np.all(lead < -rounding, axis=1))
             h, error = self._leverage(F, size, open_rows, lost)
             if part is not None:
@@ -125,11 +126,18 @@ class LeftOut:
                 V, g = (self.vectors * scale).astype(np.float32), (self.inverse / scale**2).astype(np.float32)
             self._single = path.reshape(p, -1), np.sqrt((path**2).sum(axis=0).max(axis=0)), V, g
         path, norms, _, _ = self._single
-        fitted = (F @ path).reshape(len(F), -1, L) + (self.mean_y[:, None] if self.intercept else 0.0)
+        unit = 4.0 * p * 2.0**-52
+        if F.dtype == np.float32:
+            fitted, probes = F @ path.astype(np.float32), _probes(len(F))
+            off = np.abs(fitted[probes] - F[probes].astype(np.float64) @ path).reshape(-1, path.shape[1] // L, L)
+            unit = _SAFETY * (_largest(off.max(axis=1), size[probes, None] * norms) + _UNIT)
+        else:
+            fitted = F @ path
+        fitted = fitted.reshape(len(F), -1, L) + (self.mean_y[:, None] if self.intercept else 0.0)
         rows, truth = np.arange(len(F)), Y.argmax(axis=1)
         own = fitted[rows, truth].copy()
         fitted[rows, truth] = -np.inf
-        rounding = 4.0 * p * 2.0**-52 * (float(np.abs(Y).max()) + size[:, None] * norms)
+        rounding = unit * (float(np.abs(Y).max()) + size[:, None] * norms)
         return own - fitted.max(axis=1), rounding + 2.0 * lost[:, None] * norms
 
     def _leverage(
@@ -139,12 +147,9 @@ class LeftOut:
         assert self._single is not None
         V, g = self._single[2:]
         lengths = size[rows] / float(np.sqrt(self.values[0]))
-        T = F[rows].astype(np.float32) @ V
-        probes = slice(None, None, max(1, len(rows) // _PROBES))
+        T, probes = F[rows].astype(np.float32, copy=False) @ V, _probes(len(rows))
         exact = F[rows[probes]] @ self.vectors / float(np.sqrt(self.values[0]))
-        off = np.sqrt(((T[probes] - exact) ** 2).sum(axis=1))
-        with np.errstate(divide="ignore"):
-            relative = float(np.max(np.where(off > 0.0, off / lengths[probes], 0.0), initial=0.0))
+        relative = _largest(np.sqrt(((T[probes] - exact) ** 2).sum(axis=1)), lengths[probes])
         T *= T
         h = (T @ g).astype(np.float64)
         away = _SAFETY * (relative + _UNIT) * lengths + lost[rows] / float(np.sqrt(self.values[0]))
@@ -153,10 +158,25 @@ class LeftOut:
         return h + (1.0 / self.weight if self.intercept else 0.0), error
 
 
-def _rounded(Phi: np.ndarray) -> np.ndarray:
-    """Bound on what rounding to float32 took from each row (b,): half a unit an entry, or of the smallest number."""
-    found: np.ndarray = _UNIT * np.sqrt(np.einsum("ij,ij->i", Phi, Phi)) + 2.0**-149 * np.sqrt(Phi.shape[1])
-    return found
+def _probes(count: int) -> slice:
+    """Some of as many rows, evenly."""
+    return slice(None, None, max(1, count // _PROBES))
+
+
+def _largest(error: np.ndarray, scale: np.ndarray) -> float:
+    """Return the largest relative error; infinite for one of a scale that is 0, NaN for one that is."""
+    with np.errstate(divide="ignore"):
+        return float(np.max(np.where(error == 0.0, 0.0, error / scale), initial=0.0))
+
+
+def _lengths(F: np.ndarray) -> np.ndarray:
+    """Norms of rows, in float64."""
+    return np.asarray(np.sqrt(np.einsum("ij,ij->i", F, F, dtype=np.float64)))
+
+
+def _rounded(lengths: np.ndarray, p: int) -> np.ndarray:
+    """Bound on what rounding to float32 took from rows of these norms: half a unit an entry, or of the least number."""
+    return np.asarray(_UNIT * lengths + 2.0**-149 * np.sqrt(p))
 
 
 def right_decisions(fitted: np.ndarray, Y: np.ndarray) -> np.ndarray:

@@ -40,26 +40,28 @@ def test_decisions_are_those_of_float64(cond, scale, intercept):
 @pytest.mark.parametrize("scale", [1e-120, 1e-30, 1.0, 1e30, 1e120])
 @pytest.mark.parametrize("cond", [1.0, 1e3, 1e9])
 @pytest.mark.parametrize("intercept", [False, True])
-def test_decisions_from_features_rounded_to_float32_are_those_of_the_exact_ones(cond, scale, intercept):
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_decisions_from_features_rounded_to_float32_are_those_of_the_exact_ones(cond, scale, intercept, kind):
     for seed in range(5):
         Phi, Y = problem(cond=cond, scale=scale, seed=seed)
         Phi = Phi + 100.0 * scale * intercept  # a mean far from 0, where rounding hurts
         left, again = made(Phi, Y, intercept=intercept), []
         with np.errstate(over="ignore", invalid="ignore"):
-            rounded = Phi.astype(np.float32).astype(np.float64)
+            rounded = Phi.astype(np.float32).astype(kind)
             right = left.right(rounded, Y, exact=lambda rows: again.append(rows) or Phi[rows])  # noqa: B023
         assert np.array_equal(right, in_double(left, Phi, Y))
         if cond == 1.0 and scale == 1.0:
             assert sum(map(len, again)) < N / 20
 
 
-def test_rounding_that_is_not_counted_is_noticed(monkeypatch):
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_rounding_that_is_not_counted_is_noticed(monkeypatch, kind):
     """The planted error: features of float32 are taken for exact ones, also on the edge."""
     Phi, Y = problem()
     left = edges(Phi, Y)
-    rounded = Phi.astype(np.float32).astype(np.float64)
+    rounded = Phi.astype(np.float32).astype(kind)
     assert np.array_equal(left.right(rounded, Y, exact=lambda rows: Phi[rows]), in_double(left, Phi, Y))
-    monkeypatch.setattr("analytic_dd.ridge.left_out._rounded", lambda Phi: np.zeros(len(Phi)))
+    monkeypatch.setattr("analytic_dd.ridge.left_out._rounded", lambda lengths, p: 0.0 * lengths)
     assert not np.array_equal(left.right(rounded, Y, exact=lambda rows: rounded[rows]), in_double(left, Phi, Y))
 
 
@@ -158,3 +160,15 @@ def test_samples_that_can_hardly_be_left_out(computed_again):
     right = left.right(Phi, Y)
     assert computed_again == [P]
     assert np.array_equal(right, in_double(left, Phi, Y))
+
+
+def test_an_error_of_the_left_side_that_is_believed_to_be_zero_is_noticed(monkeypatch):
+    """The planted error: fitted values of float32 decide alone, also on the edge."""
+    Phi, Y = problem()
+    left = edges(Phi, Y)
+    Phi = Phi.astype(np.float32)
+    wanted = in_double(left, Phi.astype(np.float64), Y)
+    assert np.array_equal(left.right(Phi, Y, exact=lambda rows: Phi[rows].astype(np.float64)), wanted)
+    monkeypatch.setattr("analytic_dd.ridge.left_out._largest", lambda error, scale: 0.0)
+    monkeypatch.setattr("analytic_dd.ridge.left_out._UNIT", 0.0)
+    assert not np.array_equal(left.right(Phi, Y, exact=lambda rows: Phi[rows].astype(np.float64)), wanted)
