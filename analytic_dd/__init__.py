@@ -1,5 +1,8 @@
 """Dataset distillation in closed form: a few points whose ridge regression model is that of all the data."""
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from analytic_dd import features, labels
 from analytic_dd.certify import Certificate, certify_recovery
 from analytic_dd.distill import (
@@ -13,10 +16,12 @@ from analytic_dd.distill import (
     spanning_features,
 )
 from analytic_dd.errors import DataError, InfeasibleError, RangeError, RankWarning, ShapeError
-from analytic_dd.estimator import RidgeDistiller, RidgeDistillerRegressor
 from analytic_dd.io import DistilledSet, load_distilled, save_distilled
 from analytic_dd.linalg import GramStatistics
 from analytic_dd.ridge import ridge_weights, select_ridge
+
+if TYPE_CHECKING:
+    from analytic_dd.estimator import RidgeDistiller, RidgeDistillerRegressor
 
 __version__ = "0.1.0"
 
@@ -47,3 +52,14 @@ __all__ = [
     "several_ridges_features",
     "spanning_features",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import scikit-learn, half of the time and of the memory of all imports, only where an estimator is asked for."""
+    if name in ("RidgeDistiller", "RidgeDistillerRegressor"):
+        return getattr(importlib.import_module("analytic_dd.estimator"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

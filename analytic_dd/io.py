@@ -7,13 +7,11 @@ import math
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import array_api_compat
 import numpy as np
-import scipy
-import sklearn
 
 from analytic_dd.certify import Certificate, certify_recovery, map_amplification, worst
 from analytic_dd.errors import DataError
@@ -289,5 +287,5 @@ def versions() -> dict[str, str]:
     from analytic_dd import __version__
 
     found = {"python": platform.python_version(), "machine": platform.machine(), "system": platform.system()}
-    modules = {"numpy": np, "scipy": scipy, "scikit-learn": sklearn, "array-api-compat": array_api_compat}
-    return found | {"analytic-dd": __version__} | {name: str(module.__version__) for name, module in modules.items()}
+    libraries = ("numpy", "scipy", "scikit-learn", "array-api-compat")
+    return found | {"analytic-dd": __version__} | {name: metadata.version(name) for name in libraries}

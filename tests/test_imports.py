@@ -109,7 +109,17 @@ def test_importing_the_package_loads_no_optional_library():
         "tqdm",
         "dask",
         "zarr",
+        "sklearn",
+        "scipy.stats",
     }
+
+
+def test_estimators_are_imported_where_they_are_asked_for():
+    assert "sklearn" in modules_after("from analytic_dd import *")
+    assert "RidgeDistiller" in dir(analytic_dd)
+    assert analytic_dd.RidgeDistiller.__module__ == "analytic_dd.estimator"
+    with pytest.raises(AttributeError, match="module 'analytic_dd' has no attribute 'Distiller'"):
+        _ = analytic_dd.Distiller
 
 
 def test_the_judge_loads_no_solver_of_the_constructions():
