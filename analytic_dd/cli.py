@@ -138,6 +138,7 @@ def _add_stats(commands: Any) -> None:
     add("--data", default="digits", metavar="NAME|PATH", help="a known data set or a path; default digits")
     add("--features", default="identity", metavar="MAP", help="as for distill; parties need the same map and seed")
     add("--labels", default="one-hot", choices=("one-hot", "centred"), help="one-hot, or those less 1/k")
+    add("--sample-weights", metavar="balanced|FILE", help="weights of the training samples: balanced, or an npy file")
     add("--shard", default="1/1", metavar="i/N", help="the i-th of N equal parts of the training samples")
     add(
         "--moments",
@@ -231,9 +232,6 @@ def _distill_data(options: argparse.Namespace, recipe: Any, file: Path | None, s
 
     from analytic_dd import data, report
 
-    weights = options.sample_weights
-    if weights not in (None, "balanced"):
-        weights = data.read_floats(Path(weights), "sample weights")
     with stages("reading"):
         name = "digits" if options.data is None else options.data
         dataset = data.load(name, offline=options.offline, progress=sys.stderr.isatty())
@@ -246,7 +244,7 @@ def _distill_data(options: argparse.Namespace, recipe: Any, file: Path | None, s
             options.out,
             ridge=options.ridge,
             intercept=options.intercept,
-            sample_weight=weights,
+            sample_weight=options.sample_weights,
             tikhonov=None if options.tikhonov is None else data.read_floats(options.tikhonov, "the Tikhonov penalty"),
             seed=options.seed,
             dtype=np.dtype(options.dtype).type,
@@ -293,6 +291,7 @@ def _stats(options: argparse.Namespace) -> int:
             options.shard,
             moments=options.moments,
             labels=options.labels,
+            sample_weight=options.sample_weights,
             seed=options.seed,
             state=options.state,
             progress=progress,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from analytic_dd import cluster
-from analytic_dd.data import Dataset, moments_for
+from analytic_dd.data import Dataset, moments_for, weighting, weights_of_samples
 from analytic_dd.distill.pipeline import Progress, Stages, distill_model, model_from_statistics
 from analytic_dd.distill.recipe import Recipe
 from analytic_dd.errors import DataError
@@ -76,6 +77,8 @@ def run_from_statistics(
             )
         result = distill_model(model, recipe, rng=np.random.default_rng([seed, 2]), stages=stages)
         distilled = assemble(origin, model, result, recipe, seed=seed, stages=stages, dtype=np.float64)
+        penalty = {"sample_weights": facts.get("sample weights"), "tikhonov": None, "device": "cpu"}
+        distilled = replace(distilled, meta=distilled.meta | penalty)
         report = store_and_report(distilled, None, model, staging, seed=seed, stages=stages)
         draw_set(distilled, staging / "distilled.png")
         return report
@@ -88,6 +91,7 @@ def sum_shard(
     *,
     moments: str = "data",
     labels: str = "one-hot",
+    sample_weight: np.ndarray | str | None = None,
     seed: int = 0,
     state: Path | None = None,
     progress: Progress | None = None,
@@ -104,6 +108,8 @@ def sum_shard(
         Where the normalisation comes from, :func:`analytic_dd.data.moments_for`.
     labels, state
         See :func:`analytic_dd.cluster.dataset_shard`.
+    sample_weight : array, "balanced" or name of an npy file, optional
+        Of all training samples, :func:`analytic_dd.data.weights_of_samples`.
     """
     part = cluster.parse_shard(shard)
     mean, std = moments_for(dataset, moments)
@@ -114,6 +120,8 @@ def sum_shard(
         mean=mean,
         std=std,
         labels=labels,
+        sample_weight=weights_of_samples(sample_weight, dataset),
+        weighting=weighting(sample_weight) or "",
         state=state,
         progress=None if progress is None else lambda done, total: progress("gram", done, total),
     )

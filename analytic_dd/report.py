@@ -13,7 +13,7 @@ import numpy as np
 
 from analytic_dd.baselines.controls import Model, accuracies_on_test, class_means, control_models, fitted
 from analytic_dd.certify import Certificate
-from analytic_dd.data import Dataset
+from analytic_dd.data import Dataset, weighting, weights_of_samples
 from analytic_dd.distill.distilled import DistilledInputs
 from analytic_dd.distill.pipeline import (
     OriginalModel,
@@ -148,7 +148,7 @@ def run(
     """
     stages = Stages() if stages is None else stages
     recipe = recipe.checked_for(references, len(dataset.classes))
-    weights = _weights_of_samples(sample_weight, dataset)
+    weights = weights_of_samples(sample_weight, dataset)
     ridge = recipe.ridges[0] if recipe.ridges else ridge
     with staged(folder, without=["spectrum.png"]) as staging:
         map_rng, loo_rng, free_rng = (np.random.default_rng([seed, stream]) for stream in range(3))
@@ -182,7 +182,7 @@ def run(
         result = distill_model(model, recipe, rng=free_rng, references=near, stages=stages)
         distilled = assemble(dataset, model, result, recipe, seed=seed, stages=stages, dtype=dtype)
         penalty = {
-            "sample_weights": sample_weight if isinstance(sample_weight, str) or weights is None else "given",
+            "sample_weights": weighting(sample_weight),
             "tikhonov": None if tikhonov is None else "given",
             "device": device,
         }
@@ -190,15 +190,6 @@ def run(
         report = store_and_report(distilled, dataset, model, staging, seed=seed, stages=stages, progress=progress)
         draw_set(distilled, staging / "distilled.png")
         return report
-
-
-def _weights_of_samples(given: np.ndarray | str | None, dataset: Dataset) -> np.ndarray | None:
-    if given is None or not isinstance(given, str):
-        return given
-    if given != "balanced":
-        raise ValueError(f"sample weights must be 'balanced' or an array, got {given!r}")
-    counts = np.bincount(dataset.y_train, minlength=len(dataset.classes))
-    return np.asarray((len(dataset.y_train) / len(counts) / counts)[dataset.y_train])
 
 
 def build_map(

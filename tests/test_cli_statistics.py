@@ -59,6 +59,28 @@ def test_merged_shards_give_the_model_of_one_run(run, features, intercept, label
         assert np.allclose(sums.intercept, whole.intercept, rtol=1e-11)
 
 
+@pytest.mark.parametrize("weights", ["balanced", "w.npy"])
+def test_weighted_shards_give_the_weighted_model(run, refused, weights):
+    np.save("w.npy", np.random.default_rng(0).uniform(0.5, 2.0, 1437))
+    for i in (1, 2):
+        run("stats", "--sample-weights", weights, "--shard", f"{i}/2", "--out", f"s{i}.npz")
+    run("merge", "s1.npz", "s2.npz", "--out", "all.npz")
+    run("distill", "--from-stats", "all.npz", "--ridge", 2, "--intercept", "--out", "sums")
+    run("distill", "--sample-weights", weights, "--ridge", 2, "--intercept", "--out", "whole")
+    sums, whole = load_distilled("sums"), load_distilled("whole")
+    statistics = GramStatistics.load("all.npz")
+    condition = np.linalg.cond(statistics.centred().G + 2.0 * np.eye(64))
+    assert np.linalg.norm(sums.w - whole.w) / np.linalg.norm(whole.w) / (EPS * 64 * condition) < 30
+    assert (
+        sums.meta["sample_weights"]
+        == whole.meta["sample_weights"]
+        == ("balanced" if weights == "balanced" else "given")
+    )
+    run("stats", "--shard", "2/2", "--out", "s2.npz")
+    assert "different sample weights" in refused("merge", "s1.npz", "s2.npz")
+    assert "none.npy" in refused("stats", "--sample-weights", "none.npy")
+
+
 def test_sums_choose_the_ridge_by_generalised_cross_validation(run):
     run("stats", "--out", "all.npz")
     report = json.loads(run("distill", "--from-stats", "all.npz", "--json"))

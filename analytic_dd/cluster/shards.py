@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import threadpoolctl
 
+from analytic_dd.arrays import as_weights
 from analytic_dd.cluster.array_source import ArraySource
 from analytic_dd.data import Dataset
 from analytic_dd.data.samples import normalised_blocks
@@ -226,6 +227,8 @@ def dataset_shard(
     mean: np.ndarray,
     std: np.ndarray,
     labels: str = "one-hot",
+    sample_weight: np.ndarray | None = None,
+    weighting: str = "given",
     rows: int | None = None,
     state: str | Path | None = None,
     products: str = "float64",
@@ -240,6 +243,10 @@ def dataset_shard(
     mean, std : (channels,) arrays
         Of *all* the data: parties that cannot see each other's agree on them before.
     labels : {"one-hot", "centred"}
+    sample_weight : (n,) array, optional
+        Weights >= 0 of *all* training samples (T12).
+    weighting : str
+        What they are, for the provenance: sums of other weightings are refused.
     rows, state, progress
         See :func:`analytic_dd.linalg.accumulate`.
 
@@ -259,11 +266,15 @@ def dataset_shard(
     agree = agreement(
         feature_map.spec(), mean=mean, std=std, labels=labels, classes=dataset.classes, image_shape=dataset.image_shape
     )
+    weights = None
+    if sample_weight is not None:
+        weights, agree = as_weights(sample_weight, len(dataset.y_train)), agree | {"sample weights": weighting}
 
-    def read(a: int, b: int) -> tuple[np.ndarray, np.ndarray]:
+    def read(a: int, b: int) -> tuple[np.ndarray, ...]:
         pair = dataset.x_train[a:b], dataset.y_train[a:b]
         X, y = next(normalised_blocks(*pair, b - a, None, np.asarray(mean), np.asarray(std)))
-        return feature_map(X), _encoded(y, k, labels)
+        some = () if weights is None else (weights[a:b],)
+        return feature_map(X), _encoded(y, k, labels), *some
 
     def told(a: int, b: int) -> Provenance:
         where = {"data": dataset.name, "sha256": dataset.sha256}

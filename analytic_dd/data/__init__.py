@@ -13,6 +13,7 @@ from analytic_dd.data.npy import read_floats, read_npy
 from analytic_dd.data.npz import read_arrays
 from analytic_dd.data.reference_file import read_references
 from analytic_dd.data.registry import Entry, Form
+from analytic_dd.data.weighting import weighting, weights_of_samples
 
 __all__ = [
     "Dataset",
@@ -36,4 +37,6 @@ __all__ = [
     "read_npy",
     "read_path",
     "read_references",
+    "weighting",
+    "weights_of_samples",
 ]

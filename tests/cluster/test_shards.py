@@ -147,6 +147,26 @@ def test_shards_of_a_data_set(arrays, phi, tmp_path):
         merge_files(paths)
 
 
+def test_weighted_shards_are_the_weighted_whole(arrays, phi, tmp_path):
+    x, y = arrays
+    data, w = Dataset.from_arrays(x, y), np.random.default_rng(0).uniform(0.0, 3.0, len(y))
+    paths = [tmp_path / f"{i}.npz" for i in (1, 2, 3)]
+    for i, path in enumerate(paths, start=1):
+        dataset_shard(data, phi, shard=(i, 3), mean=MEAN, std=STD, sample_weight=w, rows=10).save(path)
+    sums = merge_files(paths)
+    Phi = phi((x.reshape(len(x), -1) - MEAN) / STD)
+    wanted = GramStatistics(phi.p, 3).update(Phi, np.eye(3)[y], sample_weight=w)
+    for name in ("G", "C", "sum_phi", "sum_y", "weight"):
+        one, two = getattr(sums, name), getattr(wanted, name)
+        assert np.linalg.norm(one - two) <= 30 * 2.0**-52 * N * np.linalg.norm(two)
+    assert sums.n == N
+    dataset_shard(data, phi, shard=(3, 3), mean=MEAN, std=STD, rows=10).save(paths[2])
+    with pytest.raises(DataError, match=r"different sample weights do not add: 'given' and None"):
+        merge_files(paths)
+    with pytest.raises(ValueError, match=r"sample weights must have shape \(103,\)"):
+        dataset_shard(data, phi, mean=MEAN, std=STD, sample_weight=w[1:])
+
+
 def test_zarr_and_npy_give_the_same_bits(source, arrays, phi, tmp_path):
     import zarr
 
