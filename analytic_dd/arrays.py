@@ -7,6 +7,7 @@ what comes in goes out, dtype and device included. Neither torch nor jax is impo
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import array_api_compat as compat
@@ -20,6 +21,7 @@ __all__ = [
     "as_matrix",
     "as_ridge",
     "as_weights",
+    "cached_rows",
     "eps_of",
     "in_double",
     "namespace",
@@ -29,6 +31,7 @@ __all__ = [
 
 Array = Any  # an array of any library that array-api-compat knows; a static type for it does not exist yet
 
+_CACHED_BYTES = 512 * 2**10
 _FLOATS = ("float32", "float64")
 
 
@@ -163,6 +166,13 @@ def as_weights(weights: Array, n: int) -> Array:
             "a weight of 0 drops a sample"
         )
     return weights
+
+
+def cached_rows(A: np.ndarray) -> Iterator[slice]:
+    """Yield slices of rows that stay in the cache, for several operations on each entry of a large array."""
+    step = max(1, _CACHED_BYTES * len(A) // max(1, A.nbytes))
+    for start in range(0, len(A), step):
+        yield slice(start, start + step)
 
 
 def in_double(A: Array) -> Array:

@@ -7,13 +7,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from analytic_dd.arrays import cached_rows
 from analytic_dd.errors import DataError
 
 __all__ = ["BLOCK_BYTES", "as_samples", "block_rows", "first_non_finite", "normalised_blocks"]
 
 BLOCK_BYTES = 16 * 2**20  # of float64: large enough for BLAS to be fast, small beside any data set worth a block
-
-_CACHED_ROWS = 64
 
 _CHANNELS = (1, 3, 4)
 
@@ -80,15 +79,15 @@ def normalised_blocks(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield what :meth:`Dataset.blocks` describes; ``mean`` and ``std`` have one number a channel."""
     total, size = len(x) if order is None else len(order), math.prod(x.shape[1:])
+    if len(mean) > 1:  # rows: numpy is slow along an axis of 3 channels
+        mean, std = (np.tile(v, size // len(v)) for v in (mean, std))
     memory = [np.empty((min(rows, total), size)) for _ in range(2 if reuse else 0)]
     for index, start in enumerate(range(0, total, rows)):
         chosen = slice(start, start + rows) if order is None else order[start : start + rows]
         samples = x[chosen].reshape(-1, size)
         X = memory[index % 2][: len(samples)] if reuse else np.empty(samples.shape)
-        for part in range(0, len(X), _CACHED_ROWS):  # convert, shift and scale while the entries are in the cache
-            out = X[part : part + _CACHED_ROWS]
-            out[...] = samples[part : part + _CACHED_ROWS]
-            channels = out.reshape(-1, len(mean))
-            channels -= mean
-            channels /= std
+        for part in cached_rows(X):
+            X[part] = samples[part]
+            X[part] -= mean
+            X[part] /= std
         yield X, y[chosen].copy()

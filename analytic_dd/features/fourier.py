@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from analytic_dd.arrays import Array, as_matrix, eps_of, namespace
+from analytic_dd.arrays import Array, as_matrix, cached_rows, eps_of, namespace
 from analytic_dd.errors import InfeasibleError, RangeError
 from analytic_dd.features.base import FeatureMap, Kind, RangeCheck, draw_seed, parameters_from
 from analytic_dd.features.right_inverse import SquareInverse, nearest_solution, right_inverse, spectral_norm
@@ -124,6 +124,13 @@ class RandomFourier(FeatureMap):
     def _map(self, X: Array) -> Array:
         xp = namespace(X)
         T = X @ self._like(X, self._A).T
+        if self.form == "cos" and isinstance(T, np.ndarray):
+            b = self._like(X, self._b)
+            for rows in cached_rows(T):
+                T[rows] += b
+                np.cos(T[rows], out=T[rows])
+                T[rows] *= self.radius
+            return T
         if self.form == "cos":
             return xp.cos(T + self._like(X, self._b)) * self.radius
         return xp.concat([xp.cos(T), xp.sin(T)], axis=1) * self.radius

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from scipy.linalg import lu_solve, norm, solve_triangular
-from scipy.linalg.lapack import dgecon, dgetrf
+from scipy.linalg.lapack import dgecon, dgetrf, dlange
 
 from analytic_dd.arrays import Array, namespace
 from analytic_dd.errors import InfeasibleError
@@ -106,10 +106,10 @@ use another seed, narrower widths or fewer layers
 
 
 def _square(W: np.ndarray) -> tuple[SquareInverse, float]:
-    """Factors of a square matrix, and LAPACK's estimate of its condition in the 1-norm."""
-    lu, pivots, zero_pivot = dgetrf(W)
-    reciprocal = 0.0 if zero_pivot else float(dgecon(lu, float(np.abs(W).sum(axis=0).max()))[0])
-    return SquareInverse((lu, pivots)), 1.0 / reciprocal if reciprocal > 0.0 else math.inf
+    """Factors of a square matrix, and LAPACK's estimate of its condition in the norm of row sums."""
+    lu, pivots, zero_pivot = dgetrf(W.T)  # in the order that LAPACK has
+    reciprocal = 0.0 if zero_pivot else float(dgecon(lu, float(dlange("1", W.T)))[0])
+    return SquareInverse((lu, pivots), transposed=True), 1.0 / reciprocal if reciprocal > 0.0 else math.inf
 
 
 def _small_square(W: np.ndarray) -> tuple[np.ndarray | None, float]:
