@@ -22,7 +22,7 @@ from analytic_dd.certify import certify_recovery, map_amplification, worst
 from analytic_dd.data.moments import value_range
 from analytic_dd.distill.box import pixel_box
 from analytic_dd.distill.inputs import distill_inputs
-from analytic_dd.distill.original import LOO_SAMPLES, require_scale
+from analytic_dd.distill.original import LOO_SAMPLES, has_no_mean, require_scale
 from analytic_dd.distill.recipe import Recipe
 from analytic_dd.distill.reference_choice import References, choose_rows
 from analytic_dd.features import FeatureMap, from_text, penalised
@@ -105,7 +105,7 @@ class _Distiller(BaseEstimator):
         W = self._weights(X, Y, w, statistics, fitted)
         if isinstance(self._map, AffineMap):
             W = self._map.project(W)  # see pipeline.fit_original
-        if classes is not None and (self.labels == "centred" or self.fit_intercept):
+        if classes is not None and (self.labels == "centred" or self.fit_intercept or has_no_mean(statistics)):
             W = W - W.mean(axis=0)  # rank k - 1, exactly; see pipeline.fit_original
         b = statistics.mean_y - W @ statistics.mean_phi if self.fit_intercept else None
         if given is None and recipe.wants_references:

@@ -233,12 +233,12 @@ class Dataset:
         order : (r,) int array, optional
             Indices of the samples to take, in this order. Default: all, as stored.
         reuse : bool
-            Write the blocks into two arrays in turn: X is then valid until the next block but one is asked for. Fresh
-            memory for every block takes as long as the conversion.
+            Write all blocks into one array: X is then valid until the next block is asked for. Fresh memory for every
+            block takes as long as the conversion.
 
         Notes
         -----
-        *Cost.* One block of float64 (two with ``reuse``); without it every block is a fresh array, which the caller may
+        *Cost.* One block of float64; without ``reuse`` every block is a fresh array, which the caller may
         keep or change.
 
         Examples

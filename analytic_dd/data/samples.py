@@ -81,11 +81,11 @@ def normalised_blocks(
     total, size = len(x) if order is None else len(order), math.prod(x.shape[1:])
     if len(mean) > 1:  # rows: numpy is slow along an axis of 3 channels
         mean, std = (np.tile(v, size // len(v)) for v in (mean, std))
-    memory = [np.empty((min(rows, total), size)) for _ in range(2 if reuse else 0)]
-    for index, start in enumerate(range(0, total, rows)):
+    memory = np.empty((min(rows, total) if reuse else 0, size))
+    for start in range(0, total, rows):
         chosen = slice(start, start + rows) if order is None else order[start : start + rows]
         samples = x[chosen].reshape(-1, size)
-        X = memory[index % 2][: len(samples)] if reuse else np.empty(samples.shape)
+        X = memory[: len(samples)] if reuse else np.empty(samples.shape)
         for part in cached_rows(X):
             X[part] = samples[part]
             X[part] -= mean

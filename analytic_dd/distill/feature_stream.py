@@ -18,6 +18,7 @@ from analytic_dd.distill.distilled import InvertibleMap
 __all__ = ["FeatureStream", "Progress", "Stages"]
 
 _BLOCK_BYTES = 16 * 2**20  # of float64 inputs
+_LEAST_ROWS = 4096
 _DEVICE_ROWS = 8192
 
 Progress = Callable[[str, int, int], None]  # stage, done, total
@@ -82,11 +83,11 @@ class FeatureStream:
     ) -> Iterator[tuple[Any, ...]]:
         """Yield the samples in their order, or those of ``order``; ``stage`` is what progress is shown under.
 
-        ``most`` limits the rows of a block on the host. A block is valid until the next but one is asked for.
+        ``most`` limits the rows of a block on the host. A block is valid until the next is asked for.
         """
         n = len(self.dataset.y_train)
-        # a block of fewer rows than columns would spend its time on the p^2 entries of the sum, not on the product
-        rows = max(1, min(n, max(_BLOCK_BYTES // (8 * self.dataset.d), 2048)))
+        # a block of few rows would spend its time on the p^2 entries of the sum, not on the product
+        rows = max(1, min(n, max(_BLOCK_BYTES // (8 * self.dataset.d), _LEAST_ROWS)))
         rows = min(rows, most or rows) if self.on_host else _DEVICE_ROWS
         total, done = n if order is None else len(order), 0
         labels = self._there(self.labels.astype(self.dtype))
@@ -104,6 +105,7 @@ class FeatureStream:
             self.stages.mapped += len(y)
             some = () if weights is None else (self._there(weights[done : done + len(y)]),)
             yield Phi, labels[y], *some
+            del Phi  # before the next is made
             done += len(y)
             if self.progress is not None and stage:
                 self.progress(stage, done, total)
@@ -117,7 +119,7 @@ class FeatureStream:
                 data.x_train, data.y_train, rows=rows, **moments, device=self.device, dtype=kind, order=order
             )
             return
-        # The two arrays of ``reuse`` are enough: a block is given up when the next is asked for. (A thread that reads
+        # The one array of ``reuse`` is enough: a block is given up when the next is asked for. (A thread that reads
         # ahead was slower: BLAS keeps both cores busy.)
         for X, y in data.blocks("train", rows=rows, **moments, order=order, reuse=True):
             yield X.astype(self.dtype, copy=False), y

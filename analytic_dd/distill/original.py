@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from analytic_dd.arrays import as_weights, namespace, to_numpy
+from analytic_dd.arrays import as_weights, namespace, norm, to_numpy
 from analytic_dd.data import Dataset
 from analytic_dd.data.device_blocks import require_device
 from analytic_dd.distill.distilled import InvertibleMap
@@ -35,6 +35,7 @@ __all__ = [
     "Progress",
     "Stages",
     "fit_original",
+    "has_no_mean",
     "model_from_statistics",
     "require_scale",
 ]
@@ -159,7 +160,7 @@ def fit_original(
     )
 
     def exact(places: np.ndarray) -> np.ndarray:
-        """Map some of the scored samples again."""
+        """Map some of the scored samples again: fewer than a block."""
         return np.concatenate([Phi for Phi, *_ in stream.blocks(scored[places])])
 
     of_bytes = dataset.x_train.dtype == np.uint8 and weights is None and dtype is np.float64 and stream.on_host
@@ -239,6 +240,7 @@ def _sums(
                 for whole, A in zip(kept, (Phi, *others), strict=True):
                     whole[first:last] = A[scored[first:last] - done]
         done += len(Phi)
+        del Phi, others  # before the next block is made
     assert statistics is not None  # a Dataset has samples in every class
     return statistics, kept
 
@@ -355,12 +357,19 @@ def require_scale(statistics: GramStatistics, fitted: GramStatistics, ridge: flo
         )
 
 
+def has_no_mean(statistics: GramStatistics) -> bool:
+    """Whether the features are centred but for rounding: one-hot labels then give the weights of centred ones (T5)."""
+    xp = namespace(statistics.C)
+    size = math.sqrt(statistics.weight * max(float(xp.linalg.trace(statistics.G)), 0.0))  # |sum of phi| <= size
+    return bool(norm(statistics.sum_phi) <= 64.0 * np.finfo(np.float64).eps * size)
+
+
 def _model(statistics: GramStatistics, W: np.ndarray, *, intercept: bool, centred: bool, **facts: Any) -> OriginalModel:
     """Put the weights into the subspace where they are in exact arithmetic, and add the intercept."""
     feature_map = facts["feature_map"]
     if hasattr(feature_map, "project"):  # a linear map of fewer than p dimensions: W leaves them by rounding only (T8e)
         W = feature_map.project(W)
-    if centred or intercept:
+    if centred or intercept or has_no_mean(statistics):
         # Labels about their mean sum to 0, so the rows of W do in exact arithmetic: rank k - 1 (T5). Rounding would
         # leave a k-th singular value of 1e-12 for the construction to invert.
         W = W - W.mean(axis=0)

@@ -136,7 +136,7 @@ class GramStatistics:
         as_matrix(Phi, "Phi", columns=self.p, finite=False)
         as_matrix(Y, "Y", rows=Phi.shape[0], columns=self.k)
         xp, n = namespace(Phi, Y), int(Phi.shape[0])
-        rows = max(2048, _BLOCK_BYTES // (8 * self.p)) if self.rule.kind == "float64" else 2048
+        rows = max(4096, _BLOCK_BYTES // (8 * self.p)) if self.rule.kind == "float64" else 2048
         blocks = [slice(start, min(start + rows, n)) for start in range(0, n, rows)]
         labels = in_double(Y)
         ones = xp.ones((n, 1), dtype=labels.dtype, device=getattr(labels, "device", None))
