@@ -555,7 +555,7 @@ def test_an_interrupt_leaves_the_previous_result(run, tmp_path, stop):
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         while not any(name.startswith(".unfinished") for name in os.listdir(tmp_path / "out")):
             time.sleep(0.01)  # the work has not begun
-        time.sleep(0.2)
+        time.sleep(0.05)
         process.send_signal(stop)
         printed, error = process.communicate(timeout=60)
     assert process.returncode == 130
