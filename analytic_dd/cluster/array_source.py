@@ -57,9 +57,9 @@ class ArraySource:
         return x, y
 
     def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return samples ``start`` to ``stop`` and their labels."""
+        """Return samples ``start`` to ``stop`` and their labels, in memory."""
         x, y = self.open()
-        return np.asarray(x[start:stop]), np.asarray(y[start:stop])
+        return np.array(x[start:stop]), np.array(y[start:stop])
 
 
 def _open(path: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ import threadpoolctl
 
 from analytic_dd.arrays import as_weights
 from analytic_dd.cluster.array_source import ArraySource
+from analytic_dd.cluster.read_ahead import ReadAhead
 from analytic_dd.data import Dataset
 from analytic_dd.data.samples import normalised_blocks
 from analytic_dd.errors import DataError
@@ -143,10 +145,11 @@ class ShardTask:
         BlockError
             Samples that cannot be read or added; it names them.
         """
-        with threadpoolctl.threadpool_limits(threads):
+        with threadpoolctl.threadpool_limits(threads), ThreadPoolExecutor(1) as thread:
+            ahead = ReadAhead(self.source.read, self.stop, thread)
             return accumulate(
                 GramStatistics(self._map.p, self.k, products=self.products),
-                self.read,
+                lambda start, stop: self.features_of(*ahead(start, stop)),
                 start=self.start,
                 stop=self.stop,
                 rows=self.rows,
