@@ -124,9 +124,26 @@ def recorded(chosen: argparse.Namespace, stem: str, rows: Sequence[Mapping[str, 
     """Write the rows, and the facts that hold for all of them; ``_quick`` is a file of its own."""
     import records
 
+    path = _file(chosen, stem)
+    records.record(path, rows, quick=chosen.quick, repeats=chosen.repeats, **facts)
+    return path
+
+
+def recorded_part(
+    chosen: argparse.Namespace, stem: str, rows: Sequence[Mapping[str, Any]], keys: Sequence[str], **facts: Any
+) -> Path:
+    """Write the rows of a run of some cases; recorded ones of other cases, made in the same way, stay."""
+    import records
+
+    every = records.with_others(
+        _file(chosen, stem), rows, keys, **json.loads(json.dumps(facts | {"repeats": chosen.repeats}))
+    )
+    return recorded(chosen, stem, sorted(every, key=lambda row: [row[key] for key in keys]), **facts)
+
+
+def _file(chosen: argparse.Namespace, stem: str) -> Path:
     path: Path = chosen.out / (f"{stem}_quick.json" if chosen.quick else f"{stem}.json")
     path.parent.mkdir(parents=True, exist_ok=True)
-    records.record(path, rows, quick=chosen.quick, repeats=chosen.repeats, **facts)
     return path
 
 

@@ -9,13 +9,14 @@ The error is that of the normal equations, |C - W (G + ridge I)| / |C|, computed
 Limits: n p^2 <= 2e13; 8 n p <= 2 GiB for what needs the features in memory; a method ``--seconds`` by its flops at 5e10
 a second.
 
-Run: python benchmarks/peers.py [--quick] [--repeats 3] [--seconds 150]
+Run: python benchmarks/peers.py [--quick] [--repeats 3] [--seconds 150] [--samples 10000] [--methods "ours, one ridge"]
+     (some sizes or methods: their rows replace those that are recorded)
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import measurement
@@ -188,12 +189,14 @@ def flops(name: str, n: int, p: int) -> float:
     }[name]
 
 
-def cases(samples: tuple[int, ...], features: tuple[int, ...], seconds: float) -> list[tuple[str, dict[str, Any]]]:
+def cases(
+    samples: Sequence[int], features: Sequence[int], methods: Sequence[str], seconds: float
+) -> list[tuple[str, dict[str, Any]]]:
     """Return the measurements within the budget."""
     found = []
     for n in samples:
         for p in features:
-            for name in MEASURES:
+            for name in methods:
                 fits = name == "stream" or 8.0 * n * p <= MEMORY
                 small = name != "sklearn KernelRidge" or n <= SMALL
                 if n * float(p) ** 2 <= BUDGET and fits and small and flops(name, n, p) <= seconds * RATE:
@@ -204,9 +207,14 @@ def cases(samples: tuple[int, ...], features: tuple[int, ...], seconds: float) -
 def main() -> None:
     """Measure, print the table, record it."""
     measurement.answer(MEASURES)
-    chosen = measurement.options(__doc__, seconds={"type": float, "default": 150.0, "help": "limit of a method"})
-    samples, features = ((300, 2_000), (64,)) if chosen.quick else (SAMPLES, FEATURES)
-    planned = cases(samples, features, chosen.seconds)
+    chosen = measurement.options(
+        __doc__,
+        seconds={"type": float, "default": 150.0, "help": "limit of a method"},
+        samples={"type": int, "nargs": "+", "default": SAMPLES, "help": "some of the sizes n"},
+        methods={"nargs": "+", "default": list(MEASURES), "choices": list(MEASURES), "help": "some of the methods"},
+    )
+    samples, features = ((300, 2_000), (64,)) if chosen.quick else (chosen.samples, FEATURES)
+    planned = cases(samples, features, chosen.methods, chosen.seconds)
     runs = measurement.alternating(__file__, planned, chosen.repeats)
     rows = [
         {"method": name, **size, "ridge": found[0]["ridge"]} | measurement.summary(found)
@@ -221,7 +229,8 @@ def main() -> None:
         ],
     )
     limits = {"flops": BUDGET, "bytes": MEMORY, "seconds": chosen.seconds, "kernel_samples": SMALL}
-    measurement.recorded(chosen, "peers", rows, k=K, ridges=RIDGES, limits=limits)
+    facts = {"k": K, "ridges": RIDGES, "limits": limits}
+    measurement.recorded_part(chosen, "peers", rows, ("n", "p", "method"), **facts)
 
 
 if __name__ == "__main__":

@@ -157,10 +157,6 @@ class ShardTask:
                 provenance=self.provenance,
             )
 
-    def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return features and labels of some samples."""
-        return self.features_of(*self.source.read(start, stop))
-
     def features_of(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return features and labels of samples in memory."""
         X, y = next(normalised_blocks(x, y, len(x), None, np.asarray(self.mean), np.asarray(self.std)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from dataclasses import dataclass
 
 from analytic_dd.arrays import Array, as_matrices, as_ridge, in_double, namespace
@@ -19,7 +20,8 @@ _SOLVERS = ("auto", "svd", "gram", "dual", "tsqr")
 
 _TINY = 1e5  # n p min(n, p) below which nothing takes time
 _SMALL = 2e9  # n p min(n, p) below which a thin SVD takes about a second, and is taken rather than TSQR
-_ACCEPT = 1e-13  # predicted error of W at which sums are good enough
+_ACCEPT = 1e-13  # error of W at which sums are good enough
+_WIDE = 16  # n / p up to which two products with the features take less time than 24 with a factor
 
 
 def ridge_weights(Phi: Array, Y: Array, *, ridge: float, solver: str = "auto", rcond: float | None = None) -> Array:
@@ -104,6 +106,9 @@ def _by_products(Phi: Array, Y: Array, ridge: float) -> Array | None:
         if n < p:
             return DualStatistics(Phi, Y).weights(ridge)
         sums = GramStatistics(p, Y.shape[1]).update(Phi, Y)
+        if n <= _WIDE * p:
+            with contextlib.suppress(DivergenceError):
+                return _refined_at_once(sums, Phi, Y, ridge)
         choice = choose_solver(sums, ridge, accept=_ACCEPT)
         if choice.solver == "gram":
             return choice.weights
@@ -111,6 +116,14 @@ def _by_products(Phi: Array, Y: Array, ridge: float) -> Array | None:
             target, stream = max(choice.tsqr_error, _ACCEPT), SampleStream([(Phi, Y)])
             return refine_weights(sums, stream, ridge, target=target, contraction=choice.contraction).weights
     return None
+
+
+def _refined_at_once(sums: GramStatistics, Phi: Array, Y: Array, ridge: float) -> Array:
+    """W with steps of refinement, which take less time than an estimate of the condition for n of the order of p."""
+    trace = float(namespace(sums.C).linalg.trace(sums.G))
+    most = math.sqrt(sums.p) * 2.0**-52 * (trace / ridge + 1.0)  # that a step can leave of the error
+    stream = SampleStream([(Phi, Y)])
+    return refine_weights(sums, stream, ridge, target=_ACCEPT, contraction=most).weights
 
 
 def _by_svd(Phi: Array, Y: Array, ridge: float, rcond: float | None) -> Array:

@@ -100,7 +100,7 @@ def test_a_peer_with_another_ridge_is_seen(scripts):
 
 def test_sizes_are_within_the_budget(scripts):
     peers = scripts["peers"]
-    planned = peers.cases(peers.SAMPLES, peers.FEATURES, 120.0)
+    planned = peers.cases(peers.SAMPLES, peers.FEATURES, list(peers.MEASURES), 120.0)
     assert {size["n"] for _, size in planned} == set(peers.SAMPLES)
     assert {size["p"] for _, size in planned} == set(peers.FEATURES)
     assert all(size["n"] * size["p"] ** 2 <= peers.BUDGET for _, size in planned)

@@ -237,11 +237,19 @@ def test_dual_says_when_it_fails(matrix, rng):
         DualStatistics(1e200 * Phi, Y).spectrum()
 
 
-@pytest.mark.parametrize(("cond", "ridge", "taken"), [(1e2, 1.0, "gram"), (1e5, 1e-10, "refined"), (1e9, 0.0, None)])
-def test_products_are_taken_while_they_lose_nothing(monkeypatch, ratio, refit, matrix, rng, cond, ridge, taken):
+@pytest.mark.parametrize(
+    ("wide", "cond", "ridge", "taken"),
+    [
+        *((0, *case) for case in ((1e2, 1.0, "gram"), (1e5, 1e-10, "refined"), (1e9, 0.0, None))),
+        *((16, *case) for case in ((1e2, 1.0, None), (1e5, 1e-10, None), (1e9, 1e-18, "tsqr"))),
+    ],
+)
+def test_products_are_taken_while_they_lose_nothing(monkeypatch, ratio, refit, matrix, rng, wide, cond, ridge, taken):
+    """n <= 16 p: refined at once; where the problem does not allow 1e-13, by the choice of the solver."""
     from analytic_dd.ridge import weights
 
     monkeypatch.setattr(weights, "_TINY", 0.0)
+    monkeypatch.setattr(weights, "_WIDE", wide)
     made = []
 
     def watched(*given, **options):
