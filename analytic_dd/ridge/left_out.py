@@ -18,6 +18,8 @@ __all__ = ["LeftOut", "right_decisions"]
 
 _UNIT = 2.0**-24  # unit round-off of float32
 _PROBES = 32  # rows of a block whose float32 coordinates are compared with float64
+_LEAST = 16  # coordinates that are worth a product
+_USEFUL = 0.25  # mean of a bound on the leverage
 _SAFETY = 8.0  # over the largest error that the probes show
 
 
@@ -45,6 +47,7 @@ class LeftOut:
         projected = (centred.C @ self.vectors).T
         self.W = xp.concat([projected * g[:, None] for g in inverse], axis=1)
         self._single: tuple[np.ndarray, ...] | None = None
+        self._leading = _leading(to_numpy(self.values) / self.weight, to_numpy(self.inverse)[-1].max())
 
     def predictions(self, Phi: Array, Y: Array, part: Array | None = None) -> tuple[Array, Array]:
         """Return (1 - h) times the predictions (b, L, k) without each sample, NaN at h = 1, and h (b, L).
@@ -79,7 +82,8 @@ class LeftOut:
 
             W phi of its class - the largest of the others > h (its label - the others')
 
-        With h >= 0 it is wrong whatever h where the left side is negative; elsewhere h is computed in float32, with an
+        With h >= 0 it is wrong whatever h where the left side is negative; it is right where that exceeds a bound on h
+        from the coordinates along the first eigenvectors. For other rows h is computed in float32, with an
         error that is measured on some rows; rows that it could decide are computed again in float64. So is the left
         side where ``Phi`` is in float32.
 
@@ -96,14 +100,20 @@ class LeftOut:
         lost = np.zeros(len(F)) if exact is None else _rounded(size if F is Phi else _lengths(Phi), Phi.shape[1])
         with np.errstate(invalid="ignore", over="ignore"):
             lead, rounding = self._lead(F, size, Y, lost)
+            right = lead > 0.0
             open_rows = np.flatnonzero(~np.all(lead < -rounding, axis=1))
+            if self._leading:
+                bound = self._bound(F, size, open_rows, lost)
+                bound = bound if part is None else bound * part[open_rows, None]
+                sure = (lead - rounding)[open_rows] > bound * step[open_rows, None]
+                wrong = lead[open_rows] < -rounding[open_rows]
+                open_rows = open_rows[~np.all(sure & (bound < 1.0) | wrong, axis=1)]
             h, error = self._leverage(F, size, open_rows, lost)
             if part is not None:
                 h, error = h * part[open_rows, None], error * part[open_rows, None]
             rest = lead[open_rows] - h * step[open_rows, None]
             doubt = rounding[open_rows] + error * step[open_rows, None]
             clear = (np.abs(rest) > doubt) & (h + error < 1.0) | (lead[open_rows] < -rounding[open_rows])
-        right = np.zeros(lead.shape, dtype=bool)
         right[open_rows] = rest > 0.0
         again = open_rows[~np.all(clear, axis=1)]
         if again.size:
@@ -140,22 +150,54 @@ class LeftOut:
         rounding = unit * (float(np.abs(Y).max()) + size[:, None] * norms)
         return own - fitted.max(axis=1), rounding + 2.0 * lost[:, None] * norms
 
+    def _bound(self, F: np.ndarray, size: np.ndarray, rows: np.ndarray, lost: np.ndarray) -> np.ndarray:
+        r"""Return what h (r, L) of some rows is at most: h of m coordinates, and the largest g times what is left.
+
+        |phi|^2 = |t|^2 + |rest|^2, t the first m coordinates:  h <= sum_j g_j t_j^2 + g_max (|phi|^2 - |t|^2)
+        """
+        m = self._leading
+        h, error, T, away = self._part_of_leverage(F, size, rows, lost, m)
+        lengths = size[rows] / float(np.sqrt(self.values[0])) + away
+        known = np.sqrt(np.einsum("ij,ij->i", T, T, dtype=np.float64)) * (1.0 - _UNIT) - away
+        rest = lengths**2 - np.maximum(known, 0.0) ** 2
+        assert self._single is not None
+        g = self._single[3][-1].astype(np.float64) * (1.0 + _UNIT)
+        return np.asarray(h + error + rest[:, None] * g + (1.0 / self.weight if self.intercept else 0.0))
+
     def _leverage(
         self, F: np.ndarray, size: np.ndarray, rows: np.ndarray, lost: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         r"""h (r, L) of some rows through float32, and its error: |T~ - T| <= e gives 2 e sqrt(g h) + g e^2."""
+        h, error, _, _ = self._part_of_leverage(F, size, rows, lost, len(self.values))
+        return h + (1.0 / self.weight if self.intercept else 0.0), error
+
+    def _part_of_leverage(
+        self, F: np.ndarray, size: np.ndarray, rows: np.ndarray, lost: np.ndarray, m: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """h from the first m coordinates, its error; the coordinates (r, m), and what their norms (r,) are off by."""
         assert self._single is not None
-        V, g = self._single[2:]
-        lengths = size[rows] / float(np.sqrt(self.values[0]))
+        V, g = self._single[2][:, :m], self._single[3][:m]
+        unit = float(np.sqrt(self.values[0]))
         T, probes = F[rows].astype(np.float32, copy=False) @ V, _probes(len(rows))
-        exact = F[rows[probes]] @ self.vectors / float(np.sqrt(self.values[0]))
-        relative = _largest(np.sqrt(((T[probes] - exact) ** 2).sum(axis=1)), lengths[probes])
-        T *= T
-        h = (T @ g).astype(np.float64)
-        away = _SAFETY * (relative + _UNIT) * lengths + lost[rows] / float(np.sqrt(self.values[0]))
+        exact = F[rows[probes]] @ self.vectors[:, :m] / unit
+        relative = _largest(np.sqrt(((T[probes] - exact) ** 2).sum(axis=1)), size[rows[probes]] / unit)
+        h = ((T * T) @ g).astype(np.float64)
+        away = (_SAFETY * (relative + _UNIT) * size[rows] + lost[rows]) / unit
         e = np.sqrt(g.max(axis=0).astype(np.float64)) * away[:, None]
         error = 2.0 * e * np.sqrt(h) + e**2 + (len(g) + 4) * _UNIT * h
-        return h + (1.0 / self.weight if self.intercept else 0.0), error
+        return h, error, T, away
+
+
+def _leading(values: np.ndarray, largest: float) -> int:
+    """Return how many eigenvectors to bound h by: 0 where the bound would be of no use to the mean sample.
+
+    ``values`` are eigenvalues of G / n, the mean squares of coordinates; ``largest`` is the largest g of the last one.
+    """
+    for parts in (16, 8, 4):
+        m = len(values) // parts
+        if m >= _LEAST and float(values[m:].sum()) * largest <= _USEFUL:
+            return m
+    return 0
 
 
 def _probes(count: int) -> slice:

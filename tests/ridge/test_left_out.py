@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analytic_dd.linalg import GramStatistics
-from analytic_dd.ridge.left_out import LeftOut, right_decisions
+from analytic_dd.ridge.left_out import LeftOut, _leading, right_decisions
 
 N, P, K = 700, 31, 3
 RIDGES = np.geomspace(1e-10, 1.0, 21)
@@ -172,3 +172,63 @@ def test_an_error_of_the_left_side_that_is_believed_to_be_zero_is_noticed(monkey
     monkeypatch.setattr("analytic_dd.ridge.left_out._largest", lambda error, scale: 0.0)
     monkeypatch.setattr("analytic_dd.ridge.left_out._UNIT", 0.0)
     assert not np.array_equal(left.right(Phi, Y, exact=lambda rows: Phi[rows].astype(np.float64)), wanted)
+
+
+@pytest.fixture
+def bounded(monkeypatch):
+    """Bounds from the first coordinates, however few these are and however little they are worth."""
+    monkeypatch.setattr("analytic_dd.ridge.left_out._LEAST", 1)
+    monkeypatch.setattr("analytic_dd.ridge.left_out._USEFUL", 1e9)
+
+
+@pytest.mark.parametrize("scale", [1e-120, 1.0, 1e120])
+@pytest.mark.parametrize("cond", [1.0, 10.0, 1e3])
+@pytest.mark.parametrize("intercept", [False, True])
+def test_decisions_by_bounds_are_those_of_float64(bounded, cond, scale, intercept):
+    for seed in range(5):
+        Phi, Y = problem(cond=cond, scale=scale, seed=seed)
+        left, part = made(Phi, Y, intercept=intercept), np.random.default_rng(seed).random(N)
+        assert left._leading > 0
+        for some in (None, part):
+            assert np.array_equal(left.right(Phi, Y, some), in_double(left, Phi, Y, some))
+        with np.errstate(over="ignore"):
+            rounded = Phi.astype(np.float32)
+        assert np.array_equal(left.right(rounded, Y, exact=lambda rows: Phi[rows]), in_double(left, Phi, Y))  # noqa: B023
+
+
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("cond", [1.0, 3.0, 30.0])
+def test_bounds_are_above_the_leverages_and_decide_most_samples(bounded, monkeypatch, cond, intercept):
+    Phi, Y = problem(cond=cond, n=4000)
+    left, rows, leverage = made(Phi, Y, intercept=intercept), [], LeftOut._leverage
+    _, exact = left.predictions(Phi, Y)
+
+    def watched(self, F, size, some, lost):
+        rows.append(some)
+        return leverage(self, F, size, some, lost)
+
+    monkeypatch.setattr(LeftOut, "_leverage", watched)
+    left.right(Phi, Y)
+    F = Phi - left.mean if intercept else Phi
+    bound = left._bound(F, np.linalg.norm(F, axis=1), np.arange(4000), np.zeros(4000))
+    assert np.all(bound >= exact)
+    assert cond > 3.0 or (np.median(bound / exact) < 10 and len(rows[-1]) < 400)
+
+
+def test_a_bound_that_is_too_low_is_noticed(bounded, monkeypatch):
+    """The planted error: what is left of a sample beside its first coordinates is forgotten."""
+    bound = LeftOut._bound
+    Phi, Y = problem(cond=3.0)
+    left = edges(Phi, Y)
+    assert left._leading > 0
+    assert np.array_equal(left.right(Phi, Y), in_double(left, Phi, Y))
+    monkeypatch.setattr(LeftOut, "_bound", lambda self, *given: 0.0 * bound(self, *given))
+    assert not np.array_equal(left.right(Phi, Y), in_double(left, Phi, Y))
+
+
+def test_bounds_are_used_where_the_tail_is_small():
+    left = made(*problem(cond=1.0, n=4000))
+    assert left._leading == 0  # of 31 coordinates
+    assert _leading(np.full(640, 1e-4), 1.0) == 40
+    assert _leading(np.full(640, 4.4e-4), 1.0) == 80
+    assert _leading(np.full(640, 1.0), 1.0) == 0
