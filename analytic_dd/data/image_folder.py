@@ -27,6 +27,7 @@ _FORMATS = {
 }  # fmt: skip
 _DECODERS = tuple(dict.fromkeys(_FORMATS.values()))
 _MAX_PIXELS = 2**26
+_SKIPPED = {0xC4, 0xDB, 0xDD, *range(0xE0, 0xF0), 0xFE}  # of a JPEG, before its frame: tables, applications, comments
 _TEST_NAMES = ("test", "val", "validation")
 _MODES = {"L": "L", "1": "L", "RGB": "RGB", "P": "RGB"}
 
@@ -189,7 +190,7 @@ def _jpeg_frame(data: bytes) -> tuple[str, int, int] | None:
         if marker in (0xC0, 0xC1, 0xC2):  # baseline, extended, progressive
             bits, height, width, channels = struct.unpack_from(">BHHB", data, place + 4)
             return ("L" if channels == 1 else "RGB", width, height) if bits == 8 and channels in (1, 3) else None
-        if not 0xC4 <= marker <= 0xFE or 0xD0 <= marker <= 0xDA or marker in (0xC8, 0xCC):
+        if marker not in _SKIPPED:
             return None
         place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
     return None

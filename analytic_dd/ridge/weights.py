@@ -21,6 +21,7 @@ _SOLVERS = ("auto", "svd", "gram", "dual", "tsqr")
 _TINY = 1e5  # n p min(n, p) below which nothing takes time
 _SMALL = 2e9  # n p min(n, p) below which a thin SVD takes about a second, and is taken rather than TSQR
 _ACCEPT = 1e-13  # error of W at which sums are good enough
+_ROWS = 4096
 _WIDE = 16  # n / p up to which two products with the features take less time than 24 with a factor
 
 
@@ -102,7 +103,11 @@ def _by_products(Phi: Array, Y: Array, ridge: float) -> Array | None:
     n, p = Phi.shape
     if ridge == 0.0 or n * p * min(n, p) < _TINY:
         return None
-    with contextlib.suppress(TypeError, DivergenceError):  # no float64 (jax without x64); too ill-conditioned
+    try:
+        in_double(Phi[:1, :])
+    except TypeError:  # jax without x64: no sums, but an SVD squares nothing
+        return None
+    with contextlib.suppress(DivergenceError):  # too ill-conditioned
         if n < p:
             return DualStatistics(Phi, Y).weights(ridge)
         sums = GramStatistics(p, Y.shape[1]).update(Phi, Y)
@@ -113,8 +118,8 @@ def _by_products(Phi: Array, Y: Array, ridge: float) -> Array | None:
         if choice.solver == "gram":
             return choice.weights
         if choice.solver == "refined":
-            target, stream = max(choice.tsqr_error, _ACCEPT), SampleStream([(Phi, Y)])
-            return refine_weights(sums, stream, ridge, target=target, contraction=choice.contraction).weights
+            target = max(choice.tsqr_error, _ACCEPT)
+            return refine_weights(sums, _stream(Phi, Y), ridge, target=target, contraction=choice.contraction).weights
     return None
 
 
@@ -122,8 +127,13 @@ def _refined_at_once(sums: GramStatistics, Phi: Array, Y: Array, ridge: float) -
     """W with steps of refinement, which take less time than an estimate of the condition for n of the order of p."""
     trace = float(namespace(sums.C).linalg.trace(sums.G))
     most = math.sqrt(sums.p) * 2.0**-52 * (trace / ridge + 1.0)  # that a step can leave of the error
-    stream = SampleStream([(Phi, Y)])
-    return refine_weights(sums, stream, ridge, target=_ACCEPT, contraction=most).weights
+    return refine_weights(sums, _stream(Phi, Y), ridge, target=_ACCEPT, contraction=most).weights
+
+
+def _stream(Phi: Array, Y: Array) -> SampleStream:
+    """Blocks of rows, so that no more than one is converted to float64 at a time."""
+    starts = range(0, Phi.shape[0], _ROWS)
+    return SampleStream(lambda: ((Phi[start : start + _ROWS, :], Y[start : start + _ROWS, :]) for start in starts))
 
 
 def _by_svd(Phi: Array, Y: Array, ridge: float, rcond: float | None) -> Array:

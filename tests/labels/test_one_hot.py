@@ -6,7 +6,7 @@ import pytest
 import torch
 from array_api_compat import device
 
-from analytic_dd.arrays import namespace, to_numpy
+from analytic_dd.arrays import namespace
 from analytic_dd.errors import ShapeError
 from analytic_dd.labels import centred_one_hot, one_hot, repeated_classes
 
@@ -23,7 +23,7 @@ def test_rows_have_a_one_at_the_class(dtype):
     assert np.array_equal(one_hot(range(3)), np.eye(3))
 
 
-def test_labels_are_of_the_library_of_the_classes(library):
+def test_labels_are_of_the_library_of_the_classes(library, ratio):
     classes = library.array(np.array([2.0, 0.0, 4.0, 2.0]))
     y = namespace(classes).astype(classes, namespace(classes).int32)
     for make in (one_hot, centred_one_hot):
@@ -31,7 +31,7 @@ def test_labels_are_of_the_library_of_the_classes(library):
         assert library.owns(Y)
         assert device(Y) == device(y)
         wanted = make(np.array([2, 0, 4, 2]), 7)
-        assert np.allclose(to_numpy(Y), wanted, rtol=0.0, atol=library.eps)
+        assert ratio(Y, wanted, size=1, eps=library.eps) < 30
 
 
 def test_labels_are_float64_and_jax_without_it_is_told():
