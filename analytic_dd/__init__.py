@@ -4,7 +4,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from analytic_dd import features, labels
-from analytic_dd.certify import Certificate, certify_recovery
 from analytic_dd.distill import (
     DistilledFeatures,
     distill_features,
@@ -17,6 +16,7 @@ from analytic_dd.distill import (
 )
 from analytic_dd.errors import DataError, InfeasibleError, RangeError, RankWarning, ShapeError
 from analytic_dd.io import DistilledSet, load_distilled, save_distilled
+from analytic_dd.judge import Certificate, certify_recovery
 from analytic_dd.linalg import GramStatistics
 from analytic_dd.ridge import ridge_weights, select_ridge
 

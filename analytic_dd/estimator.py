@@ -18,7 +18,6 @@ from sklearn.utils.validation import (
 )
 
 from analytic_dd.arrays import as_ridge, as_weights
-from analytic_dd.certify import certify_recovery, map_amplification, worst
 from analytic_dd.data.moments import value_range
 from analytic_dd.distill.box import pixel_box
 from analytic_dd.distill.inputs import distill_inputs
@@ -27,6 +26,7 @@ from analytic_dd.distill.recipe import Recipe
 from analytic_dd.distill.reference_choice import References, choose_rows
 from analytic_dd.features import FeatureMap, from_text, penalised
 from analytic_dd.features.affine import AffineMap
+from analytic_dd.judge import certify_recovery, map_amplification, worst
 from analytic_dd.labels import centred_one_hot, one_hot, repeated_classes
 from analytic_dd.linalg import GramStatistics, StreamingQR
 from analytic_dd.ridge import leave_one_out_scores, ridge_grid

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from analytic_dd.certify import Certificate, certify_recovery, map_amplification, worst
 from analytic_dd.errors import DataError
 from analytic_dd.features import FeatureMap, from_spec
 from analytic_dd.files import read_npz, write_npz
+from analytic_dd.judge import Certificate, certify_recovery, map_amplification, worst
 
 __all__ = ["FORMAT", "DistilledSet", "load_distilled", "normalised", "pixels", "save_distilled", "to_json", "versions"]
 

@@ -197,7 +197,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("labels without the inverse root", "(V @ dual.T) / s[:, None]", "V @ dual.T"),
     ),
     *_in(
-        "certify/recovery.py",
+        "judge/certificate.py",
         ("what is out of the span is not seen", "missing = W - Wq @ Q.T", "missing = 0.0 * W"),
         ("the ridge does not pull on the error", "- ridge * (Vt @ Wq.T)", "- 0.0 * (Vt @ Wq.T)"),
         ("the labels are taken for the residual", "residual = Y - L @ Wq.T", "residual = Y"),

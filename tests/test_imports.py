@@ -14,7 +14,7 @@ ROOT = Path(analytic_dd.__file__).parent
 GROUND = {"errors", "arrays", "files"}
 SIBLINGS = {"ridge", "labels", "features", "data"}  # none imports another
 BELOW_DISTILL = GROUND | {"linalg"} | SIBLINGS
-BELOW_REPORT = BELOW_DISTILL | {"cluster", "distill", "certify", "estimator", "baselines"}
+BELOW_REPORT = BELOW_DISTILL | {"cluster", "distill", "judge", "estimator", "baselines"}
 MAY_IMPORT = {
     "errors": set(),
     "arrays": {"errors"},
@@ -23,9 +23,9 @@ MAY_IMPORT = {
     **dict.fromkeys(SIBLINGS, GROUND | {"linalg"}),
     "cluster": BELOW_DISTILL,
     "distill": BELOW_DISTILL,
-    "certify": GROUND,  # the judge shares no solver with what it judges
-    "estimator": BELOW_DISTILL | {"distill", "certify"},
-    "baselines": BELOW_DISTILL | {"distill", "certify"},
+    "judge": GROUND,  # shares no solver with what it judges
+    "estimator": BELOW_DISTILL | {"distill", "judge"},
+    "baselines": BELOW_DISTILL | {"distill", "judge"},
     "io": BELOW_REPORT | {"__init__"},
     "plot": BELOW_REPORT | {"io"},
     "realistic": BELOW_REPORT | {"io"},
@@ -76,10 +76,10 @@ def test_imports_point_down(path):
     [
         ("linalg", "from analytic_dd.ridge import ridge_weights", ["ridge"]),
         ("labels", "from analytic_dd import features, linalg", ["features"]),
-        ("certify", "def f():\n    import analytic_dd.distill.exact", ["distill"]),
-        ("certify", "from analytic_dd.linalg.spectrum import thin_svd", ["linalg"]),
+        ("judge", "def f():\n    import analytic_dd.distill.exact", ["distill"]),
+        ("judge", "from analytic_dd.linalg.spectrum import thin_svd", ["linalg"]),
         ("distill", "from analytic_dd import certify_recovery", ["__init__"]),
-        ("distill", "from ..certify import Certificate", ["a relative import"]),
+        ("distill", "from ..judge import Certificate", ["a relative import"]),
         ("arrays", "import analytic_dd", ["__init__"]),
         ("estimator", "from analytic_dd.distill.exact import target\nimport numpy", []),
     ],
@@ -124,7 +124,7 @@ def test_estimators_are_imported_where_they_are_asked_for():
 
 def test_the_judge_loads_no_solver_of_the_constructions():
     bare = "import types; p = types.ModuleType('analytic_dd'); p.__path__ = [{!r}]; sys.modules['analytic_dd'] = p"
-    loaded = modules_after(bare.format(str(ROOT)) + "; import analytic_dd.certify")
+    loaded = modules_after(bare.format(str(ROOT)) + "; import analytic_dd.judge")
     ours = {name for name in loaded if name.startswith("analytic_dd.")}
-    assert "analytic_dd.certify.recovery" in ours
-    assert {name.split(".")[1] for name in ours} <= {"certify", *GROUND}
+    assert "analytic_dd.judge.certificate" in ours
+    assert {name.split(".")[1] for name in ours} <= {"judge", *GROUND}

@@ -1,4 +1,4 @@
-"""analytic_dd.certify (T16) against exact errors; analytic_dd.features (T8) by round trips, bounded ranges by T4'."""
+"""analytic_dd.judge (T16) against exact errors; analytic_dd.features (T8) by round trips, bounded ranges by T4'."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from analytic_dd.certify import certify_recovery
 from analytic_dd.distill import distill_features
 from analytic_dd.distill.inputs import distill_inputs
 from analytic_dd.distill.recipe import Recipe
@@ -20,6 +19,7 @@ from analytic_dd.features import (
     NeuralTangent,
     RandomFourier,
 )
+from analytic_dd.judge import certify_recovery
 from analytic_dd.ridge import ridge_weights
 from proofs_check.check import Check
 from proofs_check.implementation.judge import Dyadics, Judge, cond, exact_refit, probe, to_float

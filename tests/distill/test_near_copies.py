@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from analytic_dd import InfeasibleError, RangeError, ShapeError, certify_recovery
-from analytic_dd.certify import map_amplification
 from analytic_dd.distill.box import pixel_box
 from analytic_dd.distill.into_range import into_range
 from analytic_dd.distill.near_copies import near_copies
 from analytic_dd.distill.recipe import Recipe
 from analytic_dd.distill.reference_choice import References
 from analytic_dd.features import DeepLinear, FullyConnected, Identity, RandomFourier
+from analytic_dd.judge import map_amplification
 from analytic_dd.ridge import ridge_weights, ridge_weights_with_intercept
 
 K, M, P, D, N = 3, 6, 9, 13, 40

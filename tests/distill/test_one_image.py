@@ -7,7 +7,6 @@ import pytest
 
 from analytic_dd import InfeasibleError, ShapeError, certify_recovery, one_image_features
 from analytic_dd.arrays import to_numpy
-from analytic_dd.certify import map_amplification
 from analytic_dd.errors import RangeError
 from analytic_dd.features import (
     Compose,
@@ -19,6 +18,7 @@ from analytic_dd.features import (
     RandomFourier,
 )
 from analytic_dd.features.activations import ACTIVATIONS
+from analytic_dd.judge import map_amplification
 from analytic_dd.ridge import ridge_weights
 
 K, P, D, N = 3, 7, 11, 40

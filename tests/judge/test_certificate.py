@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from analytic_dd import certify_recovery, distill_features, few_features, minimal_features
 from analytic_dd.arrays import to_numpy
-from analytic_dd.certify import RATIO_LIMIT
 from analytic_dd.distill import add_intercept, free_matrix, largest_ridge
 from analytic_dd.errors import ShapeError
+from analytic_dd.judge import RATIO_LIMIT
 from analytic_dd.labels import centred_one_hot, labels_for, one_hot
 
 K, M, P = 3, 5, 7

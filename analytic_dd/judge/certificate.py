@@ -116,7 +116,7 @@ def certify_recovery(
         lambda_s >= 0, absolute.
     map_condition : float
         By how much the map that ``Phis`` came through magnifies the rounding of its inputs, from
-        :func:`analytic_dd.certify.map_amplification`; 1 for the identity.
+        :func:`analytic_dd.judge.map_amplification`; 1 for the identity.
     intercept : (k,) array, optional
         The unpenalised intercept of the model (T12); features and labels are then taken about their means, and
         the error of the intercept counts as one more column of W.
