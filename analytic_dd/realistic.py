@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from analytic_dd.baselines.controls import agreement_with_original, fitted
 from analytic_dd.data import Dataset
 from analytic_dd.distill.distilled import DistilledInputs
 from analytic_dd.distill.intercept import labels_with_intercept
 from analytic_dd.distill.pipeline import OriginalModel
 from analytic_dd.io import DistilledSet, normalised, pixels
 from analytic_dd.judge import certify_recovery, map_amplification
+from analytic_dd.judge.accuracy import agreement_with_original, fitted
 from analytic_dd.labels import labels_for
 
 __all__ = ["describe_realistic", "realistic_facts", "reference_facts", "reference_images", "rounded"]

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from analytic_dd.baselines.controls import Model, accuracies_on_test, class_means, control_models, fitted
 from analytic_dd.data import Dataset, weighting, weights_of_samples
 from analytic_dd.distill.distilled import DistilledInputs
 from analytic_dd.distill.pipeline import (
@@ -29,6 +28,8 @@ from analytic_dd.features import FeatureMap, Identity, from_text, penalised
 from analytic_dd.files import atomic_write, staged
 from analytic_dd.io import DistilledSet, load_distilled, pixels, save_distilled, to_json, versions
 from analytic_dd.judge import Certificate
+from analytic_dd.judge.accuracy import Model, accuracies_on_test, fitted
+from analytic_dd.judge.controls import class_means, control_models
 from analytic_dd.plot import draw_set
 from analytic_dd.rates import Sizes, stage_rates
 from analytic_dd.realistic import realistic_facts, reference_facts, reference_images

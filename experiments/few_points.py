@@ -22,11 +22,12 @@ import records
 import recovery
 
 from analytic_dd import data
-from analytic_dd.baselines.controls import Model, accuracies_on_test, class_means, fitted
 from analytic_dd.distill import few_features
 from analytic_dd.distill.pipeline import OriginalModel, Stages
 from analytic_dd.distill.recipe import Recipe
 from analytic_dd.features import Identity
+from analytic_dd.judge.accuracy import Model, accuracies_on_test, fitted
+from analytic_dd.judge.controls import class_means
 from analytic_dd.labels import one_hot
 from analytic_dd.ridge import ridge_weights
 

@@ -15,10 +15,10 @@ import records
 import recovery
 
 from analytic_dd import data
-from analytic_dd.baselines.controls import accuracies_on_test
 from analytic_dd.distill.pipeline import Stages
 from analytic_dd.distill.recipe import Recipe
 from analytic_dd.io import DistilledSet
+from analytic_dd.judge.accuracy import accuracies_on_test
 from analytic_dd.report import refit
 
 MAPS = {"identity": "linear", "fcnn": "fully connected", "rff": "random Fourier"}

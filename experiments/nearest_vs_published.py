@@ -21,13 +21,13 @@ import records
 import recovery
 
 from analytic_dd import data
-from analytic_dd.baselines.controls import Model, accuracies_on_test
 from analytic_dd.distill import distill_features
 from analytic_dd.distill.distilled import DistilledInputs
 from analytic_dd.distill.pipeline import OriginalModel, Stages
 from analytic_dd.distill.recipe import Recipe
 from analytic_dd.errors import InfeasibleError
 from analytic_dd.io import DistilledSet, pixels
+from analytic_dd.judge.accuracy import Model, accuracies_on_test
 from analytic_dd.linalg import pseudo_inverse
 from analytic_dd.realistic import realistic_facts
 from analytic_dd.report import refit

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from analytic_dd.baselines import accuracies_on_test
 from analytic_dd.data import Dataset
 from analytic_dd.distill.distilled import DistilledInputs
 from analytic_dd.distill.pipeline import OriginalModel, Stages, choose_references, distill_model, fit_original
@@ -18,6 +17,7 @@ from analytic_dd.distill.recipe import Recipe
 from analytic_dd.distill.reference_choice import References
 from analytic_dd.features import FeatureMap, from_text
 from analytic_dd.io import DistilledSet, load_distilled, save_distilled
+from analytic_dd.judge.accuracy import accuracies_on_test
 from analytic_dd.report import assemble, refit
 
 SAMPLE = 1_000  # training rows that a map may set its options by (the median lengthscale)

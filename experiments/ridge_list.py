@@ -18,12 +18,12 @@ import records
 import recovery
 
 from analytic_dd import data
-from analytic_dd.baselines.controls import Model, accuracies_on_test
 from analytic_dd.distill import several_ridges_features
 from analytic_dd.distill.pipeline import OriginalModel, Stages
 from analytic_dd.distill.recipe import Recipe
 from analytic_dd.features import Identity
 from analytic_dd.judge import certify_recovery
+from analytic_dd.judge.accuracy import Model, accuracies_on_test
 from analytic_dd.linalg import thin_svd
 
 LENGTHS = (2, 3, 5, 9)

@@ -7,10 +7,11 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from analytic_dd import data
-from analytic_dd.baselines import accuracies_on_test, class_means, control_models
 from analytic_dd.distill.pipeline import LOO_SAMPLES, Stages, fit_original, sample_rows
 from analytic_dd.distill.recipe import Recipe
 from analytic_dd.features import Identity
+from analytic_dd.judge.accuracy import accuracies_on_test
+from analytic_dd.judge.controls import class_means, control_models
 from analytic_dd.report import run
 from analytic_dd.summary import describe
 

@@ -1,14 +1,12 @@
-"""What a distilled set is compared with: controls, and the iterative methods (their modules need torch)."""
+"""The iterative methods that a distilled set is compared with; their modules need torch."""
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from analytic_dd.baselines.controls import accuracies_on_test, class_means, control_models
-
 if TYPE_CHECKING:
     from analytic_dd.baselines.driver import BaselineResult, distill
 
-__all__ = ["BaselineResult", "accuracies_on_test", "class_means", "control_models", "distill"]
+__all__ = ["BaselineResult", "distill"]
 
 
 def __getattr__(name: str) -> Any:

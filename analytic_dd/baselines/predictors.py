@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 
 from analytic_dd.baselines.closed_form import closed_form_kernel, map_named
-from analytic_dd.baselines.controls import best_ridge
 from analytic_dd.baselines.driver import BaselineResult
 from analytic_dd.baselines.evaluate import NETWORKS, evaluate
 from analytic_dd.baselines.kernel_config import own_kernel
@@ -28,6 +27,7 @@ from analytic_dd.baselines.krr import krr_accuracy
 from analytic_dd.data import Dataset
 from analytic_dd.distill.pipeline import fit_original
 from analytic_dd.features import check_text
+from analytic_dd.judge.controls import best_ridge
 from analytic_dd.ridge import ridge_weights
 
 __all__ = ["KERNEL_METHODS", "LARGEST_KERNEL", "Protocol", "Score", "predictor_kind", "score"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analytic_dd.arrays import Array, as_matrix
+from analytic_dd.data.balanced import balanced_rows
 from analytic_dd.errors import DataError, ShapeError
 
 __all__ = ["CANDIDATES", "References", "central_rows", "choose_rows", "herding_rows"]
@@ -92,13 +93,12 @@ def choose_rows(
     """
     if choice not in ("random", "k-means", "herding"):
         raise ValueError(f"unknown references {choice!r}; choose from random, k-means, herding")
+    if choice == "random":
+        return balanced_rows(y, m, k=k, rng=rng)
     counts = np.bincount(np.sort(np.arange(m) % k), minlength=k)
     chosen = []
     for label in np.flatnonzero(counts):
         members, count = np.flatnonzero(y == label), int(counts[label])
-        if choice == "random":
-            chosen.append(rng.choice(members, size=count, replace=count > len(members)))
-            continue
         if len(members) > CANDIDATES:
             members = np.sort(rng.permutation(members)[:CANDIDATES])
         if samples is None:

@@ -1,4 +1,7 @@
-"""The judge: certificates of recovery (T16). It imports nothing of ``distill`` and none of its solvers."""
+"""The judge: certificates of recovery (T16). It imports nothing of ``distill`` and none of its solvers.
+
+Accuracies and controls are imported from their own files, because they fit ridge regression.
+"""
 
 from analytic_dd.judge.amplification import map_amplification
 from analytic_dd.judge.certificate import RATIO_LIMIT, Certificate, certify_recovery, worst

@@ -6,7 +6,6 @@ import pytest
 from analytic_dd import data
 from analytic_dd.baselines.controls import (
     CONTROLS,
-    class_means,
     control_set,
     full_set,
     k_means,
@@ -15,6 +14,7 @@ from analytic_dd.baselines.controls import (
     random_real,
 )
 from analytic_dd.data import Dataset
+from analytic_dd.judge.controls import class_means
 
 
 @pytest.fixture(scope="module")
