@@ -6,9 +6,20 @@ an :class:`InfeasibleError` that carries the number and the limit, so that a pro
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["DataError", "DivergenceError", "InfeasibleError", "RangeError", "RankWarning", "ShapeError"]
+__all__ = [
+    "DataError",
+    "DivergenceError",
+    "InfeasibleError",
+    "RangeError",
+    "RankWarning",
+    "ShapeError",
+    "did_you_mean",
+    "unknown_word",
+]
 
 
 class ShapeError(ValueError):
@@ -64,3 +75,21 @@ def _rebuild_infeasible(message: str, state: dict[str, Any]) -> InfeasibleError:
 
 class RankWarning(UserWarning):
     """A singular value lies so near the rank cut-off that the rank is a matter of rounding."""
+
+
+def did_you_mean(word: object, known: Iterable[str]) -> str:
+    """Return ``"; did you mean WORD?"`` with the known word nearest to this one, or nothing where none is near."""
+    near = difflib.get_close_matches(str(word), list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def unknown_word(what: str, word: object, known: Iterable[str]) -> str:
+    """Return the message for a word that is none of the known ones.
+
+    Examples
+    --------
+    >>> unknown_word("mode", "nerest", ["exact", "nearest"])
+    "unknown mode 'nerest'; choose from exact, nearest; did you mean nearest?"
+    """
+    words = list(known)
+    return f"unknown {what} {word!r}; choose from {', '.join(words)}{did_you_mean(word, words)}"
