@@ -18,7 +18,7 @@ from sklearn.utils.validation import (
 )
 
 from analytic_dd.arrays import as_ridge, as_weights
-from analytic_dd.data.moments import value_range
+from analytic_dd.data import value_range
 from analytic_dd.distill.box import pixel_box
 from analytic_dd.distill.inputs import distill_inputs
 from analytic_dd.distill.original import LOO_SAMPLES, has_no_mean, require_scale

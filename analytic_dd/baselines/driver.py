@@ -16,8 +16,7 @@ import torch
 from analytic_dd.baselines.ledger import Ledger
 from analytic_dd.baselines.method import Config, Method, configured
 from analytic_dd.baselines.task import Task
-from analytic_dd.data import Dataset
-from analytic_dd.data.device_blocks import require_device
+from analytic_dd.data import Dataset, require_device
 from analytic_dd.errors import DataError, DivergenceError
 from analytic_dd.files import read_npz, write_npz
 

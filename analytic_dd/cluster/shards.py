@@ -15,8 +15,7 @@ import threadpoolctl
 from analytic_dd.arrays import as_weights
 from analytic_dd.cluster.array_source import ArraySource
 from analytic_dd.cluster.read_ahead import ReadAhead
-from analytic_dd.data import Dataset
-from analytic_dd.data.samples import normalised_blocks
+from analytic_dd.data import Dataset, normalised_blocks
 from analytic_dd.errors import DataError
 from analytic_dd.features import FeatureMap, from_spec
 from analytic_dd.labels import centred_one_hot, one_hot

@@ -1,14 +1,28 @@
-"""Classes: labels as they came, integers or text, turned into indices 0..k-1 of a tuple of classes."""
+"""Classes: labels as they came, integers or text, turned into indices 0..k-1; and a test part with a share of each.
+
+A test part that is set aside is stratified, seeded, and the same on every machine.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from analytic_dd.errors import DataError
 
-__all__ = ["as_labels", "encode", "indices_into"]
+__all__ = [
+    "TEST_FRACTION",
+    "as_labels",
+    "check_classes",
+    "describe_split",
+    "encode",
+    "indices_into",
+    "stratified_split",
+]
+
+TEST_FRACTION = 0.2
 
 
 def as_labels(y: object, name: str) -> np.ndarray:
@@ -80,3 +94,67 @@ def indices_into(y: np.ndarray, classes: Sequence[int | str], name: str) -> np.n
 
 def _kind(y: np.ndarray) -> str:
     return "text" if y.dtype.kind == "U" else "integers"
+
+
+def check_classes(classes: Sequence[int | str], y_train: np.ndarray, y_test: np.ndarray) -> None:
+    """Check the classes, and that the labels are indices into them that leave none empty."""
+    k = len(classes)
+    if k < 2:
+        got = f"one class: {classes[0]!r}" if k else "none"
+        raise DataError(f"at least two classes are needed, got {got}; add samples of another class")
+    if len(set(classes)) != k:
+        raise DataError(f"classes must be all different, got {', '.join(map(repr, classes[:5]))}; name each once")
+    for y, name in ((y_train, "y_train"), (y_test, "y_test")):
+        if y.dtype != np.int64 or y.ndim != 1:
+            raise DataError(f"{name} must be one int64 index a sample, got {y.dtype} {y.shape}; use from_arrays")
+        indices_into(y, classes, name)
+    empty = np.flatnonzero(np.bincount(y_train, minlength=k) == 0)
+    if len(empty):
+        raise DataError(f"class {classes[empty[0]]!r} has no training sample; add some or drop the class")
+
+
+def describe_split() -> str:
+    """Return what :attr:`Dataset.source` says of a test part that was set aside here."""
+    return f"no test part: {TEST_FRACTION:.0%} of the samples set aside (stratified, seed 0)"
+
+
+def stratified_split(y: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return sorted indices (train, test); the test part is a fifth of the samples, rounded up, in equal class shares.
+
+    Parameters
+    ----------
+    y : (n,) int array
+        Class indices 0..k-1.
+    k : int
+        Number of classes.
+
+    Notes
+    -----
+    Shares are rounded by largest remainder; a class always keeps one training sample. The draw uses uniform keys
+    rather than ``permutation``, whose stream numpy may change between versions.
+
+    Examples
+    --------
+    >>> train, test = stratified_split(np.array([0, 0, 0, 0, 0, 1, 1, 1, 1, 1]), 2)
+    >>> train.size, test.size, int((test < 5).sum())
+    (8, 2, 1)
+    """
+    counts = np.bincount(y, minlength=k)
+    quota = _largest_remainder(counts * TEST_FRACTION, math.ceil(len(y) * TEST_FRACTION))
+    quota = np.minimum(quota, np.maximum(counts - 1, 0))
+    keys = np.random.Generator(np.random.PCG64(0)).random(len(y))
+    by_class = np.lexsort((keys, y))
+    rank = np.arange(len(y)) - np.repeat(np.cumsum(counts) - counts, counts)
+    chosen = by_class[rank < np.repeat(quota, counts)]
+    mask = np.zeros(len(y), dtype=bool)
+    mask[chosen] = True
+    return np.flatnonzero(~mask), np.flatnonzero(mask)
+
+
+def _largest_remainder(shares: np.ndarray, total: int) -> np.ndarray:
+    """Round ``shares`` to integers that add up to ``total``; ties go to the lower class."""
+    quota: np.ndarray = np.floor(shares).astype(np.int64)
+    missing = max(0, total - int(quota.sum()))
+    order = np.argsort(quota - shares, kind="stable")
+    quota[order[:missing]] += 1
+    return quota

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 from collections.abc import Iterator
@@ -10,11 +11,10 @@ from functools import cached_property
 
 import numpy as np
 
-from analytic_dd.data.classes import as_labels, encode
-from analytic_dd.data.moments import channel_moments, value_range
-from analytic_dd.data.samples import as_samples, block_rows, normalised_blocks
-from analytic_dd.data.split import describe_split, stratified_split
-from analytic_dd.data.validity import check_classes, check_same_dtype, check_samples, naming
+from analytic_dd.data.blocks import block_rows, normalised_blocks
+from analytic_dd.data.classes import as_labels, check_classes, describe_split, encode, stratified_split
+from analytic_dd.data.normalisation import channel_moments, value_range
+from analytic_dd.data.samples import as_samples, check_same_dtype, check_samples
 from analytic_dd.errors import DataError
 
 __all__ = ["Dataset"]
@@ -109,7 +109,7 @@ class Dataset:
         -----
         *Cost.* Arrays that are contiguous and channels last are kept, not copied.
         """
-        with naming(name, source):
+        with _naming(name, source):
             if (x_test is None) != (y_test is None):
                 raise DataError("x_test and y_test must come together, got one of them; give both or neither")
             samples, labels = as_samples(x_train, "x_train"), as_labels(y_train, "y_train")
@@ -141,7 +141,7 @@ class Dataset:
         -----
         *Cost.* One pass over float data; bytes and integers are not looked at. A constant feature is fine.
         """
-        with naming(self.name, self.source):
+        with _naming(self.name, self.source):
             check_classes(self.classes, self.y_train, self.y_test)
             check_same_dtype(self.x_train, self.x_test)
             for split in ("train", "test"):
@@ -267,3 +267,12 @@ class Dataset:
 
 def _is_empty(array: object) -> bool:
     return array is None or not np.asarray(array).size
+
+
+@contextlib.contextmanager
+def _naming(name: str, source: str) -> Iterator[None]:
+    """Put in front of a :class:`DataError` what it is about: the file, or else the name of the data set."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{name if source == 'arrays' else source}: {error}") from error

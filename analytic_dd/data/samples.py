@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-
 import numpy as np
 
-from analytic_dd.arrays import cached_rows
+from analytic_dd.data.blocks import block_rows
 from analytic_dd.errors import DataError
 
-__all__ = ["BLOCK_BYTES", "as_samples", "block_rows", "first_non_finite", "normalised_blocks"]
-
-BLOCK_BYTES = 16 * 2**20  # of float64: large enough for BLAS to be fast, small beside any data set worth a block
+__all__ = ["as_samples", "check_same_dtype", "check_samples", "first_non_finite"]
 
 _CHANNELS = (1, 3, 4)
 
@@ -46,9 +41,26 @@ def _channels_last(array: np.ndarray, name: str) -> np.ndarray:
     return array[..., 0] if array.shape[-1] == 1 else array
 
 
-def block_rows(shape: tuple[int, ...]) -> int:
-    """Return how many samples of ``shape`` make about :data:`BLOCK_BYTES` of float64 (at least one)."""
-    return max(1, BLOCK_BYTES // (8 * math.prod(shape)))
+def check_same_dtype(x_train: np.ndarray, x_test: np.ndarray) -> None:
+    """Refuse bytes in one part and numbers from 0 to 1 in the other: one mean cannot serve both."""
+    if x_train.dtype != x_test.dtype:
+        raise DataError(f"x_train is {x_train.dtype} and x_test {x_test.dtype}; bring both to one dtype and one scale")
+
+
+def check_samples(x: np.ndarray, y: np.ndarray, image_shape: tuple[int, ...], split: str) -> None:
+    """Check dtype, sizes and finiteness of the samples of one part."""
+    if x.dtype.kind not in "buif":
+        raise DataError(f"x_{split} must hold numbers, got dtype {x.dtype}; convert it, e.g. to uint8")
+    if x.shape[1:] != image_shape or 0 in image_shape or not 1 <= len(image_shape) <= 3:
+        raise DataError(f"x_{split} must be samples of shape {image_shape}, got an array {x.shape}; resize them")
+    if len(x) != len(y):
+        raise DataError(f"x_{split} has {len(x)} samples and y_{split} {len(y)} labels; give one label a sample")
+    found = first_non_finite(x)
+    if found is not None:
+        value, sample, position = found
+        raise DataError(
+            f"x_{split} must be finite, got {value} at sample {sample}, position {position}; drop or repair it"
+        )
 
 
 def first_non_finite(x: np.ndarray) -> tuple[float, int, tuple[int, ...]] | None:
@@ -65,29 +77,3 @@ def first_non_finite(x: np.ndarray) -> tuple[float, int, tuple[int, ...]] | None
             sample, *position = (int(i) for i in np.unravel_index(int(np.argmin(finite)), finite.shape))
             return float(x[(start + sample, *position)]), start + sample, tuple(position)
     return None
-
-
-def normalised_blocks(
-    x: np.ndarray,
-    y: np.ndarray,
-    rows: int,
-    order: np.ndarray | None,
-    mean: np.ndarray,
-    std: np.ndarray,
-    *,
-    reuse: bool = False,
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield what :meth:`Dataset.blocks` describes; ``mean`` and ``std`` have one number a channel."""
-    total, size = len(x) if order is None else len(order), math.prod(x.shape[1:])
-    if len(mean) > 1:  # rows: numpy is slow along an axis of 3 channels
-        mean, std = (np.tile(v, size // len(v)) for v in (mean, std))
-    memory = np.empty((min(rows, total) if reuse else 0, size))
-    for start in range(0, total, rows):
-        chosen = slice(start, start + rows) if order is None else order[start : start + rows]
-        samples = x[chosen].reshape(-1, size)
-        X = memory[: len(samples)] if reuse else np.empty(samples.shape)
-        for part in cached_rows(X):
-            X[part] = samples[part]
-            X[part] -= mean
-            X[part] /= std
-        yield X, y[chosen].copy()

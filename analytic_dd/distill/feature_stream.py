@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from analytic_dd.arrays import Array
-from analytic_dd.data import Dataset
-from analytic_dd.data.device_blocks import device_blocks
+from analytic_dd.data import Dataset, device_blocks
 from analytic_dd.distill.distilled import InvertibleMap
 
 __all__ = ["FeatureStream", "Progress", "Stages"]

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from analytic_dd.arrays import as_weights, namespace, norm, to_numpy
-from analytic_dd.data import Dataset
-from analytic_dd.data.device_blocks import require_device
+from analytic_dd.data import Dataset, require_device
 from analytic_dd.distill.distilled import InvertibleMap
 from analytic_dd.distill.feature_stream import FeatureStream, Progress, Stages
 from analytic_dd.labels import centred_one_hot, one_hot

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analytic_dd.data import Dataset
-from analytic_dd.data.samples import BLOCK_BYTES
+from analytic_dd.data.blocks import BLOCK_BYTES
 
 RNG = np.random.default_rng(3)
 EPS = np.finfo(np.float64).eps

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analytic_dd.data import Dataset
-from analytic_dd.data.samples import block_rows
+from analytic_dd.data.blocks import block_rows
 
 RNG = np.random.default_rng(3)
 

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from analytic_dd.data.device_blocks import device_blocks
-from analytic_dd.data.samples import normalised_blocks
+from analytic_dd.data.blocks import device_blocks, normalised_blocks
 from analytic_dd.errors import DataError
 
 N = 23

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytic_dd.data import Dataset
-from analytic_dd.data.split import stratified_split
+from analytic_dd.data.classes import stratified_split
 
 
 @given(st.lists(st.integers(1, 40), min_size=2, max_size=7), st.randoms(use_true_random=False))
