@@ -27,6 +27,8 @@ class Activation:
     name : str
     forward : callable
         ``forward(xp, T, slope)`` of pre-activations ``T``.
+    derivative : callable
+        ``derivative(xp, T, slope)``: the slope of ``forward`` at ``T``; at a kink that of the side ``T >= 0``.
     inverse : callable or None
         ``inverse(xp, H, slope)``; None where the function is not strictly monotone.
     lower, upper : float
@@ -50,6 +52,7 @@ class Activation:
 
     name: str
     forward: Scalar
+    derivative: Scalar
     inverse: Scalar | None = None
     lower: float = -math.inf
     upper: float = math.inf
@@ -124,26 +127,73 @@ def _gelu(xp: Any, T: Array, slope: Any) -> Array:
     return T * (1 + xp.tanh(math.sqrt(2 / math.pi) * (T + 0.044715 * T**3))) / 2
 
 
+def _gelu_slope(xp: Any, T: Array, slope: Any) -> Array:
+    c = math.sqrt(2 / math.pi)
+    t = xp.tanh(c * (T + 0.044715 * T**3))
+    return (1 + t + T * (1 - t) * (1 + t) * c * (1 + 3 * 0.044715 * T**2)) / 2
+
+
+def _tanh_slope(xp: Any, T: Array, slope: Any) -> Array:
+    t = xp.tanh(T)
+    return (1 - t) * (1 + t)
+
+
+def _step(xp: Any, T: Array, below: Any) -> Array:
+    """1 where T >= 0, else ``below``."""
+    return xp.where(T >= 0, xp.ones_like(T), below + 0 * T)
+
+
 ACTIVATIONS: dict[str, Activation] = {
     activation.name: activation
     for activation in (
-        Activation("leaky_relu", _leaky, _leaky_inverse, sloped=True),
-        Activation("prelu", _leaky, _leaky_inverse, sloped=True),
-        Activation("asinh", lambda xp, T, s: xp.asinh(T), lambda xp, H, s: xp.sinh(H), reach=2.0, stretch=4.0),
+        Activation("leaky_relu", _leaky, _step, _leaky_inverse, sloped=True),
+        Activation("prelu", _leaky, _step, _leaky_inverse, sloped=True),
         Activation(
-            "bent_identity", lambda xp, T, s: T + T * T / (2 * (xp.sqrt(T * T + 1) + 1)), _bent_inverse, stretch=3.0
+            "asinh",
+            lambda xp, T, s: xp.asinh(T),
+            lambda xp, T, s: 1 / xp.hypot(xp.ones_like(T), T),
+            lambda xp, H, s: xp.sinh(H),
+            reach=2.0,
+            stretch=4.0,
         ),
-        Activation("tanh", lambda xp, T, s: xp.tanh(T), lambda xp, H, s: xp.atanh(H), -1.0, 1.0, 0.9, 1.7),
         Activation(
-            "softsign", lambda xp, T, s: T / (1 + xp.abs(T)), lambda xp, H, s: H / (1 - xp.abs(H)), -1.0, 1.0, 0.75, 4.0
+            "bent_identity",
+            lambda xp, T, s: T + T * T / (2 * (xp.sqrt(T * T + 1) + 1)),
+            lambda xp, T, s: 1 + T / (2 * xp.sqrt(T * T + 1)),
+            _bent_inverse,
+            stretch=3.0,
         ),
-        Activation("elu", _elu, _elu_inverse, lower=-1.0, reach=0.9, stretch=2.6),
-        Activation("softplus", _softplus, lambda xp, H, s: H + xp.log(-xp.expm1(-H)), lower=0.0),
+        Activation("tanh", lambda xp, T, s: xp.tanh(T), _tanh_slope, lambda xp, H, s: xp.atanh(H), -1.0, 1.0, 0.9, 1.7),
         Activation(
-            "sigmoid", lambda xp, T, s: (1 + xp.tanh(T / 2)) / 2, lambda xp, H, s: xp.log(H) - xp.log1p(-H), 0.0, 1.0
+            "softsign",
+            lambda xp, T, s: T / (1 + xp.abs(T)),
+            lambda xp, T, s: 1 / (1 + xp.abs(T)) ** 2,
+            lambda xp, H, s: H / (1 - xp.abs(H)),
+            -1.0,
+            1.0,
+            0.75,
+            4.0,
         ),
-        Activation("relu", lambda xp, T, s: T - _below(xp, T)),
-        Activation("gelu", _gelu),
-        Activation("sin", lambda xp, T, s: xp.sin(T)),
+        Activation(
+            "elu", _elu, lambda xp, T, s: xp.exp(_below(xp, T)), _elu_inverse, lower=-1.0, reach=0.9, stretch=2.6
+        ),
+        Activation(
+            "softplus",
+            _softplus,
+            lambda xp, T, s: (1 + xp.tanh(T / 2)) / 2,
+            lambda xp, H, s: H + xp.log(-xp.expm1(-H)),
+            lower=0.0,
+        ),
+        Activation(
+            "sigmoid",
+            lambda xp, T, s: (1 + xp.tanh(T / 2)) / 2,
+            lambda xp, T, s: _tanh_slope(xp, T / 2, s) / 4,
+            lambda xp, H, s: xp.log(H) - xp.log1p(-H),
+            0.0,
+            1.0,
+        ),
+        Activation("relu", lambda xp, T, s: T - _below(xp, T), lambda xp, T, s: _step(xp, T, 0.0)),
+        Activation("gelu", _gelu, _gelu_slope),
+        Activation("sin", lambda xp, T, s: xp.sin(T), lambda xp, T, s: xp.cos(T)),
     )
 }

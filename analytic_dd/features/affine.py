@@ -10,6 +10,7 @@ import numpy as np
 from analytic_dd.arrays import Array, as_matrix, eps_of, namespace
 from analytic_dd.errors import RangeError
 from analytic_dd.features.base import FeatureMap, Kind, RangeCheck
+from analytic_dd.features.ranges import Affine, Subspace, affine_range
 from analytic_dd.features.right_inverse import nearest_solution, right_inverse, spectral_norm
 
 __all__ = ["AffineMap"]
@@ -41,14 +42,12 @@ class AffineMap(FeatureMap):
         """Return ``B`` (p, d) and ``c`` (p,), float64: phi(x) = B x + c (T8e; c = 0 without biases)."""
         return self._B, np.zeros(self.p) if self._c is None else self._c
 
-    def project(self, W: Array) -> Array:
-        """Return the rows of ``W`` (k, p) projected on what features span: range(B), and c with biases (T8e).
-
-        The weights of a model fitted on these features have their rows there already, up to rounding.
-        """
-        as_matrix(W, "W", columns=self.p)
-        Q = self._like(W, self._basis(with_c=True))
-        return (W @ Q) @ Q.T
+    @property
+    def range(self) -> Subspace | Affine:
+        """range(B), or c + range(B) where that leaves out 0."""
+        if "_range" not in self.__dict__:
+            self._range = affine_range(self._B, self._c, self._basis())
+        return self._range
 
     def in_range(self, Phi: Array) -> RangeCheck:
         """Say whether each row lies in c + range(B): a distance of at most 64 eps (|phi| + |c| + |B| |B^+ (phi - c)|).
@@ -101,6 +100,18 @@ class AffineMap(FeatureMap):
         Phi = X @ self._like(X, self._B).T
         return Phi if self._c is None else Phi + self._like(X, self._c)
 
+    def _jvp(self, X: Array, V: Array) -> Array:
+        return V @ self._like(V, self._B).T
+
+    def _vjp(self, X: Array, U: Array) -> Array:
+        return U @ self._like(U, self._B)
+
+    def _jacobian(self, x: Array) -> Array:
+        return self._like(x, self._B)
+
+    def _affine(self) -> tuple[np.ndarray, np.ndarray | None]:
+        return self._B, self._c
+
     def _preimage(self, Phi: Array, near: Array | None) -> Array:
         F = Phi if self._c is None else Phi - self._like(Phi, self._c)
         B, P = self._like(Phi, self._B), self._like(Phi, self._inverse())
@@ -116,15 +127,12 @@ class AffineMap(FeatureMap):
         assert self._P is not None
         return self._P
 
-    def _basis(self, *, with_c: bool = False) -> np.ndarray:
-        """Orthonormal columns spanning range(B), or range(B) and c."""
+    def _basis(self) -> np.ndarray:
+        """Orthonormal columns spanning range(B)."""
         if "_Q" not in self.__dict__:
             L = self._factors()[0]
             self._Q = np.eye(self.p) if L is None else np.linalg.qr(L)[0]
-            self._Qc = self._Q
-            if self._c is not None and self.rank < self.p:
-                self._Qc = np.linalg.qr(np.concatenate([self._Q, self._c[:, None]], axis=1))[0]
-        return self._Qc if with_c else self._Q
+        return self._Q
 
     def _norm(self) -> float:
         if "_largest" not in self.__dict__:
@@ -132,5 +140,5 @@ class AffineMap(FeatureMap):
         return self._largest
 
     def __getstate__(self) -> dict[str, Any]:
-        lazy = ("_P", "_Q", "_Qc", "_largest")
+        lazy = ("_P", "_Q", "_range", "_largest")
         return {key: value for key, value in super().__getstate__().items() if key not in lazy}

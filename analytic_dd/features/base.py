@@ -14,8 +14,9 @@ from typing import Any, ClassVar, Literal
 import array_api_compat as compat
 import numpy as np
 
-from analytic_dd.arrays import Array, as_matrix, dtype_name, namespace
-from analytic_dd.errors import RangeError
+from analytic_dd.arrays import Array, as_matrix, dtype_name, eps_of, namespace
+from analytic_dd.errors import InfeasibleError, RangeError
+from analytic_dd.features.ranges import Range
 
 __all__ = ["FeatureMap", "Kind", "RangeCheck", "draw_seed", "parameters_from"]
 
@@ -81,8 +82,9 @@ class FeatureMap(ABC):
     Notes
     -----
     Parameters are kept once, as float64 numpy arrays, and are brought to the library, dtype and device of the input
-    when called; torch gradients flow through inputs. A subclass writes ``_map``, ``_preimage``, ``condition`` and
-    ``options``.
+    when called; torch gradients flow through inputs. A subclass writes ``_map``, ``_preimage``, ``range``,
+    ``condition`` and ``options``; with ``_jvp`` and ``_vjp`` it has derivatives in closed form, without them central
+    differences.
     """
 
     name: ClassVar[str]
@@ -135,6 +137,139 @@ class FeatureMap(ABC):
         """
         as_matrix(Phi, "Phi", columns=self.p)
         return 1.0
+
+    def local_preimage(self, Phi: Array, *, near: Array) -> Array:
+        """Return the inputs near ``near`` (m, d) of features in the neighbourhood of phi(near).
+
+        A map onto its range takes :meth:`preimage`; others say more where an inverse of their layers exists.
+
+        Theorem: T9.
+
+        Raises
+        ------
+        InfeasibleError
+            The map has no inverse in closed form, even near a point; Newton's method with :meth:`jacobian` may have.
+        RangeError
+            ``Phi`` is too far from phi(near).
+        """
+        if self.kind not in ("bijective", "surjective"):
+            raise InfeasibleError(
+                f"T9: a pre-image near a point needs a map onto its range, got {self.name} of kind {self.kind}; use "
+                "its Jacobian (Newton's method), or points whose features span the features (T10)",
+                theorem="T9",
+                value=0.0,
+                limit=1.0,
+            )
+        return self.preimage(Phi, near=near)
+
+    @property
+    @abstractmethod
+    def range(self) -> Range:
+        """The shape of the range, by which a construction is chosen; see :mod:`analytic_dd.features.ranges`."""
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether phi(x) = x: sums of the inputs are sums of the features, and a range of pixels one of features."""
+        return False
+
+    def project(self, W: Array) -> Array:
+        """Return the rows of ``W`` (k, p) projected on the span of all features (T8e); ``W`` itself for most maps.
+
+        The weights of a model fitted on these features have their rows there already, up to rounding.
+        """
+        return self.range.project(W)
+
+    def jvp(self, X: Array, V: Array) -> Array:
+        r"""Return the derivatives of the features in given directions: rows  J(x_i) v_i .
+
+        Theorem: T9, T22 (what a construction asks of a map that has no pre-images).
+
+        Parameters
+        ----------
+        X : (n, d) or (1, d) array
+            Inputs; one row serves all directions.
+        V : (n, d) array
+            Directions.
+
+        Returns
+        -------
+        (n, p) array
+
+        Notes
+        -----
+        *Numerics.* To rounding for maps with a closed form. Others take central differences, whose relative error is
+        about eps^(2/3). At a kink of a piecewise linear map it is the derivative of the piece that the map evaluates.
+        """
+        return self._along(self._jvp, X, V, "V", (self.d, self.p))
+
+    def vjp(self, X: Array, U: Array) -> Array:
+        r"""Return the gradients of the features' combinations: rows  J(x_i)^T u_i .
+
+        Parameters
+        ----------
+        X : (n, d) or (1, d) array
+            Inputs; one row serves all combinations.
+        U : (n, p) array
+            Coefficients.
+
+        Returns
+        -------
+        (n, d) array
+        """
+        return self._along(self._vjp, X, U, "U", (self.p, self.d))
+
+    def jacobian(self, x: Array) -> Array:
+        """Return the Jacobian (p, d) of phi at one input ``x``, of shape (d,) or (1, d).
+
+        Notes
+        -----
+        *Cost.* One :meth:`jvp` of d directions, or what the map has that is cheaper. O(p d) memory.
+
+        Examples
+        --------
+        >>> from analytic_dd.features import FullyConnected
+        >>> phi, x = FullyConnected([3, 2], rng=0), np.array([0.1, -0.2, 0.3])
+        >>> phi.jacobian(x).shape, bool(np.allclose(phi.jacobian(x) @ x, phi(x[None])[0]))  # piecewise linear
+        ((2, 3), True)
+        """
+        x = x[None, :] if getattr(x, "ndim", 2) == 1 else x
+        as_matrix(_detached(x), "x", rows=1, columns=self.d)
+        return self._jacobian(x)
+
+    def _along(
+        self, function: Callable[[Array, Array], Array], X: Array, V: Array, name: str, sizes: tuple[int, int]
+    ) -> Array:
+        """Check X and V and apply ``function`` to blocks of rows; ``sizes`` are the columns of V and of the values."""
+        as_matrix(_detached(V), name, columns=sizes[0])
+        as_matrix(_detached(X), "X", rows=None if X.shape[0] == 1 else V.shape[0], columns=self.d)
+        if X.shape[0] == 1:
+            return self._blockwise(lambda rows: function(X, rows), V, columns=sizes[1])
+        return self._blockwise(function, X, V, columns=sizes[1])
+
+    def _affine(self) -> tuple[np.ndarray, np.ndarray | None] | None:
+        """B (p, d) and c (p,) or None of a map B x + c; None for any other map."""
+        return None
+
+    def _jvp(self, X: Array, V: Array) -> Array:
+        """Central differences; a map with a closed form overrides this and :meth:`_vjp`."""
+        xp = namespace(X)
+        size = xp.max(xp.abs(V), axis=1, keepdims=True)
+        reach = xp.max(xp.abs(X), axis=1, keepdims=True)
+        reach = xp.where(reach > 1.0, reach, xp.ones_like(reach))
+        step = eps_of(X) ** (1.0 / 3.0) * reach / xp.where(size > 0.0, size, xp.ones_like(size))
+        return (self._map(X + step * V) - self._map(X - step * V)) / (2.0 * step)
+
+    def _vjp(self, X: Array, U: Array) -> Array:
+        """From the Jacobian of each input."""
+        if X.shape[0] == 1:
+            return U @ self._jacobian(X)
+        xp = namespace(X)
+        rows = [U[i : i + 1, :] @ self._jacobian(X[i : i + 1, :]) for i in range(X.shape[0])]
+        return xp.concat(rows, axis=0)
+
+    def _jacobian(self, x: Array) -> Array:
+        eye = namespace(x).eye(self.d, dtype=x.dtype, device=compat.device(x))
+        return self._blockwise(lambda rows: self._jvp(x, rows), eye).T
 
     def _nearer(self, Phi: Array, near: Array) -> Array:
         """Keep, row by row, the nearer of two pre-images: the nearest in every layer need not be nearest in all."""

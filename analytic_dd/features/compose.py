@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from analytic_dd.arrays import Array, as_matrix
 from analytic_dd.errors import ShapeError
 from analytic_dd.features.base import FeatureMap, Kind, RangeCheck
+from analytic_dd.features.ranges import Box, Open, Range, Subspace, affine_range
 from analytic_dd.features.scaling import largest_scale
 
 __all__ = ["Compose"]
@@ -103,6 +107,69 @@ class Compose(FeatureMap):
             Phi = Z if near is None or not below or _undone(below, Z) else phi.preimage(Phi)
         return Phi
 
+    def local_preimage(self, Phi: Array, *, near: Array) -> Array:
+        """Return the inputs near ``near`` of features in the neighbourhood of phi(near), map after map (T9).
+
+        Raises
+        ------
+        InfeasibleError, RangeError
+            What the first map from above that cannot says.
+        """
+        as_matrix(Phi, "Phi", columns=self.p)
+        references = [as_matrix(near, "near", rows=Phi.shape[0], columns=self.d)]
+        for phi in self.maps[:-1]:
+            references.append(phi(references[-1]))
+        for phi, reference in zip(reversed(self.maps), reversed(references), strict=True):
+            Phi = phi.local_preimage(Phi, near=reference)
+        return Phi
+
+    def _jvp(self, X: Array, V: Array) -> Array:
+        for phi in self.maps:
+            V = phi._jvp(X, V)
+            X = phi(X)
+        return V
+
+    def _vjp(self, X: Array, U: Array) -> Array:
+        states = [X]
+        for phi in self.maps[:-1]:
+            states.append(phi(states[-1]))
+        for phi, state in zip(reversed(self.maps), reversed(states), strict=True):
+            U = phi._vjp(state, U)
+        return U
+
+    @cached_property
+    def range(self) -> Range:
+        """That of an affine map where all are; of the last map where those before it are onto; else unknown."""
+        affine = self._affine()
+        if affine is not None:
+            return affine_range(*affine)
+        if not all(phi.kind in ("bijective", "surjective") for phi in self.maps[:-1]):
+            return Open(self.p, "a map before the last is not onto")
+        last, bounded = self.maps[-1].range, [phi.range for phi in self.maps if isinstance(phi.range, Box)]
+        if isinstance(last, Box) or not bounded:
+            return last
+        if isinstance(last, Subspace) and last.basis is None:
+            return Box(self.p, -math.inf, math.inf, f"in an inner map, {bounded[0].reason}")
+        return Open(self.p, f"in an inner map, {bounded[0].reason}")
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether all of them are the identity."""
+        return all(phi.is_identity for phi in self.maps)
+
+    def _affine(self) -> tuple[np.ndarray, np.ndarray | None] | None:
+        if self.is_identity:
+            return None
+        parts = [phi._affine() for phi in self.maps if not phi.is_identity]
+        B, c = np.eye(0), None
+        for index, part in enumerate(parts):
+            if part is None:
+                return None
+            moved = None if c is None else part[0] @ c
+            c = part[1] if moved is None else moved if part[1] is None else moved + part[1]
+            B = part[0] @ B if index else part[0]
+        return B, c
+
     def condition(self) -> float:
         """Return the product of the conditions: a bound that the average case stays well below."""
         return math.prod(phi.condition() for phi in self.maps)
@@ -110,6 +177,9 @@ class Compose(FeatureMap):
     def options(self) -> dict[str, Any]:
         """Return ``{"maps": [spec, ...]}``; :func:`from_spec` rebuilds them."""
         return {"maps": [phi.spec() for phi in self.maps]}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in super().__getstate__().items() if key != "range"}
 
     def _widest(self) -> int:
         return max(phi._widest() for phi in self.maps)

@@ -52,3 +52,21 @@ class Conditioner:
         xp = namespace(V)
         T = xp.tanh(xp.matmul(V, place(V, self.inward)))
         return xp.matmul(T * place(V, self.slope) / (1.0 + T * place(V, self.rest)), place(V, self.outward))
+
+    def jvp(self, V: Array, dV: Array, place: Place) -> Array:
+        """Return the derivative at ``V`` in the directions ``dV``."""
+        xp = namespace(V)
+        hidden = xp.matmul(dV, place(V, self.inward)) * self._slopes(V, place)
+        return xp.matmul(hidden, place(V, self.outward))
+
+    def vjp(self, V: Array, U: Array, place: Place) -> Array:
+        """Return the transposed derivative at ``V`` applied to ``U`` (n, d_out)."""
+        xp = namespace(V)
+        hidden = xp.matmul(U, place(V, self.outward).T) * self._slopes(V, place)
+        return xp.matmul(hidden, place(V, self.inward).T)
+
+    def _slopes(self, V: Array, place: Place) -> Array:
+        """The derivative of T (1 - B^2) / (1 + T B) by the pre-activation:  (1 - T^2) (1 - B^2) / (1 + T B)^2 ."""
+        xp = namespace(V)
+        T = xp.tanh(xp.matmul(V, place(V, self.inward)))
+        return (1.0 - T) * (1.0 + T) * place(V, self.slope) / (1.0 + T * place(V, self.rest)) ** 2

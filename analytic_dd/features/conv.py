@@ -16,6 +16,7 @@ from analytic_dd.features.conv_circular import CircularLayer, torus_norm
 from analytic_dd.features.conv_layer import ConvolutionLayer, draw_kernel
 from analytic_dd.features.image_shape import Shape, as_image_shape, as_sizes, default_layers
 from analytic_dd.features.pooling import AveragePooling, MaxPooling
+from analytic_dd.features.ranges import Open, Range, Subspace
 from analytic_dd.features.scaling import largest_scale
 from analytic_dd.features.stage import ActivationStage, Chain, Stage
 
@@ -264,6 +265,21 @@ class Convolutional(FeatureMap):
 
     def _map(self, X: Array) -> Array:
         return _rows(self.chain.states(_images(X, self.chain.shape_in), self._like)[-1])
+
+    def _jvp(self, X: Array, V: Array) -> Array:
+        X, V = (_images(A, self.chain.shape_in) for A in (X, V))
+        return _rows(self.chain.jvp(X, V, self._like))
+
+    def _vjp(self, X: Array, U: Array) -> Array:
+        X, U = _images(X, self.chain.shape_in), _images(U, self.chain.shape_out)
+        return _rows(self.chain.vjp(X, U, self._like))
+
+    @property
+    def range(self) -> Range:
+        """All of R^p where every layer is onto (T8c), else unknown."""
+        if self.kind in ("bijective", "surjective"):
+            return Subspace(self.p)
+        return Open(self.p, "a layer is not onto")
 
     def _preimage(self, Phi: Array, near: Array | None) -> Array:
         references = None if near is None else _images(near, self.chain.shape_in)

@@ -144,6 +144,28 @@ class ConvolutionLayer(Stage):
         )
         return X + self._least_norm(Z - self._correlate(X, place), place)
 
+    def jvp(self, X: Array, V: Array, place: Place) -> Array:
+        """Apply the convolution without bias to ``V``."""
+        return self._correlate(V, place)
+
+    def vjp(self, X: Array, U: Array, place: Place) -> Array:
+        """Put every tap times ``U`` back on the pixel that it was read from."""
+        xp = namespace(U)
+        h, w, size = *self.shape_out[:2], self.size
+        patches = xp.reshape(xp.matmul(U, place(U, self.taps).T), (-1, h, w, size, size, self.shape_in[2]))
+        down, across = (place(U, A) for A in self._reads)
+        columns = xp.tensordot(patches, down, axes=((1, 3), (0, 1)))  # (N, w, size, c_in, rows of the image)
+        return xp.permute_dims(xp.tensordot(columns, across, axes=((1, 2), (0, 1))), (0, 2, 3, 1))
+
+    @cached_property
+    def _reads(self) -> tuple[np.ndarray, np.ndarray]:
+        """For either axis the 0/1 array (positions, offsets, pixels): which pixel a tap reads at a position."""
+        reads = []
+        for length, n in zip(self.shape_in[:2], self.shape_out[:2], strict=True):
+            padded = self._pad(np.eye(length), 0)
+            reads.append(padded[self.stride * np.arange(n)[:, None] + np.arange(self.size)])
+        return reads[0], reads[1]
+
     def windows(self) -> tuple[list[slice], list[slice]]:
         """Return, for each offset of the kernel, the padded rows (and columns) that the outputs see at that offset."""
         spans = ([self.stride * (n - 1) + 1] * self.size for n in self.shape_out[:2])

@@ -34,6 +34,14 @@ class Block(ABC):
     def inverse(self, V: Array, place: Place) -> Array:
         """Undo :meth:`forward`."""
 
+    @abstractmethod
+    def jvp(self, V: Array, dV: Array, place: Place) -> Array:
+        """Return the derivative at ``V`` in the directions ``dV``."""
+
+    @abstractmethod
+    def vjp(self, V: Array, U: Array, place: Place) -> Array:
+        """Return the transposed derivative at ``V`` applied to ``U``."""
+
 
 class AdditiveCoupling(Block):
     """(a, b) -> (a, b + t(a)): a shear, whose inverse has the same Lipschitz constant."""
@@ -52,6 +60,16 @@ class AdditiveCoupling(Block):
         """Subtract it."""
         a, b = V[:, : self.half], V[:, self.half :]
         return namespace(V).concat([a, b - self.shift(a, place)], axis=1)
+
+    def jvp(self, V: Array, dV: Array, place: Place) -> Array:
+        """(da, db + t'(a) da)."""
+        a, da, db = V[:, : self.half], dV[:, : self.half], dV[:, self.half :]
+        return namespace(V).concat([da, db + self.shift.jvp(a, da, place)], axis=1)
+
+    def vjp(self, V: Array, U: Array, place: Place) -> Array:
+        """(u + t'(a)^T v, v)."""
+        u, v = U[:, : self.half], U[:, self.half :]
+        return namespace(V).concat([u + self.shift.vjp(V[:, : self.half], v, place), v], axis=1)
 
 
 class AffineCoupling(Block):
@@ -86,6 +104,29 @@ class AffineCoupling(Block):
         a, r = V[:, : self.half], V[:, self.half :] - self.shift(V[:, : self.half], place)
         s = _LOG_SCALE * xp.tanh(self.bend(a, place))
         return xp.concat([a, r - xp.expm1(s) * _cut(r * xp.exp(-s))], axis=1)
+
+    def jvp(self, V: Array, dV: Array, place: Place) -> Array:
+        """(da, by_b db + (by_s s'(a) + t'(a)) da)."""
+        a, da, db = V[:, : self.half], dV[:, : self.half], dV[:, self.half :]
+        by_b, by_net = self._partials(V, place)
+        changed = by_b * db + by_net * self.bend.jvp(a, da, place) + self.shift.jvp(a, da, place)
+        return namespace(V).concat([da, changed], axis=1)
+
+    def vjp(self, V: Array, U: Array, place: Place) -> Array:
+        """Transpose :meth:`jvp`."""
+        a, u, v = V[:, : self.half], U[:, : self.half], U[:, self.half :]
+        by_b, by_net = self._partials(V, place)
+        first = u + self.bend.vjp(a, by_net * v, place) + self.shift.vjp(a, v, place)
+        return namespace(V).concat([first, by_b * v], axis=1)
+
+    def _partials(self, V: Array, place: Place) -> tuple[Array, Array]:
+        """Derivatives of  b + (e^s - 1) b^  by b, and by the network that s is alpha tanh of."""
+        xp = namespace(V)
+        b = V[:, self.half :]
+        bend = xp.tanh(self.bend(V[:, : self.half], place))
+        s = _LOG_SCALE * bend
+        by_b = 1.0 + xp.where(xp.abs(b) <= _REACH, xp.expm1(s), 0.0 * s)
+        return by_b, xp.exp(s) * _cut(b) * _LOG_SCALE * (1.0 - bend) * (1.0 + bend)
 
 
 def _cut(b: Array) -> Array:

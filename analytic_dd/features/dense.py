@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from analytic_dd.features.activations import ACTIVATIONS, Activation
 from analytic_dd.features.base import FeatureMap, Kind, RangeCheck, draw_seed, parameters_from
 from analytic_dd.features.layers import as_widths, draw_layer
 from analytic_dd.features.obstacle import find_obstacle
+from analytic_dd.features.ranges import Box, Open, Range, Subspace
 from analytic_dd.features.right_inverse import SquareInverse, nearest_solution, right_inverse, spectral_norm
 from analytic_dd.features.scaling import box_check, largest_scale
 
@@ -134,15 +135,45 @@ onto ]0, 1[; use leaky_relu, or one image and its neighbours (T9)
         slopes = self._slopes[layer]
         return self.slope if slopes is None else self._like(X, slopes)
 
+    def _layer(self, H: Array, index: int) -> Array:
+        """W_l h + b_l of the layer ``index`` = l - 1."""
+        T, b = H @ self._like(H, self._W[index]).T, self._b[index]
+        return T if b is None else T + self._like(H, b)
+
     def _forward(self, X: Array) -> list[Array]:
         """[h_0, ..., h_L]."""
-        xp = namespace(X)
         layers = [X]
-        for index, (W, b) in enumerate(zip(self._W, self._b, strict=True)):
-            T = layers[-1] @ self._like(X, W).T
-            T = T if b is None else T + self._like(X, b)
-            layers.append(self._act.forward(xp, T, self._slope_like(X, index)))
+        for index in range(self.depth):
+            T = self._layer(layers[-1], index)
+            layers.append(self._act.forward(namespace(X), T, self._slope_like(X, index)))
         return layers
+
+    def _slopes_at(self, X: Array) -> Iterator[Array]:
+        """act'(W_l h_(l-1) + b_l) of each layer in turn."""
+        for index in range(self.depth):
+            T, slope = self._layer(X, index), self._slope_like(X, index)
+            yield self._act.derivative(namespace(X), T, slope)
+            X = self._act.forward(namespace(X), T, slope)
+
+    def _jvp(self, X: Array, V: Array) -> Array:
+        for W, slopes in zip(self._W, self._slopes_at(X), strict=True):
+            V = (V @ self._like(V, W).T) * slopes
+        return V
+
+    def _vjp(self, X: Array, U: Array) -> Array:
+        for W, slopes in zip(reversed(self._W), reversed(list(self._slopes_at(X))), strict=True):
+            U = (U * slopes) @ self._like(U, W)
+        return U
+
+    @property
+    def range(self) -> Range:
+        """All of R^p; a box where the activation is bounded; unknown where T8b does not apply."""
+        if self._obstacle:
+            return Open(self.p, f"exact pre-images need {self._obstacle.wanted}")
+        if self._act.onto:
+            return Subspace(self.p)
+        lower, upper = self._act.lower, self._act.upper
+        return Box(self.p, lower, upper, f"every layer must stay in ]{lower:g}, {upper:g}[ ({self.activation})")
 
     def _map(self, X: Array) -> Array:
         return self._forward(X)[-1]

@@ -39,6 +39,14 @@ class Downsampling:
         B = xp.permute_dims(xp.reshape(V, (-1, h // 2, 2, w // 2, 2, c)), (0, 2, 4, 5, 1, 3))
         return xp.reshape(self._transform(xp.reshape(B, (V.shape[0], 4, -1)), place), V.shape)
 
+    def jvp(self, V: Array, dV: Array, place: Place) -> Array:
+        """A linear map is its own derivative."""
+        return self.forward(dV, place)
+
+    def vjp(self, V: Array, U: Array, place: Place) -> Array:
+        """The transpose of an orthogonal map is its inverse."""
+        return self.inverse(U, place)
+
     def inverse(self, V: Array, place: Place) -> Array:
         """Undo :meth:`forward`."""
         xp = namespace(V)

@@ -10,6 +10,7 @@ import numpy as np
 from analytic_dd.arrays import Array, as_matrix, cached_rows, eps_of, namespace
 from analytic_dd.errors import InfeasibleError, RangeError
 from analytic_dd.features.base import FeatureMap, Kind, RangeCheck, draw_seed, parameters_from
+from analytic_dd.features.ranges import Box, Circles, Open
 from analytic_dd.features.right_inverse import SquareInverse, nearest_solution, right_inverse, spectral_norm
 from analytic_dd.features.scaling import box_check
 from analytic_dd.features.spectral import draw_frequencies
@@ -134,6 +135,38 @@ class RandomFourier(FeatureMap):
         if self.form == "cos":
             return xp.cos(T + self._like(X, self._b)) * self.radius
         return xp.concat([xp.cos(T), xp.sin(T)], axis=1) * self.radius
+
+    @property
+    def range(self) -> Box | Circles | Open:
+        """The box, or the circles; with more frequencies than inputs a manifold without a closed form."""
+        if len(self._A) > self.d:
+            return Open(self.p, f"{len(self._A)} frequencies of {self.d} inputs")
+        if self.form == "sincos":
+            return Circles(self.p, self.radius)
+        return Box(self.p, -self.radius, self.radius, f"|phi_i| <= sqrt(2/p) = {self.radius:.3g}")
+
+    def _jvp(self, X: Array, V: Array) -> Array:
+        return self._derivative(X, V @ self._like(V, self._A).T)
+
+    def _vjp(self, X: Array, U: Array) -> Array:
+        xp, T = namespace(X), self._angles(X)
+        half = T.shape[1]
+        S = -U[:, :half] * xp.sin(T)
+        S = S if self.form == "cos" else S + U[:, half:] * xp.cos(T)
+        return (self.radius * S) @ self._like(U, self._A)
+
+    def _jacobian(self, x: Array) -> Array:
+        return self._derivative(x, self._like(x, self._A).T).T
+
+    def _angles(self, X: Array) -> Array:
+        T = X @ self._like(X, self._A).T
+        return T + self._like(X, self._b) if self.form == "cos" else T
+
+    def _derivative(self, X: Array, dT: Array) -> Array:
+        """The change of the features for a change dT of the angles."""
+        xp, T = namespace(X), self._angles(X)
+        down = -xp.sin(T) * dT
+        return self.radius * (down if self.form == "cos" else xp.concat([down, xp.cos(T) * dT], axis=1))
 
     def in_range(self, Phi: Array) -> RangeCheck:
         """Say whether ``Phi`` is in the closed box, or on the circles to within 64 eps of their radius.

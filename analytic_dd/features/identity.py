@@ -6,6 +6,7 @@ from typing import Any
 
 from analytic_dd.arrays import Array, as_matrix
 from analytic_dd.features.base import FeatureMap, Kind
+from analytic_dd.features.ranges import Subspace
 
 __all__ = ["Identity"]
 
@@ -39,6 +40,22 @@ class Identity(FeatureMap):
 
     def _preimage(self, Phi: Array, near: Array | None) -> Array:
         return Phi
+
+    def _jvp(self, X: Array, V: Array) -> Array:
+        return V
+
+    def _vjp(self, X: Array, U: Array) -> Array:
+        return U
+
+    @property
+    def range(self) -> Subspace:
+        """All of R^d."""
+        return Subspace(self.p)
+
+    @property
+    def is_identity(self) -> bool:
+        """True."""
+        return True
 
     def condition(self) -> float:
         """Return 1."""

@@ -15,6 +15,7 @@ from analytic_dd.features.coupling import AdditiveCoupling, AffineCoupling, Bloc
 from analytic_dd.features.downsampling import Downsampling
 from analytic_dd.features.image_shape import as_image_shape, as_sizes
 from analytic_dd.features.mixing import Mixing
+from analytic_dd.features.ranges import Subspace
 from analytic_dd.features.residual import ResidualBlock
 
 __all__ = ["InvertibleNetwork"]
@@ -154,6 +155,25 @@ class InvertibleNetwork(FeatureMap):
         for step in self.steps:
             X = step.forward(X, self._like)
         return X
+
+    def _jvp(self, X: Array, V: Array) -> Array:
+        for step in self.steps:
+            V = step.jvp(X, V, self._like)
+            X = step.forward(X, self._like)
+        return V
+
+    def _vjp(self, X: Array, U: Array) -> Array:
+        states = [X]
+        for step in self.steps:
+            states.append(step.forward(states[-1], self._like))
+        for step, state in zip(reversed(self.steps), reversed(states[:-1]), strict=True):
+            U = step.vjp(state, U, self._like)
+        return U
+
+    @property
+    def range(self) -> Subspace:
+        """All of R^d."""
+        return Subspace(self.p)
 
     def _preimage(self, Phi: Array, near: Array | None) -> Array:
         for step in reversed(self.steps):

@@ -46,6 +46,14 @@ class Mixing:
         V = _take_columns(V, self.order)
         return V - (V @ place(V, self.across)) @ place(V, self.forth)
 
+    def jvp(self, V: Array, dV: Array, place: Place) -> Array:
+        """A linear map is its own derivative."""
+        return self.forward(dV, place)
+
+    def vjp(self, V: Array, U: Array, place: Place) -> Array:
+        """The transpose of an orthogonal map is its inverse."""
+        return self.inverse(U, place)
+
     def inverse(self, V: Array, place: Place) -> Array:
         """Reflect in the opposite order, then permute back."""
         V = V - (V @ place(V, self.across)) @ place(V, self.retour)

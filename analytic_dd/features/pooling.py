@@ -38,6 +38,10 @@ class Pooling(Stage):
         """Reduce the pixels (N, h', w', 4, c) of each block to (N, h', w', 1, c)."""
 
     @abstractmethod
+    def _shares(self, B: Array) -> Array:
+        """The derivative of the pooled value by each pixel, of the shape of ``B``."""
+
+    @abstractmethod
     def _nearest(self, B: Array, Z: Array) -> Array:
         """Return the blocks nearest to ``B`` that pool to ``Z`` (N, h', w', 1, c)."""
 
@@ -51,6 +55,14 @@ class Pooling(Stage):
         Z = Z[:, :, :, None, :]
         B = xp.concat([Z] * 4, axis=3) if near is None else self._nearest(self._blocks(near), Z)
         return self._unblock(B, near)
+
+    def jvp(self, X: Array, V: Array, place: Place) -> Array:
+        """Pool the directions with the shares of :meth:`_shares`."""
+        return namespace(V).sum(self._blocks(V) * self._shares(self._blocks(X)), axis=3)
+
+    def vjp(self, X: Array, U: Array, place: Place) -> Array:
+        """Give every pixel of a block its share; a last odd row or column has none."""
+        return self._unblock(U[:, :, :, None, :] * self._shares(self._blocks(X)), None)
 
     def _blocks(self, X: Array) -> Array:
         xp = namespace(X)
@@ -77,6 +89,9 @@ class AveragePooling(Pooling):
     def _pool(self, B: Array) -> Array:
         return namespace(B).mean(B, axis=3, keepdims=True)
 
+    def _shares(self, B: Array) -> Array:
+        return 0.25 * namespace(B).ones_like(B)
+
     def _nearest(self, B: Array, Z: Array) -> Array:
         return B + (Z - self._pool(B))
 
@@ -89,9 +104,17 @@ class MaxPooling(Pooling):
     def _pool(self, B: Array) -> Array:
         return namespace(B).max(B, axis=3, keepdims=True)
 
-    def _nearest(self, B: Array, Z: Array) -> Array:
+    def _largest(self, B: Array) -> Array:
+        """Whether a pixel is the largest of its block, the first of several."""
         xp = namespace(B)
         largest = xp.argmax(B, axis=3, keepdims=True)
         positions = xp.reshape(xp.arange(4, dtype=largest.dtype, device=compat.device(B)), (1, 1, 1, 4, 1))
-        raised = (positions == largest) & (self._pool(B) < Z)
+        return positions == largest
+
+    def _shares(self, B: Array) -> Array:
+        return namespace(B).astype(self._largest(B), B.dtype)
+
+    def _nearest(self, B: Array, Z: Array) -> Array:
+        xp = namespace(B)
+        raised = self._largest(B) & (self._pool(B) < Z)
         return xp.where(raised | (B > Z), Z, B)

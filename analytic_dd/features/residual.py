@@ -31,6 +31,14 @@ class ResidualBlock(Block):
         """Add f(v)."""
         return V + self.branch(V, place)
 
+    def jvp(self, V: Array, dV: Array, place: Place) -> Array:
+        """dV + f'(v) dV."""
+        return dV + self.branch.jvp(V, dV, place)
+
+    def vjp(self, V: Array, U: Array, place: Place) -> Array:
+        """U + f'(v)^T U."""
+        return U + self.branch.vjp(V, U, place)
+
     def inverse(self, V: Array, place: Place) -> Array:
         """Iterate to rounding level.
 

@@ -51,6 +51,14 @@ class Stage(ABC):
     def preimage(self, Z: Array, near: Array | None, place: Place) -> Array:
         """Return the images that map to ``Z``, the nearest to ``near`` when it is given."""
 
+    @abstractmethod
+    def jvp(self, X: Array, V: Array, place: Place) -> Array:
+        """Return the derivative at the images ``X`` in the directions ``V``, for one X or one each."""
+
+    @abstractmethod
+    def vjp(self, X: Array, U: Array, place: Place) -> Array:
+        """Return the transposed derivative at ``X`` applied to ``U``."""
+
     @property
     def rank(self) -> int:
         """Dimension of the linear span that is known to be reached from anywhere."""
@@ -94,6 +102,14 @@ class ActivationStage(Stage):
         inverse = ACTIVATIONS[self.name].inverse
         assert inverse is not None, "Chain.require_onto comes first"
         return inverse(namespace(Z), Z, self.slope)
+
+    def jvp(self, X: Array, V: Array, place: Place) -> Array:
+        """Multiply by the slope at ``X``."""
+        return V * ACTIVATIONS[self.name].derivative(namespace(X), X, self.slope)
+
+    def vjp(self, X: Array, U: Array, place: Place) -> Array:
+        """Multiply by the slope at ``X``."""
+        return self.jvp(X, U, place)
 
     def check(self, Z: Array) -> RangeCheck:
         """Say whether ``Z`` has an inverse in its dtype; only asinh has a limit, where sinh overflows."""
@@ -169,6 +185,19 @@ class Chain:
         for stage in self.stages:
             states.append(stage.forward(states[-1], place))
         return states
+
+    def jvp(self, X: Array, V: Array, place: Place) -> Array:
+        """Return the derivative at ``X`` in the directions ``V``: stage by stage."""
+        for stage in self.stages:
+            V = stage.jvp(X, V, place)
+            X = stage.forward(X, place)
+        return V
+
+    def vjp(self, X: Array, U: Array, place: Place) -> Array:
+        """Return the transposed derivative at ``X`` applied to ``U``: the last stage first."""
+        for stage, state in zip(reversed(self.stages), reversed(self.states(X, place)[:-1]), strict=True):
+            U = stage.vjp(state, U, place)
+        return U
 
     def preimage(self, Z: Array, near: Array | None, place: Place) -> Array:
         """Undo the stages, each by the pre-image nearest to what ``near`` is at that stage."""

@@ -11,7 +11,7 @@ from analytic_dd.arrays import Array
 from analytic_dd.errors import ShapeError
 from analytic_dd.features.base import FeatureMap
 from analytic_dd.features.compose import Compose
-from analytic_dd.features.identity import Identity
+from analytic_dd.features.ranges import Subspace
 
 __all__ = ["TikhonovScaling", "penalised"]
 
@@ -72,9 +72,23 @@ class TikhonovScaling(FeatureMap):
         inverse = self._like(W, self._inverse)
         return W * inverse if inverse.ndim == 1 else W @ inverse
 
+    @property
+    def range(self) -> Subspace:
+        """All of R^p."""
+        return Subspace(self.p)
+
     def _map(self, X: Array) -> Array:
         inverse = self._like(X, self._inverse)
         return X * inverse if inverse.ndim == 1 else X @ inverse.T
+
+    def _jvp(self, X: Array, V: Array) -> Array:
+        return self._map(V)
+
+    def _vjp(self, X: Array, U: Array) -> Array:
+        return self.weights_of_inputs(U)
+
+    def _affine(self) -> tuple[np.ndarray, None]:
+        return np.diag(self._inverse) if self._inverse.ndim == 1 else self._inverse, None
 
     def _preimage(self, Phi: Array, near: Array | None) -> Array:
         L = self._like(Phi, self._L)
@@ -95,6 +109,7 @@ def penalised(feature_map: FeatureMap, gamma: Any) -> tuple[FeatureMap, Tikhonov
 
     Examples
     --------
+    >>> from analytic_dd.features import Identity
     >>> penalised(Identity(3), np.ones(2))
     Traceback (most recent call last):
         ...
@@ -105,7 +120,7 @@ def penalised(feature_map: FeatureMap, gamma: Any) -> tuple[FeatureMap, Tikhonov
         raise ShapeError(
             f"the Tikhonov penalty must be of the size of the features, got {scaling.d} for {feature_map.p} features"
         )
-    return scaling if isinstance(feature_map, Identity) else Compose([feature_map, scaling]), scaling
+    return scaling if feature_map.is_identity else Compose([feature_map, scaling]), scaling
 
 
 def _lower_root(gamma: np.ndarray) -> np.ndarray:
