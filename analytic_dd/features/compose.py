@@ -139,9 +139,12 @@ class Compose(FeatureMap):
 
     @cached_property
     def range(self) -> Range:
-        """That of an affine map where all are; of the last map where those before it are onto; else unknown."""
+        """That of the last map where those before it are onto; of an affine map where all are; else unknown.
+
+        Affine maps after the first must be one-to-one, or a pre-image of theirs may leave the range of the first.
+        """
         affine = self._affine()
-        if affine is not None:
+        if affine is not None and all(phi.kind in ("bijective", "injective") for phi in self.maps[1:]):
             return affine_range(*affine)
         if not all(phi.kind in ("bijective", "surjective") for phi in self.maps[:-1]):
             return Open(self.p, "a map before the last is not onto")
