@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from analytic_dd.arrays import Array, as_matrix, as_ridge, as_weights, in_double, namespace
+from analytic_dd.arrays import Array, as_matrix, as_ridge, as_weights, in_double, namespace, to_numpy
 from analytic_dd.errors import ShapeError
 from analytic_dd.linalg.cholesky import CholeskyFactor
 from analytic_dd.linalg.gram_file import read_sums, restore, write_sums
@@ -267,6 +267,23 @@ class GramStatistics:
         """The weighted mean of the labels (k,)."""
         return self.sum_y / self.weight
 
+    @property
+    def trace(self) -> float:
+        """Trace of G: the weighted sum of squared features."""
+        return float(namespace(self.C).linalg.trace(self.G))
+
+    def apply_gram(self, X: Array) -> Array:
+        """Return ``X G`` (q, p) for ``X`` (q, p)."""
+        return as_matrix(X, "X", columns=self.p) @ self.G
+
+    def on_host(self) -> GramStatistics:
+        """Return the same sums in numpy arrays, or these where they are."""
+        if self._G is None or isinstance(self.C, np.ndarray):
+            return self
+        numbers = {name: getattr(self, name) for name in ("n", "weight", "gram_error", "float32_samples", "provenance")}
+        arrays = {name: to_numpy(getattr(self, name)) for name in ("G", "C", "yy", "sum_phi", "sum_y")}
+        return restore(GramStatistics(self.p, self.k), arrays | numbers)
+
     def centred(self) -> GramStatistics:
         """Return the statistics of ``Phi - mean``, ``Y - mean``: ridge regression with an unpenalised intercept (T12).
 
@@ -293,6 +310,10 @@ class GramStatistics:
                 raise ValueError("the Gram matrix is not finite: features overflow when squared; scale them down")
             self._spectrum = eigendecomposition(self.G)
         return self._spectrum
+
+    def largest_eigenvalue(self) -> float:
+        """Return the largest eigenvalue of G."""
+        return float(self.spectrum().values[0])
 
     def weights(self, ridge: float) -> Array:
         """Return ridge regression weights (k, p): ``W = C (G + ridge I)^-1``.

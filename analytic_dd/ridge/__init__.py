@@ -3,6 +3,7 @@
 from analytic_dd.ridge.choice import (
     RidgeChoice,
     choose_by_gcv,
+    choose_ridge,
     leave_one_out_scores,
     ridge_grid,
     select_ridge,
@@ -10,6 +11,7 @@ from analytic_dd.ridge.choice import (
 )
 from analytic_dd.ridge.conjugate_gradients import IteratedWeights, iterate_weights
 from analytic_dd.ridge.dual import DualStatistics
+from analytic_dd.ridge.fit import FittedWeights, SampleBlocks, fit_weights, require_scale
 from analytic_dd.ridge.folds import fold_errors, fold_scores
 from analytic_dd.ridge.refinement import RefinedWeights, refine_weights
 from analytic_dd.ridge.solver_choice import SolverChoice, choose_solver
@@ -20,19 +22,24 @@ from analytic_dd.ridge.weights import AffineWeights, ridge_weights, ridge_weight
 __all__ = [
     "AffineWeights",
     "DualStatistics",
+    "FittedWeights",
     "IteratedWeights",
     "RefinedWeights",
     "RidgeChoice",
+    "SampleBlocks",
     "SampleStream",
     "SolverChoice",
     "StreamWeights",
     "choose_by_gcv",
+    "choose_ridge",
     "choose_solver",
+    "fit_weights",
     "fold_errors",
     "fold_scores",
     "iterate_weights",
     "leave_one_out_scores",
     "refine_weights",
+    "require_scale",
     "ridge_grid",
     "ridge_weights",
     "ridge_weights_with_intercept",

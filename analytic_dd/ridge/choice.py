@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -15,14 +16,17 @@ from analytic_dd.ridge.dual import DualStatistics
 from analytic_dd.ridge.left_out import LeftOut, right_decisions
 
 __all__ = [
+    "CRITERIA",
     "RidgeChoice",
     "choose_by_gcv",
+    "choose_ridge",
     "leave_one_out_scores",
     "ridge_grid",
     "select_ridge",
     "validation_scores",
 ]
 
+CRITERIA = ("loo", "gcv", "validation")
 Blocks = Iterable[tuple[Array, ...]]  # (Phi, Y) or (Phi, Y, sample weights)
 
 
@@ -59,7 +63,7 @@ class RidgeChoice:
 
 def ridge_grid(statistics: GramStatistics | DualStatistics, *, lowest: float = 1e-10, count: int = 21) -> np.ndarray:
     """Return ``count`` ridges from ``lowest * s_1^2`` to ``s_1^2``, evenly on a log scale (two a decade by default)."""
-    largest = float(statistics.spectrum().values[0])
+    largest = statistics.largest_eigenvalue()
     return (largest if largest > 0.0 else 1.0) * np.geomspace(lowest, 1.0, count)
 
 
@@ -71,6 +75,7 @@ def leave_one_out_scores(
     scoring: str,
     intercept: bool = False,
     exact: Callable[[np.ndarray], np.ndarray] | None = None,
+    centred: GramStatistics | None = None,
 ) -> tuple[np.ndarray, int]:
     r"""Score every ridge by leave-one-out over the samples in ``blocks``, which are among those in ``statistics``.
 
@@ -97,6 +102,8 @@ def leave_one_out_scores(
     exact : callable, optional
         For accuracy: the features in ``blocks`` were rounded to float32, and ``exact(positions)`` gives those of some
         samples again, by their places in ``blocks`` as a whole. Decisions are those of the exact features.
+    centred : GramStatistics, optional
+        ``statistics.centred()`` where it is at hand; its eigendecomposition is not made again.
 
     Returns
     -------
@@ -111,7 +118,8 @@ def leave_one_out_scores(
     of it in float32 and only where it can decide (:class:`analytic_dd.ridge.left_out.LeftOut`).
     """
     _check_scoring(scoring)
-    left = LeftOut(statistics, ridges, intercept=intercept)
+    about_mean = (statistics.centred() if centred is None else centred) if intercept else None
+    left = LeftOut(statistics, ridges, centred=about_mean)
     total, weight, samples, place = np.zeros(len(ridges)), 0.0, 0, 0
     for Phi, Y, *given in blocks:
         again = None if exact is None else functools.partial(_shifted, exact, place)
@@ -131,17 +139,19 @@ def leave_one_out_scores(
 
 
 def validation_scores(
-    statistics: GramStatistics,
+    statistics: GramStatistics | DualStatistics,
     blocks: Blocks,
     ridges: Sequence[float] | np.ndarray,
     *,
     scoring: str,
     intercept: bool = False,
+    centred: GramStatistics | DualStatistics | None = None,
 ) -> tuple[np.ndarray, int]:
     """Score every ridge on the samples in ``blocks``, which are *not* among those in ``statistics``; see above."""
     _check_scoring(scoring)
     mean, mean_y = statistics.mean_phi, statistics.mean_y
-    path = (statistics.centred() if intercept else statistics).path(ridges)
+    about_mean = statistics.centred() if intercept and centred is None else centred
+    path = (statistics if about_mean is None else about_mean).path(ridges)
     total, samples = np.zeros(len(ridges)), 0
     for Phi, Y in blocks:
         Phi, Y = in_double(Phi), in_double(Y)
@@ -174,10 +184,69 @@ def choose_by_gcv(statistics: GramStatistics, *, intercept: bool = False) -> Rid
 
     ``statistics`` are not centred; the score is the squared error, of classes too.
     """
-    fitted = statistics.centred() if intercept else statistics
-    grid = ridge_grid(fitted)
-    scores = _gcv_scores(fitted, grid, intercept=intercept)
-    return choose(grid, scores, criterion="gcv", scoring="squared_error", samples=statistics.n)
+    return choose_ridge(statistics, statistics.centred() if intercept else None, criterion="gcv")
+
+
+def choose_ridge(
+    statistics: GramStatistics | DualStatistics,
+    centred: GramStatistics | DualStatistics | None = None,
+    *,
+    criterion: str,
+    ridges: Sequence[float] | np.ndarray | None = None,
+    scoring: str = "squared_error",
+    blocks: Blocks | None = None,
+    rows: np.ndarray | None = None,
+    exact: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> RidgeChoice:
+    r"""Choose the ridge of a model whose sums, or rows, are at hand: what :func:`select_ridge` and fitting call.
+
+    Theorem: T13.
+
+    Parameters
+    ----------
+    statistics : GramStatistics or DualStatistics
+        Of the training data, not centred.
+    centred : the same, optional
+        ``statistics.centred()``, for a model with an intercept; its eigendecomposition serves the weights too.
+    criterion : {"loo", "gcv", "validation"}
+    ridges, scoring
+        See :func:`select_ridge`.
+    blocks : iterable of (Phi, Y) or (Phi, Y, sample_weight), optional
+        Samples to score: training samples for ``loo`` from sums, held-out ones for ``validation``.
+    rows : (b,) integer array, optional
+        Samples to score by ``loo`` from rows; default all.
+    exact : callable, optional
+        See :func:`leave_one_out_scores`.
+    """
+    _check_scoring(scoring)
+    if criterion not in CRITERIA:
+        raise ValueError(f"unknown criterion {criterion!r}; choose from {', '.join(CRITERIA)}")
+    fitted = statistics if centred is None else centred
+    grid = _grid(ridges, fitted)
+    if criterion == "gcv":
+        scoring, samples = "squared_error", statistics.n
+        if isinstance(fitted, DualStatistics):
+            scores = fitted.gcv(grid)
+        else:
+            scores = _gcv_scores(fitted, grid, intercept=centred is not None)
+    elif criterion == "loo" and isinstance(fitted, DualStatistics):
+        scores, samples = _left_out_rows(fitted, grid, rows, scoring)
+    else:
+        options: dict[str, Any] = {"scoring": scoring, "intercept": centred is not None, "centred": centred}
+        score = validation_scores
+        if criterion == "loo":
+            score, options["exact"] = leave_one_out_scores, exact  # type: ignore[assignment]
+        scores, samples = score(statistics, () if blocks is None else blocks, grid, **options)
+    return choose(grid, scores, criterion=criterion, scoring=scoring, samples=samples)
+
+
+def _left_out_rows(
+    dual: DualStatistics, grid: np.ndarray, rows: np.ndarray | None, scoring: str
+) -> tuple[np.ndarray, int]:
+    rows = np.arange(dual.n) if rows is None else rows
+    counts = to_numpy(dual.root)[rows] ** 2
+    scores = _sum_of_scores(dual.left_out(grid, rows), to_numpy(dual.Y)[rows], scoring, counts) / counts.sum()
+    return scores / (1 if scoring == "accuracy" else dual.k), len(rows)
 
 
 def _sum_of_scores(fitted: np.ndarray, Y: np.ndarray, scoring: str, weights: np.ndarray | None = None) -> np.ndarray:
@@ -239,7 +308,7 @@ def select_ridge(
     scoring : {"squared_error", "accuracy"}
         A classifier is chosen by accuracy, a regressor by squared error.
     statistics : GramStatistics or DualStatistics, optional
-        Sums of the training data, or their inner products (with the same intercept), if at hand; they then have the
+        Sums of the training data, or their rows, if at hand, not centred. Without an intercept they then have the
         eigendecomposition, which the weights at the chosen ridge need not make again.
     validation : (Phi, Y), optional
         Held-out pair, for ``criterion="validation"``.
@@ -275,31 +344,26 @@ def select_ridge(
     Phi, Y = as_matrices(Phi=Phi, Y=Y)
     if Phi.shape[0] != Y.shape[0]:
         raise ShapeError(f"Phi and Y must have the same number of rows, got {Phi.shape[0]} and {Y.shape[0]}")
-    _check_scoring(scoring)
-    if statistics is None and Phi.shape[0] < Phi.shape[1] and criterion in ("loo", "gcv"):
-        statistics = DualStatistics(Phi, Y, intercept=intercept)
-    if isinstance(statistics, DualStatistics):
-        return _by_inner_products(statistics, ridges, criterion, scoring, intercept, max_samples, rng)
-    sums = GramStatistics(Phi.shape[1], Y.shape[1]).update(Phi, Y) if statistics is None else statistics
-    fitted = sums.centred() if intercept else sums
-    grid = _grid(ridges, fitted)
+    n, p = Phi.shape
+    rows, blocks = None, None
+    if statistics is None:
+        statistics = DualStatistics(Phi, Y) if n < p else GramStatistics(p, Y.shape[1]).update(Phi, Y)
     if criterion == "loo":
-        pair = (Phi, Y) if Phi.shape[0] <= max_samples else _sample(Phi, Y, max_samples, rng)
-        scores, samples = leave_one_out_scores(sums, [pair], grid, scoring=scoring, intercept=intercept)
-    elif criterion == "gcv":
-        scoring = "squared_error"
-        scores, samples = _gcv_scores(fitted, grid, intercept=intercept), sums.n
+        rows = np.arange(n) if n <= max_samples else _drawn(n, max_samples, rng)
+        blocks = [(Phi, Y) if n <= max_samples else _taken(rows, Phi, Y)]
     elif criterion == "validation":
-        if validation is None:
-            raise ValueError(
-                "criterion 'validation' needs validation=(Phi, Y), samples that are not in the training set"
-            )
-        Phi_v = as_matrix(validation[0], "validation Phi", columns=Phi.shape[1])
-        Y_v = as_matrix(validation[1], "validation Y", rows=Phi_v.shape[0], columns=Y.shape[1])
-        scores, samples = validation_scores(sums, [(Phi_v, Y_v)], grid, scoring=scoring, intercept=intercept)
-    else:
-        raise ValueError(f"unknown criterion {criterion!r}; choose from loo, gcv, validation")
-    return choose(grid, scores, criterion=criterion, scoring=scoring, samples=samples)
+        blocks = [_held_out(validation, p, Y.shape[1])]
+    centred = statistics.centred() if intercept else None
+    return choose_ridge(
+        statistics, centred, criterion=criterion, ridges=ridges, scoring=scoring, blocks=blocks, rows=rows
+    )
+
+
+def _held_out(validation: tuple[Array, Array] | None, p: int, k: int) -> tuple[Array, Array]:
+    if validation is None:
+        raise ValueError("criterion 'validation' needs validation=(Phi, Y), samples that are not in the training set")
+    Phi = as_matrix(validation[0], "validation Phi", columns=p)
+    return Phi, as_matrix(validation[1], "validation Y", rows=Phi.shape[0], columns=k)
 
 
 def _grid(ridges: Sequence[float] | np.ndarray | None, statistics: GramStatistics | DualStatistics) -> np.ndarray:
@@ -309,36 +373,13 @@ def _grid(ridges: Sequence[float] | np.ndarray | None, statistics: GramStatistic
     return grid
 
 
-def _by_inner_products(
-    dual: DualStatistics,
-    ridges: Sequence[float] | np.ndarray | None,
-    criterion: str,
-    scoring: str,
-    intercept: bool,
-    max_samples: int,
-    rng: np.random.Generator | None,
-) -> RidgeChoice:
-    if criterion not in ("loo", "gcv") or dual.intercept != intercept:
-        raise ValueError(
-            f"inner products score by loo or gcv, with the intercept that they were made with; got {criterion!r} and "
-            f"intercept {intercept}"
-        )
-    grid = _grid(ridges, dual)
-    if criterion == "gcv":
-        return choose(grid, dual.gcv(grid), criterion="gcv", scoring="squared_error", samples=dual.n)
-    rows = np.arange(dual.n) if dual.n <= max_samples else _drawn(dual.n, max_samples, rng)
-    Y = to_numpy(dual.Y)[rows]
-    scores = _sum_of_scores(dual.left_out(grid, rows), Y, scoring) / len(rows)
-    scores = scores / (1 if scoring == "accuracy" else dual.k)
-    return choose(grid, scores, criterion="loo", scoring=scoring, samples=len(rows))
-
-
 def _drawn(n: int, count: int, rng: np.random.Generator | None) -> np.ndarray:
     if rng is None:
         raise ValueError(f"{n} samples: leave-one-out draws {count} of them and needs rng=default_rng(seed)")
     return np.sort(rng.permutation(n)[:count])
 
 
-def _sample(Phi: Array, Y: Array, count: int, rng: np.random.Generator | None) -> tuple[Array, Array]:
-    rows = namespace(Phi).asarray(_drawn(Phi.shape[0], count, rng), device=getattr(Phi, "device", None))
-    return namespace(Phi).take(Phi, rows, axis=0), namespace(Phi).take(Y, rows, axis=0)
+def _taken(rows: np.ndarray, Phi: Array, Y: Array) -> tuple[Array, Array]:
+    xp = namespace(Phi)
+    places = xp.asarray(rows, device=getattr(Phi, "device", None))
+    return xp.take(Phi, places, axis=0), xp.take(Y, places, axis=0)

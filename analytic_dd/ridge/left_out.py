@@ -31,12 +31,19 @@ class LeftOut:
     statistics : GramStatistics
         Sums over all samples.
     ridges : sequence of float
-    intercept : bool
+    centred : GramStatistics, optional
+        The same sums about their mean, for a model with an intercept.
     """
 
-    def __init__(self, statistics: GramStatistics, ridges: Sequence[float] | np.ndarray, *, intercept: bool) -> None:
-        centred = statistics.centred() if intercept else statistics
-        spectrum = centred.spectrum()
+    def __init__(
+        self,
+        statistics: GramStatistics,
+        ridges: Sequence[float] | np.ndarray,
+        *,
+        centred: GramStatistics | None = None,
+    ) -> None:
+        intercept, fitted = centred is not None, statistics if centred is None else centred
+        spectrum = fitted.spectrum()
         xp = namespace(spectrum.values)
         self.intercept, self.weight = intercept, statistics.weight
         self.mean, self.mean_y = statistics.mean_phi, statistics.mean_y
@@ -44,7 +51,7 @@ class LeftOut:
         self.values, self.vectors = spectrum.values[:rank], spectrum.vectors[:, :rank]
         inverse = [1.0 / (self.values + as_ridge(ridge)) for ridge in ridges]
         self.inverse = xp.stack(inverse, axis=1)
-        projected = (centred.C @ self.vectors).T
+        projected = (fitted.C @ self.vectors).T
         self.W = xp.concat([projected * g[:, None] for g in inverse], axis=1)
         self._single: tuple[np.ndarray, ...] | None = None
         self._leading = _leading(to_numpy(self.values) / self.weight, to_numpy(self.inverse)[-1].max())

@@ -44,6 +44,7 @@ def stream_weights(
     solver: str = "auto",
     intercept: bool = False,
     accept: float = 0.0,
+    centred: GramStatistics | None = None,
 ) -> StreamWeights:
     r"""Return ridge regression weights of a stream, as accurate as T13 allows.
 
@@ -62,6 +63,8 @@ def stream_weights(
         Weights of the centred data (T12); the intercept is ``mean_y - W mean_phi``.
     accept : float
         See :func:`choose_solver`.
+    centred : GramStatistics, optional
+        ``statistics.centred()`` where it is at hand, with its eigendecomposition.
 
     Raises
     ------
@@ -78,7 +81,8 @@ def stream_weights(
     ('tsqr', 1, array([[2., 3.]]))
     """
     ridge = as_ridge(ridge)
-    fitted = statistics.centred() if intercept else statistics
+    about_mean = statistics.centred() if centred is None and intercept else centred
+    fitted = statistics if about_mean is None or not intercept else about_mean
     mean, mean_y = (statistics.mean_phi, statistics.mean_y) if intercept else (None, None)
     choice = choose_solver(fitted, ridge, solver=solver, accept=accept)
     if choice.solver == "gram":

@@ -204,7 +204,7 @@ def test_ridge_too_small_to_leave_a_sample_out_is_not_chosen(rng, criterion):
 def test_inner_products_resolve_the_limit_of_no_ridge(ratio, rng, scoring, intercept):
     """n < p: the score at 1e-300 is that of interpolation without each sample, by brute force."""
     Phi, Y = rng.standard_normal((6, 11)), rng.standard_normal((6, K))
-    dual = DualStatistics(Phi, Y, intercept=intercept)
+    dual = DualStatistics(Phi, Y)
     options = {"statistics": dual, "scoring": scoring, "intercept": intercept}
     choice = select_ridge(Phi, Y, ridges=[1e-300, 0.3], **options)
     wanted = np.array([brute_force(Phi, Y, ridge, scoring, intercept) for ridge in (0.0, 0.3)])
@@ -228,12 +228,17 @@ def test_inner_products_score_what_is_drawn(rng, scoring, intercept):
         select_ridge(Phi, Y, **options)
 
 
-def test_inner_products_are_of_one_intercept(rng):
-    dual = DualStatistics(rng.standard_normal((4, 9)), rng.standard_normal((4, K)))
-    with pytest.raises(ValueError, match="with the intercept that they were made with; got 'loo' and intercept True"):
-        select_ridge(np.ones((4, 9)), np.ones((4, K)), statistics=dual, intercept=True)
-    with pytest.raises(ValueError, match="inner products score by loo or gcv"):
-        select_ridge(np.ones((4, 9)), np.ones((4, K)), statistics=dual, criterion="validation")
+@both_intercepts
+@both_scorings
+def test_rows_are_validated_as_sums_are(ratio, rng, scoring, intercept):
+    """n < p: the held-out scores are those of the (p, p) sums, which are never formed."""
+    Phi, Y, held = rng.standard_normal((5, 11)), np.eye(K)[np.arange(5) % K], rng.standard_normal((40, 11))
+    pair = held, np.eye(K)[np.arange(40) % K]
+    options = {"criterion": "validation", "ridges": GRID, "scoring": scoring, "validation": pair}
+    found = select_ridge(Phi, Y, **options, intercept=intercept)
+    wanted = select_ridge(Phi, Y, **options, intercept=intercept, statistics=GramStatistics(11, K).update(Phi, Y))
+    assert ratio(found.scores, wanted.scores, size=40, amplification=np.linalg.norm(Phi) ** 2 / GRID[0]) < 30
+    assert found.ridge == wanted.ridge
 
 
 def test_statistics_at_hand_are_used(data):

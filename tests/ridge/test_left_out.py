@@ -20,7 +20,7 @@ def problem(*, cond=1e3, scale=1.0, seed=0, n=N):
 
 def made(Phi, Y, *, intercept=False, grid=RIDGES):
     sums = GramStatistics(P, K).update(Phi, Y)
-    return LeftOut(sums, grid * float(sums.spectrum().values[0]), intercept=intercept)
+    return LeftOut(sums, grid * float(sums.spectrum().values[0]), centred=sums.centred() if intercept else None)
 
 
 def in_double(left, Phi, Y, part=None):
@@ -88,7 +88,7 @@ def edges(Phi, Y):
     unit = float(sums.spectrum().values[0])
 
     def right(ridge, row):
-        left = LeftOut(sums, [ridge], intercept=False)
+        left = LeftOut(sums, [ridge])
         return bool(in_double(left, Phi[row : row + 1], Y[row : row + 1])[0, 0])
 
     decisions = in_double(made(Phi, Y), Phi, Y)
@@ -99,7 +99,7 @@ def edges(Phi, Y):
             low, high = (middle, high) if right(middle, row) == right(low, row) else (low, middle)
         found += [low * (1.0 - 1e-9), high * (1.0 + 1e-9)]
     assert len(found) >= 4
-    return LeftOut(sums, sorted(found), intercept=False)
+    return LeftOut(sums, sorted(found))
 
 
 @pytest.fixture

@@ -1,0 +1,337 @@
+"""Ridge regression on a stream, from the first block to the weights: sums for n >= p, rows for n < p (T13)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from analytic_dd.arrays import Array, as_ridge
+from analytic_dd.errors import DivergenceError
+from analytic_dd.linalg import GramStatistics
+from analytic_dd.ridge.choice import CRITERIA, RidgeChoice, choose_ridge
+from analytic_dd.ridge.dual import DualStatistics
+from analytic_dd.ridge.stream_weights import stream_weights
+
+__all__ = ["FittedWeights", "SampleBlocks", "fit_weights", "require_scale"]
+
+SOLVERS = ("auto", "svd", "gram", "dual", "tsqr", "refined")
+
+_KEPT_BYTES = 128 * 2**20  # of features of the samples that leave-one-out is scored on
+_LARGEST_RIDGE = 1e100  # times the trace of G: the squares of the weights are numbers still
+_SCORED_ROWS = 1024  # in a block of samples that are scored: nothing of the size of the sums is touched for each
+
+Statistics = GramStatistics | DualStatistics
+Timed = Callable[[str], AbstractContextManager[None]]
+
+
+class SampleBlocks(Protocol):
+    """A stream that can be read again: blocks of (Phi, Y) or (Phi, Y, sample_weight).
+
+    Called with nothing it gives all samples, in the same order each time; with ``rows`` those samples in that order.
+    A block need not outlive the request for the next. ``stage`` says what the pass is for, in one word.
+    """
+
+    def __call__(self, rows: np.ndarray | None = None, /, *, stage: str = "") -> Iterable[tuple[Array, ...]]: ...
+
+
+@dataclass(frozen=True)
+class FittedWeights:
+    """Ridge regression weights, and what they were computed from.
+
+    Attributes
+    ----------
+    weights : (k, p) array
+    intercept : (k,) array or None
+        ``mean_y - W mean_phi`` where an intercept was asked for.
+    ridge : float
+    choice : RidgeChoice or None
+        How the ridge was chosen; None where it was given.
+    solver : {"gram", "refined", "tsqr", "dual", "svd"}
+    reason : str
+        Why this solver, in one line.
+    passes : int
+        Over the data, after the first.
+    statistics : GramStatistics or DualStatistics
+        Of all the samples, not centred.
+    centred : GramStatistics or DualStatistics
+        ``statistics.centred()`` for a model with an intercept, else ``statistics``: what the weights solve.
+    """
+
+    weights: Array
+    intercept: Array | None
+    ridge: float
+    choice: RidgeChoice | None
+    solver: str
+    reason: str
+    passes: int
+    statistics: Statistics
+    centred: Statistics
+
+
+def fit_weights(
+    blocks: SampleBlocks,
+    *,
+    n: int,
+    p: int,
+    k: int,
+    ridge: float | str = "loo",
+    scoring: str = "squared_error",
+    intercept: bool = False,
+    solver: str = "auto",
+    accept: float = 0.0,
+    validation: Callable[[], Iterable[tuple[Array, ...]]] | None = None,
+    max_samples: int = 10_000,
+    rng: np.random.Generator | None = None,
+    statistics: Statistics | None = None,
+    timed: Timed | None = None,
+) -> FittedWeights:
+    r"""Fit ridge regression on a stream: sums or rows, the choice of the ridge, the weights.
+
+        W = sum_i w_i (y_i - mean_y) (phi_i - mean)^T (G + ridge I)^-1,    b = mean_y - W mean   with an intercept.
+
+    For n >= p the sums G (p, p) are kept, for n < p the n rows (:class:`DualStatistics`): then nothing of size (p, p)
+    is formed.
+
+    Theorem: T13, T12 (weights, intercept).
+
+    Parameters
+    ----------
+    blocks : SampleBlocks
+        ``blocks()`` gives the samples; ``blocks(rows)`` some of them again, for leave-one-out.
+    n, p, k : int
+        Numbers of samples, features and outputs.
+    ridge : float, "loo", "gcv" or "validation"
+        Absolute, or how to choose it (:func:`select_ridge`).
+    scoring : {"squared_error", "accuracy"}
+        What leave-one-out and validation count.
+    intercept : bool
+        Fit an unpenalised intercept (T12).
+    solver : {"auto", "svd", "gram", "dual", "tsqr", "refined"}
+        ``auto``: from sums the choice of :func:`choose_solver`; from rows inner products with refinement, or an SVD
+        where these fail and at ridge = 0. ``dual`` and ``svd`` keep the rows whatever n; ``gram`` and ``refined`` the
+        sums.
+    accept : float
+        Predicted error of W at which sums are accurate enough, see :func:`choose_solver`.
+    validation : callable, optional
+        Gives blocks of held-out samples, for ``ridge="validation"``.
+    max_samples : int
+        Leave-one-out scores at most this many, drawn by ``rng``.
+    rng : numpy.random.Generator, optional
+        Required where leave-one-out has more samples than that.
+    statistics : GramStatistics or DualStatistics, optional
+        Of all the samples, where they are at hand: there is no first pass.
+    timed : callable, optional
+        ``timed(name)`` is a context manager entered for "gram", "eigendecomposition", "choice" and "solve".
+
+    Returns
+    -------
+    FittedWeights
+
+    Raises
+    ------
+    ValueError
+        Unknown options; features that are zero or constant; a ridge at which weights underflow.
+    DivergenceError
+        ``solver="refined"`` or ``"dual"`` where refinement does not converge.
+
+    Notes
+    -----
+    *Cost.* n p min(n, p) flops for sums or inner products, O(min(n, p)^3) for the eigendecomposition that a choice
+    needs. Memory: a block and 2 p^2 numbers, or n p and n^2 for n < p (twice n p with an intercept or weights).
+    *Numerics.* The relative error of W is predicted in ``reason`` from sums; from rows it is that of an SVD.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Phi, Y = np.array([[3.0, 4.0]]), np.array([[1.0]])
+    >>> def blocks(rows=None, /, *, stage=""):
+    ...     yield (Phi, Y) if rows is None else (Phi[rows], Y[rows])
+    >>> found = fit_weights(blocks, n=1, p=2, k=1, ridge=25.0)
+    >>> found.weights, found.solver
+    (array([[0.06, 0.08]]), 'dual')
+    >>> fit_weights(blocks, n=1, p=2, k=1, ridge="aic")
+    Traceback (most recent call last):
+        ...
+    ValueError: ridge must be loo, gcv, validation or a number >= 0, got 'aic'
+    """
+    _require_options(ridge, solver, statistics, n, rng, max_samples)
+    timed = _untimed if timed is None else timed
+    kept: tuple[np.ndarray, ...] | None = None
+    if statistics is None and _by_rows(solver, n, p):
+        with timed("gram"):
+            statistics = DualStatistics.of(blocks(stage="gram"), n=n)
+    count = statistics.n if isinstance(statistics, DualStatistics) else n  # a sample of weight 0 has no row
+    drawn = np.arange(count) if rng is None or ridge != "loo" else np.sort(rng.permutation(count)[:max_samples])
+    if statistics is None:
+        keep = {"loo": drawn}.get(str(ridge), drawn[:0])
+        dtype = np.float32 if scoring == "accuracy" else np.float64
+        statistics, kept = _sums(blocks(stage="gram"), p, k, keep, dtype, timed)
+    centred = statistics.centred() if intercept else None
+    fitted = statistics if centred is None else centred
+    require_scale(statistics, fitted, ridge)
+    choice = None
+    if isinstance(ridge, str):
+        with timed("eigendecomposition"):
+            fitted.largest_eigenvalue()
+        with timed("choice"):
+            choice = _chosen(statistics, centred, ridge, scoring, blocks, drawn, kept, validation)
+        del kept
+    value = as_ridge(ridge) if choice is None else choice.ridge  # type: ignore[arg-type]
+    with timed("solve"):
+        W, name, reason, passes = _solved(statistics, centred, blocks, value, solver, accept)
+        b = statistics.mean_y - W @ statistics.mean_phi if intercept else None
+    return FittedWeights(W, b, value, choice, name, reason, passes, statistics, fitted)
+
+
+def _require_options(
+    ridge: float | str, solver: str, statistics: Statistics | None, n: int, rng: object, max_samples: int
+) -> None:
+    if solver not in SOLVERS:
+        raise ValueError(f"unknown solver {solver!r}; choose from {', '.join(SOLVERS)}")
+    if isinstance(ridge, str) and ridge not in CRITERIA:
+        raise ValueError(f"ridge must be {', '.join(CRITERIA)} or a number >= 0, got {ridge!r}")
+    if not isinstance(ridge, str):
+        as_ridge(ridge)
+    if ridge == "loo" and n > max_samples and rng is None:
+        raise ValueError(f"{n} samples: leave-one-out draws {max_samples} of them and needs rng=default_rng(seed)")
+    needs = {"gram": GramStatistics, "refined": GramStatistics, "dual": DualStatistics, "svd": DualStatistics}
+    if statistics is not None and not isinstance(statistics, needs.get(solver, object)):
+        raise ValueError(f"solver {solver!r} does not go with {type(statistics).__name__}; take solver='auto'")
+
+
+def _untimed(name: str) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+def _by_rows(solver: str, n: int, p: int) -> bool:
+    """Whether the n rows are kept and not the sums (p, p)."""
+    return solver in ("dual", "svd") or (n < p and solver in ("auto", "tsqr"))
+
+
+def _sums(
+    blocks: Iterable[tuple[Array, ...]], p: int, k: int, scored: np.ndarray, dtype: type, timed: Timed
+) -> tuple[GramStatistics, tuple[np.ndarray, ...] | None]:
+    """Sums over (Phi, Y, *weights), and these rows of the ``scored`` samples, or None where they would take too much.
+
+    What is kept need not be mapped again for leave-one-out: a sixth of the time of the features. With features in
+    float32 the few samples that it cannot decide are.
+    """
+    statistics = GramStatistics(p, k)
+    kept: tuple[np.ndarray, ...] | None = None
+    done = 0
+    for Phi, *others in blocks:
+        with timed("gram"):
+            statistics.update(Phi, others[0], sample_weight=others[1] if len(others) > 1 else None)
+        if done == 0 and isinstance(Phi, np.ndarray) and np.dtype(dtype).itemsize * p * len(scored) <= _KEPT_BYTES:
+            shapes = [(len(scored), *A.shape[1:]) for A in (Phi, *others)]
+            kept = (np.empty(shapes[0], dtype), *(np.empty(shape) for shape in shapes[1:]))
+        first, last = np.searchsorted(scored, [done, done + len(Phi)])
+        if kept is not None:
+            with np.errstate(over="ignore"):  # what is beyond float32 cannot be decided in it
+                for whole, A in zip(kept, (Phi, *others), strict=True):
+                    whole[first:last] = A[scored[first:last] - done]
+        done += len(Phi)
+        del Phi, others  # before the next block is made
+    return statistics, kept
+
+
+def _chosen(
+    statistics: Statistics,
+    centred: Statistics | None,
+    criterion: str,
+    scoring: str,
+    blocks: SampleBlocks,
+    drawn: np.ndarray,
+    kept: tuple[np.ndarray, ...] | None,
+    validation: Callable[[], Iterable[tuple[Array, ...]]] | None,
+) -> RidgeChoice:
+    scored: Iterable[tuple[Array, ...]] | None = None
+    rows, exact = None, None
+    if criterion == "validation":
+        if validation is None:
+            raise ValueError("ridge 'validation' needs validation=, a function that gives blocks of held-out samples")
+        scored = validation()
+    elif criterion == "loo" and isinstance(statistics, DualStatistics):
+        rows = drawn
+    elif criterion == "loo" and kept is not None:
+        scored, exact = _pieces([kept]), _mapped_again(blocks, drawn) if scoring == "accuracy" else None
+    elif criterion == "loo":
+        scored = _pieces(blocks(drawn, stage="leave-one-out"))
+    return choose_ridge(
+        statistics, centred, criterion=criterion, scoring=scoring, blocks=scored, rows=rows, exact=exact
+    )
+
+
+def _mapped_again(blocks: SampleBlocks, drawn: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the exact features of some of the scored samples: fewer than a block."""
+
+    def exact(places: np.ndarray) -> np.ndarray:
+        return np.concatenate([np.array(Phi, dtype=np.float64) for Phi, *_ in blocks(drawn[places])])
+
+    return exact
+
+
+def _pieces(blocks: Iterable[tuple[Array, ...]]) -> Iterator[tuple[Array, ...]]:
+    """Cut blocks to rows few enough that nothing of the size of the sums is made for each."""
+    for block in blocks:
+        for start in range(0, int(block[0].shape[0]), _SCORED_ROWS):
+            yield tuple(A[start : start + _SCORED_ROWS, ...] for A in block)
+
+
+def _solved(
+    statistics: Statistics, centred: Statistics | None, blocks: SampleBlocks, ridge: float, solver: str, accept: float
+) -> tuple[Array, str, str, int]:
+    """W, the solver that was taken, why, and the passes over the data."""
+    if isinstance(statistics, DualStatistics):
+        assert centred is None or isinstance(centred, DualStatistics)
+        return *_from_rows(statistics if centred is None else centred, ridge, solver), 0
+    assert centred is None or isinstance(centred, GramStatistics)
+    found = stream_weights(
+        statistics,
+        lambda: blocks(stage="refinement"),
+        ridge=ridge,
+        solver=solver,
+        intercept=centred is not None,
+        accept=accept,
+        centred=centred,
+    )
+    return found.weights, found.solver, found.choice.reason, found.passes
+
+
+def _from_rows(rows: DualStatistics, ridge: float, solver: str) -> tuple[Array, str, str]:
+    sizes = f"{rows.n} samples of {rows.p} features"
+    if solver in ("svd", "tsqr"):
+        return rows.weights_by_svd(ridge), "svd", f"svd, as asked: {sizes}"
+    if solver == "auto" and ridge == 0.0:
+        return rows.weights_by_svd(ridge), "svd", f"svd, since ridge 0 needs the rank: {sizes}"
+    try:
+        return rows.weights(ridge), "dual", f"dual{', as asked' if solver == 'dual' else ''}: {sizes}, refined"
+    except DivergenceError as error:
+        if solver == "dual":
+            raise
+        return rows.weights_by_svd(ridge), "svd", f"svd, since {error}"
+
+
+def require_scale(statistics: Statistics, fitted: Statistics, ridge: float | str) -> None:
+    """Refuse features of which nothing is left to fit, and a ridge at which the weights underflow.
+
+    ``fitted`` are the statistics about the mean for a model with an intercept, else the same as ``statistics``.
+    """
+    whole, trace = statistics.trace, fitted.trace
+    rounding = 64.0 * np.finfo(np.float64).eps  # of the mean: rows are centred before they are squared
+    rounding = rounding**2 if isinstance(fitted, DualStatistics) else rounding
+    if not trace > rounding * (whole if fitted is not statistics else 0.0):
+        what = "zero" if whole == 0.0 else "constant"
+        raise ValueError(
+            f"the features of all samples are {what}, or too small for their squares in float64: there is nothing to "
+            "fit; look at the data and its scale"
+        )
+    if not isinstance(ridge, str) and float(ridge) > _LARGEST_RIDGE * trace:
+        raise ValueError(
+            f"ridge {float(ridge):.3g} is too large: the squared features add up to {trace:.3g}, and the weights would "
+            "underflow; take a smaller one"
+        )
