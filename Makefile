@@ -40,7 +40,7 @@ test: $(VENV)/test
 	$(ONE_THREAD) $(BIN)/python -m pytest -q -n 2
 
 test-ntk: $(VENV)/ntk
-	$(ONE_THREAD) $(BIN)/python -m pytest -q -m ntk tests/baselines/test_neural_tangents.py
+	$(ONE_THREAD) $(BIN)/python -m pytest -q -m ntk tests/baselines/methods/test_neural_tangents.py
 
 test-slow: $(VENV)/test
 	$(ONE_THREAD) $(BIN)/python -m pytest -q -n 2 -m slow

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from analytic_dd import __version__, theorems
-from analytic_dd.baselines import bench
+from analytic_dd.baselines.bench import command as bench
 from analytic_dd.errors import DivergenceError
 from analytic_dd.progress import Progress
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from analytic_dd.baselines.dc import DcConfig
-from analytic_dd.baselines.driver import method_type
 from analytic_dd.baselines.ledger import Ledger
-from analytic_dd.baselines.method import Method, configured
-from analytic_dd.baselines.networks import ConvNet
-from analytic_dd.baselines.task import Task
+from analytic_dd.baselines.methods.dc import DcConfig
+from analytic_dd.baselines.methods.driver import method_type
+from analytic_dd.baselines.methods.method import Method, configured
+from analytic_dd.baselines.methods.task import Task
+from analytic_dd.baselines.nets.network import ConvNet
 from analytic_dd.data import Dataset
 
 THROUGHPUT = 1e13  # float32 operations a second that convolutions of some hundred images reach

@@ -12,10 +12,10 @@ import records
 import torch
 
 from analytic_dd import data
-from analytic_dd.baselines.bench import QUICK
-from analytic_dd.baselines.bench_report import summaries
-from analytic_dd.baselines.benchmark import Benchmark
-from analytic_dd.baselines.cells import parse_variant, plan
+from analytic_dd.baselines.bench.command import QUICK
+from analytic_dd.baselines.bench.plan import parse_variant, plan
+from analytic_dd.baselines.bench.run import Benchmark
+from analytic_dd.baselines.bench.table import summaries
 
 RUNS = Path(__file__).parents[1] / "runs"
 ANCHORS = Path(__file__).parent / "published_anchors.json"

@@ -28,10 +28,10 @@ import threadpoolctl
 import torch
 
 from analytic_dd import data
-from analytic_dd.baselines.driver import distill
-from analytic_dd.baselines.kernel_config import own_kernel
-from analytic_dd.baselines.kip import KipConfig
-from analytic_dd.baselines.krr import krr_accuracy
+from analytic_dd.baselines.methods.driver import distill
+from analytic_dd.baselines.methods.kernel_config import own_kernel
+from analytic_dd.baselines.methods.kip import KipConfig
+from analytic_dd.baselines.methods.krr import krr_accuracy
 from analytic_dd.distill.pipeline import Stages, distill_model, fit_original
 from analytic_dd.distill.recipe import Recipe
 from analytic_dd.errors import DataError

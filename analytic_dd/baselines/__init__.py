@@ -4,7 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from analytic_dd.baselines.driver import BaselineResult, distill
+    from analytic_dd.baselines.methods.driver import BaselineResult, distill
 
 __all__ = ["BaselineResult", "distill"]
 
@@ -12,5 +12,5 @@ __all__ = ["BaselineResult", "distill"]
 def __getattr__(name: str) -> Any:
     """Import torch only where an iterative method is asked for."""
     if name in ("BaselineResult", "distill"):
-        return getattr(importlib.import_module("analytic_dd.baselines.driver"), name)
+        return getattr(importlib.import_module("analytic_dd.baselines.methods.driver"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,7 +1,16 @@
-"""The public names of the baselines, and what importing them costs."""
+"""The public names of the baselines, what importing them costs, and which part may import which."""
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
+
+import analytic_dd.baselines
+
+ROOT = Path(analytic_dd.baselines.__file__).parent
+BELOW = {"ledger": set(), "nets": {"ledger"}, "methods": {"ledger", "nets"}, "bench": {"ledger", "nets", "methods"}}
 
 
 def test_torch_is_imported_by_the_iterative_methods_only():
@@ -12,3 +21,30 @@ def test_torch_is_imported_by_the_iterative_methods_only():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def parts_imported(source):
+    """Parts of the baselines that ``source`` imports, at the top or later."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("analytic_dd.baselines"):
+            inside = node.module.split(".")[2:3]
+            yield from inside or (alias.name for alias in node.names)
+
+
+def part_of(path):
+    """The folder of a file, or its name where it stands beside the folders."""
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+FILES = [path for path in sorted(ROOT.rglob("*.py")) if path != ROOT / "__init__.py"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_networks_know_no_method_and_methods_know_no_benchmark(path):
+    part = part_of(path)
+    assert set(parts_imported(path.read_text())) <= BELOW[part] | {part}
+
+
+def test_an_import_against_the_direction_is_noticed():
+    source = "def f():\n    from analytic_dd.baselines.bench.evaluate import evaluate\n"
+    assert set(parts_imported(source)) - BELOW["methods"] == {"bench"}

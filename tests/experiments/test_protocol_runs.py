@@ -99,9 +99,9 @@ def test_our_cells_find_their_anchor_and_the_deviation_is_in_points(scripts):
 
 
 def test_settings_are_options_of_the_methods(scripts):
-    from analytic_dd.baselines.driver import method_type
-    from analytic_dd.baselines.method import configured
-    from analytic_dd.baselines.predictors import Protocol
+    from analytic_dd.baselines.bench.protocol import Protocol
+    from analytic_dd.baselines.methods.driver import method_type
+    from analytic_dd.baselines.methods.method import configured
 
     for settings in scripts["protocol_runs"].SETTINGS.values():
         for config in settings.values():
@@ -119,9 +119,9 @@ def test_settings_are_options_of_the_methods(scripts):
     ],
 )
 def test_passes_of_a_step_are_those_that_the_ledger_counts(scripts, name, options):
-    from analytic_dd.baselines.driver import method_type
     from analytic_dd.baselines.ledger import Ledger
-    from analytic_dd.baselines.task import Task
+    from analytic_dd.baselines.methods.driver import method_type
+    from analytic_dd.baselines.methods.task import Task
 
     kind, task = method_type(name), Task.of(data.load("digits"))
     options = options | {"width": 4, "depth": 2} | ({"experts": 1} if name == "mtt" else {"batch": 150})
@@ -136,7 +136,7 @@ def test_passes_of_a_step_are_those_that_the_ledger_counts(scripts, name, option
 
 
 def test_operations_of_a_network_are_counted(scripts):
-    from analytic_dd.baselines.networks import ConvNet
+    from analytic_dd.baselines.nets.network import ConvNet
 
     wanted = 2.0 * 9 * (1024 * 3 * 128 + (256 + 64) * 128 * 128) + 2.0 * 10 * 2048
     assert scripts["protocol_cost"].forward_flops(ConvNet((3, 32, 32), 10)) == wanted

@@ -1,0 +1,172 @@
+"""The command ``analytic-dd bench``: its options, what it prints, its exit status. Nothing heavy is imported before."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+__all__ = ["QUICK", "add_arguments", "run"]
+
+_DEFAULTS: dict[str, Any] = {
+    "methods": ["closed-form", "label-solve", "kip", "random", "class_mean", "k_means", "full"],
+    "data": ["digits"],
+    "ipc": [1],
+    "seeds": [0, 1, 2],
+    "predictors": ["convnet", "mlp", "krr-own", "krr-common", "ridge"],
+}
+
+_MLP = {"network": "mlp", "width": 64, "depth": 1}
+
+# Sizes that run in about a minute on one core; options are overridden one by one
+QUICK: dict[str, dict[str, Any]] = {
+    "evaluate": {"width": 32, "depth": 2, "epochs_full": 30},
+    "kip": {"target_batch": 500, "steps": 300},
+    "dm": {"steps": 100, "batch": 64, "width": 32, "depth": 2, "augment": False},
+    "dc": {"steps": 150, "batch": 64, "width": 32, "depth": 2, "init": "real"},
+    "dsa": {"steps": 200, "batch": 64, "width": 32, "depth": 2},
+    "mtt": {
+        **_MLP,
+        "steps": 150,
+        "experts": 5,
+        "expert_epochs": 15,
+        "expert_lr": 0.05,
+        "expert_batch": 64,
+        "student_steps": 10,
+        "expert_span": 2,
+        "max_start": 4,
+        "lr_img": 10.0,
+        "lr_lr": 1e-3,
+        "lr_0": 0.2,
+        "augment": False,
+    },
+    "dd": _MLP | {"steps": 150, "inits": 2, "inner_epochs": 1, "batch": 256, "halve_every": 0},
+    "ld": _MLP | {"steps": 150, "inits": 2, "batch": 256, "lr": 0.1, "step_size": 0.1},
+}
+_QUICK_SEEDS = [0]
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    add = command.add_argument
+    add(
+        "--methods",
+        nargs="+",
+        metavar="METHOD",
+        help="closed-form kip label-solve dc dsa dm mtt dd ld random class_mean k_means full, with options as "
+        f"METHOD:KEY=VALUE,... (default {' '.join(_DEFAULTS['methods'])})",
+    )
+    add("--data", nargs="+", metavar="NAME|PATH", help="data sets (default digits)")
+    add("--ipc", nargs="+", type=int, metavar="N", help="points a class (default 1)")
+    add("--seeds", nargs="+", type=int, metavar="N", help="seeds of the distillation (default 0 1 2)")
+    add(
+        "--predictors",
+        nargs="+",
+        metavar="PREDICTOR",
+        help="what scores a set: convnet mlp resnet18 vgg11 alexnet (each with +dsa, +soft), krr-own, krr-common, "
+        f"ridge, ridge:MAP (default {' '.join(_DEFAULTS['predictors'])})",
+    )
+    add(
+        "--config",
+        nargs="+",
+        default=[],
+        metavar="FILE|KEY=VALUE",
+        help="options as METHOD.KEY=VALUE or evaluate.KEY=VALUE, or a JSON file of METHOD: {KEY: VALUE}",
+    )
+    add("--device", default="cpu", help="cpu, cuda, cuda:1, ... (default cpu)")
+    add("--budget", type=float, metavar="SECONDS", help="of each distillation; then it is scored as it is, unfinished")
+    add("--resume", action="store_true", help="go on where --out ends; cells that are done are skipped")
+    add("--quick", action="store_true", help="sizes for digits that take about a minute on one core")
+    add("--dry-run", action="store_true", help="print the cells and do nothing")
+    add("--offline", action="store_true", help="never open a socket")
+    add("--out", type=Path, default=Path("bench"), metavar="DIR", help="folder of the results (default bench)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Score methods and controls under one protocol: a line of JSON a cell, then a table and a plot.
+
+    Rows go to ``bench.jsonl`` in the folder as they are made; an interrupt costs the cell that it meets, of a
+    distillation at most a minute. Returns the exit status: 1 if a cell fails.
+    """
+    from analytic_dd import data
+
+    try:
+        from analytic_dd.baselines.bench.plan import parse_variant, plan
+        from analytic_dd.baselines.bench.run import Benchmark
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise ValueError("the iterative methods need torch; pip install 'analytic-dd[torch]'") from error
+
+    for name, value in _DEFAULTS.items():
+        if getattr(options, name) is None:
+            setattr(options, name, _QUICK_SEEDS if name == "seeds" and options.quick else value)
+    config = _config(options)
+    variants = [variant for text in options.methods for variant in parse_variant(text)]
+    progress = sys.stderr.isatty()
+    datasets = [data.load(name, offline=options.offline, progress=progress) for name in options.data]
+    cells = plan(
+        datasets, variants, ipcs=options.ipc, seeds=options.seeds, predictors=options.predictors, config=config
+    )
+    for line in cells.left_out:
+        print(f"analytic-dd: left out: {line}", file=sys.stderr)
+    benchmark = Benchmark(
+        cells,
+        datasets,
+        out=options.out,
+        protocol=config.get("evaluate", {}),
+        device=options.device,
+        budget=options.budget,
+        resume=options.resume,
+        progress=progress,
+    )
+    if options.dry_run:
+        found = benchmark.dry_run()
+        _print(options, {"cells": found}, [f"{one['cell']}: {one['state']}" for one in found])
+        return 0
+    try:
+        failed = benchmark.run()
+    except KeyboardInterrupt:
+        print("analytic-dd: interrupted; what is done stays, go on with --resume", file=sys.stderr)
+        return 130
+    files, table = benchmark.report()
+    summary = {"rows": benchmark.rows(), "failed": failed, "files": files}
+    _print(options, summary, [table, "  files: " + ", ".join(files)])
+    return 1 if failed else 0
+
+
+def _print(options: argparse.Namespace, content: Mapping[str, Any], lines: list[str]) -> None:
+    print(json.dumps(content) if options.json else "\n".join(lines))
+
+
+def _config(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """Return the options of each part: those of --quick, then what --config names, in its order."""
+    from analytic_dd.baselines.bench.plan import parse_options
+
+    found = {part: dict(values) for part, values in QUICK.items()} if options.quick else {}
+    for text in options.config:
+        if "=" in text:
+            (name, value), *_ = parse_options([text]).items()
+            part, dot, key = name.partition(".")
+            if not dot or not key:
+                raise ValueError(f"--config takes METHOD.KEY=VALUE or evaluate.KEY=VALUE, got {text!r}")
+            found.setdefault(part, {})[key] = value
+        else:
+            for part, values in _read_config(Path(text)).items():
+                found.setdefault(part, {}).update(values)
+    return found
+
+
+def _read_config(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        content = json.loads(path.read_bytes())
+    except OSError as error:
+        raise type(error)(error.errno, f"cannot read {path}: {str(error.strerror).lower()}; check the path") from error
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON ({error}); write METHOD: {{KEY: VALUE}}") from error
+    if not isinstance(content, dict) or not all(isinstance(values, dict) for values in content.values()):
+        raise ValueError(f"{path} must be an object of METHOD: {{KEY: VALUE}}")
+    return content

@@ -1,0 +1,242 @@
+"""The one protocol: train networks on a small set as on any other, and score them on the test part at the very end."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from analytic_dd.baselines.ledger import Ledger
+from analytic_dd.baselines.nets.augment import Augmentation
+from analytic_dd.baselines.nets.named import network_named
+from analytic_dd.baselines.nets.network import Network, Parameters
+from analytic_dd.baselines.nets.training import train_networks
+from analytic_dd.data import Dataset
+from analytic_dd.errors import DataError, ShapeError
+
+__all__ = [
+    "Evaluation",
+    "augmentation_of",
+    "evaluate",
+    "images_of",
+    "targets_of",
+]
+
+_EPOCHS, _EPOCHS_AUGMENTED = 300, 1_000
+_STREAM = 0x6E657473  # of the networks' random numbers
+_ROWS = 500  # test images at a time
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Test accuracies of networks trained on one set.
+
+    Attributes
+    ----------
+    accuracies : tuple of float
+        One a network, as fractions.
+    mean, std : float
+        Over the networks; the standard deviation is that of a sample, 0 for one network.
+    seconds : float
+        Wall time of training and scoring.
+    labels : str
+        What the loss saw: ``"hard"`` classes, ``"argmax"`` of labels that are not one-hot, or ``"soft"`` labels.
+    epochs : int
+    diverged : int
+        Networks whose parameters are no longer finite; they are scored as they are.
+    """
+
+    accuracies: tuple[float, ...]
+    mean: float
+    std: float
+    seconds: float
+    labels: str
+    epochs: int
+    diverged: int
+
+
+def evaluate(
+    inputs: np.ndarray,
+    labels: np.ndarray,
+    dataset: Dataset,
+    *,
+    network: str = "convnet",
+    width: int | None = None,
+    depth: int | None = None,
+    nets: int = 5,
+    augment: bool = False,
+    soft: bool = False,
+    seed: int = 0,
+    device: str = "cpu",
+    epochs: int | None = None,
+    batch: int = 256,
+    lr: float = 0.01,
+    momentum: float = 0.9,
+    weight_decay: float = 5e-4,
+    together: bool | None = None,
+    ledger: Ledger | None = None,
+) -> Evaluation:
+    """Train ``nets`` networks from scratch on a set and return their accuracies on the test part.
+
+    The networks after the last epoch are scored: nothing is selected, and no test sample is read before all are
+    trained.
+
+    Parameters
+    ----------
+    inputs : (m, d) array
+        Normalised by the channel moments of the training part, channels last, as a ``BaselineResult`` has them.
+    labels : (m,) int or (m, k) array
+        Class indices, or labels. Of the latter the largest is the class, or with ``soft`` they are the target.
+    dataset : Dataset
+    network : {"convnet", "mlp", "resnet18", "vgg11", "alexnet"}
+    width, depth : int, optional
+        Of the network; see :func:`network_named`.
+    nets : int
+        Networks, which differ in initial weights and order of the batches: the same ones for every set.
+    augment : bool
+        Train with Siamese augmentation, a set of parameters an image.
+    soft : bool
+        Cross-entropy with the labels as probabilities; rows that are none are refused.
+    epochs : int, optional
+        Default: 300, or 1,000 with augmentation.
+    batch : int
+        At most this many samples a step.
+    seed, device, lr, momentum, weight_decay, together, ledger :
+        See :func:`train_networks`.
+
+    Raises
+    ------
+    DataError
+        The data set has no test part.
+    ShapeError, ValueError
+        Sizes that do not fit; soft labels that are no probabilities; an unknown network.
+
+    Notes
+    -----
+    *Cost.* nets * epochs * m passes forward and backward, then nets passes of the test part.
+    *Numerics.* float32. On a CPU equal seeds give equal bits for one number of threads.
+
+    Examples
+    --------
+    >>> from analytic_dd import data
+    >>> from analytic_dd.baselines.bench.controls import random_real
+    >>> digits = data.load("digits")
+    >>> inputs, labels = random_real(digits, 1, seed=0)
+    >>> found = evaluate(inputs, labels, digits, network="mlp", nets=2, epochs=30)
+    >>> found.mean > 0.3, found.labels, found.epochs
+    (True, 'hard', 30)
+    """
+    if not len(dataset.y_test):
+        raise DataError(f"{dataset.name} has no test part to be scored on")
+    started = time.perf_counter()
+    k = len(dataset.classes)
+    images = images_of(inputs, dataset, device=device)
+    targets, kind = targets_of(labels, k, m=len(images), soft=soft)
+    model = network_named(network, tuple(images.shape[1:]), k, width=width, depth=depth)
+    augmentation = augmentation_of(dataset) if augment else None
+    if nets < 1:
+        raise ValueError(f"nets must be at least 1, got {nets}")
+    epochs = (_EPOCHS_AUGMENTED if augment else _EPOCHS) if epochs is None else epochs
+    trained = train_networks(
+        model,
+        images,
+        targets.to(device),
+        generators=[_generator(seed, net) for net in range(nets)],
+        epochs=epochs,
+        batch=batch,
+        lr=lr,
+        momentum=momentum,
+        weight_decay=weight_decay,
+        augmentation=augmentation,
+        together=together,
+        ledger=ledger,
+    )
+    accuracies = _test_accuracies(model, trained, dataset, device)
+    return Evaluation(
+        accuracies=tuple(accuracies),
+        mean=float(np.mean(accuracies)),
+        std=float(np.std(accuracies, ddof=1)) if nets > 1 else 0.0,
+        seconds=time.perf_counter() - started,
+        labels=kind,
+        epochs=epochs,
+        diverged=sum(not all(bool(value.isfinite().all()) for value in one.values()) for one in trained),
+    )
+
+
+def augmentation_of(dataset: Dataset) -> Augmentation:
+    """Return the augmentation for a data set: all operations, but no flip of digits."""
+    shape = dataset.image_shape
+    height, width, channels = {1: (1, shape[0], 1), 2: (*shape, 1), 3: shape}[len(shape)]
+    name = dataset.name.lower().partition(",")[0]  # what stands behind a comma is how the pixels were treated
+    return Augmentation.for_images((channels, height, width), digits=name in ("digits", "mnist"))
+
+
+def images_of(inputs: np.ndarray, dataset: Dataset, *, device: str = "cpu") -> torch.Tensor:
+    """Return rows (m, d), channels last, as images (m, c, h, w) in float32."""
+    shape = dataset.image_shape
+    if inputs.ndim != 2 or inputs.shape[1] != dataset.d or len(inputs) == 0:
+        raise ShapeError(
+            f"inputs must be (m, {dataset.d}) with m >= 1, got {inputs.shape}; flatten images channels last"
+        )
+    height, width, channels = {1: (1, shape[0], 1), 2: (*shape, 1), 3: shape}[len(shape)]
+    rows = torch.as_tensor(np.asarray(inputs, dtype=np.float32)).to(device)
+    return rows.reshape(-1, height, width, channels).permute(0, 3, 1, 2).contiguous()
+
+
+def targets_of(labels: np.ndarray | torch.Tensor, k: int, *, m: int, soft: bool) -> tuple[torch.Tensor, str]:
+    """Return the target probabilities (m, k) in float32 and what they are: ``hard``, ``argmax`` or ``soft``.
+
+    Raises
+    ------
+    ShapeError, ValueError
+        Neither (m,) classes 0 .. k - 1 nor (m, k) labels; with ``soft``, rows that are no probabilities.
+
+    Examples
+    --------
+    >>> targets_of(np.array([[0.7, 0.3]]), 2, m=1, soft=False)
+    (tensor([[1., 0.]]), 'argmax')
+    >>> targets_of(np.array([[0.9, -0.1]]), 2, m=1, soft=True)
+    Traceback (most recent call last):
+        ...
+    ValueError: soft labels must be >= 0 with rows that sum to 1, got a smallest of -0.1; use hard labels (the argmax)
+    """
+    given = torch.as_tensor(labels).detach().cpu()
+    if given.shape == (m,) and not given.is_floating_point():
+        if m and not 0 <= int(given.min()) <= int(given.max()) < k:
+            raise ValueError(f"classes must be 0 .. {k - 1}, got {int(given.min())} .. {int(given.max())}")
+        return F.one_hot(given.long(), k).float(), "hard"
+    if given.shape != (m, k):
+        raise ShapeError(f"labels must be ({m},) class indices or ({m}, {k}), got {tuple(given.shape)}")
+    given = given.double()
+    if not bool(given.isfinite().all()):
+        raise ValueError("labels must be finite, got NaN or infinity")
+    if soft:
+        if float(given.min()) < 0.0 or float((given.sum(dim=1) - 1.0).abs().max()) > 1e-4:
+            fault = f"a smallest of {float(given.min()):.3g}" if float(given.min()) < 0.0 else "other sums"
+            raise ValueError(
+                f"soft labels must be >= 0 with rows that sum to 1, got {fault}; use hard labels (the argmax)"
+            )
+        return given.float(), "soft"
+    hard = F.one_hot(given.argmax(dim=1), k).double()
+    centred = hard - hard.mean(dim=1, keepdim=True)
+    return hard.float(), "hard" if torch.equal(given, hard) or torch.allclose(given, centred) else "argmax"
+
+
+def _test_accuracies(model: Network, trained: list[Parameters], dataset: Dataset, device: str) -> list[float]:
+    """Return the fraction of right decisions of each network on the test part."""
+    mean, std = dataset.statistics()
+    right, done = np.zeros(len(trained)), 0
+    with torch.no_grad():
+        for X, y in dataset.blocks("test", rows=_ROWS, mean=mean, std=std):
+            images = images_of(X, dataset, device=device)
+            for net, parameters in enumerate(trained):
+                right[net] += np.sum(model(parameters, images).argmax(dim=1).cpu().numpy() == y)
+            done += len(y)
+    return [float(count) / done for count in right]
+
+
+def _generator(seed: int, net: int) -> torch.Generator:
+    return torch.Generator().manual_seed(int(np.random.default_rng([seed, _STREAM, net]).integers(2**63)))

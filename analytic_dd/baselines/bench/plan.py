@@ -1,0 +1,261 @@
+"""Which cells a benchmark has: method x data x points a class x seed x predictor, and the options of each."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from analytic_dd.baselines.bench.closed_form import ClosedFormConfig
+from analytic_dd.baselines.bench.controls import CONTROLS
+from analytic_dd.baselines.bench.protocol import KERNEL_METHODS, LARGEST_KERNEL, Protocol, predictor_kind
+from analytic_dd.baselines.methods.driver import METHODS, method_type
+from analytic_dd.baselines.methods.method import configured
+from analytic_dd.data import Dataset
+
+__all__ = ["NAMES", "Plan", "SetCell", "Variant", "parse_options", "parse_variant", "plan", "settings_of"]
+
+NAMES = ("closed-form", *METHODS, *CONTROLS)
+
+_DIGITS = ("digits", "mnist")  # of which augmentation makes no mirror images
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A method with options.
+
+    Attributes
+    ----------
+    method : str
+    name : str
+        What tells it from other variants of the method: the options as they were written, or nothing.
+    options : dict
+    """
+
+    method: str
+    name: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """What a table calls it."""
+        return f"{self.method}:{self.name}" if self.name else self.method
+
+
+def parse_options(texts: Iterable[str]) -> dict[str, Any]:
+    """Read KEY=VALUE; a value is JSON, or text where it is none.
+
+    Examples
+    --------
+    >>> parse_options(["steps=300", "features=fcnn", "augment=false"])
+    {'steps': 300, 'features': 'fcnn', 'augment': False}
+    >>> parse_options(["steps"])
+    Traceback (most recent call last):
+        ...
+    ValueError: options are KEY=VALUE, got 'steps'
+    """
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not sign or not name:
+            raise ValueError(f"options are KEY=VALUE, got {text!r}")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
+
+
+def parse_variant(text: str) -> list[Variant]:
+    """Read METHOD or METHOD:KEY=VALUE,...; the closed form alone stands for its linear and its fully connected map.
+
+    Examples
+    --------
+    >>> [variant.label for variant in parse_variant("closed-form")]
+    ['closed-form:features=identity', 'closed-form:features=fcnn']
+    >>> parse_variant("kip:labels=solved,steps=10")[0].options
+    {'labels': 'solved', 'steps': 10}
+    """
+    method, _, name = text.partition(":")
+    if method not in NAMES:
+        raise ValueError(f"unknown method {method!r}; choose from {', '.join(NAMES)}")
+    if text == "closed-form":
+        return [Variant(method, f"features={one}", {"features": one}) for one in ("identity", "fcnn")]
+    return [Variant(method, name, parse_options(name.split(",")) if name else {})]
+
+
+@dataclass(frozen=True)
+class SetCell:
+    """A set that is made once and scored by several predictors.
+
+    Attributes
+    ----------
+    variant : Variant
+        With all its options: those of the configuration, then its own.
+    data : str
+        Name of the data set.
+    ipc : int or None
+        Points a class; None for the whole training part.
+    seed : int
+    predictors : tuple of str
+    """
+
+    variant: Variant
+    data: str
+    ipc: int | None
+    seed: int
+    predictors: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        """One line that names it."""
+        size = "all points" if self.ipc is None else f"IPC {self.ipc}"
+        return f"{self.variant.label}, {self.data}, {size}, seed {self.seed}"
+
+    def key(self, predictor: str) -> tuple[Any, ...]:
+        """Return what names a cell, in the order of ``journal.KEY``."""
+        return self.variant.method, self.variant.name, self.data, self.ipc, self.seed, predictor
+
+    def file_name(self, device: str) -> str:
+        """Return a name for its files: readable, and different for different options."""
+        facts = [*self.key("")[:5], dict(self.variant.options), device]
+        digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:10]
+        words = [self.variant.label, self.data, "all" if self.ipc is None else f"ipc{self.ipc}", f"seed{self.seed}"]
+        return "-".join(re.sub(r"[^a-z0-9]+", "-", str(word).lower()).strip("-")[:40] for word in words) + f"-{digest}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Sets to make and score, and what is left out with the reason."""
+
+    sets: tuple[SetCell, ...]
+    left_out: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return sum(len(one.predictors) for one in self.sets)
+
+
+def plan(
+    datasets: Sequence[Dataset],
+    variants: Sequence[Variant],
+    *,
+    ipcs: Sequence[int],
+    seeds: Sequence[int],
+    predictors: Sequence[str],
+    config: Mapping[str, Mapping[str, Any]],
+) -> Plan:
+    """Return all cells, the cheap methods of the list first as they were given.
+
+    A predictor that does not apply is left out: a kernel of its own for a method that has none, convolutions on rows, a
+    kernel matrix of too many points, soft labels for a method whose labels are no probabilities.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An option that a method has not, a number of points or a seed that is none; no cell is left.
+    """
+    for name, numbers, least in (("ipc", ipcs, 1), ("seeds", seeds, 0)):
+        if any(number < least for number in numbers) or not numbers:
+            raise ValueError(f"{name} must be integers >= {least}, got {list(numbers)}")
+    _require_sections(config)
+    for predictor in predictors:
+        predictor_kind(predictor)
+    sets, left_out = [], []
+    for dataset in datasets:
+        for given in variants:
+            variant = Variant(given.method, given.name, _options(given, dataset, config))
+            _require_options(variant)
+            chosen = []
+            for predictor in dict.fromkeys(predictors):
+                reason = _reason_against(predictor, variant, dataset)
+                if reason is None:
+                    chosen.append(predictor)
+                elif reason:
+                    left_out.append(f"{variant.label}, {dataset.name}, {predictor}: {reason}")
+            full = variant.method == "full"
+            for ipc in [None] if full else dict.fromkeys(ipcs):
+                for seed in list(dict.fromkeys(seeds))[: 1 if full else None]:
+                    if chosen:
+                        sets.append(SetCell(variant, dataset.name, ipc, seed, tuple(chosen)))
+    if not sets:
+        reason = f" ({left_out[0]})" if left_out else ""
+        raise ValueError(f"none of the predictors applies to the methods{reason}; choose others")
+    keys = [one.key("") for one in sets]
+    repeated = sorted({f"{key[0]} on {key[2]}" for key in keys if keys.count(key) > 1})
+    if repeated:
+        raise ValueError(f"the same cells twice: {', '.join(repeated)}; name each method and data set once")
+    return Plan(tuple(sets), tuple(left_out))
+
+
+def _require_sections(config: Mapping[str, Mapping[str, Any]]) -> None:
+    for section, options in config.items():
+        if section not in (*NAMES, "evaluate"):
+            raise ValueError(f"unknown part {section!r} of the configuration; choose from evaluate, {', '.join(NAMES)}")
+        if not isinstance(options, Mapping):
+            raise ValueError(f"the part {section!r} of the configuration must have options, got {options!r}")
+    configured(Protocol, config.get("evaluate"))
+
+
+def _options(variant: Variant, dataset: Dataset, config: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the options of a method: by the data, then of the configuration, then of the variant."""
+    found: dict[str, Any] = {}
+    if variant.method in METHODS and dataset.name.lower().partition(",")[0] in _DIGITS:
+        kind = _config_type(variant.method)
+        found = {"digits": True} if kind is not None and "digits" in [one.name for one in fields(kind)] else {}
+    return found | dict(config.get(variant.method, {})) | dict(variant.options)
+
+
+def _config_type(method: str) -> type[Any] | None:
+    """Return the type of the options; None where the method cannot be imported, which its cells will report."""
+    try:
+        return ClosedFormConfig if method == "closed-form" else method_type(method).config_type
+    except ImportError:
+        return None
+
+
+def _require_options(variant: Variant) -> None:
+    if variant.method in CONTROLS:
+        if variant.options:
+            raise ValueError(f"{variant.method} has no options, got {', '.join(variant.options)}")
+        return
+    kind = _config_type(variant.method)
+    if kind is not None:
+        try:
+            configured(kind, variant.options)
+        except ValueError as error:
+            raise ValueError(f"{variant.method}: {error}") from error
+
+
+def _reason_against(predictor: str, variant: Variant, dataset: Dataset) -> str | None:
+    """Return why a predictor is left out, an empty text where that goes without saying, None where it applies."""
+    kind, method = predictor_kind(predictor), variant.method
+    if kind == "krr-own" and method not in KERNEL_METHODS:
+        return ""
+    if kind == "krr-common" and method == "full" and len(dataset.y_train) > LARGEST_KERNEL:
+        return f"a kernel matrix of {len(dataset.y_train):,} points; at most {LARGEST_KERNEL:,} are solved"
+    if kind == "network" and predictor not in ("mlp", "mlp+soft") and len(dataset.image_shape) == 1:
+        return "samples are rows, not images"
+    if "soft" in predictor.split("+") and not _may_be_probabilities(variant):
+        return "its labels are no probabilities"
+    return None
+
+
+def _may_be_probabilities(variant: Variant) -> bool:
+    """Whether the labels of a method can be soft targets: those that are solved, learned or centred cannot."""
+    if variant.method not in KERNEL_METHODS:
+        return True
+    if variant.method == "closed-form":
+        return configured(ClosedFormConfig, variant.options).recipe(1).labels == "one-hot"
+    config: Any = configured(method_type(variant.method).config_type, variant.options)
+    return variant.method == "kip" and config.labels == "fixed" and not config.centred
+
+
+def settings_of(cell: SetCell, predictor: str, dataset: Dataset, protocol: Protocol) -> dict[str, Any]:
+    """Return everything that the row of a cell depends on, but for the budget."""
+    found = {"options": dict(cell.variant.options), "data_sha256": dataset.sha256}
+    if predictor_kind(predictor) == "network":
+        found["network"] = protocol.network_options(predictor, full=cell.ipc is None)
+    return dict(json.loads(json.dumps(found)))

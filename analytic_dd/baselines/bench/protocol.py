@@ -1,0 +1,210 @@
+"""What a set is scored by: networks trained on it, kernel ridge regression, ridge regression on finite features.
+
+They are different questions, so each is a column of its own:
+
+    convnet, mlp, resnet18, vgg11, alexnet    networks trained on the set, with the largest of its labels as the class;
+                                              +dsa: under Siamese augmentation;  +soft: with its labels, which must be
+                                              probabilities
+    krr-own                                   kernel (or feature) ridge regression as the method itself has it
+    krr-common                                the same for every set: tangent kernel, depth 1, relative ridge 1e-6
+    ridge, ridge:MAP                          ridge regression on a feature map, the linear one by default
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from analytic_dd.baselines.bench.closed_form import closed_form_kernel, map_named
+from analytic_dd.baselines.bench.evaluate import evaluate
+from analytic_dd.baselines.methods.driver import BaselineResult
+from analytic_dd.baselines.methods.kernel_config import own_kernel
+from analytic_dd.baselines.methods.kernels import InfiniteNetwork
+from analytic_dd.baselines.methods.krr import krr_accuracy
+from analytic_dd.baselines.nets.named import NETWORKS
+from analytic_dd.data import Dataset
+from analytic_dd.distill.pipeline import fit_original
+from analytic_dd.features import check_text
+from analytic_dd.judge.controls import best_ridge
+from analytic_dd.ridge import ridge_weights
+
+__all__ = ["KERNEL_METHODS", "LARGEST_KERNEL", "Protocol", "Score", "predictor_kind", "score"]
+
+KERNEL_METHODS = ("kip", "label-solve", "closed-form")  # which have a kernel of their own
+LARGEST_KERNEL = 20_000  # points up to which a kernel matrix is solved: 3.2 GB
+
+_STREAM = 0x72696467  # of random numbers
+_SAMPLES = 2_000  # training samples on which a ridge is chosen, in favour of the set
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How networks are trained and scored, the same for every set.
+
+    Attributes
+    ----------
+    nets : int
+        Networks a set.
+    seed : int
+        Of their initial weights and batches: every set is given the same networks.
+    width, depth : int, optional
+        Of the ConvNet; 128 and 3 by default.
+    mlp_width, mlp_depth : int, optional
+        128 and 2 by default.
+    transfer_width : int, optional
+        First width of ResNet-18, VGG-11 and AlexNet instead of the published one.
+    epochs, epochs_augmented : int
+    epochs_full : int, optional
+        Of the whole training set instead.
+    batch, lr, momentum, weight_decay :
+        See :func:`analytic_dd.baselines.bench.evaluate.train_networks`.
+    """
+
+    nets: int = 5
+    seed: int = 0
+    width: int | None = None
+    depth: int | None = None
+    mlp_width: int | None = None
+    mlp_depth: int | None = None
+    transfer_width: int | None = None
+    epochs: int = 300
+    epochs_augmented: int = 1_000
+    epochs_full: int | None = None
+    batch: int = 256
+    lr: float = 0.01
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+
+    def __post_init__(self) -> None:
+        for name in ("nets", "epochs", "epochs_augmented", "batch"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.seed < 0 or not self.lr > 0.0:
+            raise ValueError(f"seed must be >= 0 and lr > 0, got {self.seed} and {self.lr}")
+
+    def network_options(self, predictor: str, *, full: bool) -> dict[str, Any]:
+        """Return the options of :func:`evaluate` for a predictor such as ``convnet+dsa``; ``full``: of all the data."""
+        name, *marks = predictor.split("+")
+        sizes = {"convnet": (self.width, self.depth), "mlp": (self.mlp_width, self.mlp_depth)}
+        width, depth = sizes.get(name, (self.transfer_width, None))
+        epochs = self.epochs_augmented if "dsa" in marks else self.epochs
+        epochs = self.epochs_full if full and self.epochs_full is not None else epochs
+        found = {one: getattr(self, one) for one in ("nets", "seed", "batch", "lr", "momentum", "weight_decay")}
+        found |= {"network": name, "width": width, "depth": depth, "epochs": epochs}
+        return found | {"augment": "dsa" in marks, "soft": "soft" in marks}
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a predictor says of a set.
+
+    Attributes
+    ----------
+    accuracy : float
+        On the test part, a fraction; the mean over networks.
+    std : float or None
+        Over networks; None for what is not random.
+    accuracies : tuple of float
+    seconds : float
+    details : dict
+        JSON values: labels, ridge, epochs, ...
+    """
+
+    accuracy: float
+    std: float | None
+    accuracies: tuple[float, ...]
+    seconds: float
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+def predictor_kind(name: str) -> str:
+    """Return ``network``, ``krr-own``, ``krr-common`` or ``ridge``.
+
+    Raises
+    ------
+    ValueError
+        No such predictor, or no such map.
+    """
+    network, *marks = name.split("+")
+    if network in NETWORKS and marks in ([], ["dsa"], ["soft"], ["dsa", "soft"]):
+        return "network"
+    if name in ("krr-own", "krr-common"):
+        return name
+    if name == "ridge":
+        return "ridge"
+    if name.startswith("ridge:") and len(name) > 6:
+        check_text(name[6:])
+        return "ridge"
+    known = ", ".join(NETWORKS)
+    raise ValueError(
+        f"unknown predictor {name!r}; choose from {known} (with +dsa, +soft or +dsa+soft), krr-own, krr-common, ridge, "
+        "ridge:MAP"
+    )
+
+
+def score(
+    predictor: str, result: BaselineResult, dataset: Dataset, *, protocol: Protocol, device: str = "cpu"
+) -> Score:
+    """Score a set on the test part of the data, which nothing before has seen.
+
+    Parameters
+    ----------
+    predictor : str
+        See the table above.
+    result : BaselineResult
+        The set; ``full`` as its method is the training part itself.
+    """
+    kind, started = predictor_kind(predictor), time.perf_counter()
+    if kind == "network":
+        options = protocol.network_options(predictor, full=result.method == "full")
+        found = evaluate(result.inputs, result.y, dataset, device=device, **options)
+        details = {"labels": found.labels, "epochs": found.epochs, "diverged": found.diverged}
+        return Score(found.mean, found.std, found.accuracies, found.seconds, details)
+    maker = {"krr-own": _own, "krr-common": _common, "ridge": _ridge}[kind]
+    accuracy, details = maker(predictor, result, dataset, device)
+    return Score(accuracy, None, (accuracy,), time.perf_counter() - started, details)
+
+
+def _common(predictor: str, result: BaselineResult, dataset: Dataset, device: str) -> tuple[float, dict[str, Any]]:
+    kernel = InfiniteNetwork(depth=1)
+    accuracy = krr_accuracy(result, dataset, kernel, ridge_relative=1e-6, device=device)
+    return accuracy, {"kernel": "ntk", "depth": 1, "ridge_relative": 1e-6}
+
+
+def _own(predictor: str, result: BaselineResult, dataset: Dataset, device: str) -> tuple[float, dict[str, Any]]:
+    if result.method == "closed-form":
+        kernel, ridge = closed_form_kernel(result, dataset), float(result.learned["ridge"])
+        accuracy = krr_accuracy(result, dataset, kernel, ridge=ridge, device=device)
+        return accuracy, {"features": result.config["features"], "ridge": ridge}
+    if result.method not in KERNEL_METHODS:
+        raise ValueError(f"{result.method} has no kernel of its own; leave krr-own out")
+    config = result.config
+    options = {"ridge": config["ridge"], "ridge_relative": config["ridge_relative"]}
+    accuracy = krr_accuracy(result, dataset, own_kernel(result, dataset, device=device), device=device, **options)
+    return accuracy, {"kernel": config["kernel"], "features": config["features"]} | options
+
+
+def _ridge(predictor: str, result: BaselineResult, dataset: Dataset, device: str) -> tuple[float, dict[str, Any]]:
+    """Ridge regression on the features of the set.
+
+    The ridge: of a closed-form set on its own map the one that it was built for, of the whole training part by leave-
+    one-out, of other sets the best of nine on training samples, in their favour.
+    """
+    text = predictor.partition(":")[2] or "identity"
+    phi, (mean, std) = map_named(text, dataset, seed=result.seed), dataset.statistics()
+    rng = np.random.default_rng([result.seed, _STREAM])
+    if result.method == "full":
+        model = fit_original(dataset, phi, rng=rng)
+        W, rule = model.weights, "leave-one-out"
+    elif result.method == "closed-form" and result.config["features"] == text:
+        W, rule = ridge_weights(phi(result.inputs), result.y, ridge=float(result.learned["ridge"])), "its own"
+    else:
+        order = np.sort(rng.permutation(len(dataset.y_train))[:_SAMPLES])
+        blocks = list(dataset.blocks("train", mean=mean, std=std, order=order))
+        Phi, y = phi(np.concatenate([X for X, _ in blocks])), np.concatenate([y for _, y in blocks])
+        W, rule = best_ridge(phi(result.inputs), result.y, Phi, y, intercept=False)[0], "best on training samples"
+    right = sum(int(np.sum((phi(X) @ W.T).argmax(axis=1) == y)) for X, y in dataset.blocks("test", mean=mean, std=std))
+    return right / len(dataset.y_test), {"features": text, "ridge_rule": rule}

@@ -1,0 +1,1 @@
+"""The iterative methods, and what they share."""

@@ -1,0 +1,259 @@
+"""Gradient matching: synthetic images that give a network the gradients that real ones give it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional as F
+
+from analytic_dd.baselines.ledger import Ledger
+from analytic_dd.baselines.methods.matching import Matching, MatchingConfig
+from analytic_dd.baselines.methods.method import require_choice
+from analytic_dd.baselines.nets.augment import Augmentation
+from analytic_dd.baselines.nets.network import Network, Parameters
+
+__all__ = ["LOOPS", "DcConfig", "GradientMatching", "gradient_distance", "loss_gradient", "trained"]
+
+LOOPS = {1: (1, 1), 10: (10, 50), 20: (20, 25), 30: (30, 20), 40: (40, 15), 50: (50, 10)}  # IPC: (outer, inner)
+
+
+@dataclass(frozen=True)
+class DcConfig(MatchingConfig):
+    """Options of gradient matching; see :class:`MatchingConfig` for the others.
+
+    Attributes
+    ----------
+    outer : int, optional
+        Matching updates in one step. Default: the published number for 1, 10, 20, 30, 40 or 50 images a class.
+    inner : int, optional
+        Epochs of training between two of them. Default: as ``outer``.
+    net_lr : float
+        Step size of that training, without momentum.
+    net_batch : int
+    distance : str
+        ``cosine``, or ``published``: 1e-6 is added to each product of norms.
+    """
+
+    steps: int = 1_000
+    init: str = "noise"
+    outer: int | None = None
+    inner: int | None = None
+    net_lr: float = 0.01
+    net_batch: int = 256
+    distance: str = "cosine"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_choice("distance", self.distance, ("cosine", "published"))
+        for name, least in (("outer", 1), ("inner", 0), ("net_batch", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ValueError(f"{name} must be >= {least}, got {value}")
+        if not self.net_lr > 0.0:
+            raise ValueError(f"net_lr must be > 0, got {self.net_lr}")
+
+    def loops(self, points_per_class: int) -> tuple[int, int]:
+        """Return (outer, inner) for a number of images a class.
+
+        Raises
+        ------
+        ValueError
+            Nothing is published for that number, and the config leaves one of the two open.
+        """
+        if self.outer is not None and self.inner is not None:
+            return self.outer, self.inner
+        if points_per_class not in LOOPS:
+            known = ", ".join(map(str, LOOPS))
+            raise ValueError(
+                f"loops are published for {known} images a class, not for {points_per_class}; set outer and inner"
+            )
+        outer, inner = LOOPS[points_per_class]
+        return (outer if self.outer is None else self.outer), (inner if self.inner is None else self.inner)
+
+
+def gradient_distance(
+    one: Mapping[str, torch.Tensor], other: Mapping[str, torch.Tensor], *, distance: str = "cosine"
+) -> torch.Tensor:
+    r"""Return the distance of two gradients, the sum over the output units of all layers.
+
+        D(a, b) = sum over layers, sum over rows i of   1 - <a_i, b_i> / (|a_i| |b_i|)
+
+    A row is what one output unit has: a filter of a convolution, a row of a matrix. Vectors (biases, norms) do not
+    count.
+
+    Parameters
+    ----------
+    one, other : mapping of str to tensor
+        By the name of the layer; the same names and shapes.
+    distance : str
+        ``cosine``, or ``published`` with |a_i| |b_i| + 1e-6.
+
+    Notes
+    -----
+    *Numerics.* Computed as half of |a_i / |a_i| - b_i / |b_i||^2, so that D(a, a) is 0 exactly and small distances
+    keep their digits. A row of zeros has no direction: it counts 1/2 against others and nothing against another one.
+    The published form depends on the size of the gradients: with rows of norm 1e-3, D(a, a) is half the number of
+    rows.
+
+    Examples
+    --------
+    >>> a, b = {"w": torch.tensor([[3.0, 0.0], [0.0, 1.0]])}, {"w": torch.tensor([[1.0, 0.0], [2.0, 0.0]])}
+    >>> gradient_distance(a, b), gradient_distance(a, a)
+    (tensor(1.), tensor(0.))
+    """
+    terms = []
+    for name, a in one.items():
+        if a.ndim < 2:
+            continue
+        a, b = a.flatten(1), other[name].flatten(1)
+        if distance == "published":
+            norms = torch.linalg.vector_norm(a, dim=1) * torch.linalg.vector_norm(b, dim=1)
+            terms.append((1.0 - (a * b).sum(dim=1) / (norms + 1e-6)).sum())
+        else:
+            chord = _directions(a) - _directions(b)
+            terms.append(0.5 * (chord * chord).sum())
+    return torch.stack(terms).sum()
+
+
+def _directions(rows: torch.Tensor) -> torch.Tensor:
+    """Return each row divided by its norm; a row of zeros stays."""
+    norms = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    return rows / torch.where(norms > 0.0, norms, 1.0)
+
+
+def loss_gradient(
+    network: Network, weights: Parameters, images: torch.Tensor, labels: torch.Tensor, *, create_graph: bool = False
+) -> dict[str, torch.Tensor]:
+    """Return the gradient of the cross-entropy in those weights that are matrices or filters.
+
+    Parameters
+    ----------
+    weights : dict of str to tensor
+        Constants: the gradient is taken at copies.
+    images : (n, c, h, w) tensor
+    labels : (n,) int64 tensor
+    create_graph : bool
+        Whether the gradient can be differentiated in the images.
+    """
+    leaves = {name: value.detach().requires_grad_() for name, value in weights.items() if value.ndim > 1}
+    loss = F.cross_entropy(network(weights | leaves, images), labels)
+    found = torch.autograd.grad(loss, list(leaves.values()), create_graph=create_graph)
+    return dict(zip(leaves, found, strict=True))
+
+
+def trained(
+    network: Network,
+    weights: Parameters,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    *,
+    epochs: int,
+    batch: int,
+    lr: float,
+    generator: torch.Generator,
+    augmentation: Augmentation | None = None,
+    ledger: Ledger | None = None,
+) -> Parameters:
+    """Return the weights after ``epochs`` of gradient descent on the images, in shuffled batches.
+
+    With an augmentation each batch goes through one operation, with parameters for each image.
+    """
+    for _ in range(epochs):
+        for rows in torch.randperm(len(images), generator=generator).split(batch):
+            part = images[rows.to(images.device)]
+            if augmentation is not None:
+                part = augmentation(part, augmentation.draw(len(rows), generator))
+            leaves = {name: value.detach().requires_grad_() for name, value in weights.items()}
+            loss = F.cross_entropy(network(leaves, part), labels[rows.to(labels.device)])
+            gradients = torch.autograd.grad(loss, list(leaves.values()))
+            weights = {
+                name: value.detach() - lr * gradient
+                for (name, value), gradient in zip(leaves.items(), gradients, strict=True)
+            }
+            if ledger is not None:
+                ledger.network_steps += 1
+                ledger.synthetic_forward += len(rows)
+                ledger.synthetic_backward += len(rows)
+    return weights
+
+
+class GradientMatching(Matching):
+    r"""DC: the gradients of the loss agree, class by class, along the training of random networks theta on the set.
+
+        min over S   E_theta_0 sum_t sum_c D(grad l(theta_t; real batch of c), grad l(theta_t; S_c))
+        theta_t+1 = theta_t after ``inner`` epochs on S
+
+    A step draws theta_0 and does ``outer`` updates of the images with ``outer`` - 1 trainings between them.
+
+    Notes
+    -----
+    *Cost.* A step is outer k batch forward and as many backward passes of real samples, outer m forward and 2 outer m
+    backward passes of synthetic ones, and (outer - 1) inner epochs on m images. Memory is that of one class.
+    *Numerics.* The networks normalise instances, so nothing of a batch has to be frozen.
+
+    References
+    ----------
+    Zhao, Mopuri, Bilen, "Dataset condensation with gradient matching", ICLR 2021.
+    """
+
+    name = "dc"
+    config_type = DcConfig
+    config: DcConfig
+
+    def _prepare(self) -> None:
+        super()._prepare()
+        self.outer, self.inner = self.config.loops(self.points_per_class)
+
+    def step(self, index: int) -> float:
+        """Draw a network, match and train it in turns; return the mean over turns of the sum over classes."""
+        rng, generator = self.rng(index), self.generator(index)
+        weights, losses = self.draw_network(generator), []
+        for turn in range(self.outer):
+            distances, gradients = [], []
+            for label in range(self.task.k):
+                real, synthetic, leaf = self.batches(label, rng, generator)
+                distance = self.distance(weights, real, synthetic, label)
+                gradients.append(torch.autograd.grad(distance, leaf)[0])
+                distances.append(distance.detach())
+            losses.append(torch.stack(distances).sum())
+            if not self.descend(gradients):
+                return float("nan")
+            if turn < self.outer - 1:
+                weights = self.train(weights, generator)
+        return float(torch.stack(losses).mean())
+
+    def train(self, weights: Parameters, generator: torch.Generator) -> Parameters:
+        """Return the network after the inner epochs on the images as they are."""
+        return trained(
+            self.network,
+            weights,
+            self.images,
+            self.classes_of_points,
+            epochs=self.inner,
+            batch=self.config.net_batch,
+            lr=self.config.net_lr,
+            generator=generator,
+            augmentation=self.augmentation,
+            ledger=self.ledger,
+        )
+
+    def distance(self, weights: Parameters, real: torch.Tensor, synthetic: torch.Tensor, label: int) -> torch.Tensor:
+        """Return the distance of the gradients that two batches of one class give."""
+
+        def gradient(images: torch.Tensor, create_graph: bool) -> dict[str, torch.Tensor]:
+            labels = torch.full((len(images),), label, device=images.device)
+            return loss_gradient(self.network, weights, images, labels, create_graph=create_graph)
+
+        self.ledger.real_forward += len(real)
+        self.ledger.real_backward += len(real)
+        self.ledger.synthetic_forward += len(synthetic)
+        self.ledger.synthetic_backward += 2 * len(synthetic)
+        return gradient_distance(gradient(real, False), gradient(synthetic, True), distance=self.config.distance)
+
+    @property
+    def knob(self) -> str:
+        """What to change."""
+        config = self.config
+        return f"lower lr (step size of the images, {config.lr:g} now) or net_lr (of the networks, {config.net_lr:g})"

@@ -1,0 +1,336 @@
+"""Dataset distillation by unrolled descent: synthetic images from which a few gradient steps lead to a good network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch.func import vmap
+from torch.nn import functional as F
+
+from analytic_dd.baselines.methods.experts import Experts
+from analytic_dd.baselines.methods.method import Method, require_choice
+from analytic_dd.baselines.methods.unroll import Loss, Variables, passes, unrolled_gradient
+from analytic_dd.baselines.methods.unrolled_config import (
+    UnrolledConfig,
+    count_passes,
+    out_of_range,
+    require_at_least,
+    require_positive,
+)
+from analytic_dd.baselines.nets.adam import Adam
+from analytic_dd.baselines.nets.initial_weights import draw_weights, stacked
+from analytic_dd.baselines.nets.network import Parameters
+from analytic_dd.baselines.nets.sgd import Sgd
+
+__all__ = ["WEIGHTS", "DdConfig", "UnrolledDistillation", "cross_entropy", "schedule"]
+
+WEIGHTS = ("random", "fixed", "pretrained-random", "pretrained-fixed")
+
+
+@dataclass(frozen=True)
+class DdConfig(UnrolledConfig):
+    """Options of unrolled distillation; see :class:`UnrolledConfig` for the network and the experts.
+
+    Attributes
+    ----------
+    weights : str
+        What networks start from: ``random``, new ones in each step; ``fixed``, the same in all steps;
+        ``pretrained-random``, some of the experts after their last epoch; ``pretrained-fixed``, the first of these.
+    inits : int
+        Networks in a step where they are random.
+    inner_steps, inner_epochs : int
+        Each epoch is ``inner_steps`` gradient steps.
+    parts : int, optional
+        The set is taken in so many parts, with equally many images of each class, one a step in turns; not more than
+        there are images a class. Default as published: ``inner_steps``.
+    step_size : float
+        First step size.
+    step_sizes : str
+        Learn a step size for ``each`` step of each epoch, or ``one``.
+    batch : int
+        Real samples in a step.
+    optimizer : str
+        ``adam`` or ``sgd``, of the images and of the logarithm of the step sizes.
+    lr : float
+        Of the images.
+    lr_step : float
+        Of the logarithms; 0 keeps the step sizes.
+    momentum : float
+        Of ``sgd``.
+    halve_every : int
+        Outer steps after which both are halved; 0 for never. Default: 40 of the published 400 epochs of MNIST.
+    init : str
+        Images: ``noise`` or ``real``.
+    """
+
+    steps: int = 23_600
+    scheme: str = "xavier"
+    experts: int = 200
+    expert_epochs: int = 40
+    weights: str = "random"
+    inits: int = 4
+    inner_steps: int = 10
+    inner_epochs: int = 3
+    parts: int | None = None
+    step_size: float = 0.02
+    step_sizes: str = "each"
+    batch: int = 1024
+    optimizer: str = "adam"
+    lr: float = 0.01
+    lr_step: float = 0.01
+    momentum: float = 0.5
+    halve_every: int = 2_360
+    init: str = "noise"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_choice("weights", self.weights, WEIGHTS)
+        require_choice("step_sizes", self.step_sizes, ("each", "one"))
+        require_choice("optimizer", self.optimizer, ("adam", "sgd"))
+        require_choice("init", self.init, ("noise", "real"))
+        require_at_least(self, 1, "inits", "inner_steps", "inner_epochs", "parts", "batch")
+        require_at_least(self, 0, "halve_every")
+        require_positive(self, "step_size", "lr")
+        if not self.lr_step >= 0.0 or not 0.0 <= self.momentum < 1.0:
+            raise ValueError(f"lr_step must be >= 0 and momentum in [0, 1), got {self.lr_step} and {self.momentum}")
+
+    @property
+    def unrolled(self) -> int:
+        """T, all gradient steps of a network."""
+        return self.inner_steps * self.inner_epochs
+
+    @property
+    def networks(self) -> int:
+        """Networks in an outer step."""
+        if self.weights.endswith("fixed"):
+            return 1
+        return min(self.inits, self.experts) if self.weights == "pretrained-random" else self.inits
+
+
+def schedule(k: int, points_per_class: int, *, parts: int, inner_steps: int, inner_epochs: int) -> list[torch.Tensor]:
+    """Return the rows of a class-major set that each gradient step sees: a part with equally many of each class.
+
+    Examples
+    --------
+    >>> [rows.tolist() for rows in schedule(2, 3, parts=2, inner_steps=3, inner_epochs=1)]
+    [[0, 2, 3, 5], [1, 4], [0, 2, 3, 5]]
+    """
+    parts = min(parts, points_per_class)
+    rows = torch.arange(k * points_per_class).reshape(k, points_per_class)
+    epoch = [rows[:, step % parts :: parts].flatten() for step in range(inner_steps)]
+    return epoch * inner_epochs
+
+
+def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Return the mean over rows of -<label, log softmax of the logits>.
+
+    Examples
+    --------
+    >>> cross_entropy(torch.zeros(3, 4), torch.eye(4)[:3])
+    tensor(1.3863)
+    """
+    return -(labels * F.log_softmax(logits, dim=1)).sum(dim=1).mean()
+
+
+class UnrolledDistillation(Method):
+    r"""DD: descend on images and step sizes so that networks that train on them fit the training part.
+
+        min over S and eta > 0   E   sum over w_0 of   l(w_T; real batch),     w_i+1 = w_i - eta_i grad l(w_i; S_i)
+
+    over the first weights w_0, several at a time, by the exact derivative through all T steps.
+
+    Notes
+    -----
+    *Cost.* For r networks a step is r batch forward and as many backward passes of real samples, and r T m / parts
+    times 2 forward and 3 backward passes of synthetic ones (1 and 2 with ``unroll="graph"``), where m / parts is what a
+    gradient step sees. Memory is that of one gradient step of r networks, and of r (T + 1) weights.
+    *Numerics.* Step sizes are exp of what is learned, so they stay positive.
+
+    References
+    ----------
+    Wang, Zhu, Torralba, Efros, "Dataset distillation", arXiv:1811.10959, 2018.
+    """
+
+    name = "dd"
+    config_type = DdConfig
+    config: DdConfig
+
+    def start(self) -> None:
+        """Take noise or real samples; the step sizes are all the same."""
+        self.prepare()
+        self.variables = self.first_variables()
+        count = self.config.unrolled if self.config.step_sizes == "each" else 1
+        self.log_sizes = torch.full((count,), self.config.step_size, dtype=torch.float64).log()
+
+    def first_variables(self) -> dict[str, torch.Tensor]:
+        """Return what is learned, as it is before the first step."""
+        return {"images": self.task.first_images(self.config.init, self.points_per_class, self.rng(-1))}
+
+    def points(self, variables: Variables) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the images and labels (m, k), differentiable in what is learned."""
+        return variables["images"], F.one_hot(self.classes_of_points, self.task.k).to(self.task.dtype)
+
+    def prepare(self) -> None:
+        """What follows from the config, the task and the seed."""
+        config, task = self.config, self.task
+        self.network = config.network_for(task)
+        self.experts = self._experts()
+        self.rows = [rows.to(task.device) for rows in self._schedule()]
+        self.counts = self.passes_per_step()
+        self.optimizer, self.optimizer_sizes = (self._optimizer(lr) for lr in (config.lr, config.lr_step))
+        self.fault, self.used = "", self.config.step_size
+
+    def _experts(self) -> Experts:
+        return self.config.experts_for(self.task, seed=self.seed, ledger=self.ledger, every=False)
+
+    def _schedule(self) -> list[torch.Tensor]:
+        config = self.config
+        steps, epochs, parts = config.inner_steps, config.inner_epochs, config.parts or config.inner_steps
+        return schedule(self.task.k, self.points_per_class, parts=parts, inner_steps=steps, inner_epochs=epochs)
+
+    def _optimizer(self, lr: float) -> Adam | Sgd:
+        return Adam(lr) if self.config.optimizer == "adam" else Sgd(lr, momentum=self.config.momentum)
+
+    @property
+    def step_sizes(self) -> torch.Tensor:
+        """The learned step sizes (T,), float64 on the CPU."""
+        return self.log_sizes.exp().expand(self.config.unrolled)
+
+    def initial_weights(self, index: int) -> Parameters:
+        """Return the first weights of the networks of a step, stacked."""
+        config, task = self.config, self.task
+        count, fixed = config.networks, config.weights.endswith("fixed")
+        if config.weights.startswith("pretrained"):
+            chosen = [0] if fixed else self.rng(index, 1).choice(config.experts, count, replace=False).tolist()
+            return stacked([self.experts[one].at(config.expert_epochs, task.device) for one in chosen])
+        generator = self.generator(-1 if fixed else index, 1)
+        return stacked([self._draw(generator) for _ in range(count)])
+
+    def unseen_weights(self, count: int) -> Parameters:
+        """Return first weights to be scored from: the fixed ones, or ``count`` that no step has seen, stacked."""
+        config = self.config
+        if config.weights.endswith("fixed"):
+            return self.initial_weights(0)
+        if config.weights.startswith("pretrained"):
+            others = range(config.experts, config.experts + count)
+            return stacked([self.experts[one].at(config.expert_epochs, self.task.device) for one in others])
+        generator = self.generator(-1, 2)
+        return stacked([self._draw(generator) for _ in range(count)])
+
+    def _draw(self, generator: torch.Generator) -> Parameters:
+        return draw_weights(self.network, self.config.scheme, generator, device=self.task.device, dtype=self.task.dtype)
+
+    def inner_loss(self, weights: Parameters, variables: Variables, step: int) -> torch.Tensor:
+        """Return the loss of stacked networks in a gradient step, their sum: the gradient of each is its own."""
+        images, labels = self.points(variables)
+        rows = self.rows[step]
+        return self.summed_loss(weights, images[rows], labels[rows])
+
+    def summed_loss(self, weights: Parameters, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Return the sum over stacked networks of the mean loss of some images."""
+        if len(next(iter(weights.values()))) == 1:
+            return cross_entropy(self.network({name: value[0] for name, value in weights.items()}, images), labels)
+        each: Callable[[Parameters], torch.Tensor] = vmap(lambda one: cross_entropy(self.network(one, images), labels))
+        return each(weights).sum()
+
+    def real_batch(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the real images of a step and their one-hot labels."""
+        task, rng = self.task, self.rng(index)
+        rows = rng.choice(task.n, min(self.config.batch, task.n), replace=False)
+        return task.images(rows), F.one_hot(task.labels(rows), task.k).to(task.dtype)
+
+    def step(self, index: int) -> float:
+        """Draw networks and a real batch; move what is learned; return the mean loss of the networks."""
+        images, labels = self.real_batch(index)
+        loss: Loss = self.inner_loss
+        sizes = self.step_sizes
+        self.used = float(sizes.max())
+        found = unrolled_gradient(
+            loss,
+            lambda weights: self.summed_loss(weights, images, labels),
+            self.initial_weights(index),
+            self.variables,
+            sizes.to(images),
+            unroll=self.config.unroll,
+        )
+        slope = found.step_sizes.double().cpu() * sizes
+        self._move(index, found.variables, slope.sum().expand(1) if len(self.log_sizes) == 1 else slope)
+        count_passes(self.ledger, self.counts)
+        if bool(found.value.isfinite()):
+            self.fault = out_of_range(self.variables, self.step_sizes)
+        return float("nan") if self.fault else float(found.value) / self.config.networks
+
+    def _move(self, index: int, gradients: Mapping[str, torch.Tensor], slope: torch.Tensor) -> None:
+        config = self.config
+        factor = 0.5 ** (index // config.halve_every) if config.halve_every else 1.0
+        self.optimizer.lr, self.optimizer_sizes.lr = factor * config.lr, factor * config.lr_step
+        self.variables = self.optimizer.step(self.variables, gradients)
+        self.log_sizes = self.optimizer_sizes.step({"log_sizes": self.log_sizes}, {"log_sizes": slope})["log_sizes"]
+
+    def passes_per_step(self) -> dict[str, int]:
+        """Return what one step adds to the ledger; experts apart."""
+        config, networks = self.config, self.config.networks
+        samples = sum(len(rows) for rows in self._schedule())
+        forward, backward = passes(networks * samples, 1, unroll=config.unroll)
+        real = networks * min(config.batch, self.task.n)
+        return {
+            "real_forward": real,
+            "real_backward": real,
+            "synthetic_forward": forward,
+            "synthetic_backward": backward,
+            "network_steps": networks * config.unrolled,
+        }
+
+    def passes_once(self) -> dict[str, int]:
+        """Return what the experts add to the ledger once all have been drawn."""
+        config = self.config
+        if not config.weights.startswith("pretrained"):
+            return {}
+        return self._experts().passes(1 if config.weights.endswith("fixed") else config.experts)
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Return what is learned, the buffers of both optimisers, and which experts the ledger has."""
+        found = {f"variables/{name}": value.clone() for name, value in self.variables.items()}
+        found |= {f"optimizer/{name}": value for name, value in self.optimizer.state().items()}
+        found |= {f"sizes/{name}": value for name, value in self.optimizer_sizes.state().items()}
+        counted = torch.tensor(sorted(self.experts.counted), dtype=torch.int64)
+        return found | {"log_sizes": self.log_sizes.clone(), "experts": counted}
+
+    def restore(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Continue from a state."""
+        self.prepare()
+        self.variables = _part(state, "variables/")
+        self.optimizer.restore(_part(state, "optimizer/"))
+        self.optimizer_sizes.restore({name: value.cpu() for name, value in _part(state, "sizes/").items()})
+        self.log_sizes = state["log_sizes"].cpu().clone()
+        self.experts.counted = {int(index) for index in state["experts"]}
+
+    def result(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the images and the labels."""
+        images, labels = self.points(self.variables)
+        return images.clone(), labels.clone()
+
+    def learned(self) -> dict[str, float]:
+        """Return the mean step size, and, where there are several, each."""
+        sizes = self.log_sizes.exp()
+        each = {f"step_size {step}": float(size) for step, size in enumerate(sizes)} if len(sizes) > 1 else {}
+        return {"step_size": float(sizes.mean())} | each
+
+    @property
+    def knob(self) -> str:
+        """What to change."""
+        config = self.config
+        now = {name: getattr(config, name) for name in ("step_size", "lr", "lr_step")}
+        if self.fault:
+            name = "lr_step" if self.fault == "sizes" else "lr"
+            return f"lower {name} ({now[name]:g} now)"
+        return (
+            f"the networks diverged at step sizes up to {self.used:.3g}; lower step_size "
+            f"({now['step_size']:g} now), lr_step ({now['lr_step']:g}) or lr ({now['lr']:g})"
+        )
+
+
+def _part(state: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): value.clone() for name, value in state.items() if name.startswith(prefix)}

@@ -1,0 +1,277 @@
+"""Run an iterative method: steps, progress, budget, state file, resume, interrupts, a loss that is not finite."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from analytic_dd.baselines.ledger import Ledger
+from analytic_dd.baselines.methods.method import Config, Method, configured
+from analytic_dd.baselines.methods.task import Task
+from analytic_dd.data import Dataset, require_device
+from analytic_dd.errors import DataError, DivergenceError
+from analytic_dd.files import read_npz, write_npz
+
+__all__ = ["METHODS", "BaselineResult", "Callback", "distill", "method_type", "require_device"]
+
+METHODS = {  # name: (module, class)
+    "kip": ("kip", "KernelInducingPoints"),
+    "label-solve": ("label_solve", "LabelSolve"),
+    "dc": ("dc", "GradientMatching"),
+    "dsa": ("dsa", "SiameseAugmentation"),
+    "dm": ("dm", "DistributionMatching"),
+    "mtt": ("mtt", "TrajectoryMatching"),
+    "dd": ("dd", "UnrolledDistillation"),
+    "ld": ("ld", "LabelDistillation"),
+}
+
+FORMAT = "analytic_dd.BaselineState/1"
+
+Callback = Callable[[int, float, Method], None]  # steps done, loss, the method as it is now
+
+
+@dataclass(frozen=True)
+class BaselineResult:
+    """A synthetic set and what it took.
+
+    Attributes
+    ----------
+    inputs : (m, d) float64 array
+        Normalised by the channel moments of the training part; channels last, as everywhere in the library.
+    x : (m, *image_shape) float64 array
+        The same in the data's units.
+    y : (m, k) float64 array
+        Labels: one-hot, or what the method learned.
+    classes_of_points : (m,) int array
+        The class that each point started from.
+    method : str
+    config : dict
+    seed : int
+    device : str
+    steps : int
+        Steps done.
+    finished : bool
+        Whether all of ``config.steps`` were done; False where a budget ended the run.
+    losses : list of (step, seconds, loss)
+    learned : dict
+        Other numbers that were learned (a step size).
+    ledger : Ledger
+    """
+
+    inputs: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    classes_of_points: np.ndarray
+    method: str
+    config: dict[str, Any]
+    seed: int
+    device: str
+    steps: int
+    finished: bool
+    losses: list[tuple[int, float, float]] = field(default_factory=list)
+    learned: dict[str, float] = field(default_factory=dict)
+    ledger: Ledger = field(default_factory=Ledger)
+
+
+def method_type(name: str) -> type[Method]:
+    """Return the class of a method by its name.
+
+    Raises
+    ------
+    ValueError
+        No such method.
+    """
+    if name not in METHODS:
+        raise ValueError(f"unknown method {name!r}; choose from {', '.join(METHODS)}")
+    module, kind = METHODS[name]
+    found: type[Method] = getattr(importlib.import_module(f"analytic_dd.baselines.methods.{module}"), kind)
+    return found
+
+
+def distill(
+    method: str,
+    dataset: Dataset,
+    *,
+    points_per_class: int = 1,
+    seed: int = 0,
+    device: str = "cpu",
+    config: Config | Mapping[str, Any] | None = None,
+    callback: Callback | None = None,
+    budget: float | None = None,
+    state_file: str | Path | None = None,
+    resume: bool = False,
+    save_every: float = 60.0,
+) -> BaselineResult:
+    """Distil the training part of a data set by an iterative method.
+
+    Parameters
+    ----------
+    method : str
+        One of ``METHODS``: kip, label-solve, dc, dsa, dm, mtt, dd, ld.
+    dataset : Dataset
+        The method sees its training part only.
+    points_per_class : int
+    seed : int
+        Determines everything that is random; the global random states of torch and numpy are neither read nor changed.
+    device : str
+        Any torch device.
+    config : Config or mapping, optional
+        Options of the method; the published ones by default.
+    callback : callable, optional
+        ``callback(steps_done, loss, method)`` after every step; ``method.result()`` is the set as it is.
+    budget : float, optional
+        Seconds inside the steps after which the run stops, unfinished.
+    state_file : path, optional
+        The state is written there about every ``save_every`` seconds, at the end, on an interrupt, and (the last good
+        one) when the loss is not finite.
+    resume : bool
+        Continue from ``state_file`` if it exists.
+
+    Raises
+    ------
+    DivergenceError
+        The loss is not finite; the message names the step and the knob, ``state_file`` has the last good state.
+    ValueError, DataError
+        Unknown method or option, points_per_class < 1, a state of another run, no such device.
+    MemoryError
+        The device has too little memory; the message says what to lower.
+
+    Notes
+    -----
+    *Numerics.* On a CPU two runs with one seed are equal bit for bit, for a fixed number of threads. On CUDA sums are
+    taken in an order that may change, so runs agree to rounding at first and drift apart as training amplifies it.
+    """
+    kind = method_type(method)
+    if points_per_class < 1 or seed < 0:
+        raise ValueError(f"points_per_class must be >= 1 and seed >= 0, got {points_per_class} and {seed}")
+    if budget is not None and not budget > 0.0:
+        raise ValueError(f"budget must be > 0 seconds, got {budget}")
+    settings = configured(kind.config_type, config)
+    require_device(device)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            run = _Run(kind, dataset, settings, points_per_class, seed, device)
+            if resume and state_file is not None and Path(state_file).exists():
+                run.load(Path(state_file))
+            else:
+                run.begin()
+            run.go(callback, budget, None if state_file is None else Path(state_file), save_every)
+            return run.result()
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise MemoryError(
+            f"{method} on {device} ran out of memory; lower the batch, the unrolled steps or the points a class"
+        ) from error
+
+
+class _Run:
+    """One run: the method, its counters, and the last good state."""
+
+    def __init__(
+        self, kind: type[Method], dataset: Dataset, config: Config, points_per_class: int, seed: int, device: str
+    ) -> None:
+        self.dataset, self.device = dataset, device
+        self.ledger = Ledger()
+        task = Task.of(dataset, device=device, dtype=kind.dtype)
+        self.method = kind(task, config, points_per_class=points_per_class, seed=seed, ledger=self.ledger)
+        self.config = config
+        self.losses: list[tuple[int, float, float]] = []
+        self.saved_at = 0.0
+
+    def identity(self) -> dict[str, Any]:
+        """What a state belongs to."""
+        config = {name: value for name, value in asdict(self.config).items() if name != "steps"}
+        found = {
+            "format": FORMAT,
+            "method": self.method.name,
+            "data": self.dataset.sha256,
+            "points_per_class": self.method.points_per_class,
+            "seed": self.method.seed,
+            "config": config,
+        }
+        return dict(json.loads(json.dumps(found)))
+
+    def begin(self) -> None:
+        with self.ledger.timed(self.device):
+            self.method.start()
+
+    def go(self, callback: Callback | None, budget: float | None, state_file: Path | None, save_every: float) -> None:
+        good = self.method.state() if state_file is not None else {}
+        try:
+            while self.ledger.steps < self.config.steps:
+                if budget is not None and self.ledger.wall_seconds >= budget:
+                    break
+                index = self.ledger.steps
+                with self.ledger.timed(self.device):
+                    loss = self.method.step(index)
+                if not math.isfinite(loss):
+                    raise DivergenceError(
+                        f"{self.method.name}: the loss of step {index} is {loss}; {self.method.knob}"
+                        + ("" if state_file is None else f"; the state before it is in {state_file}")
+                    )
+                self.ledger.steps += 1
+                self.losses.append((self.ledger.steps, self.ledger.wall_seconds, loss))
+                if state_file is not None:
+                    good = self.method.state()
+                    if self.ledger.wall_seconds - self.saved_at > save_every:
+                        self.save(state_file, good)
+                if callback is not None:
+                    callback(self.ledger.steps, loss, self.method)
+        finally:
+            if state_file is not None:
+                self.save(state_file, good)
+
+    def save(self, path: Path, state: Mapping[str, torch.Tensor]) -> None:
+        meta = {"identity": self.identity(), "ledger": self.ledger.to_dict()}
+        arrays = {f"state/{name}": value.detach().cpu().numpy() for name, value in state.items()}
+        arrays["losses"] = np.array(self.losses, dtype=np.float64).reshape(-1, 3)
+        write_npz(path, arrays | {"meta": np.frombuffer(json.dumps(meta).encode(), dtype=np.uint8)})
+        self.saved_at = self.ledger.wall_seconds
+
+    def load(self, path: Path) -> None:
+        stored = read_npz(path)
+        try:
+            meta = json.loads(bytes(stored.pop("meta")).decode())
+            found, ledger = meta["identity"], Ledger.from_dict(meta["ledger"])
+            losses = stored.pop("losses")
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{path} is not the state of a run; remove it or name another") from error
+        mine = self.identity()
+        other = [name for name, value in mine.items() if found.get(name) != value]
+        if other:
+            raise DataError(f"{path} is the state of another run ({', '.join(other)} differ); name another state file")
+        state = {name.removeprefix("state/"): torch.from_numpy(value) for name, value in stored.items()}
+        self.method.restore({name: value.to(self.device) for name, value in state.items()})
+        for name, value in ledger.to_dict().items():
+            setattr(self.ledger, name, value)
+        self.losses = [(int(step), float(seconds), float(loss)) for step, seconds, loss in losses]
+        self.saved_at = self.ledger.wall_seconds
+
+    def result(self) -> BaselineResult:
+        task, method = self.method.task, self.method
+        images, labels = method.result()
+        rows = task.as_rows(images.detach().double()).cpu().numpy()
+        mean, std = task.mean.double().cpu().numpy(), task.std.double().cpu().numpy()
+        x = (rows.reshape(-1, len(mean)) * std + mean).reshape(len(rows), *task.image_shape)
+        return BaselineResult(
+            inputs=rows,
+            x=x,
+            y=labels.detach().double().cpu().numpy(),
+            classes_of_points=method.classes_of_points.cpu().numpy(),
+            method=method.name,
+            config=asdict(self.config),
+            seed=method.seed,
+            device=self.device,
+            steps=self.ledger.steps,
+            finished=self.ledger.steps >= self.config.steps,
+            losses=self.losses,
+            learned=method.learned(),
+            ledger=self.ledger,
+        )

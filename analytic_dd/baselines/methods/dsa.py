@@ -1,0 +1,45 @@
+"""Differentiable Siamese augmentation: gradient matching of real and synthetic images that are augmented alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from analytic_dd.baselines.methods.dc import DcConfig, GradientMatching
+from analytic_dd.baselines.nets.augment import Augmentation
+
+__all__ = ["DsaConfig", "SiameseAugmentation"]
+
+
+@dataclass(frozen=True)
+class DsaConfig(DcConfig):
+    """Options of DSA; see :class:`DcConfig` for the others.
+
+    Attributes
+    ----------
+    digits : bool
+        Leave the mirror out: digits and letters mean something else in it.
+    """
+
+    init: str = "real"
+    digits: bool = False
+
+
+class SiameseAugmentation(GradientMatching):
+    r"""DSA: gradient matching through one random operation A for each class and update.
+
+        min over S   E sum_t sum_c D(grad l(theta_t; A(real batch of c)), grad l(theta_t; A(S_c)))
+
+    A has the same parameters on both sides. The networks are trained on augmented images, each with parameters of its
+    own, as a network that is trained on the result should be.
+
+    References
+    ----------
+    Zhao, Bilen, "Dataset condensation with differentiable Siamese augmentation", ICML 2021.
+    """
+
+    name = "dsa"
+    config_type = DsaConfig
+    config: DsaConfig
+
+    def _augmentation(self) -> Augmentation | None:
+        return Augmentation.for_images(self.task.shape, digits=self.config.digits)

@@ -1,0 +1,313 @@
+"""Experts: networks trained on the training part, with their weights after every epoch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+import time
+import zlib
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from analytic_dd.baselines.ledger import Ledger
+from analytic_dd.baselines.methods.task import Task
+from analytic_dd.baselines.methods.unroll import descend
+from analytic_dd.baselines.nets.augment import Augmentation
+from analytic_dd.baselines.nets.initial_weights import draw_weights
+from analytic_dd.baselines.nets.network import Network, Parameters
+from analytic_dd.errors import DataError, DivergenceError
+from analytic_dd.files import read_npz, write_npz
+
+__all__ = ["Experts", "Training", "Trajectory", "train_expert"]
+
+FORMAT = "analytic_dd.Expert/1"
+
+_STREAM = zlib.crc32(b"experts")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Training:
+    """How an expert is trained: gradient descent with one step size, so that fewer epochs are a beginning of more.
+
+    Attributes
+    ----------
+    epochs : int
+    lr : float
+    batch : int
+        All samples, in their order, where there are no more.
+    scheme : str
+        Of the first weights, see :func:`draw_weights`.
+    augmentation : Augmentation, optional
+        One operation a batch, with parameters for each image.
+    every : bool
+        Keep the weights of every epoch, not of the last alone.
+    """
+
+    epochs: int
+    lr: float = 0.01
+    batch: int = 256
+    scheme: str = "uniform"
+    augmentation: Augmentation | None = None
+    every: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """Weights after epochs; epoch 0 is before training.
+
+    Attributes
+    ----------
+    snapshots : dict of str to (epochs + 1 - first, ...) tensor
+        On the CPU; copies, no views of what goes on being trained.
+    seconds : (epochs, 2) array
+        Wall and CPU time of each epoch.
+    first : int
+        The first epoch that was kept.
+    """
+
+    snapshots: Parameters
+    seconds: np.ndarray
+    first: int = 0
+
+    @property
+    def epochs(self) -> int:
+        """Number of epochs."""
+        return len(self.seconds)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all weights."""
+        return sum(value.numel() * value.element_size() for value in self.snapshots.values())
+
+    def at(self, epoch: int, device: torch.device | str = "cpu") -> Parameters:
+        """Return the weights after ``epoch`` epochs, as copies."""
+        if not self.first <= epoch <= self.epochs:
+            raise IndexError(f"epoch must be {self.first} .. {self.epochs}, got {epoch}")
+        return {name: value[epoch - self.first].clone().to(device) for name, value in self.snapshots.items()}
+
+    def beginning(self, epochs: int) -> Trajectory | None:
+        """Return the first epochs; None where their weights are not there."""
+        if epochs == self.epochs:
+            return self
+        if self.first or epochs > self.epochs:
+            return None
+        return Trajectory({name: value[: epochs + 1] for name, value in self.snapshots.items()}, self.seconds[:epochs])
+
+
+def train_expert(network: Network, task: Task, training: Training, *, generator: torch.Generator) -> Trajectory:
+    """Train a network and keep copies of its weights.
+
+    Parameters
+    ----------
+    network : Network
+    task : Task
+    training : Training
+    generator : torch.Generator
+        On the CPU; draws the first weights, the order of the samples and the augmentation.
+
+    Raises
+    ------
+    DivergenceError
+        Weights that are not finite.
+
+    Notes
+    -----
+    *Cost.* epochs * n passes forward and backward, (epochs + 1) times the size of the network in memory.
+    """
+    weights = draw_weights(network, training.scheme, generator, device=task.device, dtype=task.dtype)
+    kept, seconds = [_copy(weights)], []
+    size = torch.tensor([training.lr], dtype=task.dtype, device=task.device)
+    for epoch in range(training.epochs):
+        started = time.perf_counter(), time.process_time()
+        for rows in _batches(task.n, training.batch, generator):
+            images, labels = task.images(rows), task.labels(rows)
+            if training.augmentation is not None:
+                images = training.augmentation(images, training.augmentation.draw(len(rows), generator))
+
+            def loss(
+                w: Parameters, data: Any, step: int, images: torch.Tensor = images, labels: torch.Tensor = labels
+            ) -> torch.Tensor:
+                return F.cross_entropy(network(w, images), labels)
+
+            weights = descend(loss, weights, {}, size)
+        kept = [*kept, _copy(weights)] if training.every else [_copy(weights)]
+        seconds.append((time.perf_counter() - started[0], time.process_time() - started[1]))
+        if not all(bool(value.isfinite().all()) for value in kept[-1].values()):
+            raise DivergenceError(
+                f"the weights of an expert are not finite after epoch {epoch + 1}; lower expert_lr, {training.lr:g} now"
+            )
+        left = seconds[-1][0] * (training.epochs - epoch - 1)
+        _log.info("epoch %d of %d: %.1f s, %.0f s left", epoch + 1, training.epochs, seconds[-1][0], left)
+    snapshots = {name: torch.stack([copy[name] for copy in kept]) for name in weights}
+    first = 0 if training.every else training.epochs
+    return Trajectory(snapshots, np.array(seconds, dtype=np.float64).reshape(-1, 2), first)
+
+
+def _copy(weights: Parameters) -> Parameters:
+    return {name: value.detach().cpu().clone() for name, value in weights.items()}
+
+
+def _batches(n: int, batch: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
+    order = torch.randperm(n, generator=generator) if batch < n else torch.arange(n)
+    yield from order.split(batch)
+
+
+class Experts:
+    """Experts by their number. Each is trained, or read from a folder, when it is first asked for.
+
+    So a budget, an interrupt or a few steps cost no more experts than were met. Expert i depends on the seed and i
+    alone, hence a resumed run meets the same ones.
+
+    Parameters
+    ----------
+    network : Network
+    task : Task
+    training : Training
+    seed : int
+    ledger : Ledger
+        Every expert is counted once: its passes, its bytes, and, if it comes from a file, the seconds that it took.
+    folder : path, optional
+        One file an expert; a file of more epochs serves as well. Written when an expert is trained.
+    memory : float
+        Bytes of experts that are kept in memory where they are on file; without a folder all are.
+
+    Attributes
+    ----------
+    counted : set of int
+        Experts that are in the ledger already; part of the state of a run.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        task: Task,
+        training: Training,
+        *,
+        seed: int,
+        ledger: Ledger,
+        folder: str | Path | None = None,
+        memory: float = 2e9,
+    ) -> None:
+        self.network, self.task, self.training = network, task, training
+        self.seed, self.ledger, self.memory = seed, ledger, memory
+        self.folder = None if folder is None else Path(folder)
+        self.counted: set[int] = set()
+        self._kept: OrderedDict[int, Trajectory] = OrderedDict()
+        self._identity: dict[str, Any] = {}
+
+    def __getitem__(self, index: int) -> Trajectory:
+        """Return an expert."""
+        if index not in self._kept:
+            stored = self._read(index)
+            found = self._train(index) if stored is None else stored
+            self._count(index, found, seconds=stored is not None)
+            self._kept[index] = found
+        self._kept.move_to_end(index)
+        while self.folder is not None and len(self._kept) > 1 and self._bytes() > self.memory:
+            self._kept.popitem(last=False)
+        return self._kept[index]
+
+    def passes(self, count: int) -> dict[str, int]:
+        """Return what ``count`` experts add to the ledger."""
+        n, epochs, size = self.task.n, self.training.epochs, self.network.size()
+        item = torch.empty(0, dtype=self.task.dtype).element_size()
+        return {
+            "real_forward": count * epochs * n,
+            "real_backward": count * epochs * n,
+            "network_steps": count * epochs * math.ceil(n / self.training.batch),
+            "expert_bytes": count * (epochs + 1 if self.training.every else 1) * size * item,
+        }
+
+    def _bytes(self) -> int:
+        return sum(found.nbytes for found in self._kept.values())
+
+    def _count(self, index: int, found: Trajectory, *, seconds: bool) -> None:
+        if index in self.counted:
+            return
+        self.counted.add(index)
+        for name, value in self.passes(1).items():
+            setattr(self.ledger, name, getattr(self.ledger, name) + value)
+        if seconds:
+            self.ledger.wall_seconds += float(found.seconds[:, 0].sum())
+            self.ledger.cpu_seconds += float(found.seconds[:, 1].sum())
+
+    def _train(self, index: int) -> Trajectory:
+        _log.info("expert %d is trained for %d epochs", index, self.training.epochs)
+        generator = torch.Generator().manual_seed(
+            int(np.random.default_rng([self.seed, _STREAM, index]).integers(2**63))
+        )
+        found = train_expert(self.network, self.task, self.training, generator=generator)
+        if self.folder is not None:
+            identity = json.dumps(self.identity(index)).encode()
+            arrays = {f"weights/{name}": value.numpy() for name, value in found.snapshots.items()}
+            arrays |= {"seconds": found.seconds, "meta": np.frombuffer(identity, dtype=np.uint8)}
+            write_npz(self.path(index), arrays)
+        return found
+
+    def _read(self, index: int) -> Trajectory | None:
+        """Return the stored expert; None where there is none, or one of too few epochs."""
+        if self.folder is None or not self.path(index).exists():
+            return None
+        path = self.path(index)
+        stored = read_npz(path)
+        try:
+            found, seconds = json.loads(bytes(stored["meta"]).decode()), stored["seconds"]
+            snapshots = {
+                name.removeprefix("weights/"): torch.from_numpy(value)
+                for name, value in stored.items()
+                if name.startswith("weights/")
+            }
+            shapes = {name: tuple(value.shape[1:]) for name, value in snapshots.items()}
+            whole = Trajectory(snapshots, seconds, 0 if self.training.every else len(seconds))
+            lengths = {len(value) for value in snapshots.values()} | {whole.epochs + 1 - whole.first}
+            if found != self.identity(index) or shapes != self.network.shapes() or len(lengths) != 1:
+                raise ValueError("it is another expert")
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{path} is not the expert it should be ({error}); remove it") from error
+        return whole.beginning(self.training.epochs)
+
+    def path(self, index: int) -> Path:
+        """Return the file of an expert; its name says by a hash how the expert was trained, and on what."""
+        digest = hashlib.sha256(json.dumps(self.identity(0), sort_keys=True).encode()).hexdigest()[:16]
+        assert self.folder is not None
+        return self.folder / f"expert-{digest}-{index:04d}.npz"
+
+    def identity(self, index: int) -> dict[str, Any]:
+        """Return all that an expert depends on, but for the number of epochs."""
+        if not self._identity:
+            training, task = self.training, self.task
+            facts = {
+                "format": FORMAT,
+                "data": _digest(task),
+                "network": f"{type(self.network).__name__} {self.network.shape} {self.network.shapes()}",
+                "lr": training.lr,
+                "batch": training.batch,
+                "scheme": training.scheme,
+                "augmentation": repr(training.augmentation),
+                "every": training.every,
+                "dtype": str(task.dtype),
+                "device": task.device.type,
+                "seed": self.seed,
+            }
+            self._identity = facts
+        return self._identity | {"index": index}
+
+
+def _digest(task: Task) -> str:
+    """Return a hash of the samples, their normalisation and their classes."""
+    found = hashlib.sha256()
+    for value in (task.stored, task.classes_of, task.mean, task.std):
+        array = value.cpu().numpy()
+        found.update(f"{array.shape} {array.dtype}".encode())
+        found.update(np.ascontiguousarray(array).data)
+    return found.hexdigest()

@@ -1,0 +1,161 @@
+"""Options of the methods that are kernel ridge regression at heart, and the kernel that they name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from analytic_dd.baselines.methods.kernels import FeatureKernel, Gaussian, InfiniteNetwork, Kernel, Linear
+from analytic_dd.baselines.methods.method import Config, require_choice
+from analytic_dd.baselines.methods.task import Task
+from analytic_dd.data import Dataset
+from analytic_dd.features import FeatureMap, check_text, from_spec, from_text, median_lengthscale
+
+if TYPE_CHECKING:
+    from analytic_dd.baselines.methods.driver import BaselineResult
+
+__all__ = ["KERNELS", "KernelConfig", "first_points", "kernel_of", "own_kernel"]
+
+KERNELS = ("ntk", "nngp", "rbf", "linear", "conv-ntk")
+_STREAM = 0x6B65726E  # of random numbers: no method draws from it
+_SAMPLE = 1_000  # training rows that a lengthscale is chosen by
+
+
+@dataclass(frozen=True)
+class KernelConfig(Config):
+    """A kernel or a feature map, and its ridge.
+
+    Attributes
+    ----------
+    kernel : str
+        ``ntk``, ``nngp`` (fully connected), ``rbf``, ``linear``, ``conv-ntk``. Default: ntk, or none with ``features``.
+    features : str, mapping or FeatureMap
+        Finite features instead: text such as ``fcnn`` or ``rff:p=500`` (parameters drawn by the seed), or a map, which
+        is stored as its specification.
+    depth : int
+        Hidden layers of an infinite network.
+    W_std, b_std : float
+    lengthscale : float, optional
+        Of ``rbf``; the median distance by default.
+    pooling : bool
+        For ``conv-ntk``: average pooling after each layer, at (h w) times the cost.
+    engine : str
+        ``torch`` or ``neural-tangents`` (JAX). Default: torch, but for ``conv-ntk``.
+    ridge_relative : float
+        lambda = ridge_relative * trace(K_ss) / m.
+    ridge : float, optional
+        lambda itself instead.
+    centred : bool
+        Centred one-hot labels. Default as published: with a kernel, not with finite features.
+    init : str
+        ``real`` or ``noise``.
+    feature_memory : float
+        Bytes up to which the training set, or its features, is kept in float64; else it is computed when needed.
+    """
+
+    kernel: str | None = None
+    features: str | Mapping[str, Any] | FeatureMap | None = None
+    depth: int = 1
+    W_std: float = math.sqrt(2.0)
+    b_std: float = 0.1
+    lengthscale: float | None = None
+    pooling: bool = False
+    engine: str = None  # type: ignore[assignment]  # never None once made
+    ridge_relative: float = 1e-6
+    ridge: float | None = None
+    centred: bool = None  # type: ignore[assignment]
+    init: str = "real"
+    feature_memory: float = 4e9
+
+    def __post_init__(self) -> None:
+        if self.kernel is not None and self.features is not None:
+            raise ValueError(f"a kernel or features, not both: got {self.kernel!r} and {self.features!r}")
+        if isinstance(self.features, FeatureMap):
+            self._set("features", self.features.spec())
+        if isinstance(self.features, str):
+            check_text(self.features)
+        finite = self.features is not None
+        if not finite:
+            self._set("kernel", self.kernel or "ntk")
+            require_choice("kernel", self.kernel, KERNELS)
+        self._set("engine", self.engine or ("neural-tangents" if self.kernel == "conv-ntk" else "torch"))
+        self._set("centred", not finite if self.centred is None else bool(self.centred))
+        require_choice("engine", self.engine, ("torch", "neural-tangents"))
+        require_choice("init", self.init, ("real", "noise"))
+        self._require_ranges()
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+    def _require_ranges(self) -> None:
+        if self.kernel == "conv-ntk" and self.engine == "torch":
+            raise ValueError("conv-ntk is computed by the engine neural-tangents, got torch; leave engine out")
+        if self.engine == "neural-tangents" and self.kernel not in ("ntk", "nngp", "conv-ntk"):
+            raise ValueError(f"the engine neural-tangents has ntk, nngp, conv-ntk, got {self.kernel or 'features'}")
+        if not self.ridge_relative > 0.0 or not (self.ridge is None or self.ridge > 0.0):
+            raise ValueError(f"ridges must be > 0, got relative {self.ridge_relative} and absolute {self.ridge}")
+        if self.depth < 1:
+            raise ValueError(f"depth must be >= 1, got {self.depth}")
+
+
+def kernel_of(config: KernelConfig, task: Task, *, seed: int) -> Kernel:
+    """Return the kernel that a config names, for the data of a task.
+
+    Parameters
+    ----------
+    seed : int
+        Draws the parameters of a feature map and the sample that a lengthscale is chosen by: the same for every
+        method.
+    """
+    rng = np.random.default_rng([seed, _STREAM])
+    if config.features is not None:
+        return FeatureKernel(_feature_map(config.features, task, rng))
+    options: dict[str, Any] = {"depth": config.depth, "W_std": config.W_std, "b_std": config.b_std}
+    if config.engine == "neural-tangents":
+        from analytic_dd.baselines.methods.neural_tangents import NeuralTangentsKernel
+
+        channels, height, width = task.shape
+        shape = (height, width, channels) if config.kernel == "conv-ntk" else None
+        return NeuralTangentsKernel(shape, of=_process(config), pooling=config.pooling, **options)
+    if config.kernel == "linear":
+        return Linear()
+    if config.kernel == "rbf":
+        return Gaussian(config.lengthscale or median_lengthscale(_sample(task, rng), rng=rng))
+    return InfiniteNetwork(of=_process(config), **options)
+
+
+def own_kernel(result: BaselineResult, dataset: Dataset, *, device: str = "cpu") -> Kernel:
+    """Return the kernel that a result of KIP or Label Solve was made with."""
+    names = {field.name for field in fields(KernelConfig)} - {"steps"}
+    config = KernelConfig(**{name: value for name, value in result.config.items() if name in names})
+    return kernel_of(config, Task.of(dataset, device=device, dtype=torch.float64), seed=result.seed)
+
+
+def first_points(config: KernelConfig, task: Task, per_class: int, rng: np.random.Generator) -> torch.Tensor:
+    """Return the rows (m, d) that a method starts from: real samples, class-major, or standard normal noise."""
+    return task.as_rows(task.first_images(config.init, per_class, rng)).contiguous()
+
+
+def _process(config: KernelConfig) -> str:
+    return "nngp" if config.kernel == "nngp" else "ntk"
+
+
+def _feature_map(features: Any, task: Task, rng: np.random.Generator) -> FeatureMap:
+    if isinstance(features, str):
+        sample = _sample(task, rng)
+        return from_text(features, task.d, image_shape=task.image_shape, rng=rng, sample=sample)
+    found = from_spec(features)
+    if found.d != task.d:
+        raise ValueError(f"the feature map takes {found.d} numbers, the samples of the data have {task.d}")
+    return found
+
+
+def _sample(task: Task, rng: np.random.Generator) -> np.ndarray:
+    order = np.sort(rng.permutation(task.n)[:_SAMPLE])
+    rows: np.ndarray = task.as_rows(task.images(order)).double().cpu().numpy()
+    return rows

@@ -1,0 +1,153 @@
+"""Kernel ridge regression on a synthetic set: coefficients, weights, predictions, accuracy."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from analytic_dd.baselines.methods.kernels import FeatureKernel, Kernel
+from analytic_dd.data import Dataset
+from analytic_dd.errors import DataError, ShapeError
+from analytic_dd.ridge import ridge_weights
+
+__all__ = ["dual_coefficients", "feature_weights", "krr_accuracy", "predict", "ridge_value", "solve_positive"]
+
+_BLOCK = 2048  # rows of a kernel matrix at a time
+
+
+class SyntheticSet(Protocol):
+    """Inputs (m, d), normalised, and labels (m, k) as numpy arrays; a BaselineResult is one."""
+
+    @property
+    def inputs(self) -> np.ndarray:
+        """Normalised rows."""
+
+    @property
+    def y(self) -> np.ndarray:
+        """Labels."""
+
+
+def ridge_value(trace: torch.Tensor, m: int, *, relative: float, absolute: float | None = None) -> torch.Tensor:
+    """Return lambda: ``absolute`` if given, else ``relative * trace(K_ss) / m``; gradients flow through the trace.
+
+    Examples
+    --------
+    >>> float(ridge_value(torch.tensor(6.0), 3, relative=0.5))
+    1.0
+    """
+    return relative * trace / m if absolute is None else torch.full_like(trace, absolute)
+
+
+def solve_positive(A: torch.Tensor, B: torch.Tensor) -> torch.Tensor:
+    """Return A^-1 B by the Cholesky factor of a symmetric positive definite A; gradients flow through both.
+
+    Raises
+    ------
+    torch.linalg.LinAlgError
+        A is not positive definite to working precision.
+    """
+    factor, failed = torch.linalg.cholesky_ex(A)
+    if int(failed):
+        raise torch.linalg.LinAlgError(
+            f"the kernel matrix {tuple(A.shape)} and its ridge are not positive definite to working precision; take a "
+            "larger ridge"
+        )
+    return torch.cholesky_solve(B, factor)
+
+
+def dual_coefficients(K: torch.Tensor, Y: torch.Tensor, ridge: torch.Tensor | float) -> torch.Tensor:
+    """Return (K + ridge I)^-1 Y (m, k); the prediction at x is then K(x, X_s) times it."""
+    return solve_positive(K + ridge * torch.eye(K.shape[0], dtype=K.dtype, device=K.device), Y)
+
+
+def feature_weights(Phis: torch.Tensor, Y: torch.Tensor, ridge: torch.Tensor | float) -> torch.Tensor:
+    r"""Return ridge regression weights (k, p), ridge > 0, by the smaller of the two systems.
+
+        W^T = Phi^T (Phi Phi^T + ridge I)^-1 Y = (Phi^T Phi + ridge I)^-1 Phi^T Y
+
+    Notes
+    -----
+    *Cost.* 2 m p min(m, p) flops for the matrix, min(m, p)^3 / 3 for the factor. Gradients flow through everything.
+    """
+    m, p = Phis.shape
+    if m <= p:
+        return dual_coefficients(Phis @ Phis.T, Y, ridge).T @ Phis
+    return dual_coefficients(Phis.T @ Phis, Phis.T @ Y, ridge).T
+
+
+def predict(
+    kernel: Kernel, inputs: torch.Tensor, labels: torch.Tensor, X: torch.Tensor, *, ridge: torch.Tensor | float
+) -> torch.Tensor:
+    r"""Return predictions (n, k) at ``X`` (n, d) of kernel ridge regression on ``inputs`` (m, d), ``labels`` (m, k).
+
+        f(x) = K(x, X_s) (K(X_s, X_s) + ridge I)^-1 y_s
+
+    Parameters
+    ----------
+    ridge : float or scalar tensor
+        Absolute; 0 is for feature kernels (the solution of minimum norm), else the Gram matrix has to be definite.
+
+    Notes
+    -----
+    *Cost.* m^3 / 3 flops and m n entries of the kernel, a block of rows at a time.
+
+    Examples
+    --------
+    >>> from analytic_dd.baselines.methods.kernels import Linear
+    >>> x, y = torch.tensor([[2.0]]), torch.tensor([[3.0]])
+    >>> predict(Linear(), x, y, torch.tensor([[1.0], [10.0]]), ridge=2.0).round()  # weight 2 * 3 / (2^2 + 2) = 1
+    tensor([[ 1.],
+            [10.]])
+    """
+    if isinstance(kernel, FeatureKernel):
+        W = ridge_weights(kernel.features(inputs), labels, ridge=float(ridge))
+        return torch.cat([kernel.features(rows) @ W.T for rows in X.split(_BLOCK)])
+    dual = dual_coefficients(kernel(inputs), labels, ridge)
+    return torch.cat([kernel(rows, inputs) @ dual for rows in X.split(_BLOCK)])
+
+
+def krr_accuracy(
+    synthetic: SyntheticSet | tuple[np.ndarray, np.ndarray],
+    dataset: Dataset,
+    kernel: Kernel,
+    *,
+    ridge_relative: float = 1e-6,
+    ridge: float | None = None,
+    device: str = "cpu",
+) -> float:
+    """Return the test accuracy of kernel ridge regression that is fitted on a synthetic set, in float64.
+
+    Parameters
+    ----------
+    synthetic : BaselineResult or (inputs, labels)
+        inputs (m, d) normalised by the moments of the training part, channels last; labels (m, k).
+    dataset : Dataset
+        Its test part is scored, normalised as the training part.
+    kernel : Kernel
+    ridge_relative : float
+        lambda = ridge_relative * trace(K_ss) / m.
+    ridge : float, optional
+        lambda itself instead.
+
+    Raises
+    ------
+    DataError
+        The data set has no test part.
+    """
+    inputs, labels = synthetic if isinstance(synthetic, tuple) else (synthetic.inputs, synthetic.y)
+    if not len(dataset.y_test):
+        raise DataError(f"{dataset.name} has no test part to be scored on")
+    if inputs.ndim != 2 or inputs.shape[1] != dataset.d or labels.shape[:1] != inputs.shape[:1]:
+        raise ShapeError(
+            f"inputs must be (m, {dataset.d}) and labels (m, k), got {inputs.shape} and {labels.shape}; flatten images "
+            "channels last"
+        )
+    x, y = (torch.as_tensor(A, dtype=torch.float64, device=device) for A in (inputs, labels))
+    lam = ridge_value(kernel(x).trace(), len(x), relative=ridge_relative, absolute=ridge)
+    mean, std = dataset.statistics()
+    blocks = list(dataset.blocks("test", mean=mean, std=std))
+    X = torch.cat([torch.from_numpy(block).to(device) for block, _ in blocks])
+    right = predict(kernel, x, y, X, ridge=lam).argmax(dim=1).cpu().numpy() == dataset.y_test
+    return float(np.mean(right))

@@ -1,0 +1,138 @@
+"""What the matching methods share: images that descend, a fresh network a step, a real batch of each class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from analytic_dd.baselines.methods.method import Config, Method, require_choice
+from analytic_dd.baselines.nets.augment import Augmentation
+from analytic_dd.baselines.nets.network import ConvNet, MultiLayerPerceptron, Network, Parameters
+from analytic_dd.baselines.nets.sgd import Sgd
+
+__all__ = ["Matching", "MatchingConfig", "network_of"]
+
+
+@dataclass(frozen=True)
+class MatchingConfig(Config):
+    """Options of every matching method.
+
+    Attributes
+    ----------
+    network : str
+        ``convnet`` or ``mlp``.
+    width : int
+        Channels of a convolution, or units of a hidden layer.
+    depth : int
+        Blocks (3 by default) or hidden layers (2 by default).
+    batch : int
+        Real samples of a class in a step; all of them where the class has fewer.
+    lr, momentum : float
+        Of the gradient steps on the images.
+    init : str
+        ``real`` samples or standard normal ``noise``.
+    """
+
+    network: str = "convnet"
+    width: int = 128
+    depth: int = None  # type: ignore[assignment]  # never None once made
+    batch: int = 256
+    lr: float = 0.1
+    momentum: float = 0.5
+    init: str = "real"
+
+    def __post_init__(self) -> None:
+        require_choice("network", self.network, ("convnet", "mlp"))
+        require_choice("init", self.init, ("real", "noise"))
+        published = {"depth": 3 if self.network == "convnet" else 2}
+        for name, value in published.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
+        for name, least in (("depth", 1), ("steps", 0), ("width", 1), ("batch", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be >= {least}, got {getattr(self, name)}")
+        if not self.lr > 0.0 or not 0.0 <= self.momentum < 1.0:
+            raise ValueError(f"lr must be > 0 and momentum in [0, 1), got {self.lr} and {self.momentum}")
+
+
+def network_of(config: MatchingConfig, shape: tuple[int, int, int], k: int) -> Network:
+    """Return the network that a config names, for images of a shape (c, h, w)."""
+    if config.network == "mlp":
+        return MultiLayerPerceptron(shape, k, widths=(config.width,) * config.depth)
+    return ConvNet(shape, k, width=config.width, depth=config.depth)
+
+
+class Matching(Method):
+    """Synthetic images that descend so that they act on random networks as real ones do.
+
+    One network is drawn in each step. Fixed labels, class-major; SGD with momentum on all images.
+    """
+
+    config: MatchingConfig
+
+    def start(self) -> None:
+        """Take real samples, or standard normal noise."""
+        self._prepare()
+        self.images = self.task.first_images(self.config.init, self.points_per_class, self.rng(-1))
+
+    def _prepare(self) -> None:
+        """What follows from the config and the task."""
+        self.network = network_of(self.config, self.task.shape, self.task.k)
+        self.augmentation = self._augmentation()
+        self.sgd = Sgd(self.config.lr, momentum=self.config.momentum)
+
+    def _augmentation(self) -> Augmentation | None:
+        """What real and synthetic batches go through; nothing by default."""
+        return None
+
+    def draw_network(self, generator: torch.Generator) -> Parameters:
+        """Return a fresh network."""
+        return self.network.draw(generator, device=self.task.device, dtype=self.task.dtype)
+
+    def synthetic(self, label: int) -> torch.Tensor:
+        """Return the images of a class, as a leaf of a new graph."""
+        first = label * self.points_per_class
+        return self.images[first : first + self.points_per_class].detach().requires_grad_()
+
+    def batches(
+        self, label: int, rng: np.random.Generator, generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return a real batch of a class, its synthetic images after the same augmentation, and the leaf of these."""
+        leaf = self.synthetic(label)
+        real, synthetic = self.task.images(self.task.draw(label, self.config.batch, rng)), leaf
+        if self.augmentation is not None:
+            shared = self.augmentation.draw(1, generator)
+            real, synthetic = self.augmentation(real, shared), self.augmentation(leaf, shared)
+        return real, synthetic, leaf
+
+    def descend(self, gradients: list[torch.Tensor]) -> bool:
+        """Move the images along the gradients of their classes, and say whether these can go on.
+
+        They cannot where their squares overflow: norms of instances would make them zero, and the loss a constant.
+        """
+        with torch.no_grad():
+            self.images = self.sgd.step({"images": self.images}, {"images": torch.cat(gradients)})["images"]
+        return bool(torch.isfinite((self.images * self.images).sum()))
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Return the images and their velocities."""
+        return {"images": self.images.clone()} | {f"sgd/{name}": value for name, value in self.sgd.state().items()}
+
+    def restore(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Continue from a state."""
+        self._prepare()
+        self.images = state["images"].clone()
+        self.sgd.restore({name[4:]: value for name, value in state.items() if name.startswith("sgd/")})
+
+    def result(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the images and one-hot labels."""
+        return self.images.clone(), F.one_hot(self.classes_of_points, self.task.k).to(self.task.dtype)
+
+    @property
+    def knob(self) -> str:
+        """What to change."""
+        return f"lower lr (step size of the images, {self.config.lr:g} now)"

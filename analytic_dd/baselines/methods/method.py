@@ -1,0 +1,164 @@
+"""What every iterative method is: a synthetic set, a step that improves it, and a state that says all of it."""
+
+from __future__ import annotations
+
+import difflib
+import numbers
+import os
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
+
+import numpy as np
+import torch
+
+from analytic_dd.baselines.ledger import Ledger
+from analytic_dd.baselines.methods.task import Task, class_major_labels
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+__all__ = ["Config", "Method", "configured", "require_choice"]
+
+_WORDS = {bool: "true or false", int: "an integer", float: "a number", str: "text"}
+_TYPES: dict[Any, Any] = {int: numbers.Integral, float: numbers.Real, str: (str, os.PathLike)}
+
+_C = TypeVar("_C", bound="DataclassInstance")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Options that every method has; a method adds its own, with the published values as defaults.
+
+    Attributes
+    ----------
+    steps : int
+        Outer steps.
+    """
+
+    steps: int = 1000
+
+
+class Method(ABC):
+    """An iterative distillation, one outer step at a time.
+
+    Everything random in step i comes from ``self.rng(i)`` or ``self.generator(i)``, which depend on the seed, the
+    method and i alone. So the state needs no generator, and k steps, a resume and k steps are 2k steps, bit for bit.
+
+    Parameters
+    ----------
+    task : Task
+    config : Config
+    points_per_class : int
+    seed : int
+    ledger : Ledger
+        The method counts its passes in it.
+    """
+
+    name: ClassVar[str]
+    config_type: ClassVar[type[Config]] = Config
+    dtype: ClassVar[torch.dtype] = torch.float32  # arithmetic of the method
+
+    def __init__(self, task: Task, config: Any, *, points_per_class: int, seed: int, ledger: Ledger) -> None:
+        self.task = task
+        self.config = config
+        self.points_per_class = points_per_class
+        self.seed = seed
+        self.ledger = ledger
+
+    @property
+    def classes_of_points(self) -> torch.Tensor:
+        """Class index (m,) of each synthetic point, class-major."""
+        return class_major_labels(self.task.k, self.points_per_class).to(self.task.device)
+
+    def rng(self, step: int, stream: int = 0) -> np.random.Generator:
+        """Return the generator of a step; -1 is the start."""
+        return np.random.default_rng([self.seed, zlib.crc32(self.name.encode()), step + 1, stream])
+
+    def generator(self, step: int, stream: int = 0) -> torch.Generator:
+        """Return a torch generator (on the CPU: draws do not depend on the device) for a step."""
+        return torch.Generator().manual_seed(int(self.rng(step, stream + 1000).integers(2**63)))
+
+    @abstractmethod
+    def start(self) -> None:
+        """Make what there is before step 0."""
+
+    @abstractmethod
+    def step(self, index: int) -> float:
+        """Do outer step ``index`` and return its loss; a loss that is not finite stops the run."""
+
+    @abstractmethod
+    def state(self) -> dict[str, torch.Tensor]:
+        """Return every tensor that the next step depends on; copies, not views."""
+
+    @abstractmethod
+    def restore(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Continue from what :meth:`state` returned; replaces :meth:`start`."""
+
+    @abstractmethod
+    def result(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the images (m, c, h, w), normalised, and labels (m, k) as they are now."""
+
+    def learned(self) -> dict[str, float]:
+        """Return other numbers that the method has learned, such as a step size."""
+        return {}
+
+    def passes_per_step(self) -> dict[str, int] | None:
+        """Return what one step adds to the ledger, by the names of its counters; None where that is not known before.
+
+        It needs no :meth:`start`, so that a cost can be told before a run.
+        """
+        return None
+
+    def passes_once(self) -> dict[str, int]:
+        """Return what a run adds to the ledger once, whatever its steps: networks that are trained for it."""
+        return {}
+
+    @property
+    def knob(self) -> str:
+        """What to change when the loss is not finite, in words."""
+        return "lower the step size"
+
+
+def configured(config_type: type[_C], config: _C | Mapping[str, Any] | None) -> _C:
+    """Return a config from an instance, a mapping of some options, or None.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An option that the method has not, or of another type, or a config of another method.
+    """
+    if config is None:
+        return config_type()
+    if isinstance(config, config_type):
+        return config
+    if not isinstance(config, Mapping):
+        raise TypeError(f"config must be a {config_type.__name__} or a mapping, got {type(config).__name__}")
+    known, types = {field.name: field.default for field in fields(config_type)}, get_type_hints(config_type)
+    for name, value in config.items():
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise ValueError(f"unknown option {name!r}; choose from {', '.join(known)}{hint}")
+        kinds = get_args(types[name]) or (types[name],)
+        if not (value is None and known[name] is None) and not any(_is_a(value, kind) for kind in kinds):
+            wanted = " or ".join(_WORDS[kind] for kind in kinds if kind in _WORDS)
+            raise ValueError(f"{name} must be {wanted}, got {value!r}")
+    return config_type(**config)  # not replace(): what __post_init__ derives depends on what is given
+
+
+def _is_a(value: Any, kind: Any) -> bool:
+    """Whether a value is of a declared type: an integer is a number, true is neither, a path is text."""
+    if isinstance(value, (bool, np.bool_)):
+        return kind is bool
+    return isinstance(value, _TYPES.get(kind, get_origin(kind) or kind))
+
+
+def require_choice(name: str, value: Any, known: tuple[str, ...]) -> None:
+    """Refuse a value that is not one of ``known``, with the nearest one."""
+    if value not in known:
+        near = difflib.get_close_matches(str(value), known, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ValueError(f"unknown {name} {value!r}; choose from {', '.join(known)}{hint}")

@@ -1,0 +1,311 @@
+"""Trajectory matching: on the synthetic set a network moves as experts moved on the training part."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from analytic_dd.baselines.methods.method import Method, require_choice
+from analytic_dd.baselines.methods.task import Task
+from analytic_dd.baselines.methods.unroll import Variables, passes, unrolled_gradient
+from analytic_dd.baselines.methods.unrolled_config import (
+    UnrolledConfig,
+    count_passes,
+    out_of_range,
+    require_at_least,
+    require_positive,
+)
+from analytic_dd.baselines.nets.augment import Augmentation, AugmentParameters
+from analytic_dd.baselines.nets.network import Parameters
+from analytic_dd.baselines.nets.sgd import Sgd
+
+__all__ = ["PUBLISHED", "MttConfig", "TrajectoryMatching", "student_batches", "trajectory_distance"]
+
+_TABLE = ("student_steps", "expert_span", "max_start", "lr_img", "lr_lr", "lr_0")
+
+PUBLISHED: dict[tuple[str, int], dict[str, float]] = {  # (data, images a class): options
+    (data, ipc): dict(zip(_TABLE, values, strict=True))
+    for (data, ipc), values in {
+        ("cifar10", 1): (50, 2, 2, 100.0, 1e-7, 0.01),
+        ("cifar10", 10): (30, 2, 20, 100.0, 1e-5, 0.001),
+        ("cifar10", 50): (30, 2, 40, 1000.0, 1e-5, 0.001),
+        ("cifar100", 1): (20, 3, 20, 1000.0, 1e-5, 0.01),
+        ("cifar100", 10): (20, 2, 20, 1000.0, 1e-5, 0.01),
+        ("cifar100", 50): (80, 2, 40, 1000.0, 1e-5, 0.01),
+    }.items()
+}
+
+
+@dataclass(frozen=True)
+class MttConfig(UnrolledConfig):
+    """Options of trajectory matching; see :class:`UnrolledConfig` for the network and the experts.
+
+    Attributes
+    ----------
+    student_steps : int
+        N, gradient steps on the synthetic set. This and the next five: by default the published values for 32 x 32
+        colour images of 10 or 100 classes with 1, 10 or 50 images a class; to be given for others.
+    expert_span : int
+        M, epochs of the expert that they stand for.
+    max_start : int
+        Students start at one of its epochs 0 .. max_start - 1.
+    lr_img : float
+        Step size of the images.
+    lr_lr : float
+        Step size of the learned step size eta. What moves is log eta, by lr_lr / lr_0^2, so that the first move of eta
+        is the published one to first order.
+    lr_0 : float
+        First eta.
+    momentum : float
+        Of the images and of eta.
+    synthetic_batch : int, optional
+        Images in a step of the student; all by default.
+    augment : bool
+        Experts and students are trained with Siamese augmentation, parameters for each image.
+    digits : bool
+        Leave the mirror out: digits and letters mean something else in it.
+    init : str
+        ``real`` or ``noise``.
+    expert_epochs : int
+        Default: max_start - 1 + M, those that are matched. The step size of experts is constant, so that further ones
+        change nothing.
+    """
+
+    steps: int = 5_000
+    student_steps: int = None  # type: ignore[assignment]  # never None once completed, like the next five
+    expert_span: int = None  # type: ignore[assignment]
+    max_start: int = None  # type: ignore[assignment]
+    lr_img: float = None  # type: ignore[assignment]
+    lr_lr: float = None  # type: ignore[assignment]
+    lr_0: float = None  # type: ignore[assignment]
+    momentum: float = 0.5
+    synthetic_batch: int | None = None
+    augment: bool = True
+    digits: bool = False
+    init: str = "real"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_choice("init", self.init, ("real", "noise"))
+        require_at_least(self, 0, "student_steps")
+        require_at_least(self, 1, "expert_span", "max_start", "synthetic_batch")
+        require_positive(self, "lr_img", "lr_0")
+        if self.lr_lr is not None and not self.lr_lr >= 0.0:
+            raise ValueError(f"lr_lr must be >= 0, got {self.lr_lr}")
+        if not 0.0 <= self.momentum < 1.0:
+            raise ValueError(f"momentum must be in [0, 1), got {self.momentum}")
+        self._require_epochs()
+
+    def _require_epochs(self) -> None:
+        if None not in (self.expert_epochs, self.max_start, self.expert_span):
+            needed = self.max_start - 1 + self.expert_span
+            if self.expert_epochs < needed:
+                raise ValueError(
+                    f"expert_epochs must be >= max_start - 1 + expert_span = {needed}, got {self.expert_epochs}"
+                )
+
+    def completed(self, task: Task, points_per_class: int) -> MttConfig:
+        """Return the config with the published values where none are given.
+
+        Raises
+        ------
+        ValueError
+            Nothing is published for such data and so many images a class.
+        """
+        missing = [name for name in _TABLE if getattr(self, name) is None]
+        table: Mapping[str, Any] = {}
+        if missing:
+            data = {((3, 32, 32), 10): "cifar10", ((3, 32, 32), 100): "cifar100"}.get((task.shape, task.k), "")
+            if (data, points_per_class) not in PUBLISHED:
+                raise ValueError(
+                    f"nothing is published for {task.k} classes of images {task.shape} with {points_per_class} a "
+                    f"class; set {', '.join(missing)}"
+                )
+            table = PUBLISHED[data, points_per_class]
+        values = {name: table[name] if name in missing else getattr(self, name) for name in _TABLE}
+        epochs = values["max_start"] - 1 + values["expert_span"]
+        return replace(self, **values, expert_epochs=self.expert_epochs or epochs)
+
+
+def trajectory_distance(student: Parameters, start: Parameters, target: Parameters) -> torch.Tensor:
+    r"""Return |student - target|^2 / |start - target|^2: 0 at the target, 1 for a student that did not move.
+
+    Examples
+    --------
+    >>> start, target = {"w": torch.tensor([0.0, 0.0])}, {"w": torch.tensor([3.0, 4.0])}
+    >>> trajectory_distance({"w": torch.tensor([3.0, 2.0])}, start, target)
+    tensor(0.1600)
+    """
+    return _squared_distance(student, target) / _squared_distance(start, target)
+
+
+def _squared_distance(one: Parameters, other: Parameters) -> torch.Tensor:
+    return torch.stack([(value - other[name]).square().sum() for name, value in one.items()]).sum()
+
+
+def student_batches(m: int, batch: int, steps: int, generator: torch.Generator) -> list[torch.Tensor]:
+    """Return the rows of each step: epochs of shuffled batches; all of them, in order, where a batch holds the set.
+
+    Examples
+    --------
+    >>> [len(rows) for rows in student_batches(5, 2, 4, torch.Generator().manual_seed(0))]
+    [2, 2, 1, 2]
+    """
+    if batch >= m:
+        return [torch.arange(m)] * steps
+    found: list[torch.Tensor] = []
+    while len(found) < steps:
+        found += torch.randperm(m, generator=generator).split(batch)
+    return found[:steps]
+
+
+class TrajectoryMatching(Method):
+    r"""MTT: N steps of a student on the synthetic set S end where M epochs of an expert on the training part end.
+
+        min over S and eta > 0   E   |w_N - w*_t+M|^2 / |w*_t - w*_t+M|^2,     w_0 = w*_t
+        w_i+1 = w_i - eta grad l(w_i; batch i of S)
+
+    over experts w* and start epochs t. SGD with momentum on S and on log eta.
+
+    Notes
+    -----
+    *Cost.* A step is 2 N forward and 3 N backward passes of a batch of S (N and 2 N with ``unroll="graph"``). An
+    expert, trained when it is first drawn, is n passes forward and backward an epoch; its weights are kept.
+    Memory is that of one step, of N + 1 weights and of the experts.
+    *Numerics.* Student and expert do the same arithmetic: on the batches and with the step size of the expert the
+    distance is 0 exactly. Too large an eta makes the student diverge; then the run stops.
+
+    References
+    ----------
+    Cazenavette, Wang, Torralba, Efros, Zhu, "Dataset distillation by matching training trajectories", CVPR 2022.
+    """
+
+    name = "mtt"
+    config_type = MttConfig
+    config: MttConfig
+
+    def start(self) -> None:
+        """Take real samples, or standard normal noise; the step size is lr_0."""
+        self._prepare()
+        self.images = self.task.first_images(self.config.init, self.points_per_class, self.rng(-1))
+        self.log_lr = torch.zeros((), dtype=torch.float64)
+
+    def _prepare(self) -> None:
+        """What follows from the config, the task and the seed."""
+        self.settings = settings = self.config.completed(self.task, self.points_per_class)
+        self.network = settings.network_for(self.task)
+        self.augmentation = self._augmentation()
+        self.experts = settings.experts_for(
+            self.task, seed=self.seed, ledger=self.ledger, augmentation=self.augmentation
+        )
+        self.sgd = Sgd(settings.lr_img, momentum=settings.momentum)
+        self.sgd_lr = Sgd(settings.lr_lr / settings.lr_0**2, momentum=settings.momentum)
+        self.counts = self.passes_per_step()
+        self.fault, self.used = "", settings.lr_0
+
+    def _augmentation(self) -> Augmentation | None:
+        if not self.config.augment:
+            return None
+        return Augmentation.for_images(self.task.shape, digits=self.config.digits)
+
+    @property
+    def step_size(self) -> torch.Tensor:
+        """The learned step size lr_0 exp(log_lr), a float64 number on the CPU; lr_0 to the bit at first."""
+        return self.settings.lr_0 * self.log_lr.exp()
+
+    def step(self, index: int) -> float:
+        """Draw an expert, an epoch and batches; move the images and the step size."""
+        settings, device = self.settings, self.task.device
+        rng, generator = self.rng(index), self.generator(index)
+        self.used = float(self.step_size)
+        expert = self.experts[int(rng.integers(settings.experts))]
+        epoch = int(rng.integers(settings.max_start))
+        first, target = expert.at(epoch, device), expert.at(epoch + settings.expert_span, device)
+        found = unrolled_gradient(
+            self.student_loss(generator),
+            functools.partial(trajectory_distance, start=first, target=target),
+            first,
+            {"images": self.images},
+            self.step_size.to(self.images).expand(settings.student_steps),
+            unroll=settings.unroll,
+        )
+        slope = found.step_sizes.sum().double().cpu() * self.step_size
+        self.images = self.sgd.step({"images": self.images}, found.variables)["images"]
+        self.log_lr = self.sgd_lr.step({"log_lr": self.log_lr}, {"log_lr": slope})["log_lr"]
+        count_passes(self.ledger, self.counts)
+        if bool(found.value.isfinite()):
+            self.fault = out_of_range({"images": self.images}, self.step_size)
+        return float("nan") if self.fault else float(found.value)
+
+    def student_loss(self, generator: torch.Generator) -> Any:
+        """Return the loss of each step of a student; batches and augmentation are drawn once, here."""
+        settings, m = self.settings, self.task.k * self.points_per_class
+        batches = student_batches(m, settings.synthetic_batch or m, settings.student_steps, generator)
+        drawn: list[AugmentParameters] = []
+        if self.augmentation is not None:
+            drawn = [self.augmentation.draw(len(rows), generator) for rows in batches]
+        classes = self.classes_of_points
+
+        def loss(weights: Parameters, variables: Variables, step: int) -> torch.Tensor:
+            rows = batches[step].to(self.task.device)
+            images = variables["images"][rows]
+            if self.augmentation is not None:
+                images = self.augmentation(images, drawn[step])
+            return F.cross_entropy(self.network(weights, images), classes[rows])
+
+        return loss
+
+    def passes_per_step(self) -> dict[str, int]:
+        """Return what one step adds to the ledger, on average over steps; experts apart."""
+        settings, m = self.config.completed(self.task, self.points_per_class), self.task.k * self.points_per_class
+        generator = torch.Generator().manual_seed(0)
+        batches = student_batches(m, settings.synthetic_batch or m, settings.student_steps, generator)
+        forward, backward = passes(sum(map(len, batches)), 1, unroll=settings.unroll)
+        steps = settings.student_steps
+        return {"synthetic_forward": forward, "synthetic_backward": backward, "network_steps": steps}
+
+    def passes_once(self) -> dict[str, int]:
+        """Return what the experts add to the ledger once all have been drawn."""
+        settings = self.config.completed(self.task, self.points_per_class)
+        return settings.experts_for(self.task, seed=self.seed, ledger=self.ledger).passes(settings.experts)
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Return images, step size, velocities, and which experts the ledger has."""
+        found = {"images": self.images.clone(), "log_lr": self.log_lr.clone()}
+        found |= {f"sgd/{name}": value for name, value in self.sgd.state().items()}
+        found |= {f"sgd_lr/{name}": value for name, value in self.sgd_lr.state().items()}
+        return found | {"experts": torch.tensor(sorted(self.experts.counted), dtype=torch.int64)}
+
+    def restore(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Continue from a state; experts are read or trained again as they are drawn."""
+        self._prepare()
+        self.images, self.log_lr = state["images"].clone(), state["log_lr"].cpu().clone()
+        self.sgd.restore({name[4:]: value for name, value in state.items() if name.startswith("sgd/")})
+        self.sgd_lr.restore({name[7:]: value.cpu() for name, value in state.items() if name.startswith("sgd_lr/")})
+        self.experts.counted = {int(index) for index in state["experts"]}
+
+    def result(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the images and one-hot labels."""
+        return self.images.clone(), F.one_hot(self.classes_of_points, self.task.k).to(self.task.dtype)
+
+    def learned(self) -> dict[str, float]:
+        """Return the step size."""
+        return {"step_size": float(self.step_size)}
+
+    @property
+    def knob(self) -> str:
+        """What to change."""
+        settings = self.settings
+        now = {name: getattr(settings, name) for name in ("lr_0", "lr_img", "lr_lr")}
+        if self.fault:
+            name = "lr_lr" if self.fault == "sizes" else "lr_img"
+            return f"lower {name} ({now[name]:g} now)"
+        return (
+            f"the student diverged at a step size of {self.used:.3g}; lower lr_0 ({now['lr_0']:g} now), "
+            f"lr_lr ({now['lr_lr']:g}) or lr_img ({now['lr_img']:g})"
+        )

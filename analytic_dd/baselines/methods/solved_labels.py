@@ -1,0 +1,127 @@
+"""Labels with which a synthetic set predicts the training set best, in closed form.
+
+Let A (n, m) be what kernel ridge regression on the points does to their labels: predictions are A y_s,
+A = K_Ts (K_ss + ridge I)^-1. The labels sought are
+
+    y_s = argmin |A y - Y|^2                                                            (Label Solve)
+
+They are computed without A: in the coefficients a = (K_ss + ridge I)^-1 y the problem is argmin |K_Ts a - Y|^2, which
+does not depend on the ridge; then y_s = (K_ss + ridge I) a.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+
+from analytic_dd.baselines.methods.krr import dual_coefficients, solve_positive
+from analytic_dd.linalg import StreamingQR, thin_svd
+
+__all__ = ["SolvedLabels", "feature_labels", "kernel_labels", "labels_in_graph"]
+
+
+@dataclass(frozen=True)
+class SolvedLabels:
+    """Labels and how well the training set is predicted with them.
+
+    Attributes
+    ----------
+    labels : (m, k) tensor
+    squares : float
+        |A y_s - Y|^2, the sum over samples and outputs.
+    """
+
+    labels: torch.Tensor
+    squares: float
+
+
+def kernel_labels(
+    K_ss: torch.Tensor, blocks: Iterable[tuple[torch.Tensor, torch.Tensor]], ridge: torch.Tensor | float
+) -> SolvedLabels:
+    """Return y_s from blocks (K_bs, Y_b) of the rows of K_Ts and Y.
+
+    Parameters
+    ----------
+    K_ss : (m, m) tensor
+    blocks : iterable of ((b, m), (b, k)) tensors
+        All of the training set, once.
+    ridge : float or scalar tensor
+        Of the predictor that will use the labels, absolute.
+
+    Notes
+    -----
+    *Cost.* 4 n (m + k)^2 flops; memory of one block and 4 (m + k)^2, whatever n.
+    *Numerics.* QR: eps * cond(K_Ts). Where K_Ts lacks rank (points that coincide) the coefficients of minimum norm.
+    """
+    m, factor = K_ss.shape[0], None
+    for K_bs, Y in blocks:
+        factor = StreamingQR(m, Y.shape[1]) if factor is None else factor
+        factor.update(K_bs.detach(), Y)
+    if factor is None:
+        raise ValueError("labels are solved on at least one block of the training set, got none")
+    coefficients: torch.Tensor = factor.weights(0.0, rcond=max(factor.n, m) * torch.finfo(K_ss.dtype).eps).T
+    residual = factor.R[:, :m] @ coefficients - factor.R[:, m:]  # as large as that of all the rows
+    return SolvedLabels(K_ss @ coefficients + ridge * coefficients, float((residual * residual).sum()))
+
+
+def feature_labels(Phis: torch.Tensor, G: torch.Tensor, C: torch.Tensor, ridge: torch.Tensor | float) -> torch.Tensor:
+    r"""Return y_s (m, k) for finite features from the sums G = Phi^T Phi (p, p) and C = Y^T Phi (k, p).
+
+    With Phi_s^T = Q R (Q orthonormal) the weights that labels can give are  W^T = Q z,  and
+
+        z = argmin |Phi Q z - Y|^2 = (Q^T G Q)^-1 Q^T C^T,      y_s = R^T z + ridge R^+ z     (T4)
+
+    Notes
+    -----
+    *Cost.* 2 m p^2 + 4 m^2 p flops for m <= p: no pass over the data.
+    *Numerics.* Errors grow with cond(Phi Q)^2, of the data on the span of the points; neither with the condition of
+    Phi_s nor with the ridge. Points that coincide take a thin SVD in place of QR, and a span in which the data do not
+    fill all directions the solution of minimum norm.
+    """
+    Q, R = _row_space(Phis)
+    z = _normal_solution(Q.T @ G @ Q, Q.T @ C.T)
+    square = R.shape[0] == R.shape[1]
+    inverse = torch.linalg.solve(R, z) if square else R.T @ solve_positive(R @ R.T, z)
+    return R.T @ z + ridge * inverse
+
+
+def _row_space(Phis: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return Q (p, r), R (r, m) with Phis^T = Q R, of full rank r."""
+    Q, R = torch.linalg.qr(Phis.T)
+    diagonal = R.diagonal().abs()
+    if float(diagonal.min()) > max(Phis.shape) * torch.finfo(Phis.dtype).eps * float(diagonal.max()):
+        return Q, R
+    spectrum = thin_svd(Phis, rcond=max(Phis.shape) * torch.finfo(Phis.dtype).eps)
+    return spectrum.Vt.T, spectrum.s[:, None] * spectrum.U.T
+
+
+def _normal_solution(H: torch.Tensor, B: torch.Tensor) -> torch.Tensor:
+    """Return H^+ B for a symmetric H >= 0: a Cholesky solve where H is definite to working precision."""
+    factor, failed = torch.linalg.cholesky_ex(H)
+    if not int(failed):
+        return torch.cholesky_solve(B, factor)
+    values, vectors = torch.linalg.eigh(H)
+    kept = values > H.shape[0] * torch.finfo(H.dtype).eps * values[-1]
+    inverse = torch.where(kept, 1.0 / torch.where(kept, values, torch.ones_like(values)), torch.zeros_like(values))
+    return vectors @ (inverse[:, None] * (vectors.T @ B))
+
+
+def labels_in_graph(
+    K_ss: torch.Tensor, K_Ts: torch.Tensor, Y: torch.Tensor, ridge: torch.Tensor | float
+) -> torch.Tensor:
+    r"""Return y_s = A^+ Y (m, k) as the published finite-feature KIP does at every step, gradients included.
+
+        A = K_Ts (K_ss + ridge I)^-1   (n, m)
+
+    Notes
+    -----
+    *Cost.* A singular value decomposition of an (n, m) matrix on all the training set, about 14 n m^2 flops, its
+    derivative, and several (n, m) matrices of memory. The labels are those of :func:`feature_labels`, which costs no
+    pass over the data; and by the envelope theorem their derivative does not contribute to the gradient of a loss on
+    the whole training set.
+    """
+    wide = dual_coefficients(K_ss, K_Ts.T, ridge)  # A^T: the derivative of pinv of a tall matrix forms (n, n) ones
+    labels: torch.Tensor = torch.linalg.pinv(wide).T @ Y
+    return labels

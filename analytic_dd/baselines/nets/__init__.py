@@ -1,0 +1,1 @@
+"""Networks, their first weights, their augmentation and their training."""

@@ -1,0 +1,43 @@
+"""Networks by their names."""
+
+from __future__ import annotations
+
+from analytic_dd.baselines.nets.network import ConvNet, MultiLayerPerceptron, Network
+from analytic_dd.baselines.nets.transfer import AlexNet, ResNet18, Vgg11
+
+__all__ = ["NETWORKS", "network_named"]
+
+NETWORKS = ("convnet", "mlp", "resnet18", "vgg11", "alexnet")
+
+
+def network_named(
+    name: str, shape: tuple[int, int, int], k: int, *, width: int | None = None, depth: int | None = None
+) -> Network:
+    """Return a network for images of a shape (c, h, w) and k classes.
+
+    Parameters
+    ----------
+    name : str
+        ``convnet`` (width 128, depth 3), ``mlp`` (two layers of 128), ``resnet18`` (width 64), ``vgg11`` (64),
+        ``alexnet`` (128).
+    width, depth : int, optional
+        Instead of these; the last three have one depth.
+
+    Examples
+    --------
+    >>> network_named("convnet", (1, 28, 28), 10).size()
+    317706
+    """
+    if name not in NETWORKS:
+        raise ValueError(f"unknown network {name!r}; choose from {', '.join(NETWORKS)}")
+    if (width is not None and width < 1) or (depth is not None and depth < 1):
+        raise ValueError(f"width and depth must be at least 1, got {width} and {depth}")
+    if name == "convnet":
+        return ConvNet(shape, k, width=width or 128, depth=depth or 3)
+    if name == "mlp":
+        return MultiLayerPerceptron(shape, k, widths=(width or 128,) * (depth or 2))
+    if depth is not None:
+        raise ValueError(f"{name} has one depth, got depth {depth}; leave it out")
+    if name == "resnet18":
+        return ResNet18(shape, k, width=width or 64)
+    return Vgg11(shape, k, width=width or 64) if name == "vgg11" else AlexNet(shape, k, width=width or 128)

@@ -1,0 +1,78 @@
+"""The closed form among the baselines: exact through the library's solver, with the map that KIP draws."""
+
+import numpy as np
+import pytest
+
+from analytic_dd import data
+from analytic_dd.baselines.bench.closed_form import ClosedFormConfig, closed_form, closed_form_kernel, map_named
+from analytic_dd.baselines.bench.set_file import load_set, save_set
+from analytic_dd.baselines.methods.driver import distill
+from analytic_dd.baselines.methods.kernel_config import own_kernel
+from analytic_dd.baselines.methods.krr import krr_accuracy
+from analytic_dd.distill.pipeline import fit_original
+from analytic_dd.errors import DataError
+from analytic_dd.files import write_npz
+from analytic_dd.ridge import ridge_weights
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return data.load("digits")
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"features": "fcnn"}, {"mode": "nearest"}, {"ridge": 1e-3, "labels": "learned"}]
+)
+@pytest.mark.parametrize("per_class", [1, 3])
+def test_ridge_regression_on_the_set_is_that_on_all_the_data(digits, options, per_class):
+    found = closed_form(digits, points_per_class=per_class, seed=1, config=options)
+    phi = map_named(found.config["features"], digits, seed=1)
+    W = fit_original(digits, phi, ridge=found.learned["original_ridge"], rng=np.random.default_rng(0)).weights
+    refitted = ridge_weights(phi(found.inputs), found.y, ridge=found.learned["ridge"])
+    assert np.linalg.norm(refitted - W) / np.linalg.norm(W) < 1e-9
+    assert found.x.shape == (10 * per_class, 8, 8)
+    assert found.ledger.wall_seconds > 0.0
+
+
+def test_the_map_is_the_one_that_kip_draws(digits):
+    kip = distill("kip", digits, seed=3, config={"features": "fcnn", "steps": 0, "labels": "fixed"})
+    ours = closed_form(digits, seed=3, config={"features": "fcnn"})
+    X = np.random.default_rng(0).standard_normal((4, 64))
+    theirs, mine = (kernel.feature_map(X) for kernel in (own_kernel(kip, digits), closed_form_kernel(ours, digits)))
+    assert np.array_equal(theirs, mine)
+    assert not np.array_equal(mine, map_named("fcnn", digits, seed=4)(X))
+
+
+def test_its_accuracy_is_that_of_all_the_data(digits):
+    found = closed_form(digits)
+    model = fit_original(digits, map_named("identity", digits, seed=0), ridge=found.learned["original_ridge"], rng=None)
+    mean, std = digits.statistics()
+    X = np.concatenate([block for block, _ in digits.blocks("test", mean=mean, std=std)])
+    wanted = float(np.mean((X @ model.weights.T).argmax(axis=1) == digits.y_test))
+    assert krr_accuracy(found, digits, closed_form_kernel(found, digits), ridge=0.0) == pytest.approx(wanted, abs=1e-12)
+
+
+def test_equal_seeds_give_equal_sets_and_options_are_checked(digits):
+    one, same, other = (closed_form(digits, points_per_class=2, seed=seed) for seed in (0, 0, 1))
+    assert np.array_equal(one.inputs, same.inputs)
+    assert not np.array_equal(one.inputs, other.inputs)
+    with pytest.raises(ValueError, match="did you mean features"):
+        closed_form(digits, config={"feature": "fcnn"})
+    with pytest.raises(ValueError, match="unknown mode 'nearst'"):
+        ClosedFormConfig(mode="nearst")
+
+
+def test_a_set_comes_back_from_its_file_as_it_was(digits, tmp_path):
+    kip = distill("kip", digits, config={"steps": 2, "target_batch": 50})
+    save_set(tmp_path / "set.npz", kip, budget=3.0)
+    again, facts = load_set(tmp_path / "set.npz")
+    assert facts == {"budget": 3.0}
+    for name, value in vars(kip).items():
+        same = np.array_equal if isinstance(value, np.ndarray) else lambda a, b: a == b
+        assert same(getattr(again, name), value), name
+
+
+def test_another_file_is_no_set(tmp_path):
+    write_npz(tmp_path / "other.npz", {"x": np.zeros(3)})
+    with pytest.raises(DataError, match="is not a set of a baseline"):
+        load_set(tmp_path / "other.npz")

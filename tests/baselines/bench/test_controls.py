@@ -1,0 +1,128 @@
+"""The controls as sets: class-major, of training samples only, for every number of points a class."""
+
+import numpy as np
+import pytest
+
+from analytic_dd import data
+from analytic_dd.baselines.bench.controls import (
+    CONTROLS,
+    control_set,
+    full_set,
+    k_means,
+    means_of_parts,
+    optimised_real,
+    random_real,
+)
+from analytic_dd.data import Dataset
+from analytic_dd.judge.controls import class_means
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return data.load("digits")
+
+
+@pytest.fixture
+def uneven(rng):
+    """Colour images of three classes with 1, 4 and 15 samples."""
+    y = np.repeat([0, 1, 2], [1, 4, 15])
+    x = rng.integers(0, 256, (20, 2, 5, 3)).astype(np.uint8)
+    return Dataset.from_arrays(x, y, x, y, name="uneven")
+
+
+def normalised(dataset, x):
+    mean, std = dataset.statistics()
+    return ((x.astype(np.float64) - mean) / std).reshape(len(x), -1)
+
+
+@pytest.mark.parametrize("name", [name for name in CONTROLS if name != "full"])
+@pytest.mark.parametrize("per_class", [1, 3, 6])
+def test_sets_are_class_major_for_classes_of_every_size(uneven, name, per_class):
+    inputs, labels = control_set(name, uneven, per_class, seed=0)
+    assert inputs.shape == (3 * per_class, 30)
+    assert np.array_equal(labels, np.eye(3)[np.repeat([0, 1, 2], per_class)])
+    assert bool(np.all(np.isfinite(inputs)))
+    again = control_set(name, uneven, per_class, seed=0)
+    assert np.array_equal(inputs, again[0])
+
+
+@pytest.mark.parametrize("per_class", [1, 3])
+def test_random_images_are_training_samples_of_their_class(uneven, per_class):
+    inputs, labels = random_real(uneven, per_class, seed=1)
+    for row, label in zip(inputs, labels.argmax(axis=1), strict=True):
+        members = normalised(uneven, uneven.x_train[uneven.y_train == label])
+        assert np.min(np.abs(members - row).max(axis=1)) < 1e-12
+    large = inputs[labels.argmax(axis=1) == 2]
+    assert len(np.unique(large, axis=0)) == per_class  # none twice where the class has enough
+    assert not np.array_equal(inputs, random_real(uneven, per_class, seed=2)[0])
+
+
+def test_class_means_are_the_means_and_several_are_means_of_parts(digits):
+    means = normalised(digits, class_means(digits))
+    assert np.allclose(means_of_parts(digits, 1, seed=0)[0], means, atol=1e-12)
+    parts = means_of_parts(digits, 2, seed=0)[0].reshape(10, 2, 64)
+    for label in range(10):
+        n = int(np.sum(digits.y_train == label))
+        sizes = np.array([n - n // 2, n // 2])
+        assert np.allclose((parts[label] * sizes[:, None]).sum(axis=0) / n, means[label], atol=1e-12)
+    assert np.max(np.abs(parts[:, 0] - parts[:, 1])) > 1e-3
+
+
+def test_one_centre_is_the_mean_and_several_are_the_means_of_their_nearest_samples(digits):
+    assert np.allclose(k_means(digits, 1, seed=0)[0], means_of_parts(digits, 1, seed=0)[0], atol=1e-10)
+    centres = k_means(digits, 3, seed=0)[0].reshape(10, 3, 64)
+    for label in range(10):
+        X = normalised(digits, digits.x_train[digits.y_train == label])
+        nearest = ((X[:, None] - centres[label]) ** 2).sum(axis=2).argmin(axis=1)
+        for index, centre in enumerate(centres[label]):
+            assert np.allclose(X[nearest == index].mean(axis=0), centre, atol=1e-6)
+
+
+def test_the_full_set_is_the_training_part(digits):
+    inputs, labels = full_set(digits)
+    assert np.allclose(inputs, normalised(digits, digits.x_train))
+    assert np.array_equal(labels.argmax(axis=1), digits.y_train)
+
+
+def nearest_mean_accuracy(one, held):
+    """A cheap score: nearest point."""
+    distances = ((held[0][:, None] - one[0]) ** 2).sum(axis=2)
+    return float(np.mean(one[1][distances.argmin(axis=1)].argmax(axis=1) == held[1].argmax(axis=1)))
+
+
+def test_optimised_real_are_the_best_fifth_on_training_samples_that_no_set_has(digits):
+    seen, scores = [], []
+
+    def score(one, held):
+        seen.append(held[0])
+        rows = {row.tobytes() for row in held[0]}
+        assert not any(row.tobytes() in rows for row in one[0])
+        scores.append(nearest_mean_accuracy(one, held))
+        return scores[-1]
+
+    best = optimised_real(digits, 1, seed=0, score=score, draws=20, validation=200)
+    assert len(best) == 4
+    assert len(scores) == 20
+    assert len(seen[0]) == 200
+    kept = [nearest_mean_accuracy(one, (seen[0], full_labels(digits, seen[0]))) for one in best]
+    assert kept == sorted(scores, reverse=True)[:4]
+    train = {row.tobytes() for row in normalised(digits, digits.x_train)}
+    assert all(row.tobytes() in train for row in seen[0])
+
+
+def full_labels(dataset, rows):
+    """Labels of rows that are training samples."""
+    labels = {row.tobytes(): y for row, y in zip(normalised(dataset, dataset.x_train), dataset.y_train, strict=True)}
+    return np.eye(10)[[labels[row.tobytes()] for row in rows]]
+
+
+def test_bad_requests_are_refused(uneven):
+    with pytest.raises(ValueError, match="unknown control 'mean'"):
+        control_set("mean", uneven, 1, seed=0)
+    with pytest.raises(ValueError, match="points_per_class must be >= 1, got 0"):
+        control_set("random", uneven, 0, seed=0)
+    with pytest.raises(ValueError, match="draws must be at least 1"):
+        optimised_real(uneven, 1, seed=0, score=nearest_mean_accuracy, draws=0)
+    single = Dataset.from_arrays(np.eye(3), [0, 1, 2])
+    with pytest.raises(ValueError, match="two samples"):
+        optimised_real(single, 1, seed=0, score=nearest_mean_accuracy)

@@ -1,0 +1,147 @@
+"""Kernels: the oracle of neural-tangents, gradients, the diagonal, special rows."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from analytic_dd.baselines.methods.kernels import ArcCosine, FeatureKernel, Gaussian, InfiniteNetwork, Linear
+from analytic_dd.features import FullyConnected, Identity, RandomFourier
+
+SCALES = {"published": (2.0**0.5, 0.1), "other": (1.3, 0.7)}
+KERNELS = [
+    Linear(),
+    Gaussian(2.5),
+    InfiniteNetwork(1),
+    InfiniteNetwork(3),
+    InfiniteNetwork(2, "nngp"),
+    FeatureKernel(FullyConnected([11, 7], rng=0)),
+    FeatureKernel(RandomFourier(11, 13, lengthscale=3.0, rng=0)),
+]
+names = [f"{kernel.name}{getattr(kernel, 'depth', '')}" for kernel in KERNELS]
+
+
+@pytest.fixture(scope="module")
+def oracle():
+    stored = json.loads(Path(__file__).with_name("ntk_fixture.json").read_text())
+    return {name: np.array(value) for name, value in stored.items()}
+
+
+@pytest.fixture
+def rows():
+    rng = np.random.default_rng(5)
+    return torch.from_numpy(rng.standard_normal((4, 11))), torch.from_numpy(rng.standard_normal((6, 11)))
+
+
+def relative(got, wanted):
+    """The largest difference in units of the largest entry."""
+    return np.abs(got.numpy() - wanted).max() / np.abs(wanted).max()
+
+
+@pytest.mark.parametrize("scales", SCALES)
+@pytest.mark.parametrize("of", ["ntk", "nngp"])
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_infinite_networks_are_those_of_neural_tangents(oracle, depth, of, scales):
+    kernel = InfiniteNetwork(depth, of, *SCALES[scales])
+    X, X2 = torch.from_numpy(oracle["X"]), torch.from_numpy(oracle["X2"])
+    assert relative(kernel(X), oracle[f"{of} {depth} {scales} gram"]) <= 1e-14
+    apart = kernel(X, X2[1:])
+    assert relative(apart, oracle[f"{of} {depth} {scales} between"][:, 1:]) <= 1e-14
+    # X2 begins with a row of X: cosine 1 in a matrix that is no Gram matrix, where the angle loses half the digits
+    limit = 3e-8 if of == "ntk" else 1e-14
+    assert relative(kernel(X, X2), oracle[f"{of} {depth} {scales} between"]) <= limit
+
+
+def test_the_oracle_tells_other_scales_depths_and_processes_apart(oracle):
+    X, wanted = torch.from_numpy(oracle["X"]), oracle["ntk 2 published gram"]
+    for other in (InfiniteNetwork(1), InfiniteNetwork(2, "nngp"), InfiniteNetwork(2, b_std=0.11)):
+        assert relative(other(X), wanted) > 1e-4
+
+
+def test_depth_zero_is_linear_regression_with_bias(rows):
+    X, X2 = rows
+    wanted = 1.3**2 * X @ X2.T / 11 + 0.7**2
+    assert torch.allclose(InfiniteNetwork(0, W_std=1.3, b_std=0.7)(X, X2), wanted, rtol=1e-15)
+
+
+@pytest.mark.parametrize("kernel", KERNELS, ids=names)
+def test_gradients_are_those_of_central_differences(kernel, rows):
+    X, X2 = rows
+    assert torch.autograd.gradcheck(kernel, X.requires_grad_())
+    assert torch.autograd.gradcheck(kernel, (X, X2.requires_grad_()))
+
+
+@pytest.mark.parametrize("kernel", KERNELS, ids=names)
+def test_a_gram_matrix_is_symmetric_positive_and_equals_the_matrix_between_a_set_and_its_copy(kernel, rows):
+    K = kernel(rows[0])
+    assert torch.allclose(K, K.T, rtol=1e-15, atol=1e-15)
+    assert float(torch.linalg.eigvalsh(K)[0]) > -1e-14 * float(K.trace())
+    assert torch.allclose(K, kernel(rows[0], rows[0].clone()), rtol=1e-7)
+
+
+@pytest.mark.parametrize("kernel", KERNELS, ids=names)
+def test_points_that_coincide_have_finite_gradients(kernel, rows):
+    X = rows[0][[0, 0, 1, 2]].requires_grad_()
+    for K in (kernel(X), kernel(X, X.detach())):
+        (gradient,) = torch.autograd.grad((K * K).sum(), X, retain_graph=True)
+        assert bool(torch.isfinite(gradient).all())
+
+
+def test_the_diagonal_of_a_gram_matrix_has_the_gradient_of_its_closed_form(rows):
+    X = rows[0].requires_grad_()
+    (got,) = torch.autograd.grad(InfiniteNetwork(1)(X).trace(), X)
+    s, b = 2.0, 0.01  # q = s |x|^2 / d + b;  T = s q / 2 + (s q / 2 + b)
+    q = s * (X * X).sum(1) / 11 + b
+    (wanted,) = torch.autograd.grad((s * q / 2 + s * q / 2 + b).sum(), X)
+    assert torch.allclose(got, wanted, rtol=1e-14)
+
+
+def test_a_row_of_zeros_without_bias_has_kernel_zero_and_a_finite_gradient():
+    X = torch.zeros(2, 3, dtype=torch.float64)
+    X[1, 0] = 1.0
+    X.requires_grad_()
+    K = InfiniteNetwork(2, b_std=0.0)(X)
+    assert K[0].tolist() == [0.0, 0.0]
+    assert bool(torch.isfinite(torch.autograd.grad(K.sum(), X)[0]).all())
+
+
+def test_the_arc_cosine_has_its_derivative_at_one_and_minus_one():
+    c = torch.tensor([-1.0, -0.5, 0.0, 0.9, 1.0], dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(ArcCosine.apply(c).sum(), c)
+    assert gradient.tolist() == (math.pi - torch.acos(c)).tolist()
+    inner = c[1:4].detach().requires_grad_()
+    assert torch.autograd.gradgradcheck(ArcCosine.apply, inner)
+
+
+def test_kernels_work_under_torch_func(rows):
+    X, X2 = rows
+    kernel = InfiniteNetwork(2)
+    jacobian = torch.func.jacrev(lambda A: kernel(A, X2).sum(1))(X)
+    wanted = torch.autograd.functional.jacobian(lambda A: kernel(A, X2).sum(1), X)
+    assert torch.allclose(jacobian, wanted, rtol=1e-14)
+
+
+def test_dtype_and_device_are_kept(rows):
+    X = rows[0].float()
+    assert {kernel(X).dtype for kernel in KERNELS} == {torch.float32}
+
+
+def test_an_identity_map_is_the_linear_kernel(rows):
+    X, X2 = rows
+    assert torch.equal(FeatureKernel(Identity(11))(X, X2), Linear()(X, X2))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: InfiniteNetwork(1, "gp"), "of must be ntk or nngp, got 'gp'"),
+        (lambda: InfiniteNetwork(-1), "depth and b_std must be >= 0"),
+        (lambda: Gaussian(0.0), "lengthscale must be finite and > 0"),
+    ],
+)
+def test_options_out_of_range_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

@@ -1,0 +1,84 @@
+"""Label Solve through the driver: stationary at the ridge of its predictor, counts, digits."""
+
+import numpy as np
+import pytest
+import torch
+
+from analytic_dd import data
+from analytic_dd.baselines.methods.driver import distill
+from analytic_dd.baselines.methods.kernel_config import own_kernel
+from analytic_dd.baselines.methods.krr import krr_accuracy, predict, ridge_value
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return data.load("digits")
+
+
+def training_loss(found, dataset, labels, *, scale=1.0):
+    """Half the mean squared error on the training set, by the predictor of the set with another ridge."""
+    kernel = own_kernel(found, dataset)
+    x = torch.from_numpy(found.inputs)
+    mean, std = dataset.statistics()
+    X = np.concatenate([X for X, _ in dataset.blocks("train", mean=mean, std=std)])
+    Y = torch.nn.functional.one_hot(torch.from_numpy(dataset.y_train.astype(np.int64)), 10).double()
+    Y = Y - 0.1 if found.config["centred"] else Y
+    ridge = scale * ridge_value(kernel(x).trace(), len(x), relative=found.config["ridge_relative"])
+    return 0.5 * ((predict(kernel, x, labels, torch.from_numpy(X), ridge=ridge) - Y) ** 2).mean()
+
+
+@pytest.mark.parametrize("options", [{"kernel": "ntk"}, {"kernel": "rbf"}, {"features": "fcnn"}], ids=str)
+def test_labels_are_stationary_at_the_ridge_of_the_predictor(options, digits):
+    found = distill("label-solve", digits, config=options | {"ridge_relative": 1e-2})
+    y = torch.from_numpy(found.y)
+    loss = float(training_loss(found, digits, y))
+    assert found.losses[0][2] == pytest.approx(loss, rel=1e-10)
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        step = torch.from_numpy(rng.standard_normal(y.shape))
+        up, down = (float(training_loss(found, digits, y + h * step)) for h in (1e-3, -1e-3))
+        assert abs(up - down) < 1e-12  # stationary: the slope is (up - down) / 2e-3
+        assert min(up, down) > loss
+    moved = 1.01 * y
+    assert float(training_loss(found, digits, moved)) > loss
+    assert float(training_loss(found, digits, y, scale=3.0)) > loss  # with the ridge of another predictor they are not
+
+
+def test_on_digits_solved_labels_beat_one_hot_ones_by_ten_points(digits):
+    kernel = own_kernel(distill("label-solve", digits), digits)
+    solved = [krr_accuracy(distill("label-solve", digits, seed=seed), digits, kernel) for seed in range(3)]
+    random = [
+        krr_accuracy(distill("label-solve", digits, seed=s, config={"steps": 0}), digits, kernel) for s in range(3)
+    ]
+    assert 0.55 <= np.mean(random) <= 0.75
+    assert min(np.subtract(solved, random)) > 0.10
+
+
+def test_the_ledger_has_the_counts_made_by_hand(digits):
+    n = len(digits.y_train)
+    kernel = distill("label-solve", digits, points_per_class=2).ledger
+    assert (kernel.kernel_entries, kernel.real_forward, kernel.steps) == (400 + 20 * n, 0, 1)
+    finite = distill("label-solve", digits, points_per_class=2, config={"features": "fcnn"}).ledger
+    assert (finite.kernel_entries, finite.real_forward, finite.synthetic_forward) == (0, n, 20)
+
+
+def test_two_runs_are_equal_and_a_finished_state_stays(digits, tmp_path):
+    state = tmp_path / "state.npz"
+    runs = [distill("label-solve", digits, seed=1, state_file=state, resume=True) for _ in range(2)]
+    runs.append(distill("label-solve", digits, seed=1))
+    assert np.array_equal(runs[0].y, runs[1].y)
+    assert np.array_equal(runs[0].y, runs[2].y)
+    assert runs[1].ledger.kernel_entries == runs[0].ledger.kernel_entries
+
+
+def test_more_than_one_step_is_refused(digits):
+    with pytest.raises(ValueError, match="Label Solve is one step, got steps = 2"):
+        distill("label-solve", digits, config={"steps": 2})
+
+
+def test_kip_starts_where_label_solve_ends_but_for_its_own_draw(digits):
+    """KIP with solved labels and no step is Label Solve on its own real samples."""
+    found = distill("kip", digits, config={"steps": 0, "labels": "solved"})
+    loss = float(training_loss(found, digits, torch.from_numpy(found.y)))
+    assert float(training_loss(found, digits, 1.01 * torch.from_numpy(found.y))) > loss
+    assert float(training_loss(found, digits, 0.99 * torch.from_numpy(found.y))) > loss

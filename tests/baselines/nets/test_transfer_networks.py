@@ -1,0 +1,121 @@
+"""The transfer networks: sizes of the literature, the layers of torch, and none that is blind to its image."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from analytic_dd import data
+from analytic_dd.baselines.bench.controls import random_real
+from analytic_dd.baselines.bench.evaluate import images_of
+from analytic_dd.baselines.nets.named import network_named
+from analytic_dd.baselines.nets.training import train_network
+from analytic_dd.baselines.nets.transfer import AlexNet, ResNet18, Vgg11
+
+KINDS = {"resnet18": ResNet18, "vgg11": Vgg11, "alexnet": AlexNet}
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "k", "size"),
+    [
+        ("resnet18", (3, 32, 32), 10, 11_173_962),
+        ("resnet18", (1, 28, 28), 10, 11_172_810),
+        ("resnet18", (3, 32, 32), 100, 11_220_132),
+        ("vgg11", (3, 32, 32), 10, 9_231_114),
+        ("vgg11", (1, 28, 28), 10, 9_229_962),
+        ("alexnet", (3, 32, 32), 10, 1_872_202),
+        ("alexnet", (1, 28, 28), 10, 1_865_802),
+    ],
+)
+def test_parameter_counts_are_those_of_the_literature(name, shape, k, size):
+    assert network_named(name, shape, k).size() == size
+
+
+@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 4, 5), (1, 28, 28), (3, 32, 32), (3, 17, 16)], ids=str)
+def test_every_size_of_image_gives_logits_that_depend_on_it(name, shape):
+    network = KINDS[name](shape, 7, width=4)
+    parameters = network.draw(torch.Generator().manual_seed(0), dtype=torch.float64)
+    images = torch.randn((5, *shape), generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    logits = network(parameters, images)
+    assert logits.shape == (5, 7)
+    assert bool(logits.isfinite().all())
+    assert float(logits.std(dim=0).min()) > 1e-8  # a norm of one pixel would make all images alike, to rounding
+    assert torch.allclose(network(parameters, images[2:3]), logits[2:3], rtol=1e-10)  # alone as in a batch
+
+
+@pytest.mark.parametrize("name", ["vgg11", "alexnet"])
+@pytest.mark.parametrize("shape", [(3, 32, 32), (1, 28, 28)], ids=str)
+def test_plain_networks_are_those_of_torch_layer_by_layer(name, shape, ratio):
+    network = KINDS[name](shape, 3, width=4)
+    parameters = network.draw(torch.Generator().manual_seed(0), dtype=torch.float64)
+    plan = {
+        "vgg11": [(4, 3, 1), (8, 3, 1), (16, 3, 0), (16, 3, 1), (32, 3, 0), (32, 3, 1), (32, 3, 0), (32, 3, 1)],
+        "alexnet": [(4, 5, 1), (6, 5, 1), (8, 3, 0), (6, 3, 0), (6, 3, 1)],
+    }[name]
+    layers, channels = [], shape[0]
+    for index, (out, side, pool) in enumerate(plan):
+        padding = side // 2 + (2 if index == 0 and shape[0] == 1 else 0)
+        layers.append(nn.Conv2d(channels, out, side, padding=padding))
+        layers += [nn.GroupNorm(out, out)] if name == "vgg11" else []
+        layers += [nn.ReLU(), *[nn.MaxPool2d(2)] * pool]
+        channels = out
+    theirs = nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * (1 if name == "vgg11" else 16), 3)).double()
+    for target, value in zip(theirs.parameters(), parameters.values(), strict=True):
+        target.data.copy_(value)
+    images = torch.randn((2, *shape), generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    assert ratio(network(parameters, images), theirs(images).detach(), size=100, amplification=10) < 30
+
+
+def test_a_residual_block_adds_what_comes_in(ratio):
+    network = ResNet18((3, 8, 8), 5, width=4)
+    parameters = network.draw(torch.Generator().manual_seed(0), dtype=torch.float64)
+    images = torch.randn((2, 3, 8, 8), generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+    def normed(name, hidden, stride=1):
+        weight = parameters[f"{name}.conv.weight"]
+        hidden = F.conv2d(hidden, weight, None, stride, weight.shape[-1] // 2)
+        return F.group_norm(hidden, len(weight), parameters[f"{name}.norm.weight"], parameters[f"{name}.norm.bias"])
+
+    hidden = F.relu(normed("stem", images))
+    for stage, stride in enumerate((1, 1, 1, 2)):  # 8, 8, 8 and 4 pixels, the last as of an image of 32 x 32
+        for block in range(2):
+            name, step = f"{stage}.{block}", stride if block == 0 else 1
+            inner = normed(f"{name}.second", F.relu(normed(f"{name}.first", hidden, step)))
+            skip = normed(f"{name}.skip", hidden, step) if block == 0 and stage > 0 else hidden
+            hidden = F.relu(inner + skip)
+    wanted = F.linear(hidden.mean((2, 3)), parameters["classifier.weight"], parameters["classifier.bias"])
+    assert ratio(network(parameters, images), wanted, size=100, amplification=10) < 30
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "features"),
+    [
+        ("vgg11", (1, 8, 8), 512),
+        ("vgg11", (3, 16, 16), 512),
+        ("vgg11", (3, 64, 64), 2048),
+        ("alexnet", (1, 8, 8), 3072),
+        ("resnet18", (1, 8, 8), 512),
+    ],
+)
+def test_the_last_layer_of_a_small_image_has_the_published_size(name, shape, features):
+    assert network_named(name, shape, 10).shapes()["classifier.weight"] == (10, features)
+
+
+@pytest.mark.parametrize(("name", "width", "epochs"), [("resnet18", 4, 60), ("vgg11", 16, 60), ("alexnet", 32, 250)])
+def test_they_learn_ten_digits(name, width, epochs):
+    digits = data.load("digits")
+    inputs, labels = random_real(digits, 1, seed=0)
+    images, classes = images_of(inputs, digits), torch.from_numpy(labels.argmax(axis=1))
+    network = KINDS[name]((1, 8, 8), 10, width=width)
+    start = torch.Generator().manual_seed(0)
+    trained = train_network(network, images, classes, epochs=epochs, lr=0.03, generator=start)
+    assert torch.equal(network(trained, images).argmax(dim=1), classes)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_what_is_no_image_is_refused(name):
+    with pytest.raises(ValueError, match="4 x 4 pixels or more, got 1 x 64; use an MLP"):
+        KINDS[name]((1, 1, 64), 3)
+    with pytest.raises(ValueError, match="even number"):
+        KINDS[name]((1, 8, 8), 3, width=3)
