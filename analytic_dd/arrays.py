@@ -13,7 +13,7 @@ from typing import Any
 import array_api_compat as compat
 import numpy as np
 
-from analytic_dd.errors import ShapeError
+from analytic_dd.errors import DataError, ShapeError
 
 __all__ = [
     "Array",
@@ -22,10 +22,13 @@ __all__ = [
     "as_ridge",
     "as_weights",
     "cached_rows",
+    "detached",
     "eps_of",
+    "host_array",
     "in_double",
     "namespace",
     "norm",
+    "refuse_masked",
     "to_numpy",
 ]
 
@@ -42,8 +45,13 @@ def namespace(*arrays: Array) -> Any:
     ------
     TypeError
         One of them is not an array (a list, say), or two come from different libraries.
+    DataError
+        A masked array, or a numpy.matrix, whose product is another.
     """
     for A in arrays:
+        refuse_masked(A, "the array")
+        if isinstance(A, np.matrix):
+            raise DataError("expected an array, got numpy.matrix; use numpy.asarray, or .toarray() of a sparse matrix")
         if not compat.is_array_api_obj(A):
             raise TypeError(f"expected an array (numpy, torch or jax), got {type(A).__name__}; convert it first")
     try:
@@ -68,7 +76,7 @@ def dtype_name(A: Array) -> str:
 def as_matrix(
     A: Array, name: str, *, rows: int | None = None, columns: int | None = None, finite: bool = True
 ) -> Array:
-    """Check that ``A`` is a finite real floating matrix of the given size, and return it unchanged.
+    """Check that ``A`` is a finite real floating matrix of the given size, and return it, without its gradient.
 
     Parameters
     ----------
@@ -89,10 +97,12 @@ def as_matrix(
         Not two-dimensional, empty, or of another size.
     ValueError
         NaN or infinity; the message says where the first one is.
+    DataError
+        A masked array.
 
     Notes
     -----
-    *Cost.* One reduction over the array; positions are looked for only when something is wrong.
+    *Cost.* One reduction over the array, no copy; positions are looked for only when something is wrong.
 
     Examples
     --------
@@ -101,7 +111,9 @@ def as_matrix(
         ...
     ValueError: Phi must be finite, got nan at row 0, column 1; clean or drop that sample
     """
+    refuse_masked(A, name)
     xp = namespace(A)
+    A = detached(A)
     if A.ndim != 2:
         hint = f"; {name}.reshape(-1, 1) makes one column" if A.ndim == 1 else ""
         raise ShapeError(f"{name} must have two axes (rows are samples), got shape {tuple(A.shape)}{hint}")
@@ -176,7 +188,7 @@ def cached_rows(A: np.ndarray) -> Iterator[slice]:
 
 
 def in_double(A: Array) -> Array:
-    """Return ``A`` in float64 on its own device, without a copy when it already is.
+    """Return ``A`` in float64 on its own device, without its gradient, and without a copy when it already is.
 
     Raises
     ------
@@ -184,6 +196,7 @@ def in_double(A: Array) -> Array:
         The library cannot (jax without ``jax_enable_x64``, a device without float64).
     """
     xp = namespace(A)
+    A = detached(A)
     if dtype_name(A) == "float64":
         return A
     if compat.is_jax_array(A) and dtype_name(xp.asarray(0.0)) != "float64":  # astype would stay in float32 and warn
@@ -194,13 +207,71 @@ def in_double(A: Array) -> Array:
         raise TypeError("sums are kept in float64, which this device does not have; move the arrays") from error
 
 
+def detached(A: Array) -> Array:
+    """Return a tensor without its gradient, which a sum over blocks would keep alive; others as they are."""
+    return A.detach() if getattr(A, "requires_grad", False) else A
+
+
+def refuse_masked(A: Array, name: str) -> None:
+    """Refuse a masked array: numpy hands on what lies under the mask as if it were data.
+
+    Examples
+    --------
+    >>> refuse_masked(np.ma.masked_equal([1.0, -9.0, 3.0], -9.0), "y")
+    Traceback (most recent call last):
+        ...
+    analytic_dd.errors.DataError: y has 1 masked entry, the first at (1,); drop those samples, or fill them with .filled
+    """
+    if isinstance(A, np.ma.MaskedArray):
+        places = np.argwhere(np.ma.getmaskarray(A))
+        if not len(places):
+            raise DataError(f"{name} is a masked array with nothing masked; pass its .data")
+        first, entries = tuple(map(int, places[0])), f"{len(places)} masked entr{'y' if len(places) == 1 else 'ies'}"
+        raise DataError(f"{name} has {entries}, the first at {first}; drop those samples, or fill them with .filled")
+
+
+def host_array(values: object, name: str) -> np.ndarray:
+    """Return what a user calls an array as a numpy array: of any library, a list, a column or a table of pandas.
+
+    Raises
+    ------
+    DataError
+        A masked or a sparse array, rows of different lengths, bfloat16 and other numbers that numpy does not have.
+
+    Examples
+    --------
+    >>> host_array([[1, 2], [3]], "x")
+    Traceback (most recent call last):
+        ...
+    analytic_dd.errors.DataError: x must have rows of equal length, got a list of 2 that has not; pad or resize them
+    """
+    refuse_masked(values, name)
+    if hasattr(values, "toarray") or getattr(values, "is_sparse", False):
+        raise DataError(
+            f"{name} is sparse ({type(values).__name__}), which is not read; make it dense, e.g. with .toarray()"
+        )
+    try:
+        array = to_numpy(values) if compat.is_array_api_obj(values) else np.asarray(values)
+    except TypeError as error:
+        kind = dtype_name(values) if hasattr(values, "dtype") else type(values).__name__
+        raise DataError(f"{name} has numbers of kind {kind}, which numpy has not; convert it to float32") from error
+    except ValueError as error:
+        many = f"a list of {len(values)}" if isinstance(values, list | tuple) else type(values).__name__
+        raise DataError(
+            f"{name} must have rows of equal length, got {many} that has not; pad or resize them"
+        ) from error
+    if array.dtype.name == "bfloat16" or array.dtype.name.startswith("float8"):
+        raise DataError(f"{name} has numbers of kind {array.dtype.name}, which numpy has not; convert it to float32")
+    return np.asarray(array)
+
+
 def to_numpy(A: Array) -> np.ndarray:
     """Return ``A`` as a numpy array on the host (no copy when it is one)."""
     if isinstance(A, np.ndarray):
         return A
     if compat.is_torch_array(A):
         return A.detach().cpu().numpy()  # type: ignore[no-any-return]
-    if compat.is_jax_array(A):
+    if compat.is_jax_array(A) or not hasattr(A, "__dlpack__"):
         return np.asarray(A)
     return np.from_dlpack(A)
 

@@ -17,7 +17,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from analytic_dd.arrays import as_ridge, as_weights
+from analytic_dd.arrays import as_ridge, as_weights, refuse_masked
 from analytic_dd.data import value_range
 from analytic_dd.distill.box import pixel_box
 from analytic_dd.distill.inputs import distill_inputs
@@ -223,6 +223,7 @@ class _Distiller(BaseEstimator):
 
     def _scores(self, X: Any) -> np.ndarray:
         check_is_fitted(self, "coef_")
+        refuse_masked(X, "X")
         X = validate_data(self, X, reset=False, dtype=np.float64)
         blocks = [self.feature_map_(X[i : i + _ROWS]) @ self.coef_.T for i in range(0, len(X), _ROWS)]
         return np.asarray(np.concatenate(blocks) + self.intercept_)
@@ -333,6 +334,8 @@ class RidgeDistiller(ClassifierMixin, _Distiller):
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> RidgeDistiller:
         """Fit and distil; X (n, d), y (n,) classes of any kind, weights (n,) >= 0: 2 counts as two copies (T12)."""
+        for name, given in (("X", X), ("y", y), ("sample_weight", sample_weight)):
+            refuse_masked(given, name)  # validate_data drops the mask
         X, y = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(y)
         encoder = LabelEncoder().fit(y)
@@ -379,6 +382,8 @@ class RidgeDistillerRegressor(RegressorMixin, _Distiller):
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> RidgeDistillerRegressor:
         """Fit and distil; X (n, d), y (n,) or (n, k), weights (n,) >= 0."""
+        for name, given in (("X", X), ("y", y), ("sample_weight", sample_weight)):
+            refuse_masked(given, name)  # validate_data drops the mask
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
         if self.labels == "centred":
             raise ValueError("labels 'centred' belong to classes; choose one-hot or learned for a regression")

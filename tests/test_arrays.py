@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from analytic_dd import RidgeDistiller, RidgeDistillerRegressor, ridge_weights
 from analytic_dd.arrays import (
     as_matrices,
     as_matrix,
@@ -16,7 +17,7 @@ from analytic_dd.arrays import (
     norm,
     to_numpy,
 )
-from analytic_dd.errors import ShapeError
+from analytic_dd.errors import DataError, ShapeError
 
 
 def test_matrix_passes_unchanged(library, rng):
@@ -139,3 +140,44 @@ def test_norm_of_zero_infinity_and_nothing():
     assert norm(np.array([[np.inf, 1.0]])) == np.inf
     assert norm(np.zeros((0, 3))) == 0.0
     assert np.isnan(norm(np.array([[np.nan, 1.0]])))
+
+
+def masked_row():
+    """Samples of which the second is masked, and what lies under the mask is far away."""
+    X = np.ma.masked_array(np.random.default_rng(2).standard_normal((11, 3)), mask=np.zeros((11, 3), bool))
+    X.data[1], X.mask[1] = 1e6, True
+    return X
+
+
+@pytest.mark.parametrize("estimator", [RidgeDistiller, RidgeDistillerRegressor])
+def test_masked_arrays_are_refused_where_they_would_be_taken_for_data(estimator):
+    X, y = masked_row(), np.arange(11) % 2
+    with pytest.raises(DataError, match=r"Phi has 3 masked entries, the first at \(1, 0\); drop"):
+        ridge_weights(X, np.eye(11), ridge=1.0)
+    for arguments, name in (((X, y), "X"), ((X.data, np.ma.masked_equal(y, 1)), "y")):
+        with pytest.raises(DataError, match=f"{name} has . masked entries"):
+            estimator(ridge=1.0).fit(*arguments)
+    with pytest.raises(DataError, match=r"sample_weight has 2 masked entries"):
+        estimator(ridge=1.0).fit(X.data, y, np.ma.masked_greater(np.arange(11.0), 8))
+    fitted = estimator(ridge=1.0).fit(X.data, y)
+    with pytest.raises(DataError, match="X has 3 masked entries"):
+        fitted.predict(X)
+    with pytest.raises(DataError, match=r"nothing masked; pass its \.data"):
+        as_matrix(np.ma.masked_array(np.eye(2)), "A")
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+def test_a_numpy_matrix_is_refused_since_its_product_is_another():
+    with pytest.raises(DataError, match=r"got numpy\.matrix; use numpy\.asarray"):
+        ridge_weights(np.matrix(np.eye(3)), np.eye(3), ridge=1.0)
+
+
+def test_gradients_are_left_behind_without_a_warning(recwarn):
+    Phi = torch.rand(11, 3, dtype=torch.float64, requires_grad=True)
+    Y = torch.rand(11, 2, dtype=torch.float64, requires_grad=True)
+    W = ridge_weights(Phi, Y, ridge=1.0)
+    assert torch.equal(W, ridge_weights(Phi.detach(), Y.detach(), ridge=1.0))
+    assert not W.requires_grad
+    assert not as_matrix(Phi, "Phi").requires_grad
+    assert not in_double(Phi).requires_grad
+    assert not recwarn.list

@@ -75,7 +75,7 @@ def read_cifar_binary(path: str | Path, *, labels: str = "fine", name: str | Non
         records = [(file, files.pop(file)) for file in group]
         parts += _images_and_labels(records, width, column, classes, path)
     title = name or (f"CIFAR-{kind}" if labels == "fine" or kind == 10 else f"CIFAR-{kind} (coarse)")
-    return Dataset.from_arrays(*parts, name=title, source=str(path), classes=classes)
+    return Dataset.from_arrays(*parts, name=title, source=str(path), classes=classes, channels="last")
 
 
 def _read_files(path: Path) -> dict[str, bytes]:

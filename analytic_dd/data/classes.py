@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from analytic_dd.arrays import host_array
 from analytic_dd.errors import DataError
 
 __all__ = [
@@ -26,32 +27,63 @@ TEST_FRACTION = 0.2
 
 
 def as_labels(y: object, name: str) -> np.ndarray:
-    """Return labels as a one-axis array of int64 or text.
+    """Return labels as one axis of int64 or text; a column (n, 1), text as objects and categories are labels too.
 
     Raises
     ------
     DataError
-        One-hot rows, another number of axes, fractions, bytes that are not text, objects.
+        One-hot rows, another number of axes, fractions, a missing label, bytes that are not text, integers
+        that int64 does not hold, other objects.
     """
-    array = np.asarray(y)
+    array = host_array(y, name)
     if not array.size:
         raise DataError(f"{name} must hold labels, got none")
     if array.ndim == 2 and array.shape[1] > 1:
         raise DataError(
             f"{name} must be one class a sample, got shape {array.shape}; for one-hot rows use {name}.argmax(axis=1)"
         )
-    if array.ndim != 1:
+    if array.ndim != 1 and array.shape != (len(array) if array.ndim else 0, 1):
         raise DataError(f"{name} must be one class a sample, got shape {array.shape}; use {name}.ravel()")
+    array = array.reshape(-1)
+    if array.dtype.kind == "O":
+        array = _from_objects(array, name)
     if array.dtype.kind in "biu":
-        return array.astype(np.int64)
+        return _as_int64(array, name)
     if array.dtype.kind == "S":
         try:
             return np.char.decode(array, "utf-8")
         except UnicodeDecodeError as error:
             raise DataError(f"{name} holds bytes that are not UTF-8 text ({error.reason}); use text labels") from error
+    if array.dtype.kind == "T":
+        array = _from_objects(array.astype(object), name)
+    if array.dtype.kind == "f" and np.isnan(array).any():
+        raise DataError(f"{name} has no label at sample {int(np.isnan(array).argmax())}; drop samples without one")
     if array.dtype.kind != "U":
         raise DataError(f"{name} must be integers or text, got dtype {array.dtype}; use {name}.astype(int) or text")
     return array
+
+
+def _from_objects(array: np.ndarray, name: str) -> np.ndarray:
+    """Return objects that are all text, or all integers, as an array of these; pandas keeps text so."""
+    for wanted in (str, int | np.integer):
+        wrong = [i for i, value in enumerate(array) if not isinstance(value, wanted) or isinstance(value, bool)]
+        if not wrong:
+            return np.array(array.tolist())
+        if len(wrong) < len(array):
+            break
+    found = array[wrong[0]]
+    raise DataError(
+        f"{name} has dtype object and must hold text or integers alone, got {found!r:.50} at sample {wrong[0]}; drop "
+        f"samples without a label; {name}.astype(str) makes text of what is a label"
+    )
+
+
+def _as_int64(array: np.ndarray, name: str) -> np.ndarray:
+    """Return integers as int64; those of 64 unsigned bits beyond its range would come out negative."""
+    largest = int(array.max())
+    if largest > np.iinfo(np.int64).max:
+        raise DataError(f"{name} has the label {largest}, more than int64 holds; use {name}.astype(str)")
+    return array.astype(np.int64)
 
 
 def encode(
@@ -66,7 +98,8 @@ def encode(
         says which and where.
     """
     if classes is not None:
-        return indices_into(y_train, classes, "y_train"), indices_into(y_test, classes, "y_test"), tuple(classes)
+        classes = tuple(name.item() if isinstance(name, np.generic) else name for name in classes)
+        return indices_into(y_train, classes, "y_train"), indices_into(y_test, classes, "y_test"), classes
     if y_test.dtype.kind != y_train.dtype.kind:
         raise DataError(f"y_train is {_kind(y_train)} and y_test is {_kind(y_test)}; use one kind of labels for both")
     values, train = np.unique(y_train, return_inverse=True)
@@ -102,6 +135,9 @@ def check_classes(classes: Sequence[int | str], y_train: np.ndarray, y_test: np.
     if k < 2:
         got = f"one class: {classes[0]!r}" if k else "none"
         raise DataError(f"at least two classes are needed, got {got}; add samples of another class")
+    for name in classes:
+        if not isinstance(name, (int, str)):
+            raise DataError(f"classes must be integers or text, got {name!r:.50}; use str(name)")
     if len(set(classes)) != k:
         raise DataError(f"classes must be all different, got {', '.join(map(repr, classes[:5]))}; name each once")
     for y, name in ((y_train, "y_train"), (y_test, "y_test")):

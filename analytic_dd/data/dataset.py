@@ -11,6 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
+from analytic_dd.arrays import host_array
 from analytic_dd.data.blocks import block_rows, normalised_blocks
 from analytic_dd.data.classes import as_labels, check_classes, describe_split, encode, stratified_split
 from analytic_dd.data.normalisation import channel_moments, value_range
@@ -84,6 +85,7 @@ class Dataset:
         source: str = "arrays",
         classes: tuple[int | str, ...] | None = None,
         split: bool = False,
+        channels: str | None = None,
     ) -> Dataset:
         """Make a data set from arrays.
 
@@ -99,11 +101,14 @@ class Dataset:
             The classes in the order of their indices. Default: the sorted labels of the training samples.
         split : bool
             Set a fifth of the training samples aside when there is no test part (stratified, always the same).
+        channels : {"first", "last"}, optional
+            Where the channels of (n, c, h, w) or (n, h, w, c) are; needed where both axes could be channels.
 
         Raises
         ------
         DataError
-            An array is no data set's: objects, one-hot labels, other lengths or sizes, NaN, a class without sample.
+            An array is no data set's: objects, one-hot labels, other lengths or sizes, NaN, masked entries, axes
+            that could be either, a class without sample.
 
         Notes
         -----
@@ -112,8 +117,8 @@ class Dataset:
         with _naming(name, source):
             if (x_test is None) != (y_test is None):
                 raise DataError("x_test and y_test must come together, got one of them; give both or neither")
-            samples, labels = as_samples(x_train, "x_train"), as_labels(y_train, "y_train")
-            others = samples[:0] if _is_empty(x_test) else as_samples(x_test, "x_test")
+            samples, labels = as_samples(x_train, "x_train", channels=channels), as_labels(y_train, "y_train")
+            others = samples[:0] if _is_empty(x_test) else as_samples(x_test, "x_test", channels=channels)
             other_labels = labels[:0] if _is_empty(y_test) else as_labels(y_test, "y_test")
             labels, other_labels, classes = encode(labels, other_labels, classes)
         whole = cls(name, samples, labels, others, other_labels, classes, samples.shape[1:], source)
@@ -266,7 +271,7 @@ class Dataset:
 
 
 def _is_empty(array: object) -> bool:
-    return array is None or not np.asarray(array).size
+    return array is None or not host_array(array, "the test part").size
 
 
 @contextlib.contextmanager

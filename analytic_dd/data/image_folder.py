@@ -81,7 +81,8 @@ def read_image_folder(path: str | Path, *, name: str | None = None, max_bytes: i
     x_train, labels = train.finish()
     x_test, test_labels = test.finish() if test else (None, None)
     title = name or path.resolve().name.split(".")[0]
-    return Dataset.from_arrays(x_train, labels, x_test, test_labels, name=title, source=str(path), split=True)
+    arrays = (x_train, labels, x_test, test_labels)
+    return Dataset.from_arrays(*arrays, name=title, source=str(path), split=True, channels="last")
 
 
 def _place(member: str, path: Path) -> tuple[str, str]:

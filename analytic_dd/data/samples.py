@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from analytic_dd.arrays import host_array
 from analytic_dd.data.blocks import block_rows
 from analytic_dd.errors import DataError
 
@@ -12,13 +13,14 @@ __all__ = ["as_samples", "check_same_dtype", "check_samples", "first_non_finite"
 _CHANNELS = (1, 3, 4)
 
 
-def as_samples(x: object, name: str) -> np.ndarray:
+def as_samples(x: object, name: str, *, channels: str | None = None) -> np.ndarray:
     """Return ``x`` as contiguous samples (n, d), (n, h, w) or (n, h, w, c), without changing a value or the dtype.
 
     Channels first, (n, c, h, w) with c of 1, 3 or 4, becomes channels last; a single channel loses its axis; foreign
-    byte order becomes native. A 4-axis array that has 1, 3 or 4 on neither end is refused, not guessed at.
+    byte order becomes native. An array of four axes that could be either, or neither, is refused and not guessed at:
+    then ``channels`` says "first" or "last".
     """
-    array = np.asarray(x)
+    array = host_array(x, name)
     if array.dtype.kind not in "buif":
         raise DataError(f"{name} must hold numbers, got dtype {array.dtype}; convert it, e.g. to uint8 or float64")
     if array.dtype.itemsize > 8:
@@ -26,18 +28,25 @@ def as_samples(x: object, name: str) -> np.ndarray:
     if not 2 <= array.ndim <= 4 or 0 in array.shape[1:]:
         raise DataError(f"{name} must be rows (n, d) or images (n, h, w[, c]), got shape {array.shape}; reshape it")
     if array.ndim == 4:
-        array = _channels_last(array, name)
+        array = _channels_last(array, name, channels)
     return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
 
 
-def _channels_last(array: np.ndarray, name: str) -> np.ndarray:
-    if array.shape[-1] not in _CHANNELS:
-        if array.shape[1] not in _CHANNELS:
-            raise DataError(
-                f"{name} must have 1, 3 or 4 channels on its last axis, got shape {array.shape}; "
-                "move the channels last, or flatten the samples to rows"
-            )
-        array = np.moveaxis(array, 1, -1)
+def _channels_last(array: np.ndarray, name: str, channels: str | None) -> np.ndarray:
+    if channels not in (None, "first", "last"):
+        raise DataError(f"channels must be 'first' or 'last', got {channels!r}")
+    first, last = (array.shape[axis] in _CHANNELS and channels != other for axis, other in ((1, "last"), (3, "first")))
+    if first and last:
+        raise DataError(
+            f"{name} of shape {array.shape} could have its {array.shape[1]} or its {array.shape[3]} as channels; pass "
+            "channels='first' or channels='last' (in an npz file: an array channels that holds this word)"
+        )
+    if not (first or last):
+        raise DataError(
+            f"{name} must have 1, 3 or 4 channels on its last axis, got shape {array.shape}; "
+            "move the channels last, or flatten the samples to rows"
+        )
+    array = np.moveaxis(array, 1, -1) if first else array
     return array[..., 0] if array.shape[-1] == 1 else array
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import array_api_compat as compat
 import numpy as np
 
-from analytic_dd.arrays import Array, dtype_name, namespace, to_numpy
+from analytic_dd.arrays import Array, dtype_name, host_array, namespace
 from analytic_dd.errors import ShapeError
 
 __all__ = ["centred_one_hot", "one_hot", "repeated_classes"]
+
+_LARGEST = 16 * 2**30  # bytes of labels; an index that is a hash or an identifier asks for more
 
 
 def one_hot(y: Array, k: int | None = None, *, dtype: type = np.float64) -> Array:
@@ -22,7 +24,9 @@ def one_hot(y: Array, k: int | None = None, *, dtype: type = np.float64) -> Arra
         Class indices that are not integers (encode names first, as :mod:`analytic_dd.data` does); a library that has
         no such ``dtype`` (jax without ``jax_enable_x64``).
     ShapeError, ValueError
-        More than one axis; an index outside 0 .. k - 1.
+        More than one axis; an index outside 0 .. k - 1; rows of more than 16 GiB.
+    DataError
+        Masked or sparse class indices.
 
     Examples
     --------
@@ -30,9 +34,10 @@ def one_hot(y: Array, k: int | None = None, *, dtype: type = np.float64) -> Arra
     array([[0., 1., 0.],
            [1., 0., 0.]])
     """
-    given, y = y, to_numpy(y) if hasattr(y, "dtype") else np.asarray(y)
+    given, y = y, host_array(y, "y")
     if y.ndim != 1 or y.size == 0:
-        raise ShapeError(f"class indices must be one non-empty axis, got shape {y.shape}")
+        hint = "; use y.ravel()" if y.ndim == 2 and y.shape[1] == 1 else ""
+        raise ShapeError(f"class indices must be one non-empty axis, got shape {y.shape}{hint}")
     if y.dtype.kind not in "iu":
         raise TypeError(
             f"class indices must be integers, got {y.dtype}; encode names with numpy.unique(return_inverse=True)"
@@ -42,6 +47,11 @@ def one_hot(y: Array, k: int | None = None, *, dtype: type = np.float64) -> Arra
         raise ValueError(f"class indices must be >= 0, got {y.min()}; encode classes as 0 .. k - 1")
     if y.max() >= k:
         raise ValueError(f"class indices must lie in 0 .. {k - 1}, got {y.min()} .. {y.max()}")
+    if y.size * k * np.dtype(dtype).itemsize > _LARGEST:
+        raise ValueError(
+            f"rows for {y.size:,} samples of {k:,} classes take {y.size * k * np.dtype(dtype).itemsize / 1e9:,.0f} GB; "
+            "number classes as 0 .. k - 1 with numpy.unique(return_inverse=True), or encode a block at a time"
+        )
     Y: np.ndarray = np.zeros((y.size, k), dtype=dtype)
     Y[np.arange(y.size), y] = 1.0
     return _like(given, Y) if compat.is_array_api_obj(given) and not isinstance(given, np.ndarray) else Y

@@ -2,8 +2,11 @@
 
 import hashlib
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.sparse
+import torch
 
 from analytic_dd.data import Dataset
 from analytic_dd.data.blocks import block_rows
@@ -23,7 +26,20 @@ REFUSED = {
     "unknown test label": ((images(3, 2), ["a", "b", "a"], images(2, 2), ["a", "zebra"]), ("'zebra'", "sample 1")),
     "kinds of labels": ((images(2, 2), ["a", "b"], images(2, 2), [0, 1]), ("text", "integers")),
     "one-hot labels": ((images(3, 2), np.eye(3)), ("(3, 3)", "argmax(axis=1)")),
-    "a column of labels": ((images(2, 2), [[0], [1]]), ("(2, 1)", "ravel()")),
+    "a row of labels": ((images(2, 2), [[0, 1]]), ("(1, 2)", "argmax(axis=1)")),
+    "a block of labels": ((images(2, 2), [[[0]], [[1]]]), ("(2, 1, 1)", "ravel()")),
+    "labels beyond int64": ((images(2, 2), np.array([0, 2**63 + 5], np.uint64)), (f"{2**63 + 5}", "astype(str)")),
+    "dates as labels": ((images(2, 2), np.array(["2001-02-03", "2001-02-04"], "M8[D]")), ("datetime64", "text")),
+    "a masked label": ((images(3, 2), np.ma.masked_equal([0, 7, 1], 7)), ("y_train", "1 masked entry", "(1,)")),
+    "masked samples": ((np.ma.masked_less(images(3, 2), 256), [0, 1, 0]), ("x_train", "6 masked entries", ".filled")),
+    "sparse samples": ((scipy.sparse.eye(3), [0, 1, 0]), ("x_train", "sparse", ".toarray()")),
+    "rows of other lengths": (([[1, 2], [3]], [0, 1]), ("x_train", "equal length", "list of 2")),
+    "bfloat16": ((torch.ones(2, 3, dtype=torch.bfloat16), [0, 1]), ("x_train", "bfloat16", "float32")),
+    "bfloat16 of jax": ((jnp.ones((2, 3), dtype="bfloat16"), [0, 1]), ("x_train", "bfloat16", "float32")),
+    "text and numbers": ((images(3, 2), np.array(["a", 1, "b"], object)), ("y_train", "got 1 at sample 1", "str")),
+    "a text label that is missing": ((images(2, 2), np.array(["a", np.nan], object)), ("got nan at sample 1",)),
+    "a number that is missing": ((images(3, 2), [0.0, 1.0, np.nan]), ("no label at sample 2", "drop")),
+    "channels on both ends": ((np.ones((12, 3, 4, 4)), [0, 1] * 6), ("(12, 3, 4, 4)", "channels='first'")),
     "fractions as labels": ((images(2, 2), [0.5, 1.0]), ("float64", "astype(int)")),
     "objects": ((np.array([[1, None], [2, 3]], dtype=object), [0, 1]), ("x_train", "object")),
     "complex": ((np.eye(2) * 1j, [0, 1]), ("complex128",)),
@@ -113,9 +129,57 @@ def test_channels_first_is_moved_and_one_channel_is_dropped():
         assert (data.image_shape, data.channels) == ((5, 7), 1)
 
 
-def test_channels_last_is_left_alone_when_both_ends_could_be_channels():
-    x = images(4, 3, 7, 3)
-    np.testing.assert_array_equal(Dataset.from_arrays(x, [0, 1, 0, 1]).x_train, x)
+@pytest.mark.parametrize(("channels", "axis"), [("first", 1), ("last", 3)])
+def test_where_both_ends_could_be_channels_the_user_says_which(channels, axis, refused):
+    x, y = images(4, 3, 7, 3), [0, 1, 0, 1]
+    data = Dataset.from_arrays(x, y, x, y, channels=channels)
+    for found in (data.x_train, data.x_test):
+        np.testing.assert_array_equal(found, np.moveaxis(x, axis, -1))
+    refused(lambda: Dataset.from_arrays(images(4, 5, 7, 3), y, channels="first"), "(4, 5, 7, 3)")
+    refused(lambda: Dataset.from_arrays(x, y, channels="middle"), "'middle'")
+
+
+class Column:
+    """Labels as a table gives them: something that numpy can read."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.values, dtype=object)
+
+
+@pytest.mark.parametrize(
+    ("y", "classes"),
+    [
+        (np.array([[7], [3], [7]]), (3, 7)),
+        (torch.tensor([7, 3, 7], dtype=torch.uint8), (3, 7)),
+        (np.array([7, 3, 7], np.uint64), (3, 7)),
+        (np.array([2**63 - 1, 3, 3], np.uint64), (3, 2**63 - 1)),
+        (np.array(["b", "a", "b"], object), ("a", "b")),
+        (Column(["b", "a", "b"]), ("a", "b")),
+        (Column([7, 3, 7]), (3, 7)),
+        (np.array([True, False, True]), (0, 1)),
+        (np.array(["b", "a", "b"], np.dtypes.StringDType()), ("a", "b")),
+    ],
+)
+def test_labels_of_every_usual_kind_are_read(y, classes):
+    data = Dataset.from_arrays(images(3, 2), y)
+    assert data.classes == classes
+    assert [type(name) for name in data.classes] == [type(name) for name in classes]
+    assert data.y_train.tolist() == ([1, 0, 1] if classes[1] != 2**63 - 1 else [1, 0, 0])
+
+
+def test_tensors_of_a_network_are_samples_without_their_gradient(recwarn):
+    x = torch.rand(4, 5, requires_grad=True)
+    data = Dataset.from_arrays(x, [0, 1, 0, 1])
+    np.testing.assert_array_equal(data.x_train, x.detach().numpy())
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("name", [1.5, ("a",), None])
+def test_classes_that_are_no_names_are_refused(name, refused):
+    refused(lambda: Dataset.from_arrays(images(3, 2), [0, 1, 0], classes=("ant", name)), repr(name))
 
 
 def test_foreign_byte_order_becomes_native():

@@ -7,7 +7,7 @@ import torch
 from array_api_compat import device
 
 from analytic_dd.arrays import namespace
-from analytic_dd.errors import ShapeError
+from analytic_dd.errors import DataError, ShapeError
 from analytic_dd.labels import centred_one_hot, one_hot, repeated_classes
 
 
@@ -65,6 +65,10 @@ def test_classes_repeat_as_evenly_as_possible_in_class_major_order(k, points, co
         (np.array([0.0, 1.0]), None, TypeError, "must be integers, got float64"),
         (np.array([True, False]), None, TypeError, "must be integers, got bool"),
         (np.array(["cat"]), None, TypeError, "encode names with numpy.unique"),
+        (np.array([[0], [1]]), None, ShapeError, r"got shape \(2, 1\); use y\.ravel\(\)"),
+        (np.array([0, 2**64 - 1], np.uint64), None, ValueError, r"18,446,744,073,709,551,616 classes take .* GB"),
+        (np.array([0, 2**64 - 1], np.uint64), 3, ValueError, r"must lie in 0 \.\. 2, got 0 \.\. 18446744073709551615"),
+        (np.ma.masked_equal([0, 1], 1), 3, DataError, "1 masked entry"),
         (np.array([[0, 1]]), None, ShapeError, r"one non-empty axis, got shape \(1, 2\)"),
         (np.zeros(0, dtype=int), None, ShapeError, "one non-empty axis"),
         (np.array([0, 3]), 3, ValueError, r"must lie in 0 \.\. 2, got 0 \.\. 3"),
