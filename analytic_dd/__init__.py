@@ -8,6 +8,7 @@ from analytic_dd.distill import (
     DistilledFeatures,
     distill_features,
     few_features,
+    hard_label_features,
     minimal_features,
     nearest_features,
     one_image_features,
@@ -17,6 +18,7 @@ from analytic_dd.distill import (
 from analytic_dd.errors import DataError, InfeasibleError, RangeError, RankWarning, ShapeError
 from analytic_dd.io import DistilledSet, load_distilled, save_distilled
 from analytic_dd.judge import Certificate, certify_recovery
+from analytic_dd.labels import glm_labels
 from analytic_dd.linalg import GramStatistics
 from analytic_dd.ridge import ridge_weights, select_ridge
 
@@ -41,6 +43,8 @@ __all__ = [
     "distill_features",
     "features",
     "few_features",
+    "glm_labels",
+    "hard_label_features",
     "labels",
     "load_distilled",
     "minimal_features",

@@ -13,7 +13,7 @@ ROOT = Path(analytic_dd.__file__).parent
 
 GROUND = {"errors", "arrays", "files"}
 SIBLINGS = {"ridge", "labels", "features", "data"}  # none imports another
-BELOW_DISTILL = GROUND | {"linalg"} | SIBLINGS
+BELOW_DISTILL = GROUND | {"linalg", "losses"} | SIBLINGS
 BELOW_REPORT = BELOW_DISTILL | {"cluster", "distill", "judge", "estimator"}
 MAY_IMPORT = {
     "errors": set(),
@@ -21,6 +21,8 @@ MAY_IMPORT = {
     "files": {"errors"},
     "linalg": GROUND,
     **dict.fromkeys(SIBLINGS, GROUND | {"linalg"}),
+    "losses": GROUND | {"linalg"},
+    "labels": GROUND | {"linalg", "losses"},
     "cluster": BELOW_DISTILL,
     "distill": BELOW_DISTILL,
     "judge": GROUND,  # shares no solver with what it judges

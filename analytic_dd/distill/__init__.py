@@ -6,6 +6,7 @@ from analytic_dd.distill.circles import circle_features
 from analytic_dd.distill.distilled import DistilledFeatures
 from analytic_dd.distill.exact import distill_features, free_matrix, largest_ridge, target
 from analytic_dd.distill.few import few_features
+from analytic_dd.distill.hard_labels import HardLabelled, hard_label_features
 from analytic_dd.distill.intercept import add_intercept, labels_with_intercept
 from analytic_dd.distill.minimal import minimal_features
 from analytic_dd.distill.nearest import NearestFeatures, nearest_features
@@ -16,6 +17,7 @@ from analytic_dd.distill.spanning import greedy_rows, spanning_features
 
 __all__ = [
     "DistilledFeatures",
+    "HardLabelled",
     "NearestFeatures",
     "OneImage",
     "References",
@@ -30,6 +32,7 @@ __all__ = [
     "few_features",
     "free_matrix",
     "greedy_rows",
+    "hard_label_features",
     "herding_rows",
     "labels_with_intercept",
     "largest_ridge",

@@ -5,5 +5,14 @@ Accuracies and controls are imported from their own files, because they fit ridg
 
 from analytic_dd.judge.amplification import map_amplification
 from analytic_dd.judge.certificate import RATIO_LIMIT, Certificate, certify_recovery, worst
+from analytic_dd.judge.loss_certificate import LossCertificate, certify_loss
 
-__all__ = ["RATIO_LIMIT", "Certificate", "certify_recovery", "map_amplification", "worst"]
+__all__ = [
+    "RATIO_LIMIT",
+    "Certificate",
+    "LossCertificate",
+    "certify_loss",
+    "certify_recovery",
+    "map_amplification",
+    "worst",
+]

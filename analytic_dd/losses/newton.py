@@ -1,0 +1,147 @@
+r"""Newton's method for the penalised loss: steps from a factor of the Hessian, or from conjugate gradients (T18).
+
+A step solves  Hess f(theta) S = -grad f(theta)  and is halved until f falls. Small problems (k p' up to 1,500) factor
+the Hessian. Larger ones never form it: conjugate gradients with the preconditioner  (sum_i w_i c_i phi_i phi_i^T +
+ridge I)^-1  for each output, c_i the mean curvature of sample i, which is the Hessian itself where all outputs curve
+alike.
+
+Where a common shift of all logits changes nothing (softmax), the Hessian is singular on shifts of the intercept; the
+gradient and so the step are orthogonal to them, and a multiple of the projector on them is added to the Hessian, which
+changes no step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from analytic_dd.arrays import Array, namespace, norm
+from analytic_dd.errors import DivergenceError, InfeasibleError
+from analytic_dd.linalg import CholeskyFactor, thin_svd
+from analytic_dd.losses.objective import Evaluation, PenalisedLoss
+
+__all__ = ["newton"]
+
+_DIRECT = 1500  # k p' up to which the Hessian is formed: 18 MB
+_STEPS, _HALVINGS, _PRODUCTS = 100, 50, 500
+_SETTLED = 1e-12  # |step| / |theta| at which the next error is below rounding: quadratic, or a factor of 1e-3
+_FORCING = 1e-3  # relative residual of conjugate gradients
+_NEAR = 1e-6  # |step| / |theta| below which the gradient falls at every step, but for rounding
+_STALLED = 2  # steps without a smaller gradient: it is rounding
+
+
+def newton(objective: PenalisedLoss) -> tuple[Array, Evaluation]:
+    """Return the minimiser theta (k, p') and the evaluation there; at ridge = 0 that of minimum norm.
+
+    Theorem: T18.
+
+    Raises
+    ------
+    InfeasibleError
+        T18e: ridge = 0 and the samples are separated, so that no minimiser exists.
+    DivergenceError
+        No minimiser within 100 steps.
+    """
+    theta = objective.start()
+    here = objective.evaluate(theta)
+    best, waited = (theta, here), 0
+    for _ in range(_STEPS):
+        step = _step(objective, theta, here.gradient)
+        theta, here = _shortened(objective, theta, step, here)
+        if here.separated:
+            raise InfeasibleError(
+                "T18e: the samples are separated by a hyperplane and ridge = 0, so the loss has no minimiser (it "
+                "falls along a ray); take ridge > 0",
+                theorem="T18e",
+                value=0.0,
+                limit=0.0,
+            )
+        moved = norm(step) / (norm(theta) or 1.0)
+        smaller = norm(here.gradient) < 0.5 * norm(best[1].gradient)
+        waited = waited + 1 if moved < _NEAR and not smaller else 0
+        if norm(here.gradient) < norm(best[1].gradient):
+            best = theta, here
+        if moved <= _SETTLED or waited >= _STALLED or norm(here.gradient) == 0.0:
+            return best
+    raise DivergenceError(
+        f"no minimiser after {_STEPS} Newton steps, the gradient is {norm(here.gradient):.1e}; at ridge = 0 the "
+        "samples may be separated in some direction (T18e): take ridge > 0"
+    )
+
+
+def _shortened(objective: PenalisedLoss, theta: Array, step: Array, here: Evaluation) -> tuple[Array, Evaluation]:
+    """Halve the step until the value falls by a ten-thousandth of what the slope says, up to rounding."""
+    slope = _inner(step, here.gradient)
+    allowance = 1e-14 * (abs(here.value) + 1.0)
+    length = 1.0
+    for _ in range(_HALVINGS):
+        there = objective.evaluate(theta + length * step)
+        if there.value <= here.value + 1e-4 * length * slope + allowance:
+            return theta + length * step, there
+        length *= 0.5
+    return theta, here
+
+
+def _step(objective: PenalisedLoss, theta: Array, gradient: Array) -> Array:
+    if gradient.shape[0] * gradient.shape[1] <= _DIRECT:
+        return _direct(objective, theta, gradient)
+    return _conjugate_gradients(
+        lambda D: objective.product(theta, D), -gradient, _preconditioner(objective, theta), zero_at=gradient
+    )
+
+
+def _direct(objective: PenalisedLoss, theta: Array, gradient: Array) -> Array:
+    """The step from a Cholesky factor; where the Hessian is singular, that of minimum norm."""
+    xp, H = namespace(gradient), objective.hessian(theta)
+    right = -xp.reshape(gradient, (-1, 1))
+    if objective.ridge > 0.0:
+        try:
+            factor = CholeskyFactor(H + _shifts(objective, H))
+            return xp.reshape(factor.solve(right), gradient.shape)
+        except ValueError:  # a ridge below rounding
+            pass
+    spectrum = thin_svd(H, rcond=H.shape[0] * 2.0**-52)
+    return xp.reshape(spectrum.Vt.T @ ((spectrum.U.T @ right) / spectrum.s[:, None]), gradient.shape)
+
+
+def _shifts(objective: PenalisedLoss, H: Array) -> Array:
+    """A multiple of the projector on shifts of the intercept that are common to all outputs; 0 where these count."""
+    if not (objective.loss.shift_free and objective.intercept):
+        return 0.0
+    xp, k, columns = namespace(H), objective.k, objective.p + 1
+    shift = xp.zeros((k, columns), dtype=H.dtype, device=getattr(H, "device", None))
+    shift = xp.reshape(xp.concat([shift[:, :-1], shift[:, -1:] + 1.0], axis=1), (-1, 1))
+    return (float(xp.linalg.trace(H)) / (k * columns * k)) * (shift @ shift.T)
+
+
+def _preconditioner(objective: PenalisedLoss, theta: Array) -> Callable[[Array], Array]:
+    xp, G = namespace(theta), objective.curvature_gram(theta)
+    size = G.shape[0]
+    floor = objective.ridge + 1e-12 * float(xp.linalg.trace(G)) / size
+    factor = CholeskyFactor(G + floor * xp.eye(size, dtype=G.dtype, device=getattr(G, "device", None)))
+    return lambda D: factor.solve(D.T).T
+
+
+def _inner(A: Array, B: Array) -> float:
+    return float(namespace(A).sum(A * B))
+
+
+def _conjugate_gradients(
+    product: Callable[[Array], Array], right: Array, precondition: Callable[[Array], Array], *, zero_at: Array
+) -> Array:
+    """Solve ``H S = right`` for matrices (k, p') to a relative residual of 1e-3."""
+    S, residual = 0.0 * zero_at, right
+    P = Z = precondition(residual)
+    rho, target = _inner(residual, Z), _FORCING * norm(right)
+    for _ in range(_PRODUCTS):
+        if norm(residual) <= target:
+            break
+        HP = product(P)
+        curvature = _inner(P, HP)
+        if not curvature > 0.0:  # a flat direction at ridge = 0: what has been found is a descent direction
+            break
+        alpha = rho / curvature
+        S, residual = S + alpha * P, residual - alpha * HP
+        Z = precondition(residual)
+        rho, before = _inner(residual, Z), rho
+        P = Z + (rho / before) * P
+    return S if norm(S) > 0.0 else P

@@ -1,0 +1,165 @@
+"""The penalised loss over a stream of samples: value, gradient, Hessian, a block at a time (T18)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from analytic_dd.arrays import Array, as_matrix, as_ridge, as_weights, in_double, namespace
+from analytic_dd.losses.loss import Loss
+
+__all__ = ["Evaluation", "PenalisedLoss"]
+
+Blocks = Iterable[tuple[Array, ...]]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The penalised loss at a point: its value, its gradient (k, p'), whether the logits separate all samples."""
+
+    value: float
+    gradient: Array
+    separated: bool
+
+
+class PenalisedLoss:
+    r"""``f(W, b) = sum_i w_i (A(z_i) - y_i.z_i) + ridge / 2 |W|^2,  z_i = W phi_i + b``, over blocks of samples.
+
+    A point is theta = [W b] (k, p'), with p' = p + 1 where the model has an (unpenalised) intercept, else p.
+
+    Theorem: T18.
+
+    Parameters
+    ----------
+    blocks : callable or re-iterable
+        Gives (Phi, Y) or (Phi, Y, sample_weight), the same at every pass: a list, or a function that returns a new
+        iterator.
+    loss : Loss
+    ridge : float
+        lambda >= 0, absolute.
+    intercept : bool
+
+    Attributes
+    ----------
+    n, p, k : int
+    mean_label : (k,) array
+    passes : int
+        How often the samples were read.
+
+    Notes
+    -----
+    *Cost.* A pass: value and gradient 4 n p k flops, a product with the Hessian 6 n p k, the Hessian n p^2 k^2; one
+    block of float64 in memory.
+    """
+
+    def __init__(
+        self, blocks: Callable[[], Blocks] | Blocks, *, loss: Loss, ridge: float, intercept: bool = False
+    ) -> None:
+        if isinstance(blocks, Iterator):
+            raise TypeError(
+                f"blocks are read more than once, got a {type(blocks).__name__}; give a list, or a function that "
+                "returns a new iterator"
+            )
+        self._blocks, self.loss, self.ridge, self.intercept = blocks, loss, as_ridge(ridge), intercept
+        self.passes = self.n = 0
+        total: Any = 0.0
+        for Phi, Y, weight in self._checked():
+            self.loss.require_targets(Y)
+            xp = namespace(Y)
+            total = total + xp.concat([xp.sum(weight[:, None] * Y, axis=0), xp.sum(weight)[None]])
+            self.n, self.p, self.k = self.n + int(Y.shape[0]), int(Phi.shape[1]), int(Y.shape[1])
+        if self.n == 0 or not float(total[self.k]) > 0.0:
+            raise ValueError("there are no samples, or none has a weight above 0; give some")
+        self.mean_label = total[: self.k] / total[self.k]
+        if intercept:
+            loss.require_mean(self.mean_label)
+
+    def __iter__(self) -> Iterator[tuple[Array, Array, Array]]:
+        """Blocks (Phi, Y, weight) in float64."""
+        self.passes += 1
+        blocks = self._blocks() if callable(self._blocks) else self._blocks
+        for Phi, Y, *weights in blocks:
+            xp, labels = namespace(Phi, Y), in_double(Y)
+            weight = in_double(weights[0]) if weights else xp.ones_like(labels[:, 0])
+            yield in_double(Phi), labels, weight
+
+    def _checked(self) -> Iterator[tuple[Array, Array, Array]]:
+        for Phi, Y, weight in self:
+            as_matrix(Phi, "Phi")
+            as_matrix(Y, "Y", rows=Phi.shape[0])
+            yield Phi, Y, as_weights(weight, Phi.shape[0])
+
+    def start(self) -> Array:
+        """Return W = 0 with the intercept whose mean is the mean label, (k, p')."""
+        xp, mean = namespace(self.mean_label), self.mean_label
+        zeros = xp.zeros((self.k, self.p), dtype=mean.dtype, device=getattr(mean, "device", None))
+        return xp.concat([zeros, self.loss.link(mean)[:, None]], axis=1) if self.intercept else zeros
+
+    def evaluate(self, theta: Array) -> Evaluation:
+        """Return value and gradient at ``theta`` (k, p')."""
+        value, gradient, separated = 0.0, self._penalty(theta), True
+        with np.errstate(over="ignore", invalid="ignore"):  # an infinite value is refused by the line search
+            for Phi, Y, weight in self:
+                Z = self._logits(Phi, theta)
+                value = value + float(namespace(Z).sum(weight * self.loss.value(Z, Y)))
+                gradient = gradient + self._pull(Phi, weight[:, None] * (self.loss.mean(Z) - Y))
+                separated = separated and self.ridge == 0.0 and self.loss.separated(Z, Y)
+        W = theta[:, : self.p]
+        return Evaluation(value + 0.5 * self.ridge * float(namespace(W).sum(W * W)), gradient, separated)
+
+    def product(self, theta: Array, D: Array) -> Array:
+        """Return the Hessian at ``theta`` times the direction ``D``, both (k, p')."""
+        total = self._penalty(D)
+        for Phi, _, weight in self:
+            mu = self.loss.mean(self._logits(Phi, theta))
+            total = total + self._pull(Phi, weight[:, None] * self.loss.curvature(mu, self._logits(Phi, D)))
+        return total
+
+    def hessian(self, theta: Array) -> Array:
+        """Return the Hessian at ``theta``, (k p', k p'), in the order of the rows of ``theta``."""
+        xp, k = namespace(theta), self.k
+        blocks: list[list[Array]] = [[0.0] * k for _ in range(k)]
+        for Phi, _, weight in self:
+            F = self._augmented(Phi)
+            curvature = weight[:, None, None] * self.loss.hessian(self._logits(Phi, theta))
+            for a in range(k):
+                for b in range(a + 1):
+                    blocks[a][b] = blocks[a][b] + F.T @ (curvature[:, a, b][:, None] * F)
+        rows = [xp.concat([blocks[max(a, b)][min(a, b)] for b in range(k)], axis=1) for a in range(k)]
+        ones = xp.ones_like(theta) * self.ridge
+        if self.intercept:
+            ones = xp.concat([ones[:, : self.p], 0.0 * ones[:, self.p :]], axis=1)
+        ridge = xp.reshape(ones, (-1,))
+        return xp.concat(rows, axis=0) + xp.eye(ridge.shape[0], dtype=ridge.dtype, device=_device(ridge)) * ridge
+
+    def curvature_gram(self, theta: Array) -> Array:
+        """Return ``sum_i w_i trace(Hess A(z_i)) / k phi_i phi_i^T`` (p', p'): the Hessian, averaged over outputs."""
+        total: Any = 0.0
+        for Phi, _, weight in self:
+            F, H = self._augmented(Phi), self.loss.hessian(self._logits(Phi, theta))
+            trace = sum(H[:, a, a] for a in range(self.k)) / self.k
+            total = total + F.T @ ((weight * trace)[:, None] * F)
+        return total
+
+    def _logits(self, Phi: Array, theta: Array) -> Array:
+        Z = Phi @ theta[:, : self.p].T
+        return Z + theta[:, self.p][None, :] if self.intercept else Z
+
+    def _pull(self, Phi: Array, R: Array) -> Array:
+        """``R^T [Phi 1]``."""
+        xp, product = namespace(R), R.T @ Phi
+        return xp.concat([product, xp.sum(R, axis=0)[:, None]], axis=1) if self.intercept else product
+
+    def _penalty(self, theta: Array) -> Array:
+        xp, W = namespace(theta), self.ridge * theta[:, : self.p]
+        return xp.concat([W, 0.0 * theta[:, self.p :]], axis=1) if self.intercept else W
+
+    def _augmented(self, Phi: Array) -> Array:
+        return namespace(Phi).concat([Phi, 0.0 * Phi[:, :1] + 1.0], axis=1) if self.intercept else Phi
+
+
+def _device(A: Array) -> Any:
+    return getattr(A, "device", None)

@@ -1,0 +1,37 @@
+"""Squared loss: |z|^2 / 2 - y.z, ridge regression (T18)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from analytic_dd.arrays import Array, namespace
+from analytic_dd.losses.loss import Loss
+
+__all__ = ["Squared"]
+
+
+class Squared(Loss):
+    """``A(z) = |z|^2 / 2``, ``mu(z) = z``: with the penalty ``ridge |W|^2 / 2`` this is ridge regression at that ridge.
+
+    Theorem: T18.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Squared().mean(np.array([[1.0, 2.0]]))
+    array([[1., 2.]])
+    """
+
+    name: ClassVar[str] = "squared"
+
+    def value(self, Z: Array, Y: Array) -> Array:
+        return namespace(Z).sum(0.5 * Z * Z - Y * Z, axis=1)
+
+    def mean(self, Z: Array) -> Array:
+        return Z
+
+    def curvature(self, mu: Array, V: Array) -> Array:
+        return V
+
+    def link(self, mu: Array) -> Array:
+        return mu

@@ -1,0 +1,95 @@
+"""T18: the certificate of a set for a loss is a bound on |W_s - W|, and sees what it should."""
+
+import numpy as np
+import pytest
+
+from analytic_dd import glm_labels
+from analytic_dd.errors import InfeasibleError, ShapeError
+from analytic_dd.judge import certify_loss
+from analytic_dd.losses import glm_weights
+
+K, M, P = 4, 7, 5
+each_loss = pytest.mark.parametrize("loss", ["squared", "softmax", "logistic", "poisson"])
+
+
+def exact_set(rng, loss, intercept=False, weighted=False, ridge=None):
+    W = 0.3 * rng.standard_normal((K, P))
+    W, Phi = W - W.mean(axis=0), rng.standard_normal((M, P))
+    b = rng.standard_normal(K) if intercept else None
+    w = rng.uniform(0.5, 2.0, M) if weighted else None
+    largest = glm_labels(Phi, W, loss=loss, ridge=0.0, weights=w, intercept=b).largest_ridge
+    ridge = min(1.0, 0.5 * largest)
+    Y = glm_labels(Phi, W, loss=loss, ridge=ridge, weights=w, intercept=b).labels
+    return W, Phi, Y, {"loss": loss, "ridge": ridge, "intercept": b, "weights": w}
+
+
+@each_loss
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_exact_sets_pass(rng, loss, intercept, weighted):
+    W, Phi, Y, options = exact_set(rng, loss, intercept, weighted)
+    found = certify_loss(W, Phi, Y, **options)
+    assert found.verdict == "pass"
+    assert found.ratio < 30
+    assert found.bound < 1e-6
+    assert found.to_dict()["points"] == M
+    assert "rounding allows" in str(found)
+
+
+@each_loss
+@pytest.mark.parametrize("intercept", [False, True])
+def test_relative_error_is_a_bound_on_the_distance_of_the_minimiser(rng, loss, intercept):
+    W, Phi, Y, options = exact_set(rng, loss, intercept)
+    for change in (1e-6, 1e-4, 1e-3):
+        other = np.abs(Y + change * rng.uniform(-1, 1, Y.shape)) if loss != "squared" else Y + change
+        other = other / other.sum(axis=1, keepdims=True) if loss == "softmax" else other
+        fit = glm_weights(Phi, other, loss=loss, ridge=options["ridge"], intercept=intercept)
+        found = certify_loss(W, Phi, other, **options)
+        distance, size = np.linalg.norm(fit.weights - W), np.linalg.norm(W)
+        if intercept:
+            gap = fit.intercept - options["intercept"]
+            gap = gap - gap.mean() if loss == "softmax" else gap
+            distance, size = np.hypot(distance, np.linalg.norm(gap)), np.hypot(size, np.linalg.norm(fit.intercept))
+        assert distance / size <= found.relative_error * (1 + 1e-2)
+        assert found.verdict == "fail"
+
+
+@each_loss
+def test_planted_errors_fail(rng, loss):
+    W, Phi, Y, options = exact_set(rng, loss)
+    planted = {
+        "labels": (W, Phi, Y + 1e-8),
+        "features": (W, Phi * (1 + 1e-8), Y),
+        "weights": (W * (1 + 1e-8), Phi, Y),
+    }
+    for name, arrays in planted.items():
+        assert certify_loss(*arrays, **options).verdict == "fail", name
+    assert certify_loss(W, Phi, Y, **(options | {"ridge": options["ridge"] * (1 + 1e-7)})).verdict == "fail"
+
+
+def test_a_wrong_intercept_fails(rng):
+    W, Phi, Y, options = exact_set(rng, "softmax", intercept=True)
+    shifted = options | {"intercept": options["intercept"] + 1.0}  # the same for all classes: the same model
+    assert certify_loss(W, Phi, Y, **shifted).verdict == "pass"
+    wrong = options | {"intercept": options["intercept"] + np.array([1e-7, 0.0, 0.0, 0.0])}
+    found = certify_loss(W, Phi, Y, **wrong)
+    assert found.verdict == "fail"
+    assert found.intercept_error > 5e-8
+
+
+def test_a_tiny_ridge_is_inconclusive(rng):
+    W, Phi, Y, _ = exact_set(rng, "softmax")
+    Y = glm_labels(Phi, W, loss="softmax", ridge=1e-12).labels
+    assert certify_loss(W, Phi, Y, loss="softmax", ridge=1e-12).verdict == "inconclusive"
+
+
+def test_bad_input_is_refused(rng):
+    W, Phi, Y, _ = exact_set(rng, "softmax")
+    with pytest.raises(InfeasibleError, match="needs ridge > 0"):
+        certify_loss(W, Phi, Y, loss="softmax", ridge=0.0)
+    with pytest.raises(ValueError, match="unknown loss 'hinge'"):
+        certify_loss(W, Phi, Y, loss="hinge", ridge=1.0)
+    with pytest.raises(ShapeError, match="do not fit"):
+        certify_loss(W, Phi, Y[:-1], loss="softmax", ridge=1.0)
+    with pytest.raises(ShapeError, match="intercept must have shape"):
+        certify_loss(W, Phi, Y, loss="softmax", ridge=1.0, intercept=np.zeros(2))
