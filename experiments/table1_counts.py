@@ -35,11 +35,12 @@ from scipy.linalg import cholesky, qr
 from scipy.spatial.distance import cdist
 
 from analytic_dd import data
-from analytic_dd.distill.affine import affine_direction, affine_features
+from analytic_dd.distill.affine import affine_features
 from analytic_dd.distill.inputs import distill_inputs
 from analytic_dd.distill.pipeline import sample_rows
 from analytic_dd.distill.recipe import Recipe
 from analytic_dd.features import DeepLinear, FeatureMap, FullyConnected, RandomFourier, median_lengthscale
+from analytic_dd.features.ranges import affine_direction
 from analytic_dd.judge import Certificate, certify_recovery, map_amplification
 from analytic_dd.labels import labels_for, one_hot
 from analytic_dd.linalg import thin_svd

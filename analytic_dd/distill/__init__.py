@@ -1,6 +1,6 @@
 """Constructions of exact and of best possible distilled sets."""
 
-from analytic_dd.distill.affine import affine_direction, affine_features, affine_minimal_features
+from analytic_dd.distill.affine import affine_features, affine_minimal_features
 from analytic_dd.distill.box import move_into_box, pixel_box
 from analytic_dd.distill.circles import circle_features
 from analytic_dd.distill.distilled import DistilledFeatures
@@ -14,6 +14,7 @@ from analytic_dd.distill.one_image import OneImage, one_image_features
 from analytic_dd.distill.reference_choice import References, choose_rows, herding_rows
 from analytic_dd.distill.several_ridges import SeveralRidges, several_ridges_features
 from analytic_dd.distill.spanning import greedy_rows, spanning_features
+from analytic_dd.features.ranges import affine_direction
 
 __all__ = [
     "DistilledFeatures",

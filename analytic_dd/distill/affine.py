@@ -26,32 +26,13 @@ from analytic_dd.arrays import Array, as_matrices, as_ridge, eps_of, namespace, 
 from analytic_dd.distill.distilled import DistilledFeatures
 from analytic_dd.distill.exact import distill_features, target
 from analytic_dd.errors import InfeasibleError, ShapeError
+from analytic_dd.features.ranges import affine_direction
 from analytic_dd.labels import labels_for
 from analytic_dd.linalg import thin_svd
 
 _FIT_ROUNDING = 1e-10  # relative; what a fit of condition 1e5 leaves of W^T 1 = e
 
-__all__ = ["affine_direction", "affine_features", "affine_minimal_features"]
-
-
-def affine_direction(B: Array, c: Array) -> Array | None:
-    """Return e (p,) with B^T e = 0 and e.c = 1, or None where c lies in range(B) (no constraint but the range).
-
-    Examples
-    --------
-    >>> affine_direction(np.array([[1.0], [0.0]]), np.array([3.0, 2.0]))
-    array([0. , 0.5])
-    """
-    xp = namespace(B)
-    if not bool(xp.any(c != 0.0)):
-        return None  # no biases: the range is a subspace, whatever B
-    U = thin_svd(B).U
-    perpendicular = c - U @ (U.T @ c)
-    perpendicular = perpendicular - U @ (U.T @ perpendicular)  # once more: what is left may be much smaller than c
-    size = float(xp.sum(perpendicular * perpendicular))
-    if math.sqrt(size) <= 10.0 * max(B.shape) * eps_of(B) * norm(c[None, :]):
-        return None
-    return perpendicular / size
+__all__ = ["affine_features", "affine_minimal_features"]
 
 
 def affine_features(
@@ -70,7 +51,7 @@ def affine_features(
     Ys : (m, k) array
         Labels; 1 must not be a combination of their columns (append a row of zeros to one-hot labels).
     B, c : (p, d), (p,) arrays
-        The map, from :meth:`features.DeepLinear.affine`.
+        The map, from its range (:class:`features.ranges.Affine`).
     rng : numpy.random.Generator, optional
         Draws the free matrix where m > k + 1; without it the rows of one class coincide.
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from analytic_dd.distill.affine import affine_direction, affine_features, affine_minimal_features
+from analytic_dd.distill.affine import affine_features, affine_minimal_features
 from analytic_dd.distill.circles import circle_features
 from analytic_dd.distill.distilled import DistilledFeatures, DistilledInputs, InvertibleMap
 from analytic_dd.distill.exact import distill_features, free_matrix
@@ -20,6 +20,7 @@ from analytic_dd.distill.recipe import Recipe
 from analytic_dd.distill.reference_choice import References
 from analytic_dd.distill.several_ridges import SeveralRidges, several_ridges_features
 from analytic_dd.errors import InfeasibleError
+from analytic_dd.features.ranges import affine_direction
 from analytic_dd.features.scaling import largest_scale
 from analytic_dd.labels import centred_one_hot, labels_for, one_hot, repeated_classes
 from analytic_dd.linalg import GramStatistics, pseudo_inverse

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+from typing import cast
+
 import numpy as np
 
-from analytic_dd.distill.affine import affine_direction
+from analytic_dd.arrays import Array
 from analytic_dd.distill.distilled import InvertibleMap
 from analytic_dd.errors import InfeasibleError, RangeError
+from analytic_dd.features import FeatureMap
+from analytic_dd.features.ranges import Affine, Circles, Range
 
 __all__ = ["into_range"]
 
@@ -24,7 +29,7 @@ def into_range(
 
     Parameters
     ----------
-    feature_map : InvertibleMap
+    feature_map : FeatureMap
     Phis : (m, p) array
     near : (m, d) array or None
         The references: pre-images near them are taken.
@@ -60,7 +65,9 @@ def into_range(
     analytic_dd.errors.InfeasibleError: T8a: sin/cos features lie on circles, which no point near a reference need be
     on; use form cos, or mode exact with learned labels
     """
-    if getattr(feature_map, "form", None) == "sincos":
+    phi = cast(FeatureMap, feature_map)
+    reached = phi.range
+    if isinstance(reached, Circles):
         raise InfeasibleError(
             "T8a: sin/cos features lie on circles, which no point near a reference need be on; use form cos, or mode "
             "exact with learned labels",
@@ -68,31 +75,24 @@ def into_range(
             value=0.0,
             limit=1.0,
         )
-    c = _plane_factors(feature_map, Phis, by_rows=by_rows)
+    c = _plane_factors(reached, Phis, by_rows=by_rows)
     scaled = c[:, None] * Phis
-    inside = _inside(feature_map, scaled)
-    if inside:
-        return feature_map.preimage(scaled, near=near), c
-    local = getattr(feature_map, "local_preimage", None)
-    if local is not None and near is not None:
-        try:
-            return local(scaled, near=near), c
-        except RangeError as error:
-            if inside is None:
-                raise RangeError(
-                    f"the nearest features must lie in the range of the map near those of the references: {error}, by "
-                    "more references, or use mode 'one-image'"
-                ) from error
+    try:
+        if phi.in_range(scaled):
+            return phi.preimage(scaled, near=near), c
+    except InfeasibleError as error:  # no pre-images in general: near the references there may be some
+        return _locally(phi, scaled, near, error), c
+    if near is not None:
+        with contextlib.suppress(InfeasibleError, RangeError):
+            return phi.local_preimage(scaled, near=near), c
     rows = [scaled[i : i + 1] for i in range(len(scaled))] if by_rows else [scaled]
-    found = [1.0 if _inside(feature_map, row) else feature_map.scale_into_range(row) for row in rows]
+    found = [1.0 if phi.in_range(row) else phi.scale_into_range(row) for row in rows]
     c = c * np.broadcast_to(found, len(c))
-    return feature_map.preimage(c[:, None] * Phis, near=near), c
+    return phi.preimage(c[:, None] * Phis, near=near), c
 
 
-def _plane_factors(feature_map: InvertibleMap, Phis: np.ndarray, *, by_rows: bool) -> np.ndarray:
-    affine = feature_map.affine() if hasattr(feature_map, "affine") else None
-    e = None if affine is None else affine_direction(*affine)
-    if e is None:
+def _plane_factors(reached: Range, Phis: np.ndarray, *, by_rows: bool) -> np.ndarray:
+    if not isinstance(reached, Affine):
         return np.ones(len(Phis))
     if not by_rows:
         raise InfeasibleError(
@@ -102,14 +102,19 @@ def _plane_factors(feature_map: InvertibleMap, Phis: np.ndarray, *, by_rows: boo
             value=0.0,
             limit=1.0,
         )
-    return np.asarray(1.0 / (Phis @ e))
+    return np.asarray(1.0 / (Phis @ reached.direction))
 
 
-def _inside(feature_map: InvertibleMap, Phis: np.ndarray) -> bool | None:
-    """Whether all rows have pre-images; None where the map cannot say, having none in general."""
+def _locally(feature_map: FeatureMap, Phis: np.ndarray, near: np.ndarray | None, refusal: InfeasibleError) -> Array:
+    """Pre-images near the references of a map that has none in general; ``refusal`` is what it says to that."""
+    if near is None:
+        raise refusal
     try:
-        return bool(feature_map.in_range(Phis))
+        return feature_map.local_preimage(Phis, near=near)
     except InfeasibleError:
-        if not hasattr(feature_map, "local_preimage"):
-            raise
-        return None
+        raise refusal from None
+    except RangeError as error:
+        raise RangeError(
+            f"the nearest features must lie in the range of the map near those of the references: {error}, by "
+            "more references, or use mode 'one-image'"
+        ) from error

@@ -3,36 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 from analytic_dd.arrays import Array, eps_of, namespace, norm
 from analytic_dd.errors import InfeasibleError, RangeError
+from analytic_dd.features import FeatureMap
 from analytic_dd.linalg import thin_svd
 
-__all__ = ["LocalMap", "local_inverse"]
+__all__ = ["local_inverse"]
 
 _ITERATIONS = 60
-_DIFFERENCE_RCOND = 1e-6  # central differences leave about eps^(2/3) of the Jacobian: 4e-11, with some room
+_RCOND = 1e-6  # a Jacobian by central differences has an error of eps^(2/3), 4e-11: with some room
 
 
-class LocalMap(Protocol):
-    """A feature map, forwards; ``local_preimage`` or ``preimage`` with ``kind`` are used where it has them."""
-
-    def __call__(self, X: Array) -> Array:
-        """Features (n, p) of inputs (n, d)."""
-
-
-def local_inverse(feature_map: LocalMap, x0: Array) -> tuple[Callable[[Array], Array], str]:
+def local_inverse(feature_map: FeatureMap, x0: Array) -> tuple[Callable[[Array], Array], str]:
     """Return a function from features (m, p) near phi(x0) to inputs (m, d) near x0, and its name.
 
-        "exact"    the map's ``local_preimage``, or ``preimage(near=)`` of a surjective map
-        "newton"   x <- x + J^+ (target - phi(x)), J the Jacobian at x0 by central differences
+        "exact"    the map's ``local_preimage``
+        "newton"   x <- x + J^+ (target - phi(x)), J the Jacobian at x0, where the map has no inverse in closed form
 
     Theorem: T9. The function raises :class:`RangeError` for features that it does not reach.
 
     Parameters
     ----------
-    feature_map : LocalMap
+    feature_map : FeatureMap
     x0 : (1, d) array
 
     Raises
@@ -42,19 +35,20 @@ def local_inverse(feature_map: LocalMap, x0: Array) -> tuple[Callable[[Array], A
 
     Notes
     -----
-    *Cost.* For "newton" 2 d evaluations of the map and the SVD of a (p, d) matrix. *Numerics.* The Jacobian is that of
+    *Cost.* For "newton" the Jacobian and the SVD of a (p, d) matrix. *Numerics.* The Jacobian is that of
     x0 throughout (a chord method): each step shrinks the error by about |X - x0| times the curvature, and the last
     error is that of evaluating phi.
 
     Examples
     --------
     >>> import numpy as np
+    >>> from analytic_dd.features import Function
     >>> x0 = np.array([[0.3, -0.2]])
-    >>> inverse, name = local_inverse(lambda X: np.sin(X[:, :1] + 2 * X[:, 1:]), x0)
+    >>> inverse, name = local_inverse(Function(lambda X: np.sin(X[:, :1] + 2 * X[:, 1:]), 2, 1), x0)
     >>> X = inverse(np.array([[0.0]]))
     >>> name, bool(abs(np.sin(X[0, 0] + 2 * X[0, 1])) < 1e-15)
     ('newton', True)
-    >>> local_inverse(lambda X: np.maximum(X, 0.0), x0)
+    >>> local_inverse(Function(lambda X: np.maximum(X, 0.0), 2, 2), x0)
     Traceback (most recent call last):
         ...
     analytic_dd.errors.InfeasibleError: T9: the Jacobian of the feature map at x0 must have rank p = 2, got 1; take
@@ -66,36 +60,20 @@ def local_inverse(feature_map: LocalMap, x0: Array) -> tuple[Callable[[Array], A
     return _chord(feature_map, x0), "newton"
 
 
-def _exact(feature_map: LocalMap, x0: Array) -> Callable[[Array], Array] | None:
-    xp = namespace(x0)
-
+def _exact(feature_map: FeatureMap, x0: Array) -> Callable[[Array], Array] | None:
     def near(Phis: Array) -> Array:
-        return xp.broadcast_to(x0, (Phis.shape[0], x0.shape[1])) + 0.0  # a copy: some libraries keep a read-only view
+        return namespace(x0).broadcast_to(x0, (Phis.shape[0], x0.shape[1])) + 0.0  # a copy: some views are read-only
 
-    local = getattr(feature_map, "local_preimage", None)
-    if local is not None:
-        try:
-            local(feature_map(x0), near=x0)
-        except InfeasibleError:  # an activation without an inverse, or widths that increase: Newton may still do
-            return None
-        return lambda Phis: local(Phis, near=near(Phis))
-    if getattr(feature_map, "kind", None) in ("bijective", "surjective"):
-        preimage = feature_map.preimage  # type: ignore[attr-defined]
-        return lambda Phis: preimage(Phis, near=near(Phis))
-    return None
+    try:
+        feature_map.local_preimage(feature_map(x0), near=x0)
+    except InfeasibleError:  # an activation without an inverse, or widths that increase: Newton may still do
+        return None
+    return lambda Phis: feature_map.local_preimage(Phis, near=near(Phis))
 
 
-def _jacobian(feature_map: LocalMap, x0: Array) -> Array:
-    """Transposed Jacobian (d, p) by central differences."""
-    xp, d = namespace(x0), x0.shape[1]
-    step = eps_of(x0) ** (1.0 / 3.0) * max(1.0, float(xp.max(xp.abs(x0))))
-    offsets = step * xp.eye(d, dtype=x0.dtype, device=getattr(x0, "device", None))
-    return (feature_map(x0 + offsets) - feature_map(x0 - offsets)) / (2.0 * step)
-
-
-def _chord(feature_map: LocalMap, x0: Array) -> Callable[[Array], Array]:
-    J = _jacobian(feature_map, x0)
-    rcond = max(_DIFFERENCE_RCOND, eps_of(x0) ** 0.5)
+def _chord(feature_map: FeatureMap, x0: Array) -> Callable[[Array], Array]:
+    J = feature_map.jacobian(x0).T
+    rcond = max(_RCOND, eps_of(x0) ** 0.5)
     spectrum, p = thin_svd(J, rcond=rcond), J.shape[1]
     rank = spectrum.rank
     if rank < p:

@@ -8,9 +8,11 @@ from typing import Any
 
 from analytic_dd.arrays import Array, as_matrices, as_matrix, as_ridge, eps_of, namespace, norm
 from analytic_dd.distill.distilled import DistilledFeatures
-from analytic_dd.distill.local_inverse import LocalMap, local_inverse
+from analytic_dd.distill.local_inverse import local_inverse
 from analytic_dd.distill.spanning import spanning_features
 from analytic_dd.errors import InfeasibleError, RangeError, ShapeError
+from analytic_dd.features import FeatureMap
+from analytic_dd.features.function import as_feature_map
 from analytic_dd.linalg import row_basis
 
 __all__ = ["OneImage", "one_image_features"]
@@ -48,7 +50,7 @@ class OneImage(DistilledFeatures):
 
 def one_image_features(
     W: Array,
-    feature_map: LocalMap,
+    feature_map: FeatureMap | Callable[[Array], Array],
     x0: Array,
     *,
     ridge: float = 0.0,
@@ -67,8 +69,9 @@ def one_image_features(
     ----------
     W : (k, p) array
         Weights to reproduce, not zero.
-    feature_map : LocalMap
-        Any map with p <= d; an exact local inverse is used where it has one, else Newton's method.
+    feature_map : FeatureMap or callable
+        Any map with p <= d; an exact local inverse is used where it has one, else Newton's method. A function on arrays
+        has a Jacobian by central differences.
     x0 : (d,) or (1, d) array
         The one input.
     ridge : float
@@ -96,7 +99,7 @@ def one_image_features(
 
     Notes
     -----
-    *Cost.* A few pre-images of q points; without an exact inverse 2 d evaluations of the map and an SVD (p, d).
+    *Cost.* A few pre-images of q points; without an exact inverse a Jacobian and an SVD of (p, d).
     *Numerics.* The error of W is about eps_machine |phi(x0)| cond(phi) / eps: halving the change doubles the error.
 
     Examples
@@ -121,12 +124,13 @@ def one_image_features(
         raise ShapeError(f"x0 must be one input, got {x0.shape[0]} rows; pass x0[0]")
     ridge, limit = as_ridge(ridge), _limit(x0, largest_change)
     directions = _directions(W, rcond)
-    inverse, name = local_inverse(feature_map, x0)
-    start = as_matrix(feature_map(x0), "phi(x0)", columns=W.shape[1])
+    phi = as_feature_map(feature_map, x0)
+    inverse, name = local_inverse(phi, x0)
+    start = as_matrix(phi(x0), "phi(x0)", columns=W.shape[1])
     copies, step = _back_track(inverse, x0, start, directions, limit)
     inputs = namespace(x0).concat([x0, copies], axis=0)
     # an explicit cut-off is silent: near copies are nearly dependent by design, and the error below is the judge
-    Phis = feature_map(inputs)
+    Phis = phi(inputs)
     built = spanning_features(W, Phis, ridge=ridge, rcond=max(Phis.shape) * eps_of(Phis))
     _require_exact(built.relative_error, eps_of(W) ** 0.5 if rtol is None else float(rtol), limit)
     values = {field.name: getattr(built, field.name) for field in fields(built)} | {"theorem": "T9"}

@@ -7,6 +7,7 @@ from analytic_dd.features.conv import Convolutional
 from analytic_dd.features.deep_linear import DeepLinear, NeuralTangent
 from analytic_dd.features.dense import FullyConnected
 from analytic_dd.features.fourier import RandomFourier
+from analytic_dd.features.function import Function
 from analytic_dd.features.identity import Identity
 from analytic_dd.features.invertible import InvertibleNetwork
 from analytic_dd.features.registry import check_text, from_spec, from_text
@@ -20,6 +21,7 @@ __all__ = [
     "DeepLinear",
     "FeatureMap",
     "FullyConnected",
+    "Function",
     "Identity",
     "InvertibleNetwork",
     "NeuralTangent",

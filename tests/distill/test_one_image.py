@@ -22,7 +22,7 @@ from analytic_dd.judge import map_amplification
 from analytic_dd.ridge import ridge_weights
 
 K, P, D, N = 3, 7, 11, 40
-NEWTON = ("gelu", "gelu, bias", "sin", "sin, bias", "wider hidden layer", "composed", "sincos")
+NEWTON = ("gelu", "gelu, bias", "sin", "sin, bias", "wider hidden layer", "sincos")
 
 
 def dense(activation, *, bias=False, widths=(D, 9, P)):

@@ -1,0 +1,93 @@
+"""Any function on arrays as a feature map that is known forwards only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from analytic_dd.arrays import Array, as_matrix
+from analytic_dd.errors import InfeasibleError
+from analytic_dd.features.base import FeatureMap, Kind
+from analytic_dd.features.ranges import Open
+
+__all__ = ["Function", "as_feature_map"]
+
+
+class Function(FeatureMap):
+    """A function from arrays (n, d) to arrays (n, p), row by row; its derivatives are central differences.
+
+    Theorem: T9, T22 (sets near real inputs); every construction in feature space.
+
+    Parameters
+    ----------
+    function : callable
+        Takes and returns arrays of one library; each row of the result depends on the same row of the input only.
+    d, p : int
+        Sizes of an input and of a feature vector.
+
+    Notes
+    -----
+    The function is code: it is not stored with a distilled set, and whoever loads the set passes it again.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> phi = Function(np.sin, 3, 3)
+    >>> phi(np.zeros((1, 3)))
+    array([[0., 0., 0.]])
+    >>> phi.preimage(np.zeros((1, 3)))
+    Traceback (most recent call last):
+        ...
+    analytic_dd.errors.InfeasibleError: T9: a function has no pre-images in closed form, got sin; use points near real \
+inputs (one_image_features), or points whose features span the features (T10)
+    """
+
+    name = "function"
+    kind: Kind = "general"
+
+    def __init__(self, function: Callable[[Array], Array], d: int, p: int) -> None:
+        self.function, self.d, self.p = function, int(d), int(p)
+
+    @property
+    def range(self) -> Open:
+        """Unknown."""
+        return Open(self.p, "a function is known forwards only")
+
+    def _map(self, X: Array) -> Array:
+        return as_matrix(self.function(X), "features of the function", rows=X.shape[0], columns=self.p)
+
+    def _preimage(self, Phi: Array, near: Array | None) -> Array:
+        raise InfeasibleError(
+            f"T9: a function has no pre-images in closed form, got {self._title}; use points near real inputs "
+            "(one_image_features), or points whose features span the features (T10)",
+            theorem="T9",
+            value=0.0,
+            limit=1.0,
+        )
+
+    @property
+    def _title(self) -> str:
+        return str(getattr(self.function, "__name__", type(self.function).__name__))
+
+    def condition(self) -> float:
+        """Return infinity: there is no round trip."""
+        return float("inf")
+
+    def options(self) -> dict[str, Any]:
+        """Return the name of the function and the sizes; no map is rebuilt from them."""
+        return {"function": self._title, "d": self.d, "p": self.p}
+
+
+def as_feature_map(function: FeatureMap | Callable[[Array], Array], like: Array) -> FeatureMap:
+    """Return a feature map unchanged, and wrap a function after looking at its features of ``like`` (n, d).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> as_feature_map(lambda X: X[:, :2], np.zeros((1, 3))).p
+    2
+    """
+    if isinstance(function, FeatureMap):
+        return function
+    Phi = as_matrix(function(like), "features of the function", rows=like.shape[0])
+    return Function(function, like.shape[1], Phi.shape[1])
