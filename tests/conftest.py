@@ -2,6 +2,8 @@
 
 They are fixtures, since under --import-mode=importlib one test file does not import another; those without parameters
 live for the whole session, so that hypothesis may use them.
+
+``--order F`` hands out matrices in Fortran order, and ``--ratios FILE`` writes down the worst ratio that passed.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -27,6 +29,33 @@ from analytic_dd.arrays import dtype_name, to_numpy
 settings.register_profile("ci", derandomize=True, max_examples=60, deadline=None)
 settings.register_profile("deep", max_examples=2000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the order of the arrays and the file of the worst ratio."""
+    group = parser.getgroup("numerics")
+    group.addoption("--order", choices=("C", "F"), default="C", help="memory order of the matrices that fixtures make")
+    group.addoption("--ratios", metavar="FILE", help="append the worst ratio that passed, and its test, to this file")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the worst ratio of this process, where it was asked for."""
+    if session.config.option.ratios:
+        with open(session.config.option.ratios, "a", encoding="utf-8") as file:
+            file.write(f"{Ratio.worst:.3g}\t{Ratio.where}\n")
+
+
+class Ratio(float):
+    """An error in units of the rounding that explains it; the comparison with its limit keeps the worst that passes."""
+
+    worst = 0.0
+    where = ""
+
+    def __lt__(self, limit: float) -> bool:
+        passed = float(self) < limit
+        if passed and self > Ratio.worst:
+            Ratio.worst, Ratio.where = float(self), os.environ.get("PYTEST_CURRENT_TEST", "")
+        return passed
 
 
 @dataclass(frozen=True)
@@ -68,37 +97,65 @@ def _libraries() -> dict[str, Library]:
 LIBRARIES = _libraries()
 
 
+def _ordered(library: Library, order: str) -> Library:
+    """The library with matrices in that memory order; jax has one order only."""
+    if order == "C" or library.name == "jax":
+        return library
+
+    def array(A: Any) -> Any:
+        made = library.array(np.asfortranarray(A))
+        return made.mT.contiguous().mT if library.name == "torch" and made.ndim > 1 else made
+
+    return replace(library, array=array)
+
+
 @pytest.fixture(params=LIBRARIES)
-def library(request: pytest.FixtureRequest) -> Iterator[Library]:
+def library(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Iterator[Library]:
     """Each array library in float32 and float64 in turn; jax with 64 bits switched on for float64 only."""
     with LIBRARIES[request.param].context():
-        yield LIBRARIES[request.param]
+        yield _ordered(LIBRARIES[request.param], pytestconfig.option.order)
 
 
 @pytest.fixture(params=[name for name in LIBRARIES if name != "jax-float32"])
-def summing_library(request: pytest.FixtureRequest) -> Iterator[Library]:
+def summing_library(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Iterator[Library]:
     """Those libraries that can keep sums in float64."""
     with LIBRARIES[request.param].context():
-        yield LIBRARIES[request.param]
+        yield _ordered(LIBRARIES[request.param], pytestconfig.option.order)
 
 
 @pytest.fixture(scope="session")
-def numpy_float64() -> Library:
+def numpy_float64(pytestconfig: pytest.Config) -> Library:
     """The library that needs no other."""
-    return LIBRARIES["numpy-float64"]
+    return _ordered(LIBRARIES["numpy-float64"], pytestconfig.option.order)
 
 
 @pytest.fixture(scope="session")
 def ratio() -> Callable[..., float]:
-    """Return the comparator: |got - wanted| / |wanted| in units of eps * size * amplification; NaN passes no test."""
+    """Return the comparator: |got - wanted| / unit in units of eps * size * amplification; NaN passes no test.
 
-    def measure(got: Any, wanted: Any, *, size: float, amplification: float = 1.0, eps: float = 2.0**-52) -> float:
-        got, wanted = (to_numpy(A).astype(np.float64) for A in (got, wanted))
-        assert got.shape == wanted.shape, f"shapes differ: {got.shape} and {wanted.shape}"
-        unit = float(np.linalg.norm(wanted)) or 1.0
-        return float(np.linalg.norm((got - wanted) / unit)) / (eps * size * amplification)
+    ``unit`` is |wanted| unless given; what should vanish is compared with the number 0 and the unit of its terms.
+    """
+
+    def measure(
+        got: Any,
+        wanted: Any,
+        *,
+        size: float,
+        amplification: float = 1.0,
+        eps: float = 2.0**-52,
+        unit: float | None = None,
+    ) -> Ratio:
+        got, wanted = (_in_double(A) for A in (got, wanted))
+        assert wanted.ndim == 0 or got.shape == wanted.shape, f"shapes differ: {got.shape} and {wanted.shape}"
+        unit = (float(np.linalg.norm(wanted)) or 1.0) if unit is None else float(unit)
+        return Ratio(float(np.linalg.norm((got - wanted) / unit)) / (eps * size * amplification))
 
     return measure
+
+
+def _in_double(A: Any) -> np.ndarray:
+    """Numbers, lists of numbers and arrays of any library as numpy arrays of float64."""
+    return np.asarray(A if isinstance(A, int | float | list | tuple | np.generic) else to_numpy(A), dtype=np.float64)
 
 
 def _rational(A: np.ndarray) -> flint.fmpq_mat:
@@ -127,8 +184,9 @@ def refit() -> Callable[..., np.ndarray]:
 
 
 @pytest.fixture(scope="session")
-def matrix() -> Callable[..., np.ndarray]:
+def matrix(pytestconfig: pytest.Config) -> Callable[..., np.ndarray]:
     """Return a maker of matrices with log-spaced singular values from ``scale`` down to ``scale / cond``."""
+    order = pytestconfig.option.order
 
     def make(
         rows: int,
@@ -141,12 +199,30 @@ def matrix() -> Callable[..., np.ndarray]:
     ) -> np.ndarray:
         r = min(rows, columns) if rank is None else rank
         U, V = (np.linalg.qr(rng.standard_normal((side, r)))[0] for side in (rows, columns))
-        return scale * (U * np.geomspace(1.0, 1.0 / cond, r)) @ V.T
+        return np.asarray(scale * (U * np.geomspace(1.0, 1.0 / cond, r)) @ V.T, order=order)
 
     return make
 
 
+class FortranGenerator(np.random.Generator):
+    """A generator with the same numbers in matrices of Fortran order."""
+
+    def standard_normal(self, *arguments: Any, **options: Any) -> Any:
+        return _fortran(super().standard_normal(*arguments, **options))
+
+    def normal(self, *arguments: Any, **options: Any) -> Any:
+        return _fortran(super().normal(*arguments, **options))
+
+    def uniform(self, *arguments: Any, **options: Any) -> Any:
+        return _fortran(super().uniform(*arguments, **options))
+
+
+def _fortran(A: Any) -> Any:
+    return np.asfortranarray(A) if np.ndim(A) > 1 else A
+
+
 @pytest.fixture
-def rng() -> np.random.Generator:
+def rng(pytestconfig: pytest.Config) -> np.random.Generator:
     """A generator with a fixed seed, new for each test."""
-    return np.random.default_rng(20240607)
+    kind = FortranGenerator if pytestconfig.option.order == "F" else np.random.Generator
+    return kind(np.random.PCG64(20240607))

@@ -31,6 +31,38 @@ def test_ratio_is_relative_and_scales_with_its_amplification(ratio, rng):
     assert ratio(A, B, size=2, amplification=5) == pytest.approx(ratio(A, B, size=1) / 10)
 
 
+def test_ratio_of_what_should_vanish_takes_the_unit_of_its_terms(ratio, rng):
+    A = rng.standard_normal((3, 7))
+    assert ratio(A * EPS, 0.0, size=1, unit=np.linalg.norm(A)) == pytest.approx(1.0, rel=4 * EPS)
+    assert not ratio(A * 1e-12, 0.0, size=1, unit=np.linalg.norm(A)) < 30
+    assert not ratio(2.0, 0.0, size=1) < 30
+    assert not ratio([1.0, 2.0], [1.0, np.nan], size=1) < 30
+
+
+def test_worst_ratio_is_that_of_a_comparison_that_passed(ratio, monkeypatch):
+    kind = type(ratio(1.0, 1.0, size=1))
+    monkeypatch.setattr(kind, "worst", 2.0)
+    monkeypatch.setattr(kind, "where", "")
+    assert ratio(1.0, 1.0, size=1) < 30
+    assert kind.worst == 2.0
+    assert not ratio(1.0 + 40 * EPS, 1.0, size=1) < 30
+    assert kind.worst == 2.0
+    assert ratio(1.0 + 10 * EPS, 1.0, size=1) < 30
+    assert kind.worst == 10.0
+    assert "worst_ratio" in kind.where
+
+
+def test_both_orders_hold_the_same_numbers(library, matrix, rng, pytestconfig):
+    name = "f_contiguous" if pytestconfig.option.order == "F" else "c_contiguous"
+    for A in (matrix(5, 3, rng=rng), rng.standard_normal((5, 3)), rng.uniform(size=(5, 3))):
+        assert getattr(A.flags, name)
+    if library.name == "numpy":
+        assert getattr(library.array(np.ones((5, 3))).flags, name)
+    if library.name == "torch":
+        A = library.array(np.ones((5, 3)))
+        assert (A.mT if name == "f_contiguous" else A).is_contiguous()
+
+
 @pytest.mark.parametrize(("n", "p", "ridge"), [(3, 7, 0.0), (7, 3, 0.0), (3, 7, 0.25), (7, 3, 0.25)])
 def test_exact_oracle_agrees_with_lapack_on_well_conditioned_data(refit, matrix, rng, n, p, ridge):
     Phi, Y = matrix(n, p, rng=rng), rng.standard_normal((n, 2))
