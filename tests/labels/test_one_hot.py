@@ -46,8 +46,8 @@ def test_centred_rows_sum_to_zero_and_have_rank_k_minus_one(dtype, k):
     Y = centred_one_hot(np.arange(k), dtype=dtype)
     assert Y.dtype == dtype
     assert np.abs(Y.sum(1)).max() <= k * np.finfo(dtype).eps
-    assert np.linalg.matrix_rank(Y.astype(float), tol=1e-6) == k - 1
-    assert np.allclose(Y, np.eye(k) - 1 / k, atol=np.finfo(dtype).eps)
+    assert np.linalg.matrix_rank(Y.astype(float), tol=0.5) == k - 1  # the others are 1
+    assert np.abs(Y - (np.eye(k) - 1 / k)).max() <= np.finfo(dtype).eps
 
 
 @pytest.mark.parametrize(

@@ -25,12 +25,21 @@ def test_every_library(summing_library, ratio, rng):
 
 
 @pytest.mark.parametrize("cond", [1.0, 1e3, 1e6])
-def test_extremes_are_inside_and_near_the_ends(matrix, rng, cond):
+def test_extremes_are_the_ends_of_the_spectrum(ratio, matrix, rng, cond):
     A = matrix(40, 17, rng=rng, cond=cond, scale=3.0)
-    values = np.linalg.eigvalsh(A.T @ A)
     largest, smallest = CholeskyFactor(A.T @ A).extremes()
-    assert 0.9 * values[-1] <= largest <= (1 + 1e-9) * values[-1]
-    assert (1 - 1e-3) * values[0] <= smallest <= 1.1 * values[0]
+    assert ratio(largest, 9.0, size=40) < 30
+    assert ratio(smallest, 9.0 / cond**2, size=40, amplification=cond**2) < 30
+
+
+@pytest.mark.parametrize("cond", [1.0, 1e3])
+def test_iterated_extremes_are_inside_and_near_the_ends(monkeypatch, matrix, rng, cond):
+    monkeypatch.setattr(cholesky, "_ALL_VALUES", 0)
+    A = matrix(40, 17, rng=rng, cond=cond, scale=3.0)
+    largest, smallest = CholeskyFactor(A.T @ A).extremes()
+    rounding = 30 * 2.0**-52 * 40
+    assert 0.9 <= largest / 9.0 <= 1 + rounding
+    assert 1 - rounding * cond**2 <= smallest / (9.0 / cond**2) <= 1.1
 
 
 def test_not_definite_is_refused(summing_library):
@@ -46,14 +55,14 @@ def test_sizes_are_checked():
 
 
 @pytest.mark.parametrize("threshold", [1, 10**9])
-def test_both_libraries_make_the_same_factor(monkeypatch, threshold):
+def test_both_libraries_make_the_same_factor(monkeypatch, ratio, threshold):
     monkeypatch.setattr(cholesky, "_LARGE", threshold)
     F = np.random.default_rng(0).standard_normal((40, 20))
     A = F.T @ F
     half = np.tril(A) + np.triu(np.full_like(A, np.nan), 1)  # only the lower triangle is read
     L = CholeskyFactor(half).L
     assert np.array_equal(np.triu(L, 1), np.zeros_like(A))
-    assert np.linalg.norm(L @ L.T - A) < 30 * 2.0**-52 * np.linalg.norm(A)
+    assert ratio(L @ L.T, A, size=20) < 30
     for wrong in (-A, np.full_like(A, np.nan)):
         with pytest.raises(ValueError, match="not positive definite"):
             CholeskyFactor(wrong)

@@ -48,7 +48,7 @@ def test_leave_one_out_with_integer_weights_is_that_of_copies(samples, scoring, 
     assert used == np.sum(counts > 0)
 
 
-def test_a_part_of_a_sample_is_left_out_exactly(samples, rng):
+def test_a_part_of_a_sample_is_left_out_exactly(ratio, samples, rng):
     """Weights below 1: the score is that of a fit without the sample, by brute force."""
     Phi, Y, _ = samples
     w, ridge = rng.uniform(0.2, 1.0, N), 0.3
@@ -59,7 +59,7 @@ def test_a_part_of_a_sample_is_left_out_exactly(samples, rng):
         rest = np.arange(N) != i
         W = GramStatistics(P, K).update(Phi[rest], Y[rest], sample_weight=w[rest]).weights(ridge)
         total += w[i] * np.sum((Y[i] - W @ Phi[i]) ** 2)
-    assert got[0] == pytest.approx(total / w.sum() / K, rel=1e-11)
+    assert ratio(got[0], total / w.sum() / K, size=N, amplification=np.linalg.cond(Phi) ** 2) < 30
 
 
 def test_merging_adds_weights(samples):

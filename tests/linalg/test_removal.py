@@ -29,7 +29,7 @@ def test_removal_undoes_an_update(summing_library, ratio, data, weighted):
     wanted = GramStatistics(P, K).update(*first[0], **first[1])
     assert left is sums
     assert left.n == wanted.n == 29
-    assert left.weight == pytest.approx(wanted.weight, rel=1e-14)
+    assert ratio(left.weight, wanted.weight, size=N) < 30
     for name in SUMS:
         assert ratio(getattr(left, name), getattr(wanted, name), size=N) < 30
     exact, got = to_numpy(wanted.G), to_numpy(left.G)
@@ -43,7 +43,7 @@ def test_all_but_a_few_are_forgotten(ratio, data, refit):
     sums.remove(1e3 * Phi, Y)
     lost = 1e6 * np.linalg.cond(Phi) ** 2
     assert ratio(sums.weights(1.0), refit(Phi, Y, 1.0), size=N, amplification=lost) < 30
-    assert sums.gram_error > 1e-12
+    assert np.linalg.norm(sums.G - Phi.T @ Phi, 2) <= sums.gram_error <= 1e3 * 2.0**-52 * np.linalg.norm(1e3 * Phi) ** 2
 
 
 def test_nothing_is_left_when_all_is_taken(data):
@@ -75,14 +75,14 @@ def test_what_was_never_added_is_refused_and_nothing_changes(data):
     assert sums.n == N
 
 
-def test_a_remainder_of_low_rank_is_no_error(data):
+def test_a_remainder_of_low_rank_is_no_error(ratio, data):
     """Fewer samples than features are left: G is singular, eigenvalues of -1e-16 are rounding."""
     Phi, Y, _ = data
     sums = GramStatistics(P, K).update(Phi, Y)
     for start in range(3, N, 5):
         sums.remove(Phi[start : start + 5], Y[start : start + 5])
     assert sums.n == 3
-    assert np.linalg.eigvalsh(sums.G)[0] < 1e-13
+    assert ratio(np.linalg.eigvalsh(sums.G)[0], 0.0, size=N, unit=np.linalg.norm(Phi, 2) ** 2) < 30
 
 
 def test_subtraction_undoes_a_merge(ratio, data):

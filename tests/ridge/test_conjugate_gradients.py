@@ -29,7 +29,7 @@ def options(kind):
 
 @pytest.mark.parametrize("kind", ["none", "diagonal", "nystrom"])
 @pytest.mark.parametrize("ridge", [1e-2, 10.0])
-def test_certified_error_bounds_the_distance_from_the_exact_oracle(data, refit, kind, ridge):
+def test_certified_error_bounds_the_distance_from_the_exact_oracle(ratio, data, refit, kind, ridge):
     wanted = refit(*data, ridge)
     for tolerance in (1e-2, 1e-8):
         found = iterate_weights(blocks(*data), ridge=ridge, tolerance=tolerance, **options(kind))
@@ -37,10 +37,11 @@ def test_certified_error_bounds_the_distance_from_the_exact_oracle(data, refit, 
         assert error <= found.error_bound <= tolerance
         G = data[0].T @ data[0] + ridge * np.eye(P)
         residual = np.linalg.norm(data[1].T @ data[0] - found.weights @ G)
-        assert residual == pytest.approx(found.residual, rel=1e-3, abs=1e-9)
+        unit = np.linalg.norm(found.weights) * np.linalg.norm(G)
+        assert ratio(residual, found.residual, size=N, unit=unit) < 30
 
 
-def test_bound_is_tight_where_the_error_lies_in_the_flattest_direction(rng):
+def test_bound_is_tight_where_the_error_lies_in_the_flattest_direction(ratio, rng):
     """Features without energy there: s_p = 0, so that residual / ridge is the error."""
     Phi = rng.standard_normal((N, P)) @ np.diag([0.0] + [1.0] * (P - 1))
     Y = rng.standard_normal((N, K))
@@ -50,7 +51,8 @@ def test_bound_is_tight_where_the_error_lies_in_the_flattest_direction(rng):
     found = iterate_weights([(Phi, Y)], ridge=ridge, start=start, tolerance=0.1)
     assert found.iterations == 0
     error = np.linalg.norm(start - exact) / np.linalg.norm(start)
-    assert error == pytest.approx(found.error_bound, rel=1e-9)
+    lost = np.linalg.norm(exact) / np.linalg.norm(start - exact) * np.linalg.cond(Phi.T @ Phi + np.eye(P))
+    assert ratio(error, found.error_bound, size=N, amplification=lost) < 30
 
 
 def test_preconditioners_earn_their_keep(rng):
@@ -84,7 +86,7 @@ def test_dependent_outputs_break_nothing(data, refit):
     found = iterate_weights(blocks(Phi, Y), ridge=1.0)
     assert found.error_bound <= 1e-8
     wanted = refit(Phi, Y, 1.0)
-    assert np.linalg.norm(found.weights - wanted) <= 1e-8 * np.linalg.norm(wanted)
+    assert np.linalg.norm(found.weights - wanted) <= found.error_bound * np.linalg.norm(found.weights)
     assert np.array_equal(found.weights[2], np.zeros(P))
 
 
@@ -101,7 +103,9 @@ def test_intercept_and_weights(data, rng):
         lambda: iter(blocks(*data, w)), ridge=1.0, mean=sums.mean_phi, mean_y=sums.mean_y, tolerance=1e-9
     )
     wanted = sums.centred().weights(1.0)
-    assert np.linalg.norm(found.weights - wanted) <= 2e-9 * np.linalg.norm(wanted)
+    rounding = 30 * 2.0**-52 * N * np.linalg.cond(data[0].T @ data[0] + np.eye(P))  # of the sums
+    assert np.linalg.norm(found.weights - wanted) <= (found.error_bound + rounding) * np.linalg.norm(wanted)
+    assert found.error_bound <= 1e-9
 
 
 def test_every_library(summing_library, data):
@@ -109,7 +113,9 @@ def test_every_library(summing_library, data):
     found = iterate_weights([(Phi, Y)], ridge=1.0, tolerance=1e-6, **options("nystrom"))
     assert isinstance(found.weights, summing_library.kind)
     wanted = to_numpy(GramStatistics(P, K).update(Phi, Y).weights(1.0))
-    assert np.linalg.norm(to_numpy(found.weights) - wanted) <= 2e-6 * np.linalg.norm(wanted)
+    rounding = 30 * summing_library.eps * N  # of the weights to their dtype
+    assert np.linalg.norm(to_numpy(found.weights) - wanted) <= (found.error_bound + rounding) * np.linalg.norm(wanted)
+    assert found.error_bound <= 1e-6
 
 
 def test_it_goes_on_from_the_last_weights(data):
