@@ -8,12 +8,17 @@ from analytic_dd.distill import (
     DistilledFeatures,
     distill_features,
     few_features,
+    future_set,
+    gradient_set,
     hard_label_features,
     minimal_features,
     nearest_features,
     one_image_features,
     several_ridges_features,
     spanning_features,
+    sufficient_set,
+    trajectory_set,
+    update,
 )
 from analytic_dd.errors import DataError, InfeasibleError, RangeError, RankWarning, ShapeError
 from analytic_dd.io import DistilledSet, load_distilled, save_distilled
@@ -43,7 +48,9 @@ __all__ = [
     "distill_features",
     "features",
     "few_features",
+    "future_set",
     "glm_labels",
+    "gradient_set",
     "hard_label_features",
     "labels",
     "load_distilled",
@@ -55,6 +62,9 @@ __all__ = [
     "select_ridge",
     "several_ridges_features",
     "spanning_features",
+    "sufficient_set",
+    "trajectory_set",
+    "update",
 ]
 
 

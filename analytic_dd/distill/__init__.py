@@ -6,6 +6,8 @@ from analytic_dd.distill.circles import circle_features
 from analytic_dd.distill.distilled import DistilledFeatures
 from analytic_dd.distill.exact import distill_features, free_matrix, largest_ridge, target
 from analytic_dd.distill.few import few_features
+from analytic_dd.distill.future import FutureSet, future_set, update
+from analytic_dd.distill.gradients import GradientSet, gradient_set
 from analytic_dd.distill.hard_labels import HardLabelled, hard_label_features
 from analytic_dd.distill.intercept import add_intercept, labels_with_intercept
 from analytic_dd.distill.minimal import minimal_features
@@ -14,15 +16,22 @@ from analytic_dd.distill.one_image import OneImage, one_image_features
 from analytic_dd.distill.reference_choice import References, choose_rows, herding_rows
 from analytic_dd.distill.several_ridges import SeveralRidges, several_ridges_features
 from analytic_dd.distill.spanning import greedy_rows, spanning_features
+from analytic_dd.distill.sufficient import SufficientSet, sufficient_set
+from analytic_dd.distill.trajectory import EndPointSet, TrajectorySet, end_point_set, trajectory_set
 from analytic_dd.features.ranges import affine_direction
 
 __all__ = [
     "DistilledFeatures",
+    "EndPointSet",
+    "FutureSet",
+    "GradientSet",
     "HardLabelled",
     "NearestFeatures",
     "OneImage",
     "References",
     "SeveralRidges",
+    "SufficientSet",
+    "TrajectorySet",
     "add_intercept",
     "affine_direction",
     "affine_features",
@@ -30,8 +39,11 @@ __all__ = [
     "choose_rows",
     "circle_features",
     "distill_features",
+    "end_point_set",
     "few_features",
     "free_matrix",
+    "future_set",
+    "gradient_set",
     "greedy_rows",
     "hard_label_features",
     "herding_rows",
@@ -44,5 +56,8 @@ __all__ = [
     "pixel_box",
     "several_ridges_features",
     "spanning_features",
+    "sufficient_set",
     "target",
+    "trajectory_set",
+    "update",
 ]

@@ -1,0 +1,176 @@
+"""T25: every squared-loss model on the set is that on the data: ridge, lasso, elastic net, NNLS, subsets of columns."""
+
+import numpy as np
+import pytest
+from scipy.optimize import nnls
+from sklearn.linear_model import ElasticNet, Lasso, LassoCV, Ridge
+from sklearn.model_selection import PredefinedSplit
+
+from analytic_dd import GramStatistics, ridge_weights, sufficient_set
+from analytic_dd.arrays import to_numpy
+from analytic_dd.errors import ShapeError
+
+N, P, K = 200, 7, 3
+
+
+def data(rng, n=N, k=K):
+    X = rng.standard_normal((n, P)) + rng.standard_normal(P)
+    return X, X @ rng.standard_normal((P, k)) + rng.standard_normal((n, k)) + 2.0
+
+
+def objective(Phi, Y, W, w=1.0):
+    return np.sum(np.reshape(w, (-1, 1)) * (Phi @ W.T - Y) ** 2)
+
+
+def test_sums_of_products_are_kept(library, ratio, rng):
+    Phi, Y = (library.array(A) for A in data(rng))
+    if library.name == "jax" and library.dtype == "float32":
+        with pytest.raises(TypeError, match="jax_enable_x64"):
+            sufficient_set(Phi, Y)
+        return
+    built = sufficient_set(Phi, Y)
+    assert library.owns(built.features, built.labels, built.weights)
+    assert len(built) == P + K
+    F, T, A, B = (to_numpy(x).astype(float) for x in (built.features, built.labels, Phi, Y))
+    for got, wanted in ((F.T @ F, A.T @ A), (T.T @ F, B.T @ A), (T.T @ T, B.T @ B)):
+        assert ratio(got, wanted, size=P, eps=library.eps, amplification=3) < 30
+
+
+@pytest.mark.parametrize("n", [5, 10, 11, N])
+@pytest.mark.parametrize("intercept", [False, True])
+def test_objective_is_that_of_the_data_at_every_weight(rng, n, intercept):
+    Phi, Y = data(rng, n)
+    w = rng.uniform(0.5, 2.0, n)
+    built = sufficient_set(Phi, Y, sample_weight=w, intercept=intercept)
+    joint = np.hstack([np.ones((n, int(intercept))), Phi, Y])
+    assert len(built) == np.linalg.matrix_rank(joint)
+    for _ in range(5):
+        W, b = rng.standard_normal((K, P)), intercept * rng.standard_normal(K)
+        wanted = objective(Phi, Y - b, W, w)
+        assert objective(built.features, built.labels - b, W, built.weights) == pytest.approx(wanted, rel=1e-11)
+    assert np.ptp(built.weights) == 0.0
+
+
+def test_no_smaller_set_can_do(rng):
+    """The joint Gram matrix of a set has at most as large a rank as the set has points."""
+    Phi, Y = data(rng)
+    for intercept in (False, True):
+        built = sufficient_set(Phi, Y, intercept=intercept)
+        joint = np.hstack([np.ones((len(built), int(intercept))), built.features, built.labels])
+        assert np.linalg.svd(joint, compute_uv=False)[-1] > 1e-3
+        assert joint.shape[0] == joint.shape[1]
+
+
+@pytest.mark.parametrize(
+    "model", [Lasso(alpha=0.3), ElasticNet(alpha=0.2, l1_ratio=0.4), Lasso(alpha=0.05, positive=True)]
+)
+def test_penalties_of_scikit_learn_with_an_intercept(rng, model):
+    """A mean over these points is a mean over the data: the same alpha, and no weights."""
+    X, Y = data(rng, k=1)
+    y, built = Y[:, 0], sufficient_set(X, Y, intercept=True)
+    model.set_params(tol=1e-14, max_iter=100_000)
+    wanted = model.fit(X, y).coef_.copy(), model.intercept_
+    got = model.fit(built.features, built.labels[:, 0]).coef_, model.intercept_
+    assert np.linalg.norm(got[0] - wanted[0]) < 1e-9 * np.linalg.norm(wanted[0])
+    assert got[1] == pytest.approx(wanted[1], rel=1e-9)
+    assert np.array_equal(got[0] == 0, wanted[0] == 0)
+
+
+def test_ridge_with_an_intercept_takes_the_weights(rng):
+    X, Y = data(rng)
+    built = sufficient_set(X, Y, intercept=True)
+    wanted, got = Ridge(alpha=3.0).fit(X, Y), Ridge(alpha=3.0).fit(built.features, built.labels, built.weights)
+    assert got.coef_ == pytest.approx(wanted.coef_, rel=1e-11)
+    assert got.intercept_ == pytest.approx(wanted.intercept_, rel=1e-11)
+
+
+def test_non_negative_least_squares_and_subsets_of_columns(rng):
+    X, Y = data(rng)
+    built = sufficient_set(X, Y)
+    for j in range(K):
+        assert nnls(built.features, built.labels[:, j])[0] == pytest.approx(nnls(X, Y[:, j])[0], rel=1e-10, abs=1e-12)
+    for columns in ([0, 3], [1, 2, 6], list(range(P))):
+        got = ridge_weights(built.features[:, columns], built.labels, ridge=0.7)
+        assert got == pytest.approx(ridge_weights(X[:, columns], Y, ridge=0.7), rel=1e-11)
+
+
+def test_cross_validation_over_given_folds_is_exact(rng):
+    X, Y = data(rng, k=1)
+    y, folds = Y[:, 0], rng.integers(0, 4, N)
+    built = sufficient_set(X, Y, intercept=True, folds=folds)
+    assert len(built) == 4 * (P + 2)
+    assert sorted(set(built.folds)) == [0, 1, 2, 3]
+    options = {"alphas": [1.0, 0.3, 0.1, 0.03], "tol": 1e-13, "max_iter": 100_000}
+    wanted = LassoCV(cv=PredefinedSplit(folds), **options).fit(X, y, sample_weight=np.ones(N))
+    got = LassoCV(cv=PredefinedSplit(built.folds), **options)
+    got.fit(built.features, built.labels[:, 0], sample_weight=built.weights)
+    assert got.mse_path_ == pytest.approx(wanted.mse_path_, rel=1e-9)
+    assert got.alpha_ == wanted.alpha_
+    assert got.coef_ == pytest.approx(wanted.coef_, rel=1e-9)
+
+
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("k", [1, K])
+def test_sums_give_a_set_with_the_same_objective(summing_library, rng, k, intercept):
+    """They know Y^T Y on its diagonal: the sum over outputs is exact, with one row for what the labels have beside."""
+    Phi, Y = (to_numpy(summing_library.array(A)) for A in data(rng, k=k))
+    sums = GramStatistics(P, k).update(summing_library.array(Phi), summing_library.array(Y))
+    built = sufficient_set(sums, intercept=intercept)
+    F, T, w = (to_numpy(A) for A in (built.features, built.labels, built.weights))
+    assert len(built) == P + 1 + intercept
+    for _ in range(5):
+        W, b = rng.standard_normal((k, P)), intercept * rng.standard_normal(k)
+        wanted = objective(Phi.astype(float), Y.astype(float) - b, W)
+        assert objective(F, T - b, W, w) == pytest.approx(wanted, rel=1e-11)
+
+
+def test_ill_conditioned_columns_go_through_qr(ratio, matrix, rng):
+    Phi = matrix(N, P, rng=rng, cond=1e9)
+    Y = rng.standard_normal((N, K))
+    built = sufficient_set(Phi, Y)
+    assert built.condition > 1e8
+    s = np.linalg.svd(built.features, compute_uv=False)
+    assert ratio(s, np.linalg.svd(Phi, compute_uv=False), size=N) < 30
+    assert s[-1] == pytest.approx(1e-9, rel=1e-4)  # a Gram matrix holds nothing below 1e-8
+    well = sufficient_set(*data(rng))
+    assert 1.0 <= well.condition < 1e3
+
+
+def test_a_mean_that_drowns_the_deviations_goes_through_qr(rng):
+    X, Y = data(rng, k=1)
+    built = sufficient_set(X + 1e6, Y, intercept=True)
+    wanted, got = (np.cov(A, rowvar=False, ddof=0) for A in (X + 1e6, built.features))
+    assert np.linalg.norm(got - wanted) < 30 * 2**-52 * 1e6 * np.linalg.norm(wanted) * P
+    assert built.features.mean(axis=0) == pytest.approx((X + 1e6).mean(axis=0), rel=1e-13)
+
+
+def test_dependent_and_empty_columns(rng):
+    X, Y = data(rng)
+    X = np.hstack([X, X[:, :1] + X[:, 1:2], np.zeros((N, 1))])
+    for intercept in (False, True):
+        built = sufficient_set(X, Y, intercept=intercept)
+        assert len(built) == P + K + intercept
+        assert not np.isfinite(built.condition)
+        W = rng.standard_normal((K, P + 2))
+        assert objective(built.features, built.labels, W, built.weights) == pytest.approx(objective(X, Y, W), rel=1e-11)
+
+
+def test_labels_that_the_features_explain_add_no_row(rng):
+    X = rng.standard_normal((N, P))
+    Y = X @ rng.standard_normal((P, K))
+    assert len(sufficient_set(X, Y)) == P
+    assert len(sufficient_set(GramStatistics(P, K).update(X, Y))) == P
+
+
+def test_bad_input_is_refused(rng):
+    X, Y = data(rng)
+    with pytest.raises(TypeError, match="labels are missing"):
+        sufficient_set(X)
+    with pytest.raises(TypeError, match="sums have their labels"):
+        sufficient_set(GramStatistics(P, K).update(X, Y), Y)
+    with pytest.raises(ShapeError, match="the same number of rows, got 200 and 199"):
+        sufficient_set(X, Y[1:])
+    with pytest.raises(ShapeError, match=r"folds must have shape \(200,\)"):
+        sufficient_set(X, Y, folds=np.zeros(3, dtype=int))
+    with pytest.raises(ValueError, match="no sample weight above 0"):
+        sufficient_set(X, Y, sample_weight=np.zeros(N))
