@@ -1,7 +1,8 @@
-"""Files: atomic writes, and npz archives read without trusting them.
+"""Files: atomic writes, and npz and npy files read without trusting them.
 
 A write goes to a temporary name beside the target and is renamed when complete: an interrupted or failed write leaves
-the old file as it was. A read never unpickles and refuses an archive by its *declared* size before reading it.
+the old file as it was, and the next write removes what a killed one left. A read never unpickles, opens regular files
+only, and refuses a file by its *declared* size before reading it.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ import contextlib
 import errno
 import math
 import os
-import shutil
+import secrets
+import stat
 import struct
-import tempfile
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -24,11 +26,46 @@ import numpy as np
 
 from analytic_dd.errors import DataError
 
-__all__ = ["MAX_BYTES", "atomic_write", "file_error", "read_npz", "staged", "write_npz"]
+__all__ = [
+    "MAX_BYTES",
+    "MOST_INFLATION",
+    "array_names",
+    "atomic_write",
+    "expanded",
+    "file_error",
+    "may_unpack_to",
+    "open_file",
+    "read_npy",
+    "read_npz",
+    "take_lock",
+    "write_npz",
+]
 
 MAX_BYTES = 16 * 2**30  # the largest content that a reader unpacks; ImageNet at 64x64 in uint8 is 15.7 GB
+MOST_INFLATION = 100  # times its size that a file may unpack to; images shrink to a tenth
+_SMALL = 64 * 2**20  # bytes that any file may unpack to
 
-_UNREADABLE = (ValueError, TypeError, LookupError, OverflowError, RuntimeError)  # what parsing hostile bytes may raise
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    RuntimeError,
+)  # for hostile bytes
+
+
+def expanded(path: str | Path) -> Path:
+    """Return a path with ``~`` replaced by the home folder.
+
+    Raises
+    ------
+    DataError
+        There is no home folder.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise DataError(f"{path} begins with ~, and this user has no home folder; write the whole path") from error
 
 
 def file_error(path: str | Path, error: OSError, what: str = "write") -> OSError:
@@ -48,6 +85,57 @@ def _code(error: OSError) -> str:
     return errno.errorcode.get(error.errno or 0, "")
 
 
+def open_file(path: str | Path) -> IO[bytes]:
+    """Open a regular file for reading; a device or a pipe, which may have no end, is refused before it is read.
+
+    Raises
+    ------
+    DataError
+        A device, a pipe or a socket.
+    OSError
+        There is no such file, or it may not be read; the message names it.
+
+    Examples
+    --------
+    >>> open_file("/dev/null")
+    Traceback (most recent call last):
+        ...
+    analytic_dd.errors.DataError: /dev/null is not a regular file; copy what it gives into one
+    """
+    path = expanded(path)
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        mode = os.fstat(handle).st_mode
+        if not stat.S_ISREG(mode):
+            os.close(handle)
+            if stat.S_ISDIR(mode):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            raise DataError(f"{path} is not a regular file; copy what it gives into one")
+    except OSError as error:
+        raise file_error(path, error, "read") from error
+    return os.fdopen(handle, "rb")
+
+
+def may_unpack_to(size: int, max_bytes: int = MAX_BYTES) -> int:
+    """Return to how many bytes a file of ``size`` may unpack: 64 MB, or 100 times its size up to ``max_bytes``."""
+    return min(max_bytes, max(_SMALL, MOST_INFLATION * size))
+
+
+def take_lock(handle: int) -> bool | None:
+    """Try to lock an open file until it is closed, or its process ends: None where the system has no such locks."""
+    try:
+        import fcntl
+    except ImportError:  # Windows; there a killed run leaves its files
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # some network file systems
+        return None
+    return True
+
+
 @contextlib.contextmanager
 def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
     """Open a temporary binary file that becomes ``path`` when the block ends without an exception.
@@ -58,20 +146,20 @@ def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
         The folder cannot be written, the disk is full, ...; the message names ``path`` and a remedy. Whatever
         stood at ``path`` before is still there, and the temporary file is gone.
     """
-    path = Path(path)
+    path = expanded(path)
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        _sweep(path)
+        handle, temporary = _temporary(path)
         with os.fdopen(handle, "wb") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)  # mkstemp makes it private; a result is an ordinary file
-        os.replace(temporary, path)
-        temporary = None
+            os.replace(temporary, path)
+            temporary = None
     except OSError as error:
         raise file_error(path, error) from error
     finally:
@@ -80,36 +168,25 @@ def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
                 os.unlink(temporary)
 
 
-@contextlib.contextmanager
-def staged(folder: str | Path, *, without: Collection[str] = ()) -> Iterator[Path]:
-    """Give out a temporary folder inside ``folder``; its files move there together when the block ends well.
+def _temporary(path: Path) -> tuple[int, Path]:
+    """Create a file beside ``path`` with the permissions of an ordinary one, and lock it."""
+    while True:
+        name = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+        with contextlib.suppress(FileExistsError):
+            handle = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+            if take_lock(handle) is not False and name.exists():
+                return handle, name
+            os.close(handle)  # another process took it for one that was left behind
 
-    Files named in ``without``, pictures of what is replaced, are removed from ``folder`` then. An exception or an
-    interrupt leaves what stood in ``folder`` before, and no folder that was not there.
 
-    Raises
-    ------
-    OSError
-        The folder cannot be made or written; raised before the block runs.
-    """
-    folder = Path(folder)
-    existed = folder.is_dir()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder))
-    except OSError as error:
-        raise file_error(folder, error) from error
-    try:
-        yield staging
-        for name in without:
-            (folder / name).unlink(missing_ok=True)
-        for file in sorted(staging.iterdir()):
-            os.replace(file, folder / file.name)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-        if not existed:
-            with contextlib.suppress(OSError):
-                folder.rmdir()  # fails, as it should, when the results are there
+def _sweep(path: Path) -> None:
+    """Remove temporary files of ``path`` that nobody has locked: their process was killed."""
+    with os.scandir(path.parent) as entries:
+        left = [e.path for e in entries if e.name.startswith(f".{path.name}.") and e.name.endswith(".part")]
+    for name in left:
+        with contextlib.suppress(OSError), open(name, "rb+") as stream:
+            if take_lock(stream.fileno()):
+                os.unlink(name)
 
 
 def write_npz(path: str | Path, arrays: Mapping[str, np.ndarray], *, compress: bool = False) -> None:
@@ -135,60 +212,124 @@ def write_npz(path: str | Path, arrays: Mapping[str, np.ndarray], *, compress: b
 
 
 def read_npz(
-    path: str | Path, *, max_bytes: int = MAX_BYTES, most_inflation: float = math.inf
+    path: str | Path,
+    *,
+    names: Collection[str] | None = None,
+    max_bytes: int = MAX_BYTES,
+    most_inflation: float | None = None,
 ) -> dict[str, np.ndarray]:
-    """Read every array of an npz file; nothing is unpickled, nothing is extracted.
+    """Read arrays of an npz file; nothing is unpickled, nothing is extracted.
+
+    Parameters
+    ----------
+    path : str or Path
+    names : collection of str, optional
+        The arrays to read, of those that are there; others may be anything. Default: all, of which each must be one.
+    max_bytes : int
+        The most that those may declare together.
+    most_inflation : float, optional
+        How many times the file's size they may declare. Default: :func:`may_unpack_to`.
 
     Raises
     ------
     DataError
-        Not an npz file, a damaged one, one with a pickled array, or one that declares more than ``max_bytes`` or than
-        ``most_inflation`` times its own size.
+        Not an npz file, a damaged one, a pickled array, an array that comes twice, or more declared than is read.
     OSError
         The file cannot be opened.
     """
-    path = Path(path)
+    path = expanded(path)
+    with open_file(path) as stream, _damage(path), zipfile.ZipFile(stream) as archive:
+        members = _members(archive, names)
+        declared, size = sum(member.file_size for member in members.values()), os.fstat(stream.fileno()).st_size
+        most = may_unpack_to(size, max_bytes) if most_inflation is None else min(max_bytes, most_inflation * size)
+        if declared > most:
+            raise DataError(
+                f"{path} declares {declared:,} bytes of arrays in a file of {size:,}, more than the {most:,.0f} that "
+                "are read; if you trust it, store it uncompressed with numpy.savez, or split it"
+            )
+        return {
+            name: _read_array(partial(archive.open, member), member.file_size, f"{path}: {member.filename}")
+            for name, member in members.items()
+        }
+
+
+def array_names(path: str | Path) -> list[str]:
+    """Return the names of the arrays in an npz file, which is not read otherwise; errors as :func:`read_npz`."""
+    with open_file(path) as stream, _damage(expanded(path)), zipfile.ZipFile(stream) as archive:
+        return list(_members(archive, None))
+
+
+def _members(archive: zipfile.ZipFile, names: Collection[str] | None) -> dict[str, zipfile.ZipInfo]:
+    found: dict[str, zipfile.ZipInfo] = {}
+    for member in archive.infolist():
+        name = member.filename.removesuffix(".npy")
+        if name == member.filename or (names is not None and name not in names):
+            continue
+        if name in found:
+            raise DataError(f"{name} comes twice; store each array once")
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise DataError(f"{name} is packed by method {member.compress_type}, not by deflate; store it with numpy")
+        found[name] = member
+    return found
+
+
+@contextlib.contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    """Turn what zipfile and numpy raise for damaged input into one line."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-            declared = sum(member.file_size for member in members)
-            if declared > max_bytes:
-                raise DataError(
-                    f"{path} declares {declared:,} bytes of arrays, more than the {max_bytes:,} that are read; "
-                    "split it, or raise max_bytes if you trust it"
-                )
-            size = path.stat().st_size
-            if declared > most_inflation * size:
-                raise DataError(
-                    f"{path} declares {declared:,} bytes of arrays in a file of {size:,}; it is damaged or hostile: "
-                    "make or fetch it again"
-                )
-            return {member.filename.removesuffix(".npy"): _read_member(archive, member, path) for member in members}
+        yield
     except (OSError, zipfile.BadZipFile, zlib.error, EOFError, struct.error, *_UNREADABLE) as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # EINVAL: a damaged offset
             raise file_error(path, error, "read") from error
         if isinstance(error, DataError):
-            raise
+            raise error if str(path) in str(error) else DataError(f"{path}: {error}") from error
         raise DataError(
             f"{path} is not a readable npz file ({error}); it may be damaged: make or fetch it again"
         ) from error
 
 
-def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> np.ndarray:
-    """Read one .npy member after checking that its header matches its declared size."""
-    with archive.open(member) as file:
+def read_npy(path: str | Path) -> np.ndarray:
+    """Read the array of an npy file; nothing is unpickled.
+
+    Raises
+    ------
+    DataError
+        Not an npy file, a damaged one, or an archive of several arrays.
+    OSError
+        The file cannot be opened.
+    """
+    path = expanded(path)
+    with open_file(path) as stream:
+        if stream.read(4) == b"PK\x03\x04":
+            raise DataError(f"{path} is an archive, not one array; name it .npz and store x (and y)")
+        size = os.fstat(stream.fileno()).st_size
+    return _read_array(partial(open_file, path), size, str(path))
+
+
+def _read_array(opened: Callable[[], IO[bytes]], size: int, where: str) -> np.ndarray:
+    """Read one array in numpy's format, after a check that its header matches the ``size`` that is there."""
+    with opened() as file:
         try:
             version = np.lib.format.read_magic(file)
             read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
             shape, _, dtype = read_header[version](file)
+            size -= file.tell()
         except (*_UNREADABLE, SyntaxError, MemoryError, tokenize.TokenError) as error:  # the header is Python text
-            raise DataError(f"{path}: member {member.filename!r} is not a numpy array ({error})") from error
+            raise DataError(f"{where} is not a numpy array ({error}); save one with numpy") from error
     if dtype.hasobject:
-        raise DataError(f"{path}: member {member.filename!r} is a pickle, which is never loaded; store plain arrays")
-    if math.prod(shape) * dtype.itemsize > member.file_size:
-        raise DataError(f"{path}: member {member.filename!r} is shorter than its header says; it is damaged")
-    with archive.open(member) as file:
+        raise DataError(
+            f"{where} has dtype object, which is stored as a pickle, and pickles are never loaded; save .astype(str) "
+            "or numbers"
+        )
+    if dtype.names is not None or dtype.itemsize == 0 or dtype.kind == "V":
+        raise DataError(f"{where} must hold numbers or text, got dtype {dtype}; store each column as an array")
+    declared = math.prod(shape) * dtype.itemsize
+    if declared > size:
+        raise DataError(f"{where} is shorter than its header says; it is damaged, make or fetch it again")
+    if declared > MAX_BYTES:
+        raise DataError(f"{where} declares {declared:,} bytes, more than the {MAX_BYTES:,} that are read; split it")
+    with opened() as file:
         try:
             return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
         except _UNREADABLE as error:
-            raise DataError(f"{path}: member {member.filename!r} is damaged ({error})") from error
+            raise DataError(f"{where} is damaged ({error}); make or fetch it again") from error

@@ -14,10 +14,10 @@ from analytic_dd.distill.pipeline import Progress, Stages, distill_model, model_
 from analytic_dd.distill.recipe import Recipe
 from analytic_dd.errors import DataError
 from analytic_dd.features import from_spec
-from analytic_dd.files import staged
 from analytic_dd.linalg import GramStatistics
 from analytic_dd.plot import draw_set
-from analytic_dd.report import Origin, Report, assemble, build_map, store_and_report
+from analytic_dd.report import FILES, Origin, Report, assemble, build_map, store_and_report
+from analytic_dd.staging import staged
 
 __all__ = ["run_from_statistics", "sum_shard"]
 
@@ -56,7 +56,7 @@ def run_from_statistics(
         raise ValueError(
             "references are samples, and sums have none; leave out mode 'nearest', 'one-image', init 'real'"
         )
-    with staged(folder, without=["spectrum.png"]) as staging:
+    with staged(folder, files=FILES, without=["spectrum.png"]) as staging:
         with stages("reading"):
             statistics = GramStatistics.load(path)
             origin, facts = _origin_of(statistics, path)

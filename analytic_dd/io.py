@@ -15,8 +15,9 @@ import numpy as np
 
 from analytic_dd.errors import DataError
 from analytic_dd.features import FeatureMap, from_spec
-from analytic_dd.files import read_npz, write_npz
+from analytic_dd.files import expanded, read_npz, write_npz
 from analytic_dd.judge import Certificate, certify_recovery, map_amplification, worst
+from analytic_dd.staging import settle
 
 __all__ = ["FORMAT", "DistilledSet", "load_distilled", "normalised", "pixels", "save_distilled", "to_json", "versions"]
 
@@ -230,8 +231,10 @@ def load_distilled(path: str | Path) -> DistilledSet:
     OSError
         The file cannot be opened.
     """
-    path = Path(path)
-    path = path / "distilled.npz" if path.is_dir() else path
+    path = expanded(path)
+    if path.is_dir():
+        settle(path)
+        path = path / "distilled.npz"
     stored = read_npz(path, most_inflation=_INFLATION)
     try:
         meta = json.loads(bytes(stored.pop("meta")).decode())

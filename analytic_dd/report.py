@@ -25,7 +25,7 @@ from analytic_dd.distill.pipeline import (
 from analytic_dd.distill.recipe import Recipe
 from analytic_dd.distill.several_ridges import SeveralRidges
 from analytic_dd.features import FeatureMap, Identity, from_text, penalised
-from analytic_dd.files import atomic_write, staged
+from analytic_dd.files import atomic_write
 from analytic_dd.io import DistilledSet, load_distilled, pixels, save_distilled, to_json, versions
 from analytic_dd.judge import Certificate
 from analytic_dd.judge.accuracy import Model, accuracies_on_test, fitted
@@ -33,10 +33,12 @@ from analytic_dd.judge.controls import class_means, control_models
 from analytic_dd.plot import draw_set
 from analytic_dd.rates import Sizes, stage_rates
 from analytic_dd.realistic import realistic_facts, reference_facts, reference_images
+from analytic_dd.staging import staged
 
 __all__ = ["Origin", "Report", "assemble", "build_map", "refit", "run", "store_and_report"]
 
 
+FILES = ("distilled.npz", "distilled.png", "report.json")
 _SAMPLE = 1_000  # training rows that a map may set its options by (the median lengthscale)
 
 
@@ -151,7 +153,7 @@ def run(
     recipe = recipe.checked_for(references, len(dataset.classes))
     weights = weights_of_samples(sample_weight, dataset)
     ridge = recipe.ridges[0] if recipe.ridges else ridge
-    with staged(folder, without=["spectrum.png"]) as staging:
+    with staged(folder, files=FILES, without=["spectrum.png"]) as staging:
         map_rng, loo_rng, free_rng = (np.random.default_rng([seed, stream]) for stream in range(3))
         with stages("normalisation"):
             moments = dataset.statistics()

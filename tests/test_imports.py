@@ -11,7 +11,7 @@ import analytic_dd
 
 ROOT = Path(analytic_dd.__file__).parent
 
-GROUND = {"errors", "arrays", "files"}
+GROUND = {"errors", "arrays", "files", "staging"}
 SIBLINGS = {"ridge", "labels", "features", "data"}  # none imports another
 BELOW_DISTILL = GROUND | {"linalg", "losses"} | SIBLINGS
 BELOW_REPORT = BELOW_DISTILL | {"cluster", "distill", "judge", "estimator"}
@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "errors": set(),
     "arrays": {"errors"},
     "files": {"errors"},
+    "staging": {"errors", "files"},
     "linalg": GROUND,
     **dict.fromkeys(SIBLINGS, GROUND | {"linalg"}),
     "losses": GROUND | {"linalg"},

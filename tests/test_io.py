@@ -18,7 +18,8 @@ def folder(tmp_path_factory):
     rng = np.random.default_rng(2)
     y = np.repeat(np.arange(3), 40)
     x = rng.integers(0, 256, (120, 4, 5, 3), dtype=np.uint8)
-    dataset = Dataset.from_arrays(x, y, x[::3], y[::3], name="colours", classes=("red", "green", "blue"))
+    names = ("red", "green", "blue")
+    dataset = Dataset.from_arrays(x, y, x[::3], y[::3], name="colours", classes=names, channels="last")
     path = tmp_path_factory.mktemp("set")
     run(dataset, "identity", Recipe(points_per_class=2), path, intercept=True)
     return path
@@ -71,7 +72,7 @@ def test_arrays_that_do_not_fit_are_refused(folder):
 def test_references_come_back_bit_for_bit_and_in_pixel_units(tmp_path, mode):
     rng = np.random.default_rng(2)
     x, y = rng.integers(0, 256, (120, 4, 5, 3), dtype=np.uint8), np.repeat(np.arange(3), 40)
-    run(Dataset.from_arrays(x, y, name="colours"), "identity", Recipe(mode=mode), tmp_path)
+    run(Dataset.from_arrays(x, y, name="colours", channels="last"), "identity", Recipe(mode=mode), tmp_path)
     stored = load_distilled(tmp_path)
     assert np.array_equal(stored.references, x[stored.meta["reference_rows"]])
     assert stored.references.dtype == np.float64
@@ -151,7 +152,7 @@ def test_images_that_another_machine_rounded_are_the_same(folder, tmp_path):
 def test_a_file_that_inflates_is_refused_before_it_is_read(folder, tmp_path, monkeypatch):
     with np.load(folder / "distilled.npz") as stored:
         np.savez_compressed(tmp_path / "bomb.npz", **(dict(stored) | {"w": np.zeros((3, 10**7))}))
-    monkeypatch.setattr(files, "_read_member", None)  # would raise if called
+    monkeypatch.setattr(files, "_read_array", None)  # would raise if called
     with pytest.raises(DataError, match=r"bomb.npz declares 240,.* bytes of arrays in a file of"):
         load_distilled(tmp_path / "bomb.npz")
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from analytic_dd.data.dataset import Dataset
 from analytic_dd.errors import DataError
-from analytic_dd.files import MAX_BYTES, file_error, read_npz
+from analytic_dd.files import MAX_BYTES, read_npy, read_npz
 
 __all__ = [
     "moments_for",
@@ -50,29 +50,6 @@ def read_arrays(path: str | Path, *, name: str | None = None, max_bytes: int = M
             raise DataError(f"{path} has no {key}, but {', '.join(arrays) or 'nothing'}; store {', '.join(_WANTED)}")
     parts = [arrays.get(key) for key in _WANTED]
     return Dataset.from_arrays(*parts, name=name or path.stem, source=str(path), split=True)
-
-
-def read_npy(path: str | Path) -> np.ndarray:
-    """Read the array of an npy file; nothing is unpickled.
-
-    Raises
-    ------
-    DataError
-        Not an npy file, or an archive of several arrays.
-    OSError
-        The file cannot be opened.
-    """
-    path = Path(path)
-    try:
-        mapped = np.load(path, mmap_mode="r", allow_pickle=False)  # a size beyond the file's is refused, not allocated
-    except (ValueError, EOFError) as error:
-        raise DataError(f"{path} is not a readable npy file ({error}); save an array with numpy.save") from error
-    except OSError as error:
-        raise file_error(path, error, "read") from error
-    if not isinstance(mapped, np.ndarray):
-        mapped.close()
-        raise DataError(f"{path} is an archive, not one array; name it .npz and store x (and y)")
-    return np.array(mapped)
 
 
 def read_floats(path: str | Path, what: str) -> np.ndarray:

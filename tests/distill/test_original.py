@@ -22,7 +22,7 @@ def colours():
     rng = np.random.default_rng(0)
     x = rng.integers(0, 256, (300, 4, 4, 3), dtype=np.uint8)
     x[..., 1] //= 3
-    return data.Dataset.from_arrays(x, (x[:, 0, 0] * [[1, 3, 1]]).argmax(1))
+    return data.Dataset.from_arrays(x, (x[:, 0, 0] * [[1, 3, 1]]).argmax(1), channels="last")
 
 
 def fit(dataset, phi, **options):

@@ -24,7 +24,7 @@ def small(sizes=(20, 9, 1)):
     rng = np.random.default_rng(0)
     y = np.repeat(np.arange(len(sizes)), sizes)
     x = np.clip(128 + 40 * y[:, None, None, None] + 30 * rng.standard_normal((len(y), 4, 5, 3)), 0, 255)
-    return data.Dataset.from_arrays(x.astype(np.uint8), y, name="small", split=False)
+    return data.Dataset.from_arrays(x.astype(np.uint8), y, name="small", split=False, channels="last")
 
 
 def method(config=None, kind=UnrolledDistillation, *, per_class=2, dtype=torch.float64, seed=0):
