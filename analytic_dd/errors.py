@@ -22,6 +22,19 @@ __all__ = [
 ]
 
 
+def shown(name: object, *, most: int = 60) -> str:
+    r"""Return a name that came from a file as it may be printed: no control codes, at most ``most`` characters.
+
+    Examples
+    --------
+    >>> shown("cat\x1b[2J"), shown("a" * 100, most=5)
+    ('cat\\x1b[2J', 'aaaaa...')
+    """
+    text = str(name)
+    plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:most])
+    return plain + "..." * (len(text) > most)
+
+
 class ShapeError(ValueError):
     """An array has the wrong number of axes, or sizes that do not fit together."""
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from analytic_dd.data.dataset import Dataset
-from analytic_dd.errors import DataError
-from analytic_dd.files import MAX_BYTES, read_npy, read_npz
+from analytic_dd.errors import DataError, shown
+from analytic_dd.files import MAX_BYTES, array_names, expanded, read_npy, read_npz
 
 __all__ = [
     "moments_for",
@@ -20,17 +20,27 @@ __all__ = [
     "weights_of_samples",
 ]
 
-_WANTED = ("x_train", "y_train", "x_test", "y_test")
+# Names of training samples and labels, then of the test part's: ours, those of bare arrays, those of MedMNIST.
+_LAYOUTS = (
+    ("x_train", "y_train", "x_test", "y_test"),
+    ("X_train", "Y_train", "X_test", "Y_test"),
+    ("X_train", "y_train", "X_test", "y_test"),
+    ("x", "y"),
+    ("X", "y"),
+    ("train_images", "train_labels", "test_images", "test_labels"),
+)
+_SPARE = ("x_val", "X_val", "val_images")
 
 
 def read_arrays(path: str | Path, *, name: str | None = None, max_bytes: int = MAX_BYTES) -> Dataset:
-    """Read a data set from an npz file.
+    """Read a data set from an npz file; arrays and members that it does not need may be anything.
 
     Parameters
     ----------
     path : str or Path
         With ``x_train`` (n, d), (n, h, w) or (n, h, w, c), ``y_train`` (n,) integers or text, and optionally
-        ``x_test``, ``y_test``; without these a test part is set aside.
+        ``x_test``, ``y_test``; without these a test part is set aside. Also ``x, y``, and ``train_images,
+        train_labels, test_images, test_labels``. ``channels``, a word, says "first" or "last" where both could be.
     name : str, optional
         Name of the data set. Default: that of the file.
     max_bytes : int
@@ -43,13 +53,18 @@ def read_arrays(path: str | Path, *, name: str | None = None, max_bytes: int = M
     OSError
         The file cannot be opened.
     """
-    path = Path(path)
-    arrays = read_npz(path, max_bytes=max_bytes)
-    for key in _WANTED[:2]:
-        if key not in arrays:
-            raise DataError(f"{path} has no {key}, but {', '.join(arrays) or 'nothing'}; store {', '.join(_WANTED)}")
-    parts = [arrays.get(key) for key in _WANTED]
-    return Dataset.from_arrays(*parts, name=name or path.stem, source=str(path), split=True)
+    path = expanded(path)
+    there = array_names(path)
+    fitting = [layout for layout in _LAYOUTS if {*layout[:2]} <= {*there}]
+    if not fitting:
+        found = ", ".join(map(shown, there[:10])) or "nothing"
+        raise DataError(f"{path} has no x_train and y_train, but {found}; store {', '.join(_LAYOUTS[0])}")
+    arrays = read_npz(path, names=(*fitting[0], "channels"), max_bytes=max_bytes)
+    parts = [arrays.get(key) for key in fitting[0]]
+    channels = str(arrays["channels"]) if "channels" in arrays else None
+    spare = next((key for key in there if key in _SPARE), None)
+    source = str(path) if spare is None else f"{path} ({spare} is not used)"
+    return Dataset.from_arrays(*parts, name=name or path.stem, source=source, split=True, channels=channels)
 
 
 def read_floats(path: str | Path, what: str) -> np.ndarray:
@@ -89,13 +104,12 @@ def read_references(path: str | Path, dataset: Dataset) -> tuple[np.ndarray, np.
     OSError
         The file cannot be opened.
     """
-    path = Path(path)
+    path = expanded(path)
     if path.suffix == ".npz":
-        stored = read_npz(path)
+        stored = read_npz(path, names=("x", "y"))
         if "x" not in stored:
-            raise DataError(
-                f"{path} must have an array x of images, got {', '.join(stored) or 'none'}; store x (and y)"
-            )
+            found = ", ".join(map(shown, array_names(path)[:10])) or "none"
+            raise DataError(f"{path} must have an array x of images, got {found}; store x (and y)")
         images, y = stored["x"], stored.get("y")
     else:
         images, y = read_npy(path), None
@@ -148,9 +162,10 @@ def moments_for(dataset: Dataset, how: str) -> tuple[np.ndarray, np.ndarray]:
     if how == "unit":
         scale = 255.0 if dataset.x_train.dtype == np.uint8 else 1.0
         return np.zeros(dataset.channels), np.full(dataset.channels, scale)
-    stored = read_npz(how)
-    if not {"mean", "std"} <= set(stored):
-        raise DataError(f"{how} must have arrays mean and std, got {', '.join(stored) or 'none'}; store both")
+    stored = read_npz(how, names=("mean", "std"))
+    if len(stored) < 2:
+        found = ", ".join(map(shown, array_names(how)[:10])) or "none"
+        raise DataError(f"{how} must have arrays mean and std, got {found}; store both")
     mean, std = (np.atleast_1d(np.asarray(stored[name], dtype=np.float64)) for name in ("mean", "std"))
     if mean.shape != (dataset.channels,) or std.shape != mean.shape:
         raise DataError(f"{how}: mean and std must have shape {(dataset.channels,)}, got {mean.shape} and {std.shape}")
