@@ -10,7 +10,7 @@ from analytic_dd.features.fourier import RandomFourier
 from analytic_dd.features.function import Function
 from analytic_dd.features.identity import Identity
 from analytic_dd.features.invertible import InvertibleNetwork
-from analytic_dd.features.registry import check_text, from_spec, from_text
+from analytic_dd.features.registry import MapOptions, check_text, from_spec, from_text, option, register
 from analytic_dd.features.spectral import median_lengthscale
 from analytic_dd.features.tikhonov import TikhonovScaling, penalised
 
@@ -24,6 +24,7 @@ __all__ = [
     "Function",
     "Identity",
     "InvertibleNetwork",
+    "MapOptions",
     "NeuralTangent",
     "RandomFourier",
     "RangeCheck",
@@ -32,5 +33,7 @@ __all__ = [
     "from_spec",
     "from_text",
     "median_lengthscale",
+    "option",
     "penalised",
+    "register",
 ]

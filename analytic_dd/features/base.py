@@ -17,10 +17,12 @@ import numpy as np
 from analytic_dd.arrays import Array, as_matrix, dtype_name, eps_of, namespace
 from analytic_dd.errors import InfeasibleError, RangeError
 from analytic_dd.features.ranges import Range
+from analytic_dd.features.sizes import Sizes
 
 __all__ = ["FeatureMap", "Kind", "RangeCheck", "draw_seed", "parameters_from"]
 
 Kind = Literal["bijective", "surjective", "injective", "general"]
+
 
 _BLOCK_BYTES = 64 * 2**20  # what a block of samples may take in its widest layer
 
@@ -88,6 +90,7 @@ class FeatureMap(ABC):
     """
 
     name: ClassVar[str]
+    is_code: ClassVar[bool] = False  # whether it is code that a specification cannot rebuild
     kind: Kind
     d: int
     p: int
@@ -297,6 +300,14 @@ class FeatureMap(ABC):
     @abstractmethod
     def options(self) -> dict[str, Any]:
         """Return the constructor's arguments as JSON values, ``rng`` as the integer seed."""
+
+    @classmethod
+    def sizes(cls, *args: Any, **options: Any) -> Sizes | None:
+        """Return the sizes that the constructor's arguments ask for, or None: the map cannot say without being built.
+
+        A map that says so is never drawn for a stored set whose arrays have other sizes, nor beyond bounds.
+        """
+        return None
 
     def spec(self) -> dict[str, Any]:
         """Return what :func:`analytic_dd.features.from_spec` rebuilds this map from: JSON values only."""

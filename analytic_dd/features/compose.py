@@ -13,11 +13,13 @@ from analytic_dd.arrays import Array, as_matrix
 from analytic_dd.errors import ShapeError
 from analytic_dd.features.base import FeatureMap, Kind, RangeCheck
 from analytic_dd.features.ranges import Box, Open, Range, Subspace, affine_range
+from analytic_dd.features.registry import register
 from analytic_dd.features.scaling import largest_scale
 
 __all__ = ["Compose"]
 
 
+@register("compose")
 class Compose(FeatureMap):
     """The composition of feature maps, the first applied first.
 
@@ -57,10 +59,11 @@ class Compose(FeatureMap):
     analytic_dd.errors.ShapeError: a map must take what the one before gives: map 1 takes 4, got 3; change widths
     """
 
-    name = "compose"
-
     def __init__(self, maps: Sequence[FeatureMap]) -> None:
-        self.maps = tuple(maps)
+        # Flat, so that undoing maps one by one stays linear in their number however they are nested
+        self.maps: tuple[FeatureMap, ...] = tuple(
+            part for phi in maps for part in (phi.maps if isinstance(phi, Compose) else (phi,))
+        )
         if not self.maps:
             raise ShapeError("a composition needs at least one map, got none; use Identity(d)")
         for index, (first, second) in enumerate(zip(self.maps, self.maps[1:], strict=False), start=1):

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from analytic_dd.arrays import Array, namespace
-from analytic_dd.features.orthonormal import draw_orthonormal
+from analytic_dd.features.layers import draw_orthonormal
 from analytic_dd.features.stage import Place
 
 __all__ = ["Conditioner"]

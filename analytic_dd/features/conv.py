@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from analytic_dd.arrays import Array, as_matrix, namespace
+from analytic_dd.errors import ShapeError
 from analytic_dd.features.activations import ACTIVATIONS
 from analytic_dd.features.base import FeatureMap, RangeCheck, draw_seed, parameters_from
 from analytic_dd.features.conv_border import ValidLayer, ZeroLayer
 from analytic_dd.features.conv_circular import CircularLayer, torus_norm
 from analytic_dd.features.conv_layer import ConvolutionLayer, draw_kernel
-from analytic_dd.features.image_shape import Shape, as_image_shape, as_sizes, default_layers
 from analytic_dd.features.pooling import AveragePooling, MaxPooling
 from analytic_dd.features.ranges import Open, Range, Subspace
+from analytic_dd.features.registry import MapOptions, option, register
 from analytic_dd.features.scaling import largest_scale
+from analytic_dd.features.sizes import MOST_LAYERS, Shape, Sizes, as_count, as_image_shape, as_sizes, default_layers
 from analytic_dd.features.stage import ActivationStage, Chain, Stage
 
 __all__ = ["Convolutional"]
@@ -26,6 +29,35 @@ _LAYERS: dict[str, type[ConvolutionLayer]] = {"circular": CircularLayer, "valid"
 _POOLS: dict[str, type[AveragePooling] | type[MaxPooling]] = {"average": AveragePooling, "max": MaxPooling}
 
 
+@dataclass(frozen=True)
+class ConvolutionalOptions(MapOptions):
+    """What text may say of :class:`Convolutional`."""
+
+    depth: int = option(3, "number of layers")
+    channels: int | str | None = option(None, "of every layer, or of each (3-11-10)")
+    stride: int | str | None = option(None, "of every layer, or of each; 2 while both sides are even by default")
+    size: int = option(3, "odd side of the kernels")
+    padding: str = option("circular", "circular, valid or zero")
+    pool: str | None = option(None, "average, max or none")
+    activation: str = option("leaky_relu", "leaky_relu or asinh")
+    slope: float = option(0.1, "slope of leaky_relu below 0")
+    bias: bool = option(False, "biases")
+    spread: float = option(0.9, "spectral norm of the noise of the kernels")
+
+    def build(
+        self, d: int, *, image_shape: tuple[int, ...], rng: np.random.Generator, sample: np.ndarray | None
+    ) -> FeatureMap:
+        """Return the map."""
+        if len(image_shape) == 1:
+            raise ShapeError(
+                f"features 'cnn' need images, got rows of {d} numbers; give an array of images, or pass a map that "
+                "knows the image_shape: features.Convolutional(image_shape, channels, rng=0)"
+            )
+        given = asdict(self) | {"pool": None if self.pool == "none" else self.pool}
+        return Convolutional.from_options(image_shape, rng=rng, **given)
+
+
+@register("cnn", ConvolutionalOptions)
 class Convolutional(FeatureMap):
     r"""A network of convolution, activation and pooling layers with an exact pre-image.
 
@@ -101,8 +133,6 @@ class Convolutional(FeatureMap):
     analytic_dd.errors.InfeasibleError: layer 1 must be onto, but its 60 outputs exceed its 48 inputs (take ...
     """
 
-    name = "cnn"
-
     def __init__(
         self,
         image_shape: Sequence[int],
@@ -121,7 +151,7 @@ class Convolutional(FeatureMap):
         self.image_shape = as_image_shape(image_shape)[: len(tuple(image_shape))]
         self.channels = as_sizes("channels", channels)
         self.stride = as_sizes("stride", stride, len(self.channels))
-        (self.size,) = as_sizes("size", size)
+        self.size = as_count("size", size)
         self.padding, self.pool, self.activation = padding, pool, activation
         self.slope, self.bias, self.spread = float(slope), bool(bias), float(spread)
         self._check()
@@ -130,6 +160,27 @@ class Convolutional(FeatureMap):
         self.layers = tuple(stage for stage in stages if isinstance(stage, ConvolutionLayer))
         self.chain = Chain(stages, per_layer=len(stages) // len(self.layers))
         self.d, self.p, self.kind = math.prod(self.image_shape), math.prod(self.chain.shape_out), self.chain.kind
+
+    @classmethod
+    def sizes(
+        cls,
+        *,
+        image_shape: Sequence[int],
+        channels: Sequence[int],
+        size: int = 3,
+        stride: int | Sequence[int] = 1,
+        padding: str = "circular",
+        pool: str | None = None,
+        **options: Any,
+    ) -> Sizes:
+        """Return the sizes of the images at both ends, and the numbers of the kernels and of their symbols."""
+        h, w, c = shape = as_image_shape(image_shape)
+        widths, numbers = as_sizes("channels", channels), 0
+        for c_out, s in zip(widths, as_sizes("stride", stride, len(widths)), strict=True):
+            h, w = (_LAYERS[padding].length_out(length, as_count("size", size), s) for length in (h, w))
+            numbers += 2 * c * c_out * (size**2 + (h * w * s**2 if padding == "circular" else 0))
+            h, w, c = (h, w, c_out) if pool is None else (h // 2, w // 2, c_out)
+        return Sizes(math.prod(shape), h * w * c, numbers)
 
     @classmethod
     def from_options(
@@ -169,7 +220,7 @@ class Convolutional(FeatureMap):
             ...
         ValueError: channels must be integers >= 1, such as 8 or 3-11-10, got '3-x'
         """
-        (depth,), (size,) = as_sizes("depth", depth), as_sizes("size", size)
+        depth, size = as_count("depth", depth, most=MOST_LAYERS), as_count("size", size)
         widths, strides = default_layers(
             as_image_shape(image_shape),
             depth,

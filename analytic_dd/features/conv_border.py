@@ -127,12 +127,14 @@ class ValidLayer(BorderLayer):
     padding = "valid"
     before = 0
 
-    def _length_out(self, length: int) -> int:
-        if length < self.size:
+    @staticmethod
+    def length_out(length: int, size: int, stride: int) -> int:
+        """Return the positions at which the kernel is inside."""
+        if length < size:
             raise ValueError(
-                f"a kernel of size {self.size} needs an image of at least that side, got {length}; use fewer layers"
+                f"a kernel of size {size} needs an image of at least that side, got {length}; use fewer layers"
             )
-        return (length - self.size) // self.stride + 1
+        return (length - size) // stride + 1
 
     def _pad(self, X: Array, axis: int) -> Array:
         return X
@@ -149,8 +151,10 @@ class ZeroLayer(BorderLayer):
         half: int = self.size // 2
         return half
 
-    def _length_out(self, length: int) -> int:
-        return (length - 1) // self.stride + 1
+    @staticmethod
+    def length_out(length: int, size: int, stride: int) -> int:
+        """Return the positions at which the middle of the kernel is inside."""
+        return (length - 1) // stride + 1
 
     def _pad(self, X: Array, axis: int) -> Array:
         xp = namespace(X)

@@ -17,7 +17,7 @@ import numpy as np
 
 from analytic_dd.arrays import Array, dtype_name, namespace
 from analytic_dd.features.conv_layer import ConvolutionLayer, take
-from analytic_dd.features.image_shape import Shape
+from analytic_dd.features.sizes import Shape
 from analytic_dd.features.stage import Place
 
 __all__ = ["CircularLayer", "symbols", "torus_norm"]
@@ -53,13 +53,15 @@ class CircularLayer(ConvolutionLayer):
 
     padding = "circular"
 
-    def _length_out(self, length: int) -> int:
-        if length % self.stride:
+    @staticmethod
+    def length_out(length: int, size: int, stride: int) -> int:
+        """Return one position for each step of the stride."""
+        if length % stride:
             raise ValueError(
-                f"circular padding needs a stride that divides the image, got stride {self.stride} and side {length}; "
+                f"circular padding needs a stride that divides the image, got stride {stride} and side {length}; "
                 f"change the stride or use padding='valid'"
             )
-        return length // self.stride
+        return length // stride
 
     def _pad(self, X: Array, axis: int) -> Array:
         r, length = self.size // 2, X.shape[axis]

@@ -16,8 +16,8 @@ import array_api_compat as compat
 import numpy as np
 
 from analytic_dd.arrays import Array, namespace
-from analytic_dd.features.image_shape import Shape
-from analytic_dd.features.orthonormal import draw_orthonormal, orthonormalise
+from analytic_dd.features.layers import draw_orthonormal, orthonormalise
+from analytic_dd.features.sizes import Shape
 from analytic_dd.features.stage import Place, Stage
 
 __all__ = ["ConvolutionLayer", "draw_kernel", "take"]
@@ -40,13 +40,14 @@ class ConvolutionLayer(Stage):
     def __init__(self, shape_in: Shape, kernel: np.ndarray, *, stride: int, bias: np.ndarray | None = None) -> None:
         self.shape_in, self.kernel, self.stride, self.bias = shape_in, kernel, stride, bias
         self.size = int(kernel.shape[0])
-        rows, columns = (self._length_out(length) for length in shape_in[:2])
+        rows, columns = (self.length_out(length, self.size, stride) for length in shape_in[:2])
         self.shape_out = (rows, columns, kernel.shape[3])
         self.taps = np.ascontiguousarray(kernel.reshape(-1, kernel.shape[3]))
 
+    @staticmethod
     @abstractmethod
-    def _length_out(self, length: int) -> int:
-        """Number of positions of the kernel along an axis."""
+    def length_out(length: int, size: int, stride: int) -> int:
+        """Return the number of positions of a kernel along an axis of ``length`` pixels."""
 
     @abstractmethod
     def _pad(self, X: Array, axis: int) -> Array:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from analytic_dd.features.affine import AffineMap
-from analytic_dd.features.base import draw_seed, parameters_from
-from analytic_dd.features.layers import as_widths, draw_layer
+from analytic_dd.features.base import FeatureMap, draw_seed, parameters_from
+from analytic_dd.features.layers import draw_layer
+from analytic_dd.features.registry import MapOptions, option, register
+from analytic_dd.features.sizes import MOST_LAYERS, Sizes, as_count, as_widths, default_widths, dense_numbers
 
 __all__ = ["DeepLinear", "NeuralTangent"]
 
@@ -52,6 +55,27 @@ class _LinearLayers(AffineMap):
         return {"widths": list(self.widths), "bias": self.bias, "rng": self.seed, "weights": self.weights}
 
 
+@dataclass(frozen=True)
+class DeepLinearOptions(MapOptions):
+    """What text may say of :class:`DeepLinear`."""
+
+    depth: int | None = option(None, "number of layers, 2 by default")
+    width: int | str | None = option(None, "units of every layer, or of each; hidden layers are 2 d wide by default")
+    bias: bool = option(False, "biases")
+    weights: str = option("gaussian", "gaussian or orthogonal")
+
+    def build(
+        self, d: int, *, image_shape: tuple[int, ...], rng: np.random.Generator, sample: np.ndarray | None
+    ) -> FeatureMap:
+        """Return the map."""
+        # Hidden layers of 2 d: the product then has the condition of one square layer, not of several (1e4 to 1e7)
+        layers = 2 if self.depth is None else as_count("depth", self.depth, most=MOST_LAYERS)
+        wide = [d, *([2 * d] * (layers - 1)), d]
+        widths = wide if self.width is None else default_widths(d, self.depth, self.width, usual=2)
+        return DeepLinear(widths, bias=self.bias, weights=self.weights, rng=rng)
+
+
+@register("deep-linear", DeepLinearOptions)
 class DeepLinear(_LinearLayers):
     """A deep linear network,  phi(x) = W_L(... (W_1 x + b_1) ...) + b_L = B x + c .
 
@@ -99,7 +123,11 @@ class DeepLinear(_LinearLayers):
 row 0 is outside by 0.756; scale features, labels and ridge together by scale_into_range(Phi) (ridge by its square)
     """
 
-    name = "deep-linear"
+    @classmethod
+    def sizes(cls, *, widths: Sequence[int], **options: Any) -> Sizes:
+        """Return the ends of ``widths`` and the numbers of the weights and of their product."""
+        checked = as_widths(widths)
+        return Sizes(checked[0], checked[-1], dense_numbers(checked) + checked[0] * checked[-1])
 
     def __init__(
         self, widths: Sequence[int], *, bias: bool = False, rng: np.random.Generator | int, weights: str = "gaussian"
@@ -120,6 +148,7 @@ row 0 is outside by 0.756; scale features, labels and ridge together by scale_in
         return self._product(narrow, self.depth), self._product(0, narrow)
 
 
+@register("ntk-linear")
 class NeuralTangent(_LinearLayers):
     """The gradient of a deep linear network with respect to all its parameters: affine in x.
 
@@ -161,7 +190,12 @@ class NeuralTangent(_LinearLayers):
     False
     """
 
-    name = "ntk-linear"
+    @classmethod
+    def sizes(cls, *, widths: Sequence[int], bias: bool = False, **options: Any) -> Sizes:
+        """Return d, the number of parameters for each output, and the numbers of B."""
+        checked = as_widths(widths)
+        p = checked[-1] * (dense_numbers(checked) - (0 if bias else sum(checked[1:])))
+        return Sizes(checked[0], p, p * (checked[0] + 1) + dense_numbers(checked))
 
     def __init__(
         self, widths: Sequence[int], *, bias: bool = False, rng: np.random.Generator | int, weights: str = "gaussian"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,13 @@ from analytic_dd.arrays import Array, as_matrix, dtype_name, namespace
 from analytic_dd.errors import RangeError
 from analytic_dd.features.activations import ACTIVATIONS, Activation
 from analytic_dd.features.base import FeatureMap, Kind, RangeCheck, draw_seed, parameters_from
-from analytic_dd.features.layers import as_widths, draw_layer
+from analytic_dd.features.layers import draw_layer
 from analytic_dd.features.obstacle import find_obstacle
 from analytic_dd.features.ranges import Box, Open, Range, Subspace
+from analytic_dd.features.registry import MapOptions, option, register
 from analytic_dd.features.right_inverse import SquareInverse, nearest_solution, right_inverse, spectral_norm
 from analytic_dd.features.scaling import box_check, largest_scale
+from analytic_dd.features.sizes import MOST_LAYERS, Sizes, as_count, as_widths, default_widths, dense_numbers
 
 __all__ = ["FullyConnected"]
 
@@ -32,6 +35,34 @@ def _rows_inside(outside: list[tuple[int, Array]]) -> Array:
     return inside
 
 
+@dataclass(frozen=True)
+class DenseOptions(MapOptions):
+    """What text may say of :class:`FullyConnected`."""
+
+    depth: int | None = option(None, "number of layers, 1 by default")
+    width: int | str | None = option(None, "units of every layer, or of each (600-500-400); they shrink by default")
+    activation: str = option("leaky_relu", "leaky_relu, asinh, tanh, elu, softsign, sigmoid, ...")
+    slope: float = option(0.1, "slope of leaky_relu below 0")
+    bias: bool = option(False, "biases")
+    weights: str = option("gaussian", "gaussian or orthogonal")
+
+    def build(
+        self, d: int, *, image_shape: tuple[int, ...], rng: np.random.Generator, sample: np.ndarray | None
+    ) -> FeatureMap:
+        """Return the map."""
+        # Square Gaussian layers have a condition of 1e4 to the power depth, widths that shrink to 3/4 of d one of 1e2
+        layers = 1 if self.depth is None else as_count("depth", self.depth, most=MOST_LAYERS)
+        widths = (
+            [d - d * layer // (4 * layers) for layer in range(layers + 1)]
+            if self.width is None and layers > 1
+            else default_widths(d, self.depth, self.width, usual=1)
+        )
+        return FullyConnected(
+            widths, activation=self.activation, slope=self.slope, bias=self.bias, weights=self.weights, rng=rng
+        )
+
+
+@register("fcnn", DenseOptions)
 class FullyConnected(FeatureMap):
     """A fully connected network with random weights, onto R^p or onto an open set around 0.
 
@@ -88,8 +119,6 @@ class FullyConnected(FeatureMap):
 onto ]0, 1[; use leaky_relu, or one image and its neighbours (T9)
     """
 
-    name = "fcnn"
-
     def __init__(
         self,
         widths: Sequence[int],
@@ -113,6 +142,12 @@ onto ]0, 1[; use leaky_relu, or one image and its neighbours (T9)
         square = self.d == self.widths[-1] and len(set(self.widths)) == 1
         self.kind: Kind = "general" if self._obstacle else "bijective" if square else "surjective"
         self._draw()
+
+    @classmethod
+    def sizes(cls, *, widths: Sequence[int], **options: Any) -> Sizes:
+        """Return the ends of ``widths`` and the numbers of the weights."""
+        checked = as_widths(widths)
+        return Sizes(checked[0], checked[-1], dense_numbers(checked))
 
     @property
     def _act(self) -> Activation:

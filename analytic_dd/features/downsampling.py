@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from analytic_dd.arrays import Array, namespace
-from analytic_dd.features.image_shape import Shape
+from analytic_dd.features.sizes import Shape
 from analytic_dd.features.stage import Place
 
 __all__ = ["Downsampling"]

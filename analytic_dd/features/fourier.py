@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,15 +12,56 @@ from analytic_dd.arrays import Array, as_matrix, cached_rows, eps_of, namespace
 from analytic_dd.errors import InfeasibleError, RangeError
 from analytic_dd.features.base import FeatureMap, Kind, RangeCheck, draw_seed, parameters_from
 from analytic_dd.features.ranges import Box, Circles, Open
+from analytic_dd.features.registry import MapOptions, option, register
 from analytic_dd.features.right_inverse import SquareInverse, nearest_solution, right_inverse, spectral_norm
 from analytic_dd.features.scaling import box_check
-from analytic_dd.features.spectral import draw_frequencies
+from analytic_dd.features.sizes import Sizes, as_count
+from analytic_dd.features.spectral import draw_frequencies, median_lengthscale
 
 __all__ = ["RandomFourier"]
 
 _CIRCLE_RTOL = 64  # times eps: what cos, sin and one division leave of |(cos, sin)| = 1
 
 
+@dataclass(frozen=True)
+class FourierOptions(MapOptions):
+    """What text may say of :class:`RandomFourier`."""
+
+    p: int | None = option(None, "number of features; as many as inputs by default")
+    lengthscale: float | str = option("median", "a number, or the median distance of training inputs")
+    kernel: str = option("gaussian", "gaussian, laplace or matern")
+    nu: float | None = option(None, "smoothness of the Matern kernel, 1.5 by default")
+    form: str = option("cos", "cos or sincos")
+    orthogonal: bool = option(False, "orthogonal frequencies: less variance, a better condition")
+
+    def build(
+        self, d: int, *, image_shape: tuple[int, ...], rng: np.random.Generator, sample: np.ndarray | None
+    ) -> FeatureMap:
+        """Return the map."""
+        if self.nu is not None and self.kernel != "matern":
+            raise ValueError(
+                f"nu is an option of kernel=matern, got nu={self.nu} with kernel={self.kernel}; leave one of them out"
+            )
+        lengthscale = self.lengthscale
+        if lengthscale == "median":
+            if sample is None:
+                raise ValueError("lengthscale=median needs training inputs (sample=...); give a number, lengthscale=10")
+            lengthscale = median_lengthscale(sample, rng=rng, kernel=self.kernel)
+        elif isinstance(lengthscale, str):
+            raise ValueError(f"lengthscale must be a number or median, got {lengthscale!r}")
+        return RandomFourier(
+            d,
+            d if self.p is None else self.p,
+            lengthscale=float(lengthscale),
+            rng=rng,
+            kernel=self.kernel,
+            nu=1.5 if self.nu is None else self.nu,
+            form=self.form,
+            orthogonal=self.orthogonal,
+        )
+
+
+@register("rff", FourierOptions)
 class RandomFourier(FeatureMap):
     """Random Fourier features of a shift-invariant kernel, with exact pre-images for p <= d.
 
@@ -86,8 +128,6 @@ class RandomFourier(FeatureMap):
 0 is outside by 1.18; scale features, labels and ridge together by scale_into_range(Phi) (ridge by its square)
     """
 
-    name = "rff"
-
     def __init__(
         self,
         d: int,
@@ -116,6 +156,12 @@ class RandomFourier(FeatureMap):
         self._A = frequencies / self.lengthscale
         self._b = stream.uniform(0.0, 2 * np.pi, rows)
         self.kind: Kind = "surjective" if form == "cos" and self.p <= self.d else "general"
+
+    @classmethod
+    def sizes(cls, *, d: int, p: int, form: str = "cos", **options: Any) -> Sizes:
+        """Return d, p and the numbers of the frequencies and phases."""
+        rows = as_count("p", p) // (2 if form == "sincos" else 1)
+        return Sizes(as_count("d", d), p, rows * (d + 1))
 
     @property
     def radius(self) -> float:

@@ -9,10 +9,12 @@ from analytic_dd.arrays import Array, as_matrix
 from analytic_dd.errors import InfeasibleError
 from analytic_dd.features.base import FeatureMap, Kind
 from analytic_dd.features.ranges import Open
+from analytic_dd.features.registry import register
 
 __all__ = ["Function", "as_feature_map"]
 
 
+@register("function")
 class Function(FeatureMap):
     """A function from arrays (n, d) to arrays (n, p), row by row; its derivatives are central differences.
 
@@ -42,7 +44,7 @@ class Function(FeatureMap):
 inputs (one_image_features), or points whose features span the features (T10)
     """
 
-    name = "function"
+    is_code = True
     kind: Kind = "general"
 
     def __init__(self, function: Callable[[Array], Array], d: int, p: int) -> None:

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from analytic_dd.arrays import Array, as_matrix
 from analytic_dd.features.base import FeatureMap, Kind
 from analytic_dd.features.ranges import Subspace
+from analytic_dd.features.registry import MapOptions, register
+from analytic_dd.features.sizes import Sizes, as_count
 
 __all__ = ["Identity"]
 
 
+@dataclass(frozen=True)
+class IdentityOptions(MapOptions):
+    """None."""
+
+    def build(
+        self, d: int, *, image_shape: tuple[int, ...], rng: np.random.Generator, sample: np.ndarray | None
+    ) -> FeatureMap:
+        """Return the map."""
+        return Identity(d)
+
+
+@register("identity", IdentityOptions)
 class Identity(FeatureMap):
     """phi(x) = x, the map of linear ridge regression.
 
@@ -25,11 +42,15 @@ class Identity(FeatureMap):
     Identity(d=784)
     """
 
-    name = "identity"
     kind: Kind = "bijective"
 
     def __init__(self, d: int) -> None:
-        self.d = self.p = int(d)
+        self.d = self.p = as_count("d", d)
+
+    @classmethod
+    def sizes(cls, *, d: int) -> Sizes:
+        """Return d and d; nothing is drawn."""
+        return Sizes(as_count("d", d), d, 0)
 
     def __call__(self, X: Array) -> Array:
         """Return ``X`` (n, d) itself; NaN is left to whoever computes with it, as nothing is computed here."""

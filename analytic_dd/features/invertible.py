@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,11 @@ from analytic_dd.errors import ShapeError
 from analytic_dd.features.base import FeatureMap, Kind, draw_seed, parameters_from
 from analytic_dd.features.coupling import AdditiveCoupling, AffineCoupling, Block
 from analytic_dd.features.downsampling import Downsampling
-from analytic_dd.features.image_shape import as_image_shape, as_sizes
 from analytic_dd.features.mixing import Mixing
 from analytic_dd.features.ranges import Subspace
+from analytic_dd.features.registry import MapOptions, option, register
 from analytic_dd.features.residual import ResidualBlock
+from analytic_dd.features.sizes import MOST_LAYERS, Sizes, as_count, as_image_shape, as_sizes
 
 __all__ = ["InvertibleNetwork"]
 
@@ -29,6 +31,26 @@ _SQUEEZES = (None, "checkerboard", "haar")
 _HIDDEN = 256  # default width of the networks in the blocks, or what fits
 
 
+@dataclass(frozen=True)
+class InvertibleOptions(MapOptions):
+    """What text may say of :class:`InvertibleNetwork`."""
+
+    blocks: int = option(4, "number of blocks")
+    coupling: str = option("affine", "additive, affine or residual")
+    hidden: int | None = option(None, "width of the networks in the blocks, 256 or half of d by default")
+    squeeze: str | None = option(None, "checkerboard, haar or none: how an image is downsampled first")
+
+    def build(
+        self, d: int, *, image_shape: tuple[int, ...], rng: np.random.Generator, sample: np.ndarray | None
+    ) -> FeatureMap:
+        """Return the map."""
+        squeeze = None if self.squeeze == "none" else self.squeeze
+        return InvertibleNetwork(
+            image_shape, blocks=self.blocks, coupling=self.coupling, hidden=self.hidden, squeeze=squeeze, rng=rng
+        )
+
+
+@register("inn", InvertibleOptions)
 class InvertibleNetwork(FeatureMap):
     r"""A bijection of R^d: downsampling, then blocks of orthogonal mixing and an invertible coupling.
 
@@ -83,7 +105,6 @@ class InvertibleNetwork(FeatureMap):
     ValueError: downsampling needs even sides, got 5 x 6; use squeeze=None
     """
 
-    name = "inn"
     kind: Kind = "bijective"
 
     def __init__(
@@ -98,14 +119,23 @@ class InvertibleNetwork(FeatureMap):
     ) -> None:
         self.image_shape = _shape(image_shape)
         self.d = self.p = math.prod(self.image_shape)
-        (self.blocks,) = as_sizes("blocks", blocks)
+        self.blocks = as_count("blocks", blocks, most=MOST_LAYERS)
         self.coupling, self.squeeze = coupling, squeeze
         self._check()
-        (self.hidden,) = as_sizes("hidden", min(_HIDDEN, self.d // 2) if hidden is None else hidden)
+        self.hidden = as_count("hidden", min(_HIDDEN, self.d // 2) if hidden is None else hidden)
         if self.hidden > self.d // 2:
             raise ValueError(f"hidden must be at most half of d = {self.d}, got {self.hidden}; use {self.d // 2}")
         self.seed = draw_seed(rng)
         self._build(parameters_from(self.seed))
+
+    @classmethod
+    def sizes(
+        cls, *, image_shape: int | Sequence[int], blocks: int = 4, hidden: int | None = None, **options: Any
+    ) -> Sizes:
+        """Return d twice and the numbers of the networks in the blocks and of the reflections."""
+        d = math.prod(_shape(image_shape))
+        width = min(_HIDDEN, d // 2) if hidden is None else as_count("hidden", hidden)
+        return Sizes(d, d, as_count("blocks", blocks, most=MOST_LAYERS) * d * (2 * width + 12))
 
     def _build(self, rng: np.random.Generator) -> None:
         """Draw the parameters, block by block."""

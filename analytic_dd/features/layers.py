@@ -1,39 +1,10 @@
-"""Random layers: their widths and how their weights are drawn."""
+"""Random layers, the same on every platform to within rounding."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from analytic_dd.errors import ShapeError
-from analytic_dd.features.orthonormal import draw_orthonormal
-
-__all__ = ["as_widths", "draw_layer"]
-
-
-def as_widths(widths: Sequence[int]) -> list[int]:
-    """Check ``[d, ..., p]``: at least two positive integers.
-
-    Raises
-    ------
-    ShapeError
-        Fewer than two widths, or one that is not a positive integer.
-
-    Examples
-    --------
-    >>> as_widths((784, 10))
-    [784, 10]
-    >>> as_widths([784])
-    Traceback (most recent call last):
-        ...
-    analytic_dd.errors.ShapeError: widths must be two or more positive integers [d, ..., p], got [784]; add one
-    """
-    checked = [int(width) for width in widths if int(width) == width and width > 0]
-    if len(checked) < 2 or len(checked) != len(widths):
-        wanted = "two or more positive integers [d, ..., p]"
-        raise ShapeError(f"widths must be {wanted}, got {list(widths)}; add one")
-    return checked
+__all__ = ["draw_layer", "draw_orthonormal", "orthonormalise"]
 
 
 def draw_layer(
@@ -64,3 +35,35 @@ def draw_layer(
         else draw_orthonormal(rng, fan_out, fan_in) * np.sqrt(max(1.0, fan_out / fan_in))
     )
     return W, rng.standard_normal(fan_out) / np.sqrt(fan_in) if bias else None
+
+
+def orthonormalise(A: np.ndarray) -> np.ndarray:
+    """Return the Gram-Schmidt basis (n, k) of the columns of ``A`` (n, k), k <= n, linearly independent.
+
+    Notes
+    -----
+    *Numerics.* QR with a positive diagonal of R is unique, so LAPACK implementations differ by rounding only; without
+    fixing the signs they would differ by whole reflections, and a stored map could not be rebuilt elsewhere.
+
+    Examples
+    --------
+    >>> orthonormalise(np.array([[-3.0], [4.0]]))
+    array([[-0.6],
+           [ 0.8]])
+    """
+    Q, R = np.linalg.qr(A)
+    return np.asarray(Q * np.where(np.diagonal(R) < 0.0, -1.0, 1.0))
+
+
+def draw_orthonormal(rng: np.random.Generator, rows: int, columns: int) -> np.ndarray:
+    """Draw a (rows, columns) matrix uniformly among those with orthonormal columns (rows, when there are fewer rows).
+
+    Examples
+    --------
+    >>> Q = draw_orthonormal(np.random.default_rng(0), 2, 5)
+    >>> bool(np.allclose(Q @ Q.T, np.eye(2)))
+    True
+    """
+    if rows < columns:
+        return np.ascontiguousarray(draw_orthonormal(rng, columns, rows).T)
+    return orthonormalise(rng.standard_normal((rows, columns)))

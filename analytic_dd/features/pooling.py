@@ -12,7 +12,7 @@ from abc import abstractmethod
 import array_api_compat as compat
 
 from analytic_dd.arrays import Array, namespace
-from analytic_dd.features.image_shape import Shape
+from analytic_dd.features.sizes import Shape
 from analytic_dd.features.stage import Place, Stage
 
 __all__ = ["AveragePooling", "MaxPooling"]

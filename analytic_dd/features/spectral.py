@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial.distance import pdist
 
 from analytic_dd.arrays import Array, as_matrix, to_numpy
-from analytic_dd.features.orthonormal import draw_orthonormal
+from analytic_dd.features.layers import draw_orthonormal
 
 __all__ = ["draw_frequencies", "median_lengthscale"]
 

@@ -12,8 +12,8 @@ from analytic_dd.arrays import Array, dtype_name, namespace
 from analytic_dd.errors import InfeasibleError
 from analytic_dd.features.activations import ACTIVATIONS
 from analytic_dd.features.base import Kind, RangeCheck
-from analytic_dd.features.image_shape import Shape
 from analytic_dd.features.scaling import box_check
+from analytic_dd.features.sizes import Shape
 
 __all__ = ["ActivationStage", "Chain", "Place", "Stage"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,13 @@ from analytic_dd.errors import ShapeError
 from analytic_dd.features.base import FeatureMap
 from analytic_dd.features.compose import Compose
 from analytic_dd.features.ranges import Subspace
+from analytic_dd.features.registry import register
+from analytic_dd.features.sizes import Sizes
 
 __all__ = ["TikhonovScaling", "penalised"]
 
 
+@register("tikhonov")
 class TikhonovScaling(FeatureMap):
     r"""The linear bijection that turns  ridge * tr(W Gamma W^T)  into  ridge * |W'|^2 .
 
@@ -52,7 +56,6 @@ class TikhonovScaling(FeatureMap):
     ValueError: the Tikhonov penalty must be positive, got a least diagonal entry 0.0; drop features that have none
     """
 
-    name = "tikhonov"
     kind = "bijective"
 
     def __init__(self, gamma: Any) -> None:
@@ -66,6 +69,11 @@ class TikhonovScaling(FeatureMap):
         self._inverse = (
             1.0 / self._L if self._L.ndim == 1 else scipy.linalg.solve_triangular(self._L, np.eye(self.p), lower=True)
         )
+
+    @classmethod
+    def sizes(cls, *, gamma: Sequence[Any]) -> Sizes:
+        """Return the length of ``gamma`` twice; its numbers are in the specification."""
+        return Sizes(len(gamma), len(gamma), len(gamma) ** 2 if np.ndim(gamma[0]) else len(gamma))
 
     def weights_of_inputs(self, W: Array) -> Array:
         """Return the weights (k, p) on x of weights (k, p) on these features: ``W' L^-1``."""

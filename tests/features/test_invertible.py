@@ -24,8 +24,8 @@ from analytic_dd.features.conditioner import Conditioner
 from analytic_dd.features.coupling import AdditiveCoupling, AffineCoupling, Block
 from analytic_dd.features.downsampling import Downsampling
 from analytic_dd.features.invertible import InvertibleNetwork
+from analytic_dd.features.layers import draw_orthonormal
 from analytic_dd.features.mixing import Mixing
-from analytic_dd.features.orthonormal import draw_orthonormal
 from analytic_dd.features.residual import ResidualBlock
 
 EPS = float(np.finfo(np.float64).eps)
@@ -337,7 +337,7 @@ def test_drawn_matrices_are_orthonormal(rows: int, columns: int) -> None:
         (1, {}, r"needs at least 2 inputs, got 1; use Identity"),
         ((4, 6, 3, 2), {}, r"image_shape must be"),
         (0, {}, r"image_shape must be integers >= 1"),
-        (8, {"blocks": 0}, r"blocks must be integers >= 1"),
+        (8, {"blocks": 0}, r"blocks must be an integer >= 1"),
         (8, {"coupling": "spline"}, r"coupling must be one of additive, affine, residual, got 'spline'"),
         (8, {"squeeze": "haar"}, r"squeeze needs the shape of an image, got 8 inputs"),
         ((4, 6), {"squeeze": "daubechies"}, r"squeeze must be one of None, checkerboard, haar, got"),

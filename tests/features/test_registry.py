@@ -4,12 +4,35 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
 
+from analytic_dd import RidgeDistiller
 from analytic_dd.errors import DataError
-from analytic_dd.features import FeatureMap, from_spec, from_text, median_lengthscale
+from analytic_dd.features import (
+    Compose,
+    FeatureMap,
+    Function,
+    Identity,
+    MapOptions,
+    NeuralTangent,
+    TikhonovScaling,
+    conv,
+    deep_linear,
+    dense,
+    fourier,
+    from_spec,
+    from_text,
+    invertible,
+    median_lengthscale,
+    option,
+    register,
+)
+from analytic_dd.features.ranges import Subspace
+from analytic_dd.features.registry import describe_spec, options_in_words
 
 D = 24
 
@@ -63,9 +86,9 @@ def test_default_lengthscale_is_the_median_distance_of_the_sample() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("fcn", "unknown features 'fcn'; choose from identity, .*; did you mean fcnn?"),
+        ("fcn", "unknown features 'fcn'; choose from cnn, .*; did you mean fcnn?"),
         ("fcnn:slop=0.1", "'fcnn' have no option 'slop', only depth, .*; did you mean slope?"),
-        ("", "unknown features ''; choose from identity"),
+        ("", "unknown features ''; choose from cnn"),
         ("identity:p=3", "'identity' have no options, got 'p'"),
         ("rff:p=3,p=4", "name the option 'p' twice; give it once"),
         ("rff:p=0", "d and p must be >= 1, got 24 and 0"),
@@ -77,6 +100,10 @@ def test_default_lengthscale_is_the_median_distance_of_the_sample() -> None:
         ("fcnn:depth=3,width=20-10", "width=20-10 is 2 layers, got depth=3; leave depth out"),
         ("fcnn:depth", "expected option=value, got 'depth'"),
         ("fcnn:depth=0", "depth must be an integer >= 1, got 0"),
+        ("fcnn:depth=200000", "depth must be at most 1000, got 200000"),
+        ("deep-linear:depth=1000000000", "depth must be at most 1000"),
+        ("inn:blocks=1000000000", "blocks must be at most 1000, got 1000000000"),
+        ("cnn:depth=1000000000", "depth must be at most 1000"),
         ("fcnn:slope=steep", "slope must be a number, got 'steep'"),
         ("fcnn:activation=swish", "activation must be one of"),
         ("rff:lengthscale=mean", "lengthscale must be a number or median, got 'mean'"),
@@ -124,6 +151,178 @@ def test_median_needs_data_and_a_convolution_an_image() -> None:
 def test_damaged_specifications_are_data_errors(spec: object) -> None:
     with pytest.raises(DataError, match="feature map"):
         from_spec(spec)
+
+
+def nested(depth: int) -> dict:
+    spec: dict = {"map": "identity", "d": 3}
+    for _ in range(depth):
+        spec = {"map": "compose", "maps": [spec]}
+    return spec
+
+
+HUGE = 10**400
+HOSTILE = {
+    "blocks": {"map": "inn", "image_shape": [6], "blocks": 10**9, "rng": 0},
+    "layers": {"map": "fcnn", "widths": [6] * 200_000, "rng": 0},
+    "linear layers": {"map": "deep-linear", "widths": [6] * 200_000, "rng": 0},
+    "convolutions": {"map": "cnn", "image_shape": [4, 4], "channels": [1] * 200_000, "rng": 0},
+    "a wide hidden layer": {"map": "fcnn", "widths": [6, 10**12, 4], "rng": 0},
+    "wide networks in blocks": {"map": "inn", "image_shape": [10**6], "blocks": 1000, "hidden": 10**5, "rng": 0},
+    "a large kernel": {"map": "cnn", "image_shape": [4, 4], "channels": [1], "size": 10**9 + 1, "rng": 0},
+    "many channels": {"map": "cnn", "image_shape": [4, 4], "channels": [10**9], "rng": 0},
+    "many frequencies": {"map": "rff", "d": 6, "p": 10**12, "lengthscale": 1.0, "rng": 0},
+    "tangents": {"map": "ntk-linear", "widths": [10**4, 10**4, 10**4], "rng": 0},
+    "nested": nested(100_000),
+    "many maps": {"map": "compose", "maps": [{"map": "identity", "d": 6}] * 10_000},
+    "infinity": {"map": "fcnn", "widths": [float("inf"), 3], "rng": 0},
+    "no number": {"map": "identity", "d": "six"},
+    "beyond a float": {"map": "rff", "d": HUGE, "p": HUGE, "lengthscale": 1.0, "rng": 0},
+    "beyond a float, dense": {"map": "fcnn", "widths": [HUGE, HUGE], "rng": 0},
+    "a long name": {"map": "x" * 10**6},
+    "another option": {"map": "identity", "d": 6, "self": 1, "x" * 10**5: 2},
+    "code": {"map": "function", "function": "os.system", "d": 6, "p": 4},
+    "empty": {"map": "tikhonov", "gamma": []},
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_specifications_are_refused_before_anything_is_drawn(name: str, monkeypatch: Any) -> None:
+    """Without d and p too; the message is short, and no generator of parameters is made."""
+    for module in (fourier, dense, conv, invertible, deep_linear):
+        monkeypatch.setattr(module, "parameters_from", lambda seed: pytest.fail("parameters are drawn"))
+    with pytest.raises(DataError) as caught:
+        from_spec(HOSTILE[name])
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [({"d": 25}, "stored arrays have d = 25, .* has 24"), ({"p": 7}, "stored arrays have p = 7, .* has 6")],
+)
+def test_sizes_of_the_stored_arrays_are_compared_before_anything_is_drawn(
+    sizes: dict, message: str, monkeypatch: Any
+) -> None:
+    spec = build("fcnn:width=6").spec()
+    assert from_spec(spec, d=D, p=6) == build("fcnn:width=6")
+    monkeypatch.setattr(dense, "parameters_from", lambda seed: pytest.fail("parameters are drawn"))
+    for one in (spec, {"map": "compose", "maps": [{"map": "identity", "d": D}, spec]}):
+        with pytest.raises(DataError, match=message):
+            from_spec(one, **sizes)
+
+
+def test_nested_compositions_are_flat() -> None:
+    """Also those of old files; undoing 30 levels takes no longer than undoing 30 maps."""
+    phi = from_spec(nested(30))
+    assert [type(one) for one in phi.maps] == [Identity]
+    inner = Compose([Identity(3), TikhonovScaling(np.ones(3))])
+    assert Compose([inner, inner]) == Compose([*inner.maps, *inner.maps])
+
+
+def test_a_map_that_is_code_is_passed_by_whoever_loads() -> None:
+    """from_spec takes a map with the stored specification, and refuses another."""
+    phi = Function(np.sin, 3, 3)
+    assert from_spec(phi.spec(), feature_map=phi) is phi
+    with pytest.raises(DataError, match=r"feature map 'function' is code.*feature_map="):
+        from_spec(phi.spec())
+    with pytest.raises(DataError, match="must be that of the set; it differs in function"):
+        from_spec(phi.spec(), feature_map=Function(np.cos, 3, 3))
+
+
+@dataclass(frozen=True)
+class RampOptions(MapOptions):
+    """What text may say of the map of this test."""
+
+    steepness: float = option(1.0, "slope of the ramps")
+
+    def build(self, d: int, *, image_shape: Any, rng: Any, sample: Any) -> FeatureMap:
+        return Ramp(d, steepness=self.steepness)
+
+
+@register("ramp", RampOptions)
+class Ramp(FeatureMap):
+    """phi(x) = steepness x, a map from outside of the package."""
+
+    kind = "bijective"
+
+    def __init__(self, d: int, *, steepness: float) -> None:
+        self.d = self.p = d
+        self.steepness = steepness
+
+    @property
+    def range(self) -> Subspace:
+        return Subspace(self.p)
+
+    def _map(self, X: Any) -> Any:
+        return self.steepness * X
+
+    def _preimage(self, Phi: Any, near: Any) -> Any:
+        return Phi / self.steepness
+
+    def condition(self) -> float:
+        return 1.0
+
+    def options(self) -> dict[str, Any]:
+        return {"d": self.d, "steepness": self.steepness}
+
+
+def test_a_map_of_a_user_is_registered_from_outside_of_the_package() -> None:
+    """Text and specification build it, it is described and listed, and distils as any other."""
+    phi = build("ramp:steepness=2.5")
+    assert isinstance(phi, Ramp)
+    assert from_spec(phi.spec(), d=D, p=D) == phi
+    assert describe_spec(phi.spec(), D) == "ramp (steepness 2.5, p = 24)"
+    assert "ramp\n  steepness=1.0          slope of the ramps" in options_in_words()
+    with pytest.raises(ValueError, match="have no option 'steep', only steepness; did you mean steepness"):
+        build("ramp:steep=2")
+    y = np.arange(50) % 3
+    fitted = RidgeDistiller("ramp:steepness=2.5", ridge=1.0, random_state=0).fit(sample(), y)
+    assert fitted.certificate_.verdict == "pass"
+    with pytest.raises(DataError, match="stored arrays have d = 3"):  # compared after it is built: it has no sizes
+        from_spec(phi.spec(), d=3)
+
+
+def test_a_name_is_that_of_one_class() -> None:
+    register("ramp", RampOptions)(Ramp)  # the same class again
+    with pytest.raises(ValueError, match=r"the name 'ramp' of a feature map is that of .*Ramp; choose another"):
+        register("ramp")(Identity)
+
+
+def test_sizes_are_those_of_the_map_that_is_built() -> None:
+    for text in (
+        "identity",
+        "rff:form=sincos,p=6,lengthscale=1",
+        "fcnn:width=9-5",
+        "deep-linear:bias=true",
+        "inn",
+        "cnn:depth=2,pool=max,stride=1,padding=valid,channels=2,size=1",
+        "cnn:depth=1",
+        "cnn:padding=zero",
+    ):
+        phi = build(text)
+        found = type(phi).sizes(**phi.options())
+        assert (found.d, found.p) == (phi.d, phi.p), text
+        assert found.numbers >= (0 if text == "identity" else phi.p)
+    for phi in (
+        NeuralTangent([5, 4, 2], bias=True, rng=0),
+        NeuralTangent([5, 4, 2], rng=0),
+        TikhonovScaling(np.ones(3)),
+    ):
+        found = type(phi).sizes(**phi.options())
+        assert (found.d, found.p) == (phi.d, phi.p)
+
+
+def test_a_weight_of_zero_is_a_sample_left_out() -> None:
+    """Of the median lengthscale, bit for bit; other weights do not matter."""
+    X = sample()
+    outliers, w = 1e3 * X[:20], np.r_[np.linspace(0.5, 2.0, 50), np.zeros(20)]
+    weighted = from_text(
+        "rff", D, image_shape=(D,), rng=np.random.default_rng(0), sample=np.r_[X, outliers], sample_weight=w
+    )
+    assert weighted == build("rff")
+    with pytest.raises(ValueError, match="must have a weight > 0, got 50 weights of 0"):
+        build("rff", sample_weight=np.zeros(50))
+    with pytest.raises(ValueError, match="sample weights must be finite and >= 0"):
+        build("rff", sample_weight=-np.ones(50))
 
 
 def test_import_loads_neither_torch_nor_jax_nor_matplotlib() -> None:
