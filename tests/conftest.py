@@ -3,16 +3,19 @@
 They are fixtures, since under --import-mode=importlib one test file does not import another; those without parameters
 live for the whole session, so that hypothesis may use them.
 
-``--order F`` hands out matrices in Fortran order, and ``--ratios FILE`` writes down the worst ratio that passed.
+``--order F`` hands out matrices in Fortran order, ``--libraries numpy`` leaves out the cases of torch, jax and strict
+arrays, and ``--session FILE`` writes down what passed, the worst ratio and the BLAS that was used.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import array_api_strict
@@ -23,6 +26,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+from threadpoolctl import threadpool_info
 
 from analytic_dd.arrays import dtype_name, to_numpy
 
@@ -32,17 +36,41 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the order of the arrays and the file of the worst ratio."""
+    """Add the order and the libraries of the arrays, and the file about the session."""
     group = parser.getgroup("numerics")
     group.addoption("--order", choices=("C", "F"), default="C", help="memory order of the matrices that fixtures make")
-    group.addoption("--ratios", metavar="FILE", help="append the worst ratio that passed, and its test, to this file")
+    group.addoption("--libraries", choices=("all", "numpy"), default="all", help="array libraries of the fixtures")
+    group.addoption("--session", metavar="FILE", help="write counts, worst ratio, BLAS and threads to this JSON file")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the cases of other libraries, where that was asked for."""
+    if config.option.libraries == "all":
+        return
+    left_out = [item for item in items if not _of_numpy(item)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if _of_numpy(item)]
+
+
+def _of_numpy(item: pytest.Item) -> bool:
+    given = getattr(getattr(item, "callspec", None), "params", {})
+    return all(str(given.get(name, "numpy")).startswith("numpy") for name in ("library", "summing_library"))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the worst ratio of this process, where it was asked for."""
-    if session.config.option.ratios:
-        with open(session.config.option.ratios, "a", encoding="utf-8") as file:
-            file.write(f"{Ratio.worst:.3g}\t{Ratio.where}\n")
+    """Write down the session, where that was asked for."""
+    if session.config.option.session is None:
+        return
+    stats = session.config.pluginmanager.get_plugin("terminalreporter").stats
+    blas = [each for each in threadpool_info() if each["internal_api"] == "openblas"]
+    found = {
+        "passed": len(stats.get("passed", [])),
+        "failed": len(stats.get("failed", [])) + len(stats.get("error", [])),
+        "worst": float(f"{Ratio.worst:.3g}"),
+        "where": Ratio.where,
+        "blas": sorted({f"{each['architecture']}, {each['num_threads']} threads" for each in blas}),
+    }
+    Path(session.config.option.session).write_text(json.dumps(found), encoding="utf-8")
 
 
 class Ratio(float):
@@ -54,7 +82,7 @@ class Ratio(float):
     def __lt__(self, limit: float) -> bool:
         passed = float(self) < limit
         if passed and self > Ratio.worst:
-            Ratio.worst, Ratio.where = float(self), os.environ.get("PYTEST_CURRENT_TEST", "")
+            Ratio.worst, Ratio.where = float(self), os.environ.get("PYTEST_CURRENT_TEST", "").removesuffix(" (call)")
         return passed
 
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from analytic_dd import InfeasibleError, ShapeError, nearest_features
 from analytic_dd.arrays import to_numpy
@@ -32,11 +34,14 @@ def test_set_in_the_box_is_exact(library, ratio, refit, rng, ridge, tau):
     assert ratio(got, W, size=size, amplification=built.amplification, eps=library.eps) < 30
 
 
-def test_distance_counts_the_moved_references_only(rng):
+def test_distance_counts_the_moved_references_only(ratio, rng):
     W, references = rng.standard_normal((K, P)), pixels(rng)
     built = nearest_features(W, references, box=(0.0, 1.0))
-    assert built.distance == pytest.approx(np.linalg.norm(built.features[:M] - references), rel=1e-12)
-    assert built.predicted_distance == pytest.approx(nearest_features(W, references).distance, rel=1e-12)
+    moved = np.linalg.norm(built.features[:M] - references)
+    plain = nearest_features(W, references).distance
+    for got, wanted in ((built.distance, moved), (built.predicted_distance, plain)):
+        lost = np.linalg.cond(W) * np.linalg.norm(references) / wanted
+        assert ratio(got, wanted, size=M + P, amplification=lost) < 30
 
 
 def test_rows_inside_stay_to_the_last_bit_and_the_point_is_appended(rng):
@@ -47,15 +52,16 @@ def test_rows_inside_stay_to_the_last_bit_and_the_point_is_appended(rng):
     assert np.array_equal(moved[-1], g)
 
 
-def test_step_is_the_largest(rng):
+def test_step_is_the_largest(ratio, rng):
     """A row that left the box ends on a face of it, on the line to the interior point."""
     rows, g = rng.uniform(-1.0, 2.0, (M, P)), np.full(P, 0.5)
     moved = move_into_box(rows, 0.0, 1.0)[:M]
     steps = (moved - g) / (rows - g)
-    assert np.allclose(steps, steps[:, :1], rtol=1e-12)
+    lost = 1 / np.abs(moved - g).min()  # what is left of numbers up to 1 when g is subtracted
+    assert ratio(steps, np.repeat(steps[:, :1], P, axis=1), size=1, amplification=lost) < 30
     assert np.all((steps > 0) & (steps <= 1))
     room = np.minimum(moved, 1.0 - moved).min(axis=1)
-    assert np.all((room >= 0.0) & (room < 1e-14))
+    assert np.all((room >= 0.0) & (room < 30 * 2.0**-52))
 
 
 @pytest.mark.parametrize("offset", [0.0, -1e6, 3e8])
@@ -67,11 +73,11 @@ def test_box_of_each_pixel_far_from_zero_holds(rng, offset):
     assert np.all(moved <= upper)
 
 
-def test_span_of_the_rows_is_kept(rng):
+def test_span_of_the_rows_is_kept(ratio, rng):
     rows = 2 * rng.standard_normal((M, P))
     moved = move_into_box(rows, 0.0, 1.0)
     beside = rows - rows @ np.linalg.pinv(moved) @ moved
-    assert np.linalg.norm(beside) < 1e-13 * np.linalg.norm(rows)
+    assert ratio(beside, 0.0, size=M + P, amplification=np.linalg.cond(moved), unit=np.linalg.norm(rows)) < 30
 
 
 @pytest.mark.parametrize(
@@ -106,7 +112,7 @@ def test_clipping_instead_is_noticed(ratio, refit, rng):
     assert not ratio(got, W, size=M + np.sqrt(P), amplification=built.amplification) < 30
 
 
-@pytest.mark.parametrize("seed", range(50))
+@given(seed=st.integers(0, 2**16))
 def test_no_input_in_the_pixel_box_is_stored_outside_the_range(seed):
     """Any input within the bounds, at either end above all, keeps  v * std + mean  within low and high."""
     rng = np.random.default_rng(seed)

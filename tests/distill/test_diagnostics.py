@@ -64,7 +64,7 @@ def sets(matrix, rng):
 def test_amplification_is_a_bound_and_tight_within_fifty(matrix, refit, rng):
     for name, distilled in sets(matrix, rng):
         worst = max(worst_change(distilled, refit, rng, of_labels=of_labels) for of_labels in (False, True))
-        assert worst <= distilled.amplification * (1 + 1e-3), name
+        assert worst <= distilled.amplification * (1 + 1e-3), name  # e = 1e-7 / cond: terms of the second order
         assert worst >= distilled.amplification / 50, name
 
 
@@ -75,14 +75,15 @@ def test_bound_fails_for_an_amplification_that_is_too_small(matrix, refit, rng):
 
 
 @pytest.mark.parametrize("m", [3, 5, 11])
-def test_ridge_limit_and_condition_are_those_of_the_target(rng, m):
+def test_ridge_limit_and_condition_are_those_of_the_target(ratio, rng, m):
     W, Ys, Z = rng.standard_normal((K, P)), rng.standard_normal((m, K)), rng.standard_normal((m, P))
     t = np.linalg.svd(target(W, Ys, free=Z), compute_uv=False)
     distilled = distill_features(W, Ys, free=Z)
     rank = min(m, P)
-    assert distilled.ridge_limit == pytest.approx(1 / (4 * t[0] ** 2), rel=1e-13)
-    assert distilled.condition == pytest.approx(t[0] / t[rank - 1], rel=1e-12)
-    assert largest_ridge(W, Ys, free=Z) == pytest.approx(distilled.ridge_limit, rel=1e-13)
+    cond = t[0] / t[rank - 1]
+    assert ratio(distilled.ridge_limit, 1 / (4 * t[0] ** 2), size=m + P) < 30
+    assert ratio(distilled.condition, cond, size=m + P, amplification=cond) < 30
+    assert ratio(largest_ridge(W, Ys, free=Z), distilled.ridge_limit, size=m + P) < 30
     assert largest_ridge(W, Ys) >= largest_ridge(W, Ys, free=Z)
 
 

@@ -93,35 +93,33 @@ def test_error_is_rounding_times_the_amplification(ratio, refit, matrix, case):
 
 @given(k=st.integers(2, 5), extra=st.integers(0, 6), log_cond=st.floats(0, 12), seed=st.integers(0, 2**16))
 @example(k=5, extra=6, log_cond=12.0, seed=0)
-def test_all_small_roots_recover_to_rounding_whatever_the_condition(refit, matrix, k, extra, log_cond, seed):
-    """T15: amplification at most 2 for one-hot labels; |W_s - W| / |W| <= 1e-13 even at cond(W) = 1e12."""
+def test_all_small_roots_recover_to_rounding_whatever_the_condition(ratio, refit, matrix, k, extra, log_cond, seed):
+    """T15: amplification at most 2 for one-hot labels, even at cond(W) = 1e12."""
     for fraction in (1e-6, 0.3, 1.0):
         W, distilled = build(matrix, "one-hot", k, extra, log_cond, 0.0, fraction, "small", False, seed)
-        assert distilled.amplification <= 2.0 + 1e-9
+        assert distilled.amplification <= 2.0 * (1 + 30 * EPS * (2 * k + extra))
         W_s = refit(distilled.features, distilled.labels, distilled.ridge)
-        assert np.linalg.norm(W_s - W) <= 1e-13 * np.linalg.norm(W)
+        assert ratio(W_s, W, size=k + math.sqrt(k + extra), amplification=2.0) < 30
 
 
 @given(k=st.integers(2, 5), extra=st.integers(0, 6), log_cond=st.floats(0, 12), seed=st.integers(0, 2**16))
-def test_amplification_of_one_hot_labels_is_that_of_the_theory(matrix, k, extra, log_cond, seed):
+def test_amplification_of_one_hot_labels_is_that_of_the_theory(ratio, matrix, k, extra, log_cond, seed):
     """T15: cond(D) at ridge 0, at most 2 cond(D) for the large root."""
     for fraction in (0.0, 1e-6, 0.3, 1.0):
         W, distilled = build(matrix, "one-hot", k, extra, log_cond, 0.0, fraction, "large", False, seed)
         cond = np.linalg.cond(W)
-        assert distilled.condition == pytest.approx(cond, rel=1e-10 + 100 * EPS * cond)
-        least = 0.99 if fraction == 0.0 else 0.0
-        assert (
-            least * cond
-            <= distilled.amplification
-            <= (2.0 if fraction else 1.0) * cond * (1.01 if log_cond > 9 else 1 + 1e-6)
-        )
+        size = 2 * k + extra
+        assert ratio(distilled.condition, cond, size=size, amplification=cond) < 30
+        rounding = 30 * EPS * size * cond
+        assert distilled.amplification <= (2.0 if fraction else 1.0) * cond * (1 + rounding)
+        assert fraction > 0.0 or distilled.amplification >= cond * (1 - rounding)
 
 
-def test_small_root_loses_digits_when_the_other_root_is_taken(refit, matrix):
+def test_small_root_loses_digits_when_the_other_root_is_taken(ratio, refit, matrix):
     """The contrast that makes the claim meaningful: the large root at cond(W) = 1e12 is off by far more."""
     errors = {}
     for root in ("large", "small"):
         W, distilled = build(matrix, "one-hot", 5, 6, 12.0, 0.0, 1e-3, root, False, 0)
         W_s = refit(distilled.features, distilled.labels, distilled.ridge)
-        errors[root] = np.linalg.norm(W_s - W) / np.linalg.norm(W)
-    assert errors["small"] < 1e-14 < 1e-8 < errors["large"]
+        errors[root] = ratio(W_s, W, size=5 + math.sqrt(11), amplification=2.0)
+    assert errors["small"] < 30 < 1e6 < errors["large"]

@@ -43,7 +43,8 @@ def test_error_is_that_of_eckart_and_young_in_the_metric(ratio, refit, rng, W, m
     assert abs(distilled.relative_error - best / scale) < exact
     U = to_numpy(distilled.labels).T
     assert ratio(W_s, U @ U.T @ W, size=K + P, amplification=distilled.amplification) < 30
-    assert distilled.condition == pytest.approx(np.linalg.cond(distilled.features), rel=1e-9)
+    cond = np.linalg.cond(distilled.features)
+    assert ratio(distilled.condition, cond, size=K + P, amplification=cond) < 30
 
 
 @pytest.mark.parametrize("m", [1, 3])
@@ -53,15 +54,16 @@ def test_no_set_of_that_size_does_better(rng, W, m):
         L = root_of(S)
         T = W @ L
         best = few_features(W, m, metric=S).relative_error * np.linalg.norm(T)
-        reached = []
+        # of eigenvalues that are squared singular values, beside the largest of them
+        reached, rounding = [], 30 * 2**-52 * (K + P) * (np.linalg.norm(T) / best) ** 2
         for _ in range(20):
             A = rng.standard_normal((K, m))
-            assert np.linalg.norm(A @ np.linalg.lstsq(A, T, rcond=None)[0] - T) >= best * (1 - 1e-9)
+            assert np.linalg.norm(A @ np.linalg.lstsq(A, T, rcond=None)[0] - T) >= best * (1 - rounding)
             for _ in range(300):
                 B = np.linalg.lstsq(A, T, rcond=None)[0]
                 A = np.linalg.lstsq(B.T, T.T, rcond=None)[0].T
             reached.append(np.linalg.norm(A @ B - T))
-        assert min(reached) == pytest.approx(best, rel=1e-6), name
+        assert min(reached) < best * (1 + 1e-6), name  # where the search stops: the bound is tight
 
 
 def test_labels_are_orthonormal_and_every_library_agrees(library, ratio, rng, W):
@@ -85,17 +87,18 @@ def test_as_many_points_as_the_rank_are_exact(ratio, matrix, rng):
         distilled = few_features(deficient, m)
         W_s = np.linalg.lstsq(distilled.features, distilled.labels, rcond=1e-10)[0].T
         assert ratio(W_s, deficient, size=K + P, amplification=10) < 30
-        assert distilled.relative_error < 1e-15
-        assert distilled.condition == pytest.approx(10.0)  # of the kept singular values
+        assert ratio(distilled.relative_error, 0.0, size=K + P, unit=1.0) < 30
+        assert ratio(distilled.condition, 10.0, size=K + P, amplification=10.0) < 30  # of the kept singular values
 
 
 def test_more_classes_than_features_lose_no_digits(ratio, rng):
     """k > p: the singular values of W itself, not the roots of those of W W^T."""
     W = rng.standard_normal((11, 3))
-    assert few_features(W, 5).relative_error < 1e-15
+    assert ratio(few_features(W, 5).relative_error, 0.0, size=11, unit=1.0) < 30
     distilled = few_features(W, 2)
     s = np.linalg.svd(W, compute_uv=False)
-    assert distilled.relative_error == pytest.approx(s[2] / np.linalg.norm(s), rel=1e-13)
+    lost = np.linalg.norm(s) / s[2]
+    assert ratio(distilled.relative_error, 1 / lost, size=11, amplification=lost) < 30
 
 
 def test_mixed_dtypes_come_to_the_common_one(W, rng):

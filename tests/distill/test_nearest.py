@@ -13,6 +13,7 @@ from analytic_dd.arrays import to_numpy
 from analytic_dd.labels import centred_one_hot, one_hot, repeated_classes
 
 K, M, P = 3, 5, 11
+EPS = 2.0**-52
 
 
 def split(W, references):
@@ -54,43 +55,50 @@ def test_learned_labels_are_exact(library, ratio, refit, rng, ridge, m):
 def test_rank_deficient_weights_need_fewer_references_moved(ratio, refit, matrix, rng, rank):
     W, references = matrix(K, P, rng=rng, rank=rank), rng.standard_normal((M, P))
     built = nearest_features(W, references)
-    assert np.linalg.matrix_rank(built.features - references, tol=1e-10) == rank
+    assert np.linalg.matrix_rank(built.features - references, tol=30 * EPS * (M + P) * built.condition) == rank
     assert (
         ratio(refit(built.features, built.labels, 0.0), W, size=size_of(W, M), amplification=built.amplification) < 30
     )
 
 
 @pytest.mark.parametrize("scale", [1e-150, 1.0, 1e150])
-def test_distance_is_the_predicted_optimum(library, rng, scale):
+def test_distance_is_the_predicted_optimum(library, ratio, rng, scale):
     W, references = rng.standard_normal((K, P)), rng.standard_normal((M, P))
     built = nearest_features(
         library.array((scale if library.dtype == "float64" else 1.0) * W), library.array(references)
     )
     moved = float(np.linalg.norm(to_numpy(built.features) - to_numpy(library.array(references))))
-    tolerance = 1e-10 if library.dtype == "float64" else 1e-4
-    assert built.distance == pytest.approx(moved, rel=tolerance)
-    assert built.distance == pytest.approx(built.predicted_distance, rel=tolerance)
-    assert built.predicted_distance == pytest.approx(optimum(W, references), rel=tolerance)
-    assert built.relative_distance == pytest.approx(moved / np.linalg.norm(references), rel=tolerance)
-    assert built.largest_change == pytest.approx(np.abs(to_numpy(built.features) - references).max(), rel=tolerance)
+    largest = np.abs(to_numpy(built.features) - references).max()
+    # differences of numbers of the size of the references, the singular values through the projector on row(W)
+    lost = np.linalg.cond(W) * np.linalg.norm(references) / min(moved, largest)
+    for got, wanted in (
+        (built.distance, moved),
+        (built.distance, built.predicted_distance),
+        (built.predicted_distance, optimum(W, references)),
+        (built.relative_distance, moved / np.linalg.norm(references)),
+        (built.largest_change, largest),
+    ):
+        assert ratio(got, wanted, size=M + P, amplification=lost, eps=library.eps) < 30
 
 
-@pytest.mark.parametrize("seed", range(200))
-def test_never_farther_than_the_published_choice(seed):
-    rng = np.random.default_rng(seed)
-    p, k = int(rng.integers(4, 16)), int(rng.integers(1, 4))
-    m = int(rng.integers(k, p))
-    W, references = (
-        rng.standard_normal((k, p)),
-        rng.uniform(0, 2, p) + rng.standard_normal((m, p)) @ np.diag(rng.uniform(0.01, 1, p)),
-    )
-    Ys = one_hot(repeated_classes(k, m), k)
-    theirs = np.linalg.norm(published(W, references, Ys) - references)
-    learned, fixed = nearest_features(W, references), nearest_features(W, references, labels=Ys)
-    for built in (learned, fixed):
-        assert built.distance == pytest.approx(built.predicted_distance, rel=1e-10)
-        assert built.distance <= theirs * (1 + 1e-10)
-    assert learned.distance <= fixed.distance * (1 + 1e-10)
+def test_never_farther_than_the_published_choice(ratio):
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        p, k = int(rng.integers(4, 16)), int(rng.integers(1, 4))
+        m = int(rng.integers(k, p))
+        W, references = (
+            rng.standard_normal((k, p)),
+            rng.uniform(0, 2, p) + rng.standard_normal((m, p)) @ np.diag(rng.uniform(0.01, 1, p)),
+        )
+        Ys = one_hot(repeated_classes(k, m), k)
+        theirs = np.linalg.norm(published(W, references, Ys) - references)
+        learned, fixed = nearest_features(W, references), nearest_features(W, references, labels=Ys)
+        lost = np.linalg.norm(references) / learned.distance * np.linalg.cond(references)
+        above = 1 + 30 * EPS * (m + p) * lost
+        for built in (learned, fixed):
+            assert ratio(built.distance, built.predicted_distance, size=m + p, amplification=lost) < 30, seed
+            assert built.distance <= theirs * above, seed
+        assert learned.distance <= fixed.distance * above, seed
 
 
 def test_no_direct_search_over_exact_sets_is_nearer(rng):
@@ -103,15 +111,15 @@ def test_no_direct_search_over_exact_sets_is_nearer(rng):
         return np.linalg.norm(np.linalg.pinv(C) @ (A @ basis - C @ references)) / best
 
     found = [minimize(distance, rng.standard_normal(12), options={"maxiter": 400}).fun for _ in range(12)]
-    assert min(found) >= 1 - 1e-9  # a bound ...
-    assert min(found) < 1 + 1e-4  # ... and a tight one
+    assert min(found) >= 1 - 30 * EPS * 10 * np.linalg.norm(references) / best  # a bound ...
+    assert min(found) < 1 + 1e-4  # ... and a tight one: where the search stops
 
 
 def test_features_do_not_depend_on_the_ridge(rng):
     W, references = rng.standard_normal((K, P)), rng.standard_normal((M, P))
     sets = [nearest_features(W, references, ridge=ridge) for ridge in (0.0, 1e-3, 7.0)]
     assert all(np.array_equal(built.features, sets[0].features) for built in sets)
-    assert not np.allclose(sets[0].labels, sets[2].labels, rtol=1e-2)
+    assert np.linalg.norm(sets[0].labels - sets[2].labels) > 0.01 * np.linalg.norm(sets[0].labels)
 
 
 @pytest.mark.parametrize("m", [P - 1, P, P + 2])
@@ -123,8 +131,10 @@ def test_references_that_span_row_w_already_stay(ratio, refit, rng, m):
         else np.vstack([W[:, ::-1] @ np.eye(P)[::-1], rng.standard_normal((m - K, P))])
     )
     built = nearest_features(W, references, ridge=0.5)
-    assert built.distance < 1e-13 * np.linalg.norm(references)
-    assert built.predicted_distance < 1e-13 * np.linalg.norm(references)
+    for got in (built.distance, built.predicted_distance):
+        assert (
+            ratio(got, 0.0, size=m + P, amplification=np.linalg.cond(references), unit=np.linalg.norm(references)) < 30
+        )
     assert (
         ratio(refit(built.features, built.labels, 0.5), W, size=size_of(W, m), amplification=built.amplification) < 30
     )
@@ -135,7 +145,7 @@ def test_of_many_free_combinations_those_that_carry_w_are_taken(ratio, refit, rn
     W = rng.standard_normal((K, P))
     references = np.vstack([rng.standard_normal((K + 1, K)) @ W, rng.standard_normal((2, P))])
     built = nearest_features(W, references, ridge=0.5)
-    assert built.distance < 1e-12
+    assert ratio(built.distance, 0.0, size=6 + P, amplification=np.linalg.cond(W), unit=np.linalg.norm(references)) < 30
     assert (
         ratio(refit(built.features, built.labels, 0.5), W, size=size_of(W, 6), amplification=built.amplification) < 30
     )
@@ -152,13 +162,14 @@ def test_references_that_are_zero_are_not_chosen(ratio, refit, rng):
 
 
 @pytest.mark.parametrize("kind", ["repeated", "orthogonal"])
-def test_references_for_which_the_infimum_is_not_attained_are_refused(rng, kind):
+def test_references_for_which_the_infimum_is_not_attained_are_refused(ratio, rng, kind):
     W, references = rng.standard_normal((K, P)), rng.standard_normal((M, P))
     references = references[[0, 1, 2, 3, 3]] if kind == "repeated" else split(W, references)[0]
     with pytest.raises(InfeasibleError, match=r"T6: .* must span it") as caught:
         nearest_features(W, references)
     assert caught.value.theorem == "T6"
-    assert caught.value.value <= caught.value.limit < 1e-13
+    assert caught.value.value <= caught.value.limit
+    assert ratio(caught.value.limit, 0.0, size=M + P, unit=1.0) < 30
 
 
 def test_tau_trades_distance_for_conditioning(ratio, refit, matrix, rng):
@@ -170,11 +181,12 @@ def test_tau_trades_distance_for_conditioning(ratio, refit, matrix, rng):
     for built in sets:
         V = np.linalg.svd(built.features - references)[0][:, :K]
         carried.append(np.linalg.norm(V.T @ references @ np.linalg.pinv(W) @ W))
-        assert built.predicted_distance == pytest.approx(distances[0], rel=1e-10)
+        lost = np.linalg.norm(references) / distances[0] * np.linalg.cond(W)
+        assert ratio(built.predicted_distance, distances[0], size=8 + P, amplification=lost) < 30
         got = refit(built.features, built.labels, 0.01)
         assert ratio(got, W, size=size_of(W, 8), amplification=built.amplification) < 30
     for values in (distances, carried):
-        assert all(low <= high * (1 + 1e-9) for low, high in itertools.pairwise(values))
+        assert all(low <= high * (1 + 30 * EPS * (8 + P) * lost) for low, high in itertools.pairwise(values))
         assert values[0] < 0.5 * values[-1]
     assert sets[-1].condition < 0.5 * sets[0].condition
 
@@ -187,28 +199,31 @@ def test_weights_are_those_of_the_distance(ratio, refit, rng):
     scaled = nearest_features(W * side, root * references * side)
     assert ratio(built.features, scaled.features / root / side, size=M + P, amplification=scaled.condition) < 30
     plain = nearest_features(W, references).features - references
-    assert built.distance == pytest.approx(optimum(W * side, root * references * side), rel=1e-10)
+    best = optimum(W * side, root * references * side)
+    lost = np.linalg.cond(W * side) * np.linalg.norm(root * references * side) / best
+    assert ratio(built.distance, best, size=M + P, amplification=lost) < 30
     assert built.distance < 0.999 * np.linalg.norm(root * plain * side)
     assert (
         ratio(refit(built.features, built.labels, 0.0), W, size=size_of(W, M), amplification=built.amplification) < 30
     )
 
 
-def test_equal_weights_change_nothing_and_heavy_images_stay(rng):
+def test_equal_weights_change_nothing_and_heavy_images_stay(ratio, rng):
     W, references = rng.standard_normal((K, P)), rng.standard_normal((M, P))
     plain = nearest_features(W, references)
     same = nearest_features(W, references, point_weights=np.full(M, 4.0))
-    assert np.allclose(same.features, plain.features, rtol=0, atol=1e-12)
-    assert same.distance == pytest.approx(2 * plain.distance)
+    assert ratio(same.features, plain.features, size=M + P, amplification=plain.condition) < 30
+    assert ratio(same.distance, 2 * plain.distance, size=M + P, amplification=plain.condition) < 30
     heavy = nearest_features(W, references, point_weights=np.array([1.0, 1e6, 1.0, 1.0, 1.0]))
     moved, before = (np.linalg.norm(built.features[1] - references[1]) for built in (heavy, plain))
     assert moved < 1e-2 * before
 
 
 @pytest.mark.parametrize("kind", ["rotation", "permutation", "scale"])
-def test_nearest_sets_follow_the_references(rng, kind):
+def test_nearest_sets_follow_the_references(ratio, rng, kind):
     W, references = rng.standard_normal((K, P)), rng.standard_normal((M, P))
-    built = nearest_features(W, references).features
+    plain = nearest_features(W, references)
+    built = plain.features
     if kind == "rotation":
         Q = np.linalg.qr(rng.standard_normal((P, P)))[0]
         got, wanted = nearest_features(W @ Q, references @ Q).features, built @ Q
@@ -217,7 +232,7 @@ def test_nearest_sets_follow_the_references(rng, kind):
         got, wanted = nearest_features(W, references[order]).features, built[order]
     else:
         got, wanted = nearest_features(1e3 * W, 7 * references).features, 7 * built
-    assert np.allclose(got, wanted, rtol=0, atol=1e-11)
+    assert ratio(got, wanted, size=M + P, amplification=plain.condition) < 30
 
 
 def soft(rng, m, k):
