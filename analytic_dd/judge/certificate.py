@@ -1,19 +1,12 @@
 r"""The certificate: how far the model of a distilled set is from the model it should reproduce (T16).
 
-This module is the judge. It shares no code with the constructions: they decompose the *target* in the library of its
-arrays; this starts from a column-pivoted QR of the *stored* features, on the host, in float64. What is left is solved
-in the coordinates of that QR: by a complete orthogonal decomposition (gelsy) at ridge = 0, and at ridge > 0 by an SVD
-of the small factor (LAPACK's gesvd, where the constructions call gesdd).
+Every output is judged by itself, in units of its own (:mod:`analytic_dd.judge.units`): its weights against its weights,
+and its predictions on the stored features against its predictions. The errors are those of
+:mod:`analytic_dd.judge.refit`; rounding explains of them what T15 says, to first order: for a relative rounding eps of
+features and labels,
 
-With Phis^T P = Q R^T (Q orthonormal columns, so Phis = L Q^T for L = P R) and Wq = W Q:
-
-    R2 = W - Wq Q^T                                            what no labels could recover from these features
-    delta = argmin |L delta^T - (Ys - L Wq^T)|^2 + ridge |delta + Wq|^2   what these labels miss within their span
-    |W_s - W|^2 = |R2|^2 + |delta|^2                           (exact identity; the two parts are orthogonal)
-
-delta is solved for directly, with the small residual as the right-hand side, so that an exact set shows an error of
-rounding size instead of the difference of two large numbers. At ridge = 0 the model is that of the numerical rank of
-Phis; at ridge > 0 nothing is cut off: what rounding left in a null direction counts, divided by the ridge.
+    |dW_i| <= eps (|F|_2 (|alpha_i| + a |W_i| gain) + |Y_i| gain),    alpha = (a F F^T + ridge I)^-1 Y,
+    |d(a F W_i)| <= eps (a |F|_2 (h |W_i| + gain |Y_i - a F W_i|) + h |Y_i|),    h = a s_1^2 / (a s_1^2 + ridge).
 """
 
 from __future__ import annotations
@@ -24,10 +17,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy import linalg as lapack
 
-from analytic_dd.arrays import Array, as_matrix, as_ridge, eps_of, to_numpy
+from analytic_dd.arrays import Array, as_matrix, as_ridge, eps_of
 from analytic_dd.errors import ShapeError
+from analytic_dd.judge.refit import Refit, refit
+from analytic_dd.judge.units import Deviations, Regression, about_means, in_units
 
 __all__ = ["RATIO_LIMIT", "Certificate", "certify_recovery", "worst"]
 
@@ -43,16 +37,18 @@ class Certificate:
     Attributes
     ----------
     verdict : {"pass", "fail", "inconclusive"}
-        ``pass``: the error is what rounding of the stored set explains (at most ``bound``). ``fail``: it is larger.
-        ``inconclusive``: the set is so ill-conditioned that rounding alone could hide an error above 1e-6.
+        ``pass``: of every output, the errors of weights and of predictions are what rounding of the stored set explains
+        (at most ``bound``). ``fail``: one of them is larger. ``inconclusive``: rounding alone could hide an error above
+        1e-6, or a singular value lies so near the cut-off of solvers that they may disagree about the rank.
     relative_error : float
         |W_s - W| / |W| (Frobenius), the weights refitted on the stored set against the original ones.
     bound : float
         ``30 * eps * size * amplification``.
     ratio : float
-        ``relative_error / (eps * size * amplification)``; an exact set has a ratio below 30.
+        The largest, over the outputs, of error / (eps * size * amplification of that output); an exact set has a ratio
+        below 30.
     amplification : float
-        First-order sensitivity of the weights to a relative rounding of features and labels (T15), times that of the
+        The largest sensitivity of an output to a relative rounding of features and labels (T15), times that of the
         feature map.
     condition : float
         cond_eff of the features: sqrt((s_1^2 + ridge) / (s_r^2 + ridge)).
@@ -64,6 +60,12 @@ class Certificate:
         m.
     ridge : float
         lambda_s of the set.
+    output : int
+        The output with the largest ratio.
+    output_error : float
+        The largest relative error of the weights of one output.
+    prediction_error : float
+        The largest relative error of one output's predictions on the stored features, intercept included.
     """
 
     verdict: str
@@ -77,6 +79,9 @@ class Certificate:
     rank: int
     points: int
     ridge: float
+    output: int
+    output_error: float
+    prediction_error: float
 
     def to_dict(self) -> dict[str, Any]:
         """Return the certificate as JSON values."""
@@ -119,7 +124,7 @@ def certify_recovery(
         :func:`analytic_dd.judge.map_amplification`; 1 for the identity.
     intercept : (k,) array, optional
         The unpenalised intercept of the model (T12); features and labels are then taken about their means, and
-        the error of the intercept counts as one more column of W.
+        the intercept is judged by the predictions.
 
     Returns
     -------
@@ -129,11 +134,14 @@ def certify_recovery(
     ------
     TypeError, ShapeError, ValueError
         Integers; sizes that do not fit; NaN; a negative ridge.
+    numpy.linalg.LinAlgError
+        LAPACK gave no decomposition of the features that multiplies out.
 
     Notes
     -----
-    *Cost.* A pivoted QR of an (m, p) matrix, O(p m min(m, p)). *Numerics.* float64 always; ``eps`` is that of the dtype
-    that came in. The rank cut-off is 4 max(m, p) eps relative to the largest pivot.
+    *Cost.* A pivoted QR of an (m, p) matrix and an SVD of its factor, O(p m min(m, p)). *Numerics.* float64 always;
+    ``eps`` is that of the dtype that came in. Scaling the features, or an output with its labels, by a power of two
+    changes no verdict, no ratio and no bound. At ridge 0 ranks are cut at max(m, p) eps, as solvers do.
 
     Examples
     --------
@@ -143,137 +151,96 @@ def certify_recovery(
     >>> certify_recovery(W, Phis, np.array([[15.0 + 1e-8]]), ridge=0.0).verdict
     'fail'
     """
+    _require_sizes(W, Phis, Ys, intercept)
+    ridge, eps = as_ridge(ridge), max(eps_of(A) for A in (W, Phis, Ys))
+    x = in_units(W, Phis, Ys, ridge=ridge, intercept=intercept)
+    deviations = about_means(x)
+    found = refit(x, deviations, eps=eps_of(Phis))
+    errors, changes = _judged(x, deviations, found)
+    m, p = x.features.shape
+    # Rounding errors of the m points add up; those of an inner product of length p grow like its square root.
+    magnified = max(1.0, float(map_condition))
+    amplification = magnified * np.maximum(changes, 1.0)
+    unit = eps * (m + math.sqrt(p))
+    ratios = np.max(errors / (unit * amplification), axis=0)
+    bound = RATIO_LIMIT * unit * float(amplification.max())
+    doubtful = ridge == 0.0 and found.spectrum.is_doubtful(eps_of(Phis))
+    out, inside = _parts(x, found)
+    return Certificate(
+        verdict=_verdict(float(ratios.max()), bound, eps, doubtful=doubtful),
+        relative_error=math.hypot(out, inside),
+        bound=bound,
+        ratio=float(ratios.max()),
+        amplification=float(amplification.max()),
+        condition=_condition(x, found),
+        out_of_span=out,
+        in_span=inside,
+        rank=found.rank,
+        points=m,
+        ridge=ridge,
+        output=int(np.argmax(ratios)),
+        output_error=float(errors[0].max()),
+        prediction_error=float(errors[1].max()),
+    )
+
+
+def _require_sizes(W: Array, Phis: Array, Ys: Array, intercept: Array | None) -> None:
     for name, A in (("W", W), ("Phis", Phis), ("Ys", Ys)):
         as_matrix(A, name)
     if Phis.shape[1] != W.shape[1] or Ys.shape != (Phis.shape[0], W.shape[0]):
         raise ShapeError(
             f"W (k, p), Phis (m, p), Ys (m, k) do not fit: {tuple(W.shape)}, {tuple(Phis.shape)}, {tuple(Ys.shape)}"
         )
-    ridge, eps = as_ridge(ridge), max(eps_of(A) for A in (W, Phis, Ys))
-    target, F, Y = (_stored(A) for A in (W, Phis, Ys))
-    offset, scale, size = (
-        np.zeros(len(target)),
-        float(np.linalg.norm(target)),
-        [float(np.linalg.norm(A)) for A in (F, Y)],
-    )
-    if intercept is not None:
-        b = _as_intercept(intercept, len(target))
-        F, mean = _about_mean(F)
-        Y, mean_y = _about_mean(Y)
-        offset = mean_y - target @ mean - b
-    L, Q, rank = _factor(F)
-    if ridge == 0.0:
-        L, Q = L[:, :rank], Q[:, :rank]
-    missing, delta = _two_parts(target, L, Q, Y, ridge)
-    change, condition = _sensitivity(scale, L[:, :rank], Y, ridge, F.shape[1])
-    if intercept is not None:  # b_s = mean(Y) - W_s mean(Phis): the error of W enters it too
-        offset = offset - (delta @ Q.T - missing) @ mean
-        # What is rounded is what is stored, not the deviations from the mean.
-        stretch = max(_ratio(size[0], F), _ratio(size[1], Y))
-        centre = float(np.linalg.norm(mean))
-        change = stretch * change * (1.0 + centre) + scale * centre + float(np.linalg.norm(mean_y))
-        scale = math.hypot(scale, np.linalg.norm(b))
-    unit = scale if scale > 0.0 else 1.0
-    amplification = max(1.0, change / unit) * max(1.0, float(map_condition))
-    # Rounding errors of the m points add up; those of an inner product of length p grow like its square root.
-    unit_bound = eps * (F.shape[0] + math.sqrt(F.shape[1])) * amplification
-    out = math.hypot(np.linalg.norm(missing), np.linalg.norm(delta[:, rank:])) / unit
-    inside = math.hypot(np.linalg.norm(delta[:, :rank]), np.linalg.norm(offset)) / unit
-    error = math.hypot(out, inside)
-    return Certificate(
-        verdict=_verdict(error, RATIO_LIMIT * unit_bound, eps),
-        relative_error=error,
-        bound=RATIO_LIMIT * unit_bound,
-        ratio=error / unit_bound,
-        amplification=amplification,
-        condition=condition,
-        out_of_span=out,
-        in_span=inside,
-        rank=rank,
-        points=int(F.shape[0]),
-        ridge=ridge,
-    )
+    if intercept is not None and tuple(intercept.shape) != (len(W),):
+        raise ShapeError(f"intercept must have shape {(len(W),)}, one entry a row of W, got {tuple(intercept.shape)}")
 
 
-def _ratio(before: float, A: np.ndarray) -> float:
-    after = float(np.linalg.norm(A))
-    return before / after if after > 0.0 else 1.0
-
-
-def _verdict(error: float, bound: float, eps: float) -> str:
-    if not error <= bound:
+def _verdict(ratio: float, bound: float, eps: float, *, doubtful: bool) -> str:
+    """A ratio or a bound that is not a finite number proves nothing."""
+    if not ratio <= RATIO_LIMIT:
         return "fail"
-    return "pass" if bound <= max(_MEANINGFUL, 1e4 * eps) else "inconclusive"
+    return "pass" if bound <= max(_MEANINGFUL, 1e4 * eps) and not doubtful else "inconclusive"
 
 
-def _as_intercept(b: Array, k: int) -> np.ndarray:
-    if tuple(b.shape) != (k,):
-        raise ShapeError(f"intercept must have shape {(k,)}, one entry a row of W, got {tuple(b.shape)}")
-    row: np.ndarray = _stored(as_matrix(b[None, :], "intercept"))[0]
-    return row
+def _judged(x: Regression, deviations: Deviations, found: Refit) -> tuple[np.ndarray, np.ndarray]:
+    """Relative errors (2, k) of weights and predictions of each output, and what they may change by relative to eps."""
+    s, a, m = found.spectrum.s, x.share, len(x.features)
+    size = s[0] * deviations.stretch  # what is rounded is what is stored, not the deviations from the mean
+    W, Y = np.linalg.norm(x.weights, axis=1), np.linalg.norm(x.labels, axis=0)
+    shrinkage = a * s[0] ** 2 / (a * s[0] ** 2 + x.ridge) if s[0] > 0.0 else 0.0
+    predictions = np.hypot(found.predictions, math.sqrt(m) * np.abs(deviations.level))
+    errors = (
+        np.hypot(np.linalg.norm(found.missing, axis=1), np.linalg.norm(found.delta, axis=1)),
+        np.hypot(a * np.linalg.norm(found.delta * s, axis=1), math.sqrt(m) * np.abs(deviations.offset)),
+    )
+    changes = (
+        size * (found.dual + a * W * found.gain) + Y * found.gain,
+        a * size * (shrinkage * W + found.gain * found.residual) + shrinkage * Y + math.sqrt(m) * deviations.constant,
+    )
+    units = (_first_positive(W, Y * found.gain), _first_positive(predictions, Y))
+    return np.array(errors) / units, np.array(changes) / units
 
 
-def _stored(A: Array) -> np.ndarray:
-    """On the host, in float64, by rows: the memory order of what is judged does not change the sums."""
-    return np.array(to_numpy(A), dtype=np.float64, order="C")
+def _first_positive(*sizes: np.ndarray) -> np.ndarray:
+    """For each output the first size that is not 0: an output without weights is measured by its labels."""
+    found = np.ones(len(sizes[0]))
+    for size in reversed(sizes):
+        found = np.where(size > 0.0, size, found)
+    return found
 
 
-def _about_mean(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the deviations from the column means, and the means.
-
-    The second pass removes the rounding of the mean itself: where the mean exceeds the deviations it would count as a
-    direction of its own.
-    """
-    mean = A.mean(axis=0)
-    rest = (A - mean).mean(axis=0)
-    return (A - mean) - rest, mean + rest
-
-
-def _factor(F: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """Rank-revealing F = L Q^T by QR with column pivoting (Businger and Golub) of F^T: L (m, r), Q (p, r), the rank.
-
-    r = min(m, p); the leading columns up to the rank span all but rounding.
-    """
-    Q, R, pivots = lapack.qr(F.T, mode="economic", pivoting=True)
-    size = np.abs(np.diag(R))
-    rank = int(np.sum(size > 4.0 * max(F.shape) * np.finfo(np.float64).eps * size[0])) if size[0] > 0.0 else 0
-    L = np.zeros((F.shape[0], len(R)))
-    L[pivots] = R.T
-    return L, Q, rank
+def _parts(x: Regression, found: Refit) -> tuple[float, float]:
+    """The two parts of T16 over all outputs, relative to |W|, with the outputs in the units that they came in."""
+    common = np.ldexp(1.0, x.exponents - x.exponents.max())
+    total = np.linalg.norm(x.weights * common[:, None])
+    out = np.hypot(np.linalg.norm(found.missing, axis=1), np.linalg.norm(found.delta[:, found.rank :], axis=1))
+    inside = np.linalg.norm(found.delta[:, : found.rank], axis=1)
+    unit = float(total) if total > 0.0 else float(np.linalg.norm(common * np.linalg.norm(x.labels, axis=0))) or 1.0
+    return float(np.linalg.norm(common * out)) / unit, float(np.linalg.norm(common * inside)) / unit
 
 
-def _two_parts(
-    W: np.ndarray, L: np.ndarray, Q: np.ndarray, Y: np.ndarray, ridge: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """R2 (k, p), and W_s - W within the span in the coordinates of Q (k, r)."""
-    Wq = W @ Q
-    missing = W - Wq @ Q.T
-    if L.shape[1] == 0:
-        return missing, np.zeros((len(W), 0))
-    residual = Y - L @ Wq.T
-    if ridge == 0.0:
-        delta = lapack.lstsq(L, residual, lapack_driver="gelsy")[0]
-    else:  # not the rows [L; sqrt(ridge) I]: where the ridge dominates, their error is eps sqrt(ridge) / |L|
-        U, s, Vt = lapack.svd(L, full_matrices=False, lapack_driver="gesvd")
-        normal = s[:, None] * (U.T @ residual) - ridge * (Vt @ Wq.T)
-        delta = Vt.T @ (normal / (s * s + ridge)[:, None])
-    return missing, delta.T
-
-
-def _sensitivity(W_norm: float, L: np.ndarray, Y: np.ndarray, ridge: float, p: int) -> tuple[float, float]:
-    """T15 to first order: |change of W| for a relative rounding of Phis and Ys; and cond_eff.
-
-    dW^T = (Phi^T Phi + ridge)^-1 (dPhi^T residual - Phi^T dPhi W^T), whose part outside the span is dPhi^T alpha with
-    the dual coefficients alpha = (Phi Phi^T + ridge I)^-1 Y. Labels outside range(Phis) have alpha = Y / ridge.
-    """
-    if L.shape[1] == 0:
-        return W_norm, 1.0
-    U, s, _ = lapack.svd(L, full_matrices=False, lapack_driver="gesvd")
-    damped, projected = s * s + ridge, U.T @ Y
-    gain = s / damped
-    unseen = np.linalg.norm(Y - U @ projected) if len(s) < len(Y) else 0.0
-    alpha = np.linalg.norm(projected / damped[:, None])
-    alpha += unseen / (ridge if ridge > 0.0 and len(s) < p else damped.min())
-    change = s[0] * (alpha + W_norm * gain.max()) + np.linalg.norm(Y) * gain.max()
-    condition = math.sqrt((s[0] ** 2 + ridge) / (s[-1] ** 2 + ridge))
-    return float(change), condition
+def _condition(x: Regression, found: Refit) -> float:
+    if found.rank == 0:
+        return 1.0
+    largest, least = x.share * found.spectrum.s[[0, found.rank - 1]] ** 2 + x.ridge
+    return math.sqrt(largest / least)

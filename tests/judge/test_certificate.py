@@ -84,7 +84,8 @@ def test_exact_set_of_every_construction_passes(name):
     assert found.verdict == "pass", str(found)
     assert found.ratio < RATIO_LIMIT
     assert found.relative_error <= found.bound <= 1e-6
-    assert found.bound == pytest.approx(RATIO_LIMIT * found.relative_error / found.ratio, rel=1e-12)
+    assert found.bound == pytest.approx(RATIO_LIMIT * EPS * (len(Phis) + P**0.5) * found.amplification, rel=1e-14)
+    assert max(found.output_error, found.prediction_error) <= found.bound
 
 
 @pytest.mark.parametrize("root", ["large", "small"])
@@ -183,8 +184,10 @@ def test_sets_with_an_intercept_pass_about_any_mean(rng, mean, unit, ridge):
     found = certify_recovery(W, distilled.features, distilled.labels, ridge=distilled.ridge, intercept=b)
     assert found.verdict == "pass", str(found)
     wrong = certify_recovery(W, distilled.features, distilled.labels, ridge=distilled.ridge, intercept=b + 1e-2)
-    planted = 1e-2 * K**0.5 / np.hypot(np.linalg.norm(W), np.linalg.norm(b + 1e-2))
-    assert wrong.relative_error == pytest.approx(planted, rel=1e-3, abs=found.bound)
+    predictions = distilled.features @ W.T + b + 1e-2  # where all of them are off by 1e-2
+    planted = np.max(1e-2 * np.sqrt(len(predictions)) / np.linalg.norm(predictions, axis=0))
+    assert wrong.prediction_error == pytest.approx(planted, rel=1e-3, abs=found.bound)
+    assert wrong.relative_error == found.relative_error  # the weights are as they were
     assert wrong.verdict == ("fail" if planted > found.bound else "pass")
     if mean:  # about the mean 0 the weights are those of the model without an intercept
         assert certify_recovery(W, distilled.features, distilled.labels, ridge=distilled.ridge).verdict == "fail"
