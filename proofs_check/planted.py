@@ -197,15 +197,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("labels without the inverse root", "(V @ dual.T) / s[:, None]", "V @ dual.T"),
     ),
     *_in(
+        "judge/refit.py",
+        ("what is out of the span is not seen", "coordinates @ found.V.T - x.weights", "0.0 * x.weights"),
+        ("the ridge does not pull on the error", "- x.ridge * coordinates", "- 0.0 * coordinates"),
+        ("the labels are taken for the residual", "residual = Y - predictions", "residual = Y"),
+    ),
+    *_in(
         "judge/certificate.py",
-        ("what is out of the span is not seen", "missing = W - Wq @ Q.T", "missing = 0.0 * W"),
-        ("the ridge does not pull on the error", "- ridge * (Vt @ Wq.T)", "- 0.0 * (Vt @ Wq.T)"),
-        ("the labels are taken for the residual", "residual = Y - L @ Wq.T", "residual = Y"),
-        (
-            "the intercept's error is not seen",
-            "math.hypot(np.linalg.norm(delta[:, :rank]), np.linalg.norm(offset))",
-            "float(np.linalg.norm(delta[:, :rank]))",
-        ),
+        ("the intercept's error is not seen", "math.sqrt(m) * np.abs(deviations.offset)", "0.0 * deviations.offset"),
     ),
     *_in(
         "features/fourier.py",

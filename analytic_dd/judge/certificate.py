@@ -159,7 +159,7 @@ def certify_recovery(
     errors, changes = _judged(x, deviations, found)
     m, p = x.features.shape
     # Rounding errors of the m points add up; those of an inner product of length p grow like its square root.
-    magnified = max(1.0, float(map_condition))
+    magnified = float(np.maximum(1.0, map_condition))  # NaN stays
     amplification = magnified * np.maximum(changes, 1.0)
     unit = eps * (m + math.sqrt(p))
     ratios = np.max(errors / (unit * amplification), axis=0)

@@ -6,8 +6,10 @@ import pytest
 from analytic_dd import certify_recovery, distill_features, minimal_features
 from analytic_dd.arrays import to_numpy
 from analytic_dd.distill import largest_ridge
+from analytic_dd.judge import refit
 
-K, P = 3, 7
+K, M, P = 3, 5, 7
+EPS = 2.0**-52
 
 PLANTS = {
     "noise of 1e-9 in the weights": lambda W, F, Y, ridge, noise: (W * (1 + 1e-9 * noise(W)), F, Y, ridge),
@@ -89,3 +91,57 @@ def test_same_weights_by_the_small_root_are_conclusive(matrix, rng):
     assert certify_recovery(W, d.features, d.labels, ridge=d.ridge).verdict == "pass"
     noisy = W * (1 + 1e-8 * rng.standard_normal(W.shape))
     assert certify_recovery(noisy, d.features, d.labels, ridge=d.ridge).verdict == "fail"
+
+
+def with_a_last_singular_value(matrix, rng, size):
+    """Features (M, P) with singular values 1, ..., and a last one of size max(m, p) eps, and consistent labels."""
+    U, _, Vt = np.linalg.svd(matrix(M, P, rng=rng, cond=10.0), full_matrices=False)
+    s = np.append(np.geomspace(1.0, 0.1, M - 1), size * P * EPS)
+    W = rng.standard_normal((K, M - 1)) @ Vt[:-1]
+    return W, (U * s) @ Vt, ((U * s) @ Vt) @ W.T
+
+
+@pytest.mark.parametrize("size", [0.6, 0.9, 1.1, 2.0, 3.0])
+def test_a_singular_value_near_the_cut_off_of_solvers_is_no_pass(matrix, rng, size):
+    """A solver that keeps it divides the rounding of the labels by it; one that cuts it off has W."""
+    for _ in range(5):
+        assert certify_recovery(*with_a_last_singular_value(matrix, rng, size), ridge=0.0).verdict != "pass"
+    kept = [
+        np.linalg.pinv(F, rcond=size * P * EPS / 2) @ Y for _, F, Y in [with_a_last_singular_value(matrix, rng, size)]
+    ]
+    assert np.linalg.norm(kept[0]) < 1e3
+
+
+def test_a_singular_value_that_is_rounding_is_a_pass(matrix, rng):
+    for _ in range(20):
+        assert certify_recovery(*with_a_last_singular_value(matrix, rng, 0.0), ridge=0.0).verdict == "pass"
+
+
+@pytest.mark.parametrize(("condition", "verdict"), [(np.inf, "inconclusive"), (np.nan, "fail")])
+def test_what_is_not_finite_proves_nothing(rng, condition, verdict):
+    W, d = next(constructions(rng))
+    assert certify_recovery(W, d.features, d.labels, ridge=d.ridge, map_condition=condition).verdict == verdict
+
+
+@pytest.mark.parametrize("broken", ["wrong product", "not orthonormal", "does not converge"])
+def test_a_decomposition_is_multiplied_out_before_it_is_believed(rng, monkeypatch, broken):
+    """LAPACK's faster algorithm once gave wrong vectors; the other one is taken, and without either nothing is said."""
+    W, d = next(constructions(rng))
+    plain, called = refit.lapack.svd, []
+
+    def svd(A, *, lapack_driver, **options):
+        called.append(lapack_driver)
+        if lapack_driver in drivers:
+            if broken == "does not converge":
+                raise np.linalg.LinAlgError
+            U, s, Vt = plain(A, lapack_driver="gesdd", **options)
+            return (U, s * (1 + 1e-9), Vt) if broken == "wrong product" else (U * 2, s / 2, Vt)
+        return plain(A, lapack_driver=lapack_driver, **options)
+
+    monkeypatch.setattr(refit.lapack, "svd", svd)
+    drivers = ("gesdd",)
+    assert certify_recovery(W, d.features, d.labels, ridge=d.ridge).verdict == "pass"
+    assert called == ["gesdd", "gesvd"]
+    drivers = ("gesdd", "gesvd")
+    with pytest.raises(np.linalg.LinAlgError, match="do not multiply"):
+        certify_recovery(W, d.features, d.labels, ridge=d.ridge)
