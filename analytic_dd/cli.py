@@ -163,6 +163,9 @@ def _add_merge(commands: Any) -> None:
 def _add_verify(commands: Any) -> None:
     command = commands.add_parser("verify", help="certify stored sets, or check theorems", description=_verify.__doc__)
     command.add_argument("files", nargs="*", type=Path, metavar="FILE|DIR", help="distilled.npz or its folder")
+    command.add_argument(
+        "--allow-inconclusive", action="store_true", help="exit status 0 too where rounding could hide an error"
+    )
     command.add_argument("--theorems", nargs="*", metavar="ID", help="check these theorems (all without an ID)")
     command.add_argument("--deep", action="store_true", help="check theorems on many more instances")
     _add_common(command, _verify)
@@ -328,8 +331,9 @@ def _recipe(options: argparse.Namespace) -> tuple[Any, Path | None]:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    """Certify stored sets again (T16), or check theorems: exit status 1 if one fails."""
+    """Certify stored sets again (T16) and check what they claim, or check theorems: exit status 1 unless all pass."""
     from analytic_dd.io import load_distilled
+    from analytic_dd.judge.claims import UNKNOWABLE
 
     if options.theorems is not None:
         if options.files:
@@ -338,18 +342,26 @@ def _verify(options: argparse.Namespace) -> int:
     if not options.files or options.deep:
         wanted = "--deep is for --theorems" if options.deep else "nothing to verify"
         raise ValueError(f"{wanted}: name a distilled.npz or its folder, or give --theorems")
-    certificates, errors = {}, []
+    found, errors = {}, []
     for file in map(str, options.files):
         try:
-            certificates[file] = load_distilled(file).certify()  # the worst of several ridges
+            stored = load_distilled(file)
+            certificate = stored.certify()  # the worst of several ridges
+            found[file] = certificate, stored.false_claims(certificate)
         except (ValueError, TypeError, OSError) as error:
             errors.append(_reason(error) if file in _reason(error) else f"{file}: {_reason(error)}")
-    if certificates:
-        content = {file: certificate.to_dict() for file, certificate in certificates.items()}
-        _print(options, content, [f"{file}: {certificate}" for file, certificate in certificates.items()])
+    if found:
+        content = {
+            file: certificate.to_dict() | {"false_claims": false, "not_known": UNKNOWABLE}
+            for file, (certificate, false) in found.items()
+        }
+        lines = [f"{file}: {line}" for file, (certificate, false) in found.items() for line in (certificate, *false)]
+        _print(options, content, [*lines, f"not known: {UNKNOWABLE}"])
     for line in errors:
         _complain(line, 2)
-    return 2 if errors else int(any(certificate.verdict == "fail" for certificate in certificates.values()))
+    accepted = ("pass", "inconclusive") if options.allow_inconclusive else ("pass",)
+    good = all(certificate.verdict in accepted and not false for certificate, false in found.values())
+    return 2 if errors else int(not good)
 
 
 def _show(options: argparse.Namespace) -> int:

@@ -17,6 +17,7 @@ from analytic_dd.errors import DataError
 from analytic_dd.features import FeatureMap, from_spec
 from analytic_dd.files import expanded, read_npz, write_npz
 from analytic_dd.judge import Certificate, certify_recovery, map_amplification, worst
+from analytic_dd.judge.claims import false_claims
 from analytic_dd.staging import settle
 
 __all__ = ["FORMAT", "DistilledSet", "load_distilled", "normalised", "pixels", "save_distilled", "to_json", "versions"]
@@ -135,12 +136,17 @@ class DistilledSet:
         phi, X = self.feature_map, self.inputs if inputs is None else inputs
         Phis = phi(X)
         magnified = map_amplification(phi, X, Phis)
-        W = self.w[None] if self.path is None else self.path
+        W = self.w[None] if self.path is None else np.concatenate([self.w[None], self.path[1:]])  # w is what is used
         b = [self.intercept] * len(W) if self.path_intercepts is None else list(self.path_intercepts)
         return [
             certify_recovery(W[i], Phis, self.y, ridge=ridge, map_condition=magnified, intercept=b[i])
             for i, ridge in enumerate(self.ridges)
         ]
+
+    def false_claims(self, found: Certificate) -> list[str]:
+        """Return what the file says of itself that is not so, given the certificate that was found now."""
+        names = ("classes", "w", "intercept", "path", "path_intercepts")
+        return false_claims(self.meta, {name: getattr(self, name) for name in names}, found)
 
     def inputs_from_pixels(self) -> np.ndarray:
         """Return ``(x - mean) / std`` (m, d): the inputs as they come back from the images."""
