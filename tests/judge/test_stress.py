@@ -1,6 +1,6 @@
 """No false pass: random problems of any units and condition against ridge regression in exact rational arithmetic.
 
-Run more of them, and see the worst ratios:  python -m pytest -m slow -s tests/judge/test_stress.py
+Run more of them, and see the worst ratio:  python -m pytest -m slow -s tests/judge/test_stress.py
 """
 
 import os
@@ -28,6 +28,7 @@ class Problem:
     Y: np.ndarray
     ridge: float
     copies: np.ndarray
+    plant: str = "none"
 
 
 def rational(A):
@@ -77,7 +78,7 @@ def draw(rng):
         Y = X @ (rng.standard_normal((k, m)) @ F).T
     W = numbers(exact_weights(F, copies, Y, ridge))
     if kind == 2 and k <= p:
-        W = rng.standard_normal((k, p)) * 10.0 ** rng.uniform(-8.0, 0.0, (k, 1))
+        W = rng.standard_normal((k, p)) * 10.0 ** rng.uniform(-8.0, 0.0)
         fraction = 0.0 if ridge == 0.0 else 10.0 ** rng.uniform(-9.0, 0.0)
         built = distill_features(
             W, np.eye(k), ridge=fraction * largest_ridge(W, np.eye(k)), root=str(rng.choice(["large", "small"]))
@@ -104,7 +105,7 @@ def planted(x, rng):
         ridge = ridge * (1.0 + size)
     elif plant == "unrelated":
         W = rng.standard_normal(W.shape)
-    return Problem(W, F, Y, ridge, x.copies)
+    return Problem(W, F, Y, ridge, x.copies, plant)
 
 
 def largest_relative(wrong, right):
@@ -128,9 +129,9 @@ def in_other_units(x, rng):
 
 
 def stress(count, seed):
-    """Judge ``count`` problems; return the verdicts and the worst ratios."""
+    """Judge ``count`` problems; return the verdicts, and the largest error of a pass in units of its bound."""
     rng = np.random.default_rng(seed)
-    verdicts, of_pass, of_fail = Counter(), 0.0, np.inf
+    verdicts, worst = Counter(), 0.0
     for _ in range(count):
         x = draw(rng)
         try:
@@ -142,27 +143,22 @@ def stress(count, seed):
         found = certify_recovery(*arrays, ridge=ridge)
         verdicts[found.verdict] += 1
         if found.verdict == "pass":
-            of_pass = max(of_pass, error / found.bound)
+            worst = max(worst, error / found.bound)
             assert error < 2.0 * found.bound <= 2e-6, (x, found, error)
-        if found.verdict == "fail":
-            of_fail = min(of_fail, error / (EPS * (len(x.Y) + x.F.shape[1] ** 0.5)))
-    return verdicts, of_pass, of_fail
+        assert x.plant != "none" or found.verdict != "fail", (x, found)
+    return verdicts, worst
 
 
 def test_no_false_pass():
-    verdicts, of_pass, of_fail = stress(500, seed=1)
+    verdicts, worst = stress(500, seed=1)
     assert verdicts["pass"] > 50
     assert verdicts["fail"] > 50
-    assert of_pass < 2.0
-    assert of_fail > 1.0  # nothing fails by rounding alone
+    assert 0.1 < worst < 2.0  # errors just below the bound are among them
 
 
 @pytest.mark.slow
 def test_no_false_pass_among_many():
     count = int(os.environ.get("ANALYTIC_DD_STRESS", "20000"))
-    verdicts, of_pass, of_fail = stress(count, seed=2)
-    print(
-        f"\n{count} problems: {dict(verdicts)}; error / bound of a pass at most {of_pass:.3g}; "
-        f"error / (eps size) of a fail at least {of_fail:.3g}"
-    )
-    assert of_pass < 2.0
+    verdicts, worst = stress(count, seed=int(os.environ.get("ANALYTIC_DD_STRESS_SEED", "2")))
+    print(f"\n{count} problems: {dict(verdicts)}; largest error / bound of a pass: {worst:.3g}")
+    assert worst < 2.0
