@@ -28,7 +28,7 @@ from analytic_dd.features import FeatureMap, from_text, penalised
 from analytic_dd.features.affine import AffineMap
 from analytic_dd.judge import certify_recovery, map_amplification, worst
 from analytic_dd.labels import centred_one_hot, one_hot, repeated_classes
-from analytic_dd.linalg import GramStatistics, StreamingQR
+from analytic_dd.linalg import GramStatistics, StreamingQR, Sums
 from analytic_dd.ridge import leave_one_out_scores, ridge_grid
 from analytic_dd.ridge.choice import RidgeChoice, choose
 
@@ -159,19 +159,19 @@ class _Distiller(BaseEstimator):
             rows = slice(start, start + _ROWS)
             yield self._map(X[rows]), Y[rows], *(() if w is None else (w[rows],))
 
-    def _accumulate(self, X: np.ndarray, Y: np.ndarray, w: np.ndarray | None) -> GramStatistics:
+    def _accumulate(self, X: np.ndarray, Y: np.ndarray, w: np.ndarray | None) -> Sums:
         statistics = GramStatistics(self._map.p, Y.shape[1])
         for Phi, block, *some in self._blocks(X, Y, w):
             statistics.update(Phi, block, sample_weight=some[0] if some else None)
-        return statistics
+        return statistics.sums()
 
     def _choose_ridge(
         self,
         X: np.ndarray,
         Y: np.ndarray,
         w: np.ndarray | None,
-        statistics: GramStatistics,
-        fitted: GramStatistics,
+        statistics: Sums,
+        fitted: Sums,
         scoring: str,
         rng: np.random.Generator,
     ) -> RidgeChoice | None:
@@ -187,7 +187,7 @@ class _Distiller(BaseEstimator):
         return choose(grid, scores, criterion="loo", scoring=scoring, samples=samples)
 
     def _weights(
-        self, X: np.ndarray, Y: np.ndarray, w: np.ndarray | None, statistics: GramStatistics, fitted: GramStatistics
+        self, X: np.ndarray, Y: np.ndarray, w: np.ndarray | None, statistics: Sums, fitted: Sums
     ) -> np.ndarray:
         """By the Gram matrix, or by TSQR where the ridge is too small for it (T13)."""
         if self.ridge_ >= 1e-10 * float(np.trace(statistics.G)) / statistics.p and self.ridge_ > 0.0:

@@ -14,7 +14,7 @@ from analytic_dd.distill.pipeline import Progress, Stages, distill_model, model_
 from analytic_dd.distill.recipe import Recipe
 from analytic_dd.errors import DataError
 from analytic_dd.features import from_spec
-from analytic_dd.linalg import GramStatistics
+from analytic_dd.linalg import GramStatistics, Sums
 from analytic_dd.plot import draw_set
 from analytic_dd.report import FILES, Origin, Report, assemble, build_map, store_and_report
 from analytic_dd.staging import staged
@@ -58,7 +58,7 @@ def run_from_statistics(
         )
     with staged(folder, files=FILES, without=["spectrum.png"]) as staging:
         with stages("reading"):
-            statistics = GramStatistics.load(path)
+            statistics = Sums.load(path)
             origin, facts = _origin_of(statistics, path)
         centred = recipe.labels == "centred"
         if facts["labels"] not in ("one-hot", "centred") or (centred and facts["labels"] != "centred"):
@@ -127,7 +127,7 @@ def sum_shard(
     )
 
 
-def _origin_of(statistics: GramStatistics, path: Path) -> tuple[Origin, dict[str, Any]]:
+def _origin_of(statistics: Sums, path: Path) -> tuple[Origin, dict[str, Any]]:
     provenance = statistics.provenance
     wanted = {"feature map", "mean", "std", "labels", "classes", "image shape"}
     if provenance is None or not wanted <= set(provenance.agree):

@@ -82,7 +82,7 @@ def measure_all(dataset: data.Dataset, *, seed: int, lengths: tuple[int, ...]) -
     """Fit once and measure every list."""
     model = recovery.fit(dataset, Identity(dataset.d), seed=seed, stages=Stages())
     grid = model.ridge * np.logspace(-DECADES / 2 - 0.5, DECADES / 2 + 0.5, GRID)
-    wanted = np.asarray(model.statistics.path(grid, solver="spectrum"))
+    wanted = np.asarray(model.statistics.path(grid))
     rows, models = [], {}
     for length in lengths:
         row, found = measure(dataset, model, length, grid, wanted, seed=seed)

@@ -6,12 +6,12 @@ from typing import Any
 
 from analytic_dd.arrays import to_numpy
 from analytic_dd.errors import DataError, ShapeError
-from analytic_dd.linalg import GramStatistics, Provenance
+from analytic_dd.linalg import GramStatistics, Provenance, Sums
 
 __all__ = ["all_reduce_statistics"]
 
-_SUMS = ("_G", "C", "yy", "sum_phi", "sum_y")
-_COUNTS = ("n", "weight", "gram_error", "float32_samples")
+_SUMS = ("G", "C", "yy", "sum_phi", "sum_y")
+_COUNTS = ("n", "weight", "gram_error")
 
 
 def all_reduce_statistics(statistics: GramStatistics, *, group: Any = None) -> GramStatistics:
@@ -54,7 +54,7 @@ def all_reduce_statistics(statistics: GramStatistics, *, group: Any = None) -> G
     dist.all_gather_object(told, mine, group=group)
     provenance = _agreed(told)
     p, k = statistics.p, statistics.k
-    on_device = isinstance(statistics.C, torch.Tensor)
+    on_device = statistics.n > 0 and isinstance(statistics.C, torch.Tensor)
     sizes = (p * p, k * p, k, p, k, len(_COUNTS))
     if statistics.n == 0:
         device = "cuda" if dist.get_backend(group) == "nccl" else "cpu"
@@ -66,15 +66,12 @@ def all_reduce_statistics(statistics: GramStatistics, *, group: Any = None) -> G
         numbers = torch.tensor(counts, dtype=torch.float64, device=tensors[0].device)
         flat = torch.cat([*(t.reshape(-1) for t in tensors), numbers])
     dist.all_reduce(flat, group=group)
-    *sums, numbers = torch.split(flat, sizes)
-    total = GramStatistics(p, k)
-    total.rule, total.provenance = statistics.rule, provenance
-    for name, value, shape in zip(_SUMS, sums, ((p, p), (k, p), (k,), (p,), (k,)), strict=True):
-        tensor = value.reshape(shape).clone()
-        setattr(total, name, tensor if on_device else tensor.cpu().numpy())
-    n, total.weight, total.gram_error, single = numbers.tolist()
-    total.n, total.float32_samples = int(n), int(single)
-    return total
+    *parts, numbers = torch.split(flat, sizes)
+    shapes = ((p, p), (k, p), (k,), (p,), (k,))
+    tensors = [part.reshape(shape).clone() for part, shape in zip(parts, shapes, strict=True)]
+    n, weight, error = numbers.tolist()
+    arrays = tensors if on_device else [tensor.cpu().numpy() for tensor in tensors]
+    return GramStatistics.of(Sums(int(n), weight, *arrays, provenance=provenance, gram_error=error))
 
 
 def _agreed(told: list[tuple[int, int, int, Provenance | None]]) -> Provenance | None:

@@ -61,7 +61,7 @@ def _statistics(task: ShardTask) -> GramStatistics:
 
 def _added(one: GramStatistics, other: GramStatistics) -> GramStatistics:
     """A new sum: results that a worker holds for others are not changed."""
-    return GramStatistics(one.p, one.k).merge(one).merge(other)
+    return GramStatistics.of(one.sums() + other.sums())
 
 
 def _tree_sum(sums: list[Any], client: Any) -> GramStatistics:
@@ -121,6 +121,6 @@ def dask_array_statistics(x: Any, y: Any, client: Any, *, task: ShardTask, chain
 def _extended(total: GramStatistics | None, x: np.ndarray, y: np.ndarray, task: ShardTask) -> GramStatistics:
     with threadpoolctl.threadpool_limits(1):
         Phi, Y = task.features_of(x, y)
-        more = GramStatistics(Phi.shape[1], task.k, products=task.products).update(Phi, Y)
+        more = GramStatistics(Phi.shape[1], task.k).update(Phi, Y)
     more.provenance = task.provenance(task.start, task.stop)
     return more if total is None else _added(total, more)

@@ -104,8 +104,6 @@ class ShardTask:
         Of a sample, for the provenance.
     shard : str
         Such as ``"2/5"``, for the provenance.
-    products : str
-        See :class:`GramStatistics`.
     """
 
     source: ArraySource
@@ -119,7 +117,6 @@ class ShardTask:
     rows: int
     image_shape: tuple[int, ...] = ()
     shard: str = ""
-    products: str = "float64"
 
     def __post_init__(self) -> None:
         if self.labels not in _LABELS:
@@ -147,7 +144,7 @@ class ShardTask:
         with threadpoolctl.threadpool_limits(threads), ThreadPoolExecutor(1) as thread:
             ahead = ReadAhead(self.source.read, self.stop, thread)
             return accumulate(
-                GramStatistics(self._map.p, self.k, products=self.products),
+                GramStatistics(self._map.p, self.k),
                 lambda start, stop: self.features_of(*ahead(start, stop)),
                 start=self.start,
                 stop=self.stop,
@@ -193,7 +190,6 @@ def shard_tasks(
     std: np.ndarray,
     labels: str = "one-hot",
     rows: int | None = None,
-    products: str = "float64",
 ) -> list[ShardTask]:
     """Cut a source into ``count`` tasks of equal size, in order; see :class:`ShardTask`."""
     x, _ = source.open()
@@ -211,7 +207,6 @@ def shard_tasks(
             rows,
             image_shape=tuple(int(size) for size in x.shape[1:]),
             shard=f"{i}/{count}",
-            products=products,
         )
         for i in range(1, count + 1)
     ]
@@ -229,7 +224,6 @@ def dataset_shard(
     weighting: str = "given",
     rows: int | None = None,
     state: str | Path | None = None,
-    products: str = "float64",
     progress: Any = None,
 ) -> GramStatistics:
     """Sum one shard of the training part of a data set: what ``analytic-dd stats --shard i/N`` writes.
@@ -278,5 +272,5 @@ def dataset_shard(
         where = {"data": dataset.name, "sha256": dataset.sha256}
         return Provenance.of(agree, start=a, stop=b, shard=f"{i}/{count}", **where)
 
-    empty = GramStatistics(feature_map.p, k, products=products)
+    empty = GramStatistics(feature_map.p, k)
     return accumulate(empty, read, start=start, stop=stop, rows=rows, state=state, provenance=told, progress=progress)

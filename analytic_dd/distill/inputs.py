@@ -23,7 +23,7 @@ from analytic_dd.errors import InfeasibleError
 from analytic_dd.features.ranges import affine_direction
 from analytic_dd.features.scaling import largest_scale
 from analytic_dd.labels import centred_one_hot, labels_for, one_hot, repeated_classes
-from analytic_dd.linalg import GramStatistics, pseudo_inverse
+from analytic_dd.linalg import Sums, pseudo_inverse
 
 __all__ = ["DistilledInputs", "InvertibleMap", "construct", "distill_inputs"]
 
@@ -33,7 +33,7 @@ def construct(
     recipe: Recipe,
     *,
     rng: np.random.Generator,
-    statistics: GramStatistics | None = None,
+    statistics: Sums | None = None,
     references: np.ndarray | None = None,
     about_mean: bool = False,
 ) -> DistilledFeatures:
@@ -46,7 +46,7 @@ def construct(
     recipe : Recipe
     rng : numpy.random.Generator
         Draws what the theorem leaves free.
-    statistics : GramStatistics, optional
+    statistics : Sums, optional
         Of the original data, about their mean for a model with an intercept: the metric of ``mode="few"``, the typical
         size of a feature vector, and what a set for several ridges is made from.
     references : (m, p) array, optional
@@ -81,7 +81,7 @@ def _is_free(W: np.ndarray, recipe: Recipe, about_mean: bool) -> bool:
     return fixed and recipe.size(k) > k - (recipe.labels == "centred" or _about_mean(W, about_mean))
 
 
-def _required(statistics: GramStatistics | None) -> GramStatistics:
+def _required(statistics: Sums | None) -> Sums:
     if statistics is None:
         raise ValueError("a set for several ridges needs the sums of the data, got none; pass statistics=")
     return statistics
@@ -163,7 +163,7 @@ def distill_inputs(
     recipe: Recipe,
     *,
     rng: np.random.Generator,
-    statistics: GramStatistics | None = None,
+    statistics: Sums | None = None,
     references: np.ndarray | References | None = None,
     intercept: np.ndarray | None = None,
     centre: np.ndarray | None = None,
@@ -180,7 +180,7 @@ def distill_inputs(
         See :class:`analytic_dd.features.FeatureMap`.
     recipe : Recipe
     rng : numpy.random.Generator
-    statistics : GramStatistics, optional
+    statistics : Sums, optional
     references : (m, d) array or References, optional
         Real inputs; with ``init="real"`` the pre-images nearest to them are taken. Modes "nearest" and "one-image"
         need them.

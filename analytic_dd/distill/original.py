@@ -16,8 +16,7 @@ from analytic_dd.data import Dataset, require_device
 from analytic_dd.distill.distilled import InvertibleMap
 from analytic_dd.distill.feature_stream import FeatureStream, Progress, Stages
 from analytic_dd.labels import centred_one_hot, one_hot
-from analytic_dd.linalg import ByteSums, GramStatistics
-from analytic_dd.linalg.gram_file import restore
+from analytic_dd.linalg import ByteSums, GramStatistics, Sums
 from analytic_dd.ridge import (
     RidgeChoice,
     choose_by_gcv,
@@ -62,7 +61,7 @@ class OriginalModel:
     feature_map : InvertibleMap
     mean, std : (channels,) arrays
         inputs = (x - mean) / std, in the data's units.
-    statistics : GramStatistics
+    statistics : Sums
     label_kind : str
         ``"one-hot"`` or ``"centred"``: what the model was trained on.
     solver, solver_reason : str
@@ -78,7 +77,7 @@ class OriginalModel:
     feature_map: InvertibleMap
     mean: np.ndarray
     std: np.ndarray
-    statistics: GramStatistics
+    statistics: Sums
     label_kind: str
     solver: str
     solver_reason: str
@@ -200,7 +199,7 @@ def fit_original(
             accept=_ACCEPT,
         )
     return _model(
-        _on_host(statistics),
+        statistics.on_host(),
         to_numpy(found.weights),
         intercept=intercept,
         centred=centred,
@@ -217,7 +216,7 @@ def fit_original(
 
 def _sums(
     blocks: Iterator[tuple[np.ndarray, ...]], k: int, scored: np.ndarray, stages: Stages
-) -> tuple[GramStatistics, tuple[np.ndarray, ...] | None]:
+) -> tuple[Sums, tuple[np.ndarray, ...] | None]:
     """Sums over (Phi, Y, *weights), and these rows of the ``scored`` samples, or None where they would take too much.
 
     What is kept, with features in float32, need not be mapped again for leave-one-out, but for the few samples that
@@ -241,16 +240,7 @@ def _sums(
         done += len(Phi)
         del Phi, others  # before the next block is made
     assert statistics is not None  # a Dataset has samples in every class
-    return statistics, kept
-
-
-def _on_host(sums: GramStatistics) -> GramStatistics:
-    """Return the same sums in numpy arrays."""
-    if isinstance(sums.C, np.ndarray):
-        return sums
-    numbers = {name: getattr(sums, name) for name in ("n", "weight", "gram_error", "float32_samples", "provenance")}
-    arrays = {name: to_numpy(getattr(sums, name)) for name in ("G", "C", "yy", "sum_phi", "sum_y")}
-    return restore(GramStatistics(sums.p, sums.k), arrays | numbers)
+    return statistics.sums(), kept
 
 
 def _pieces(kept: tuple[np.ndarray, ...]) -> Iterator[tuple[np.ndarray, ...]]:
@@ -268,7 +258,7 @@ def _sums_of_bytes(
     std: np.ndarray,
     encode: Callable[[np.ndarray], np.ndarray],
     progress: Progress | None,
-) -> GramStatistics:
+) -> Sums:
     """Sums of normalised bytes from sums of the bytes, which are exact: no sample is normalised."""
     n, d, sums = len(dataset.y_train), dataset.d, None
     for start in range(0, n, _BYTE_ROWS):
@@ -283,7 +273,7 @@ def _sums_of_bytes(
 
 
 def model_from_statistics(
-    statistics: GramStatistics,
+    statistics: Sums,
     feature_map: InvertibleMap,
     *,
     mean: np.ndarray,
@@ -298,7 +288,7 @@ def model_from_statistics(
 
     Parameters
     ----------
-    statistics : GramStatistics
+    statistics : Sums
         Of all the data; merged from shards, machines or parties.
     feature_map : InvertibleMap
         The map that they were made with.
@@ -337,7 +327,7 @@ def model_from_statistics(
     )
 
 
-def require_scale(statistics: GramStatistics, fitted: GramStatistics, ridge: float | str) -> None:
+def require_scale(statistics: Sums, fitted: Sums, ridge: float | str) -> None:
     """Refuse features of which nothing is left to fit, and a ridge at which the weights underflow.
 
     ``fitted`` are the sums about the mean for a model with an intercept, else the same as ``statistics``.
@@ -356,14 +346,14 @@ def require_scale(statistics: GramStatistics, fitted: GramStatistics, ridge: flo
         )
 
 
-def has_no_mean(statistics: GramStatistics) -> bool:
+def has_no_mean(statistics: Sums) -> bool:
     """Whether the features are centred but for rounding: one-hot labels then give the weights of centred ones (T5)."""
     xp = namespace(statistics.C)
     size = math.sqrt(statistics.weight * max(float(xp.linalg.trace(statistics.G)), 0.0))  # |sum of phi| <= size
     return bool(norm(statistics.sum_phi) <= 64.0 * np.finfo(np.float64).eps * size)
 
 
-def _model(statistics: GramStatistics, W: np.ndarray, *, intercept: bool, centred: bool, **facts: Any) -> OriginalModel:
+def _model(statistics: Sums, W: np.ndarray, *, intercept: bool, centred: bool, **facts: Any) -> OriginalModel:
     """Put the weights into the subspace where they are in exact arithmetic, and add the intercept."""
     feature_map = facts["feature_map"]
     if hasattr(feature_map, "project"):  # a linear map of fewer than p dimensions: W leaves them by rounding only (T8e)

@@ -9,7 +9,7 @@ from typing import Any
 from analytic_dd.arrays import Array, as_ridge, eps_of, namespace, norm
 from analytic_dd.distill.distilled import DistilledFeatures
 from analytic_dd.distill.spanning import describe
-from analytic_dd.linalg import GramStatistics, thin_svd
+from analytic_dd.linalg import GramStatistics, Sums, thin_svd
 
 __all__ = ["SeveralRidges", "several_ridges_features"]
 
@@ -45,7 +45,7 @@ class SeveralRidges(DistilledFeatures):
 
 
 def several_ridges_features(
-    stats: GramStatistics, ridges: Iterable[float], *, rcond: float | None = None
+    stats: Sums | GramStatistics, ridges: Iterable[float], *, rcond: float | None = None
 ) -> SeveralRidges:
     r"""Build the smallest set whose ridge regression with *each* ridge is that of all the data with that ridge.
 
@@ -57,7 +57,7 @@ def several_ridges_features(
 
     Parameters
     ----------
-    stats : GramStatistics
+    stats : Sums or GramStatistics
         Of the original data; ``stats.centred()`` for models with an intercept.
     ridges : iterable of float
         lambda_1, ..., lambda_L >= 0, absolute; the same for the data and for the set. Repeated ones count once.
@@ -128,7 +128,7 @@ def several_ridges_features(
     )
 
 
-def _resolved(stats: GramStatistics) -> tuple[Array, Array]:
+def _resolved(stats: Sums | GramStatistics) -> tuple[Array, Array]:
     """Eigenvectors (p, r) and eigenvalues (r,) of G above p eps of the largest; the others are rounding."""
     spectrum = stats.spectrum()
     xp, cutoff = namespace(spectrum.values), stats.p * eps_of(spectrum.values) * float(spectrum.values[0])

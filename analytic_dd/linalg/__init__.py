@@ -5,10 +5,9 @@ from analytic_dd.linalg.byte_sums import ByteSums
 from analytic_dd.linalg.cholesky import CholeskyFactor
 from analytic_dd.linalg.gram import GramStatistics
 from analytic_dd.linalg.gram_spectrum import GramSpectrum, eigendecomposition
-from analytic_dd.linalg.path_plan import PathPlan, plan_path
-from analytic_dd.linalg.products import ProductRule
 from analytic_dd.linalg.provenance import Provenance, SampleRange
 from analytic_dd.linalg.spectrum import Spectrum, pseudo_inverse, row_basis, thin_svd
+from analytic_dd.linalg.sums import Sums
 from analytic_dd.linalg.tsqr import StreamingQR
 
 __all__ = [
@@ -17,16 +16,14 @@ __all__ = [
     "CholeskyFactor",
     "GramSpectrum",
     "GramStatistics",
-    "PathPlan",
-    "ProductRule",
     "Provenance",
     "SampleRange",
     "Spectrum",
     "StreamingQR",
+    "Sums",
     "accumulate",
     "eigendecomposition",
     "merge_files",
-    "plan_path",
     "pseudo_inverse",
     "row_basis",
     "thin_svd",

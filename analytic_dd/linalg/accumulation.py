@@ -9,8 +9,8 @@ from pathlib import Path
 from analytic_dd.arrays import Array
 from analytic_dd.errors import DataError
 from analytic_dd.linalg.gram import GramStatistics
-from analytic_dd.linalg.gram_file import read_sums, restore, write_sums
-from analytic_dd.linalg.provenance import Provenance, require_count
+from analytic_dd.linalg.provenance import Provenance
+from analytic_dd.linalg.sums import Sums, read_sums
 
 __all__ = ["BlockError", "accumulate", "merge_files"]
 
@@ -58,7 +58,7 @@ def accumulate(
     Parameters
     ----------
     empty : GramStatistics
-        With p, k and the rule for products; n = 0.
+        With p and k; n = 0.
     read : callable
         ``read(a, b)`` gives samples a to b: (Phi, Y) or (Phi, Y, sample_weight). The same samples for the same a, b.
     start, stop : int
@@ -78,10 +78,10 @@ def accumulate(
     Raises
     ------
     BlockError
-        A block that ``read`` fails on, or that the sums refuse (NaN, another width, overflow in float32): it names
-        the samples and the cause. The sums of the blocks before are in ``state``.
+        A block that ``read`` fails on, or that the sums refuse (NaN, another width): it names the samples and the
+        cause. The sums of the blocks before are in ``state``.
     DataError
-        The state is of another accumulation (other samples, block size, p, k, products or provenance).
+        The state is of another accumulation (other samples, block size, p, k or provenance).
 
     Notes
     -----
@@ -104,27 +104,26 @@ def accumulate(
         raise ValueError(f"rows >= 1 and 0 <= start < stop are needed, got rows {rows}, samples {start} to {stop}")
     if empty.n:
         raise ValueError(f"accumulate begins with empty statistics, got n = {empty.n}; merge the results instead")
-    statistics, position = empty, start
+    statistics = empty
     if state is not None and Path(state).exists():
-        statistics, position = _resumed(Path(state), empty, start, stop, rows, provenance)
-    saved, written = position, time.monotonic()
+        statistics = _resumed(Path(state), empty, start, stop, rows, provenance)
+    saved, written = statistics.n, time.monotonic()
 
     def keep() -> None:
         nonlocal saved, written
-        if state is not None and position > saved:
+        if state is not None and statistics.n > saved:
+            position = start + statistics.n  # of the sums, and no count beside them that an interrupt could part
             if provenance is not None:
                 statistics.provenance = provenance(start, position)
-            require_count(statistics)
-            write_sums(state, statistics, start=start, stop=stop, position=position, rows=rows)
-            saved, written = position, time.monotonic()
+            statistics.save_state(state, start=start, stop=stop, position=position, rows=rows)
+            saved, written = statistics.n, time.monotonic()
 
     try:
-        while position < stop:
-            end = min(position + rows, stop)
-            _add(statistics, read, position, end, start, state)
-            position = end
+        while start + statistics.n < stop:
+            position = start + statistics.n
+            _add(statistics, read, position, min(position + rows, stop), start, state)
             if progress is not None:
-                progress(position - start, stop - start)
+                progress(statistics.n, stop - start)
             if time.monotonic() - written >= every:
                 keep()
     finally:
@@ -158,28 +157,25 @@ def _resumed(
     stop: int,
     rows: int,
     provenance: Callable[[int, int], Provenance] | None,
-) -> tuple[GramStatistics, int]:
-    """The statistics of a state file and the next sample, after a check that they belong to this accumulation."""
-    stored = read_sums(state, counts=("start", "stop", "position", "rows"))
-    k, p = stored["C"].shape
-    statistics, position = restore(GramStatistics(p, k), stored), int(stored["position"])
-    statistics.rule = empty.rule
+) -> GramStatistics:
+    """The sums of a state file, after a check that they belong to this accumulation."""
+    sums, counts = read_sums(state, counts=("start", "stop", "position", "rows"))
     wanted = {"p": empty.p, "k": empty.k, "start": start, "stop": stop, "rows": rows}
-    found = {"p": p, "k": k} | {name: int(stored[name]) for name in ("start", "stop", "rows")}
+    found, position = {"p": sums.p, "k": sums.k} | counts, counts["position"]
     for name, value in wanted.items():
         if found[name] != value:
             raise DataError(
                 f"{state} is the state of another accumulation: {name} is {found[name]}, wanted {value}; "
                 "delete it or name another file"
             )
-    if not start < position <= stop or statistics.n != position - start:
-        raise DataError(f"{state}: position {position} does not fit {statistics.n} samples; delete it")
+    if not start < position <= stop or sums.n != position - start:
+        raise DataError(f"{state}: position {position} does not fit {sums.n} samples; delete it")
     told = None if provenance is None else provenance(start, position)
-    if told != statistics.provenance:
-        if told is not None and statistics.provenance is not None:
-            told.joined(Provenance(statistics.provenance.agree))  # names the difference, if there is one there
+    if told != sums.provenance:
+        if told is not None and sums.provenance is not None:
+            told.joined(Provenance(sums.provenance.agree))  # names the difference, if there is one there
         raise DataError(f"{state} is the state of an accumulation of other data; delete it or name another file")
-    return statistics, position
+    return GramStatistics.of(sums)
 
 
 def merge_files(paths: Sequence[str | Path]) -> GramStatistics:
@@ -199,12 +195,12 @@ def merge_files(paths: Sequence[str | Path]) -> GramStatistics:
     """
     if not paths:
         raise ValueError("no files to merge; name at least one")
-    total = GramStatistics.load(paths[0])
+    total = Sums.load(paths[0])
     for path in paths[1:]:
-        part = GramStatistics.load(path)
+        part = Sums.load(path)
         try:
-            total.merge(part)
+            total = total + part
         except ValueError as error:
             before = str(paths[0]) if path == paths[1] else f"{paths[0]} and those after it"
             raise DataError(f"{path} does not merge with {before}: {error}") from error
-    return total
+    return GramStatistics.of(total)

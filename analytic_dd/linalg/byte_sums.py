@@ -13,8 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from analytic_dd.errors import ShapeError
-from analytic_dd.linalg.gram import GramStatistics
-from analytic_dd.linalg.gram_file import restore
+from analytic_dd.linalg.sums import Sums
 from analytic_dd.linalg.tiles import add_gram, mirror, tiles
 
 __all__ = ["ByteSums"]
@@ -80,7 +79,7 @@ class ByteSums:
         self._sum_y += Y.sum(axis=0)
         self.n += len(x)
 
-    def statistics(self, mean: np.ndarray, std: np.ndarray) -> GramStatistics:
+    def statistics(self, mean: np.ndarray, std: np.ndarray) -> Sums:
         """Return the sums of  (x - mean) / std;  this object is used up.
 
         Parameters
@@ -99,6 +98,5 @@ class ByteSums:
             G[rows] /= n
             G[rows] += n * np.multiply.outer(r[rows], r)
             G[rows] *= np.multiply.outer(t[rows], t)
-        sums = {"G": G, "C": t * (self._Cz - self._sum_y[:, None] * a), "yy": self._yy, "sum_y": self._sum_y}
-        facts = {"sum_phi": t * (s - n * a), "n": n, "weight": n, "gram_error": 0.0, "float32_samples": 0}
-        return restore(GramStatistics(self.d, self.k), sums | facts | {"provenance": None})
+        C = t * (self._Cz - self._sum_y[:, None] * a)
+        return Sums(self.n, n, G, C, self._yy, t * (s - n * a), self._sum_y)

@@ -1,37 +1,34 @@
-"""Sums that determine ridge regression: n, G = sum phi phi^T, C = sum y phi^T, sum y^2, sum phi, sum y. They only add.
-
-Every sum takes the weight of the sample as a factor, 1 by default (T12).
-
-Theorem: T13. With a fixed feature map, chunks, processes and machines are merged by adding their sums; every ridge,
-with or without an intercept, follows from them. Distilled sets of parts do not merge; these do.
-"""
+"""The accumulator of sums: blocks of samples are added in place, whole or not at all (T13)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from analytic_dd.arrays import Array, as_matrix, as_ridge, as_weights, in_double, namespace, to_numpy
+from analytic_dd.arrays import Array, as_matrix, as_weights, in_double, namespace
 from analytic_dd.errors import ShapeError
-from analytic_dd.linalg.cholesky import CholeskyFactor
-from analytic_dd.linalg.gram_file import read_sums, restore, write_sums
-from analytic_dd.linalg.gram_spectrum import GramSpectrum, eigendecomposition
-from analytic_dd.linalg.path_plan import PathPlan, plan_path
-from analytic_dd.linalg.products import ProductRule, gram_product, require_float32_range
-from analytic_dd.linalg.provenance import Provenance, combined, require_count
-from analytic_dd.linalg.removal import remainder
-from analytic_dd.linalg.tiles import add_gram, mirror
+from analytic_dd.linalg.provenance import Provenance
+from analytic_dd.linalg.sums import Sums, require_same_sizes, write_sums
+from analytic_dd.linalg.tiles import GramAddition, mirror
 
 __all__ = ["GramStatistics"]
 
-_BLOCK_BYTES = 64 * 2**20  # float32 rows are converted to float64 in blocks of about this size, 2,048 at least
-_FINE = 1e-10  # of trace(G): below such a ridge the rank is decided on the spectrum
+_BLOCK_BYTES = 64 * 2**20  # rows are multiplied in blocks of about this size in float64, 4,096 rows at least
+_READ = frozenset(
+    {"G", "C", "yy", "sum_phi", "sum_y", "mean_phi", "mean_y", "trace", "has_spectrum"}
+    | {"apply_gram", "centred", "spectrum", "largest_eigenvalue", "weights", "path", "factor", "on_host", "save"}
+)
 
 
 class GramStatistics:
     r"""Accumulate ``G = sum phi phi^T`` and ``C = sum y phi^T`` over samples, in float64.
+
+    What is read of it (``G``, ``C``, ``yy``, ``mean_phi``, ``centred()``, ``weights(ridge)``, ``save(path)`` ...) is
+    read of its :meth:`sums`.
 
     Theorem: T13.
 
@@ -41,41 +38,20 @@ class GramStatistics:
         Number of features.
     k : int
         Number of outputs.
-    products : {"float64", "float32", "auto"}
-        Precision of the product of a block, :class:`analytic_dd.linalg.ProductRule`; blocks are added in float64.
-    tolerance : float
-        The largest relative error of W that float32 products may cause: above it :meth:`weights` refuses.
-    smallest_ridge : float, optional
-        The smallest ridge that the sums are for; ``products="auto"`` needs it.
 
     Attributes
     ----------
-    n : int
-        Number of samples so far.
-    weight : float
-        Sum of the sample weights; n without weights.
-    G : (p, p) array
-    C : (k, p) array
-    yy : (k,) array
-        Sum of squared labels.
-    sum_phi : (p,) array
-    sum_y : (k,) array
-    gram_error : float
-        Bound on the spectral norm of what G lost to float32 products (measured, see ``gram_product``) and to sums
-        that were taken away; 0 where neither happened. The relative error of W from it is at most
-        gram_error / (s_p^2 + ridge).
-    float32_samples : int
-        Samples whose products are float32.
     provenance : Provenance or None
-        What the sums were made of, if told; checked by :meth:`merge`, kept by :meth:`save`.
+        What the sums were made of; whoever updates them sets it.
 
     Notes
     -----
-    *Cost.* n p^2 flops a pass with numpy (a symmetric rank-k update, half of a general product); memory 2 p^2 and one
-    block. Nothing (n, n) and no second copy of the data is formed.
-    *Numerics.* Sums are float64 whatever comes in: products of float32 data are exact in it. The error of the weights
-    is eps times the *square* of cond_eff, cond_eff^2 = (s_1^2 + ridge) / (s_p^2 + ridge);
-    :func:`analytic_dd.ridge.choose_solver` says when to take :class:`analytic_dd.linalg.StreamingQR` instead.
+    *Cost.* n p^2 flops a pass with numpy (a symmetric rank-k update, half of a general product); memory p^2, a tile and
+    one block. Nothing (n, n) and no second copy of the data is formed. Sums that were handed out are copied before the
+    next update.
+    *Numerics.* Sums are float64 whatever comes in: products of float32 data are exact in it.
+    *Interrupts.* An update that an exception (Ctrl-C too) stops in the middle is finished before the exception goes
+    on. Where that is interrupted again, the sums refuse to be read.
 
     Examples
     --------
@@ -91,34 +67,88 @@ class GramStatistics:
     analytic_dd.errors.ShapeError: Phi must have 2 columns, got 1 (shape (3, 1))
     """
 
-    def __init__(
-        self,
-        p: int,
-        k: int,
-        *,
-        products: str = "float64",
-        tolerance: float = 1e-6,
-        smallest_ridge: float | None = None,
-    ) -> None:
+    def __init__(self, p: int, k: int) -> None:
         if p < 1 or k < 1:
             raise ShapeError(f"statistics need at least one feature and one output, got p = {p}, k = {k}")
-        self.p, self.k, self.n, self.weight = int(p), int(k), 0, 0.0
-        self.rule = ProductRule(products, tolerance, smallest_ridge)
-        self.gram_error, self.float32_samples = 0.0, 0
-        self.provenance: Provenance | None = None
-        self._G: Array = None
-        self._half = False  # only the tiles of _G on and below the diagonal are up to date
-        self.C: Array = None
-        self.yy: Array = None
-        self.sum_phi: Array = None
-        self.sum_y: Array = None
-        self._spectrum: GramSpectrum | None = None
+        self.p, self.k = int(p), int(k)
+        self._provenance: Provenance | None = None
+        self._held: tuple[Sums, bool] | None = None  # and whether G has only the tiles on and below the diagonal
+        self._given: tuple[Sums, Sums] | None = None  # what was held when sums were handed out, and these
+        self._pending: tuple[GramAddition, Sums] | None = None  # an update that is not finished, and its result
+
+    @classmethod
+    def of(cls, sums: Sums) -> GramStatistics:
+        """Return an accumulator that goes on from ``sums``, which stay as they are."""
+        result = cls(sums.p, sums.k)
+        result._held, result._given, result._provenance = (sums, False), (sums, sums), sums.provenance
+        return result
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(n={self.n}, p={self.p}, k={self.k}, products={self.rule.kind!r})"
+        return f"{type(self).__name__}(n={self.n}, p={self.p}, k={self.k})"
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _READ:
+            return getattr(self.sums(), name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"p": self.p, "k": self.k, "provenance": self.provenance, "sums": self.sums() if self.n else None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["p"], state["k"])  # type: ignore[misc]
+        self._provenance = state["provenance"]
+        if state["sums"] is not None:
+            self._held, self._given = (state["sums"], False), (state["sums"],) * 2
+
+    @property
+    def n(self) -> int:
+        """Number of samples so far."""
+        return 0 if self._whole() is None else self._held[0].n  # type: ignore[index]
+
+    @property
+    def weight(self) -> float:
+        """Sum of the sample weights so far."""
+        return 0.0 if self._whole() is None else self._held[0].weight  # type: ignore[index]
+
+    @property
+    def gram_error(self) -> float:
+        """See :class:`Sums`."""
+        return 0.0 if self._whole() is None else self._held[0].gram_error  # type: ignore[index]
+
+    @property
+    def provenance(self) -> Provenance | None:
+        return self._provenance
+
+    @provenance.setter
+    def provenance(self, value: Provenance | None) -> None:
+        self._provenance = value
+
+    def sums(self) -> Sums:
+        """Return the sums so far, without a copy; later updates do not change them."""
+        held = self._whole()
+        if held is None:
+            raise ValueError("the statistics are empty; call update(Phi, Y) first")
+        sums, half = held
+        if half:
+            mirror(sums.G)
+            self._held = sums, False
+        if self._given is None or self._given[0] is not sums:
+            self._given = sums, sums
+        if self._given[1].provenance != self._provenance:
+            self._given = sums, replace(sums, provenance=self._provenance)
+        return self._given[1]
+
+    def _whole(self) -> tuple[Sums, bool] | None:
+        """What is held, if no update is left in the middle."""
+        if self._pending is not None:
+            raise RuntimeError(
+                "an update was interrupted twice, and the sums hold a part of its samples; load the last state, or sum "
+                "again"
+            )
+        return self._held
 
     def update(self, Phi: Array, Y: Array, *, sample_weight: Array | None = None) -> GramStatistics:
-        """Add the samples ``Phi`` (n, p), ``Y`` (n, k) and return ``self``.
+        """Add the samples ``Phi`` (n, p), ``Y`` (n, k), all of them or none, and return ``self``.
 
         Parameters
         ----------
@@ -130,14 +160,13 @@ class GramStatistics:
         ------
         ShapeError, TypeError, ValueError
             Sizes that do not fit, integers, NaN, weights < 0; the sums are then as before.
-        RangeError
-            ``products="float32"`` and squares that overflow in it; the sums are then as before.
         """
         as_matrix(Phi, "Phi", columns=self.p, finite=False)
         as_matrix(Y, "Y", rows=Phi.shape[0], columns=self.k)
-        xp, n = namespace(Phi, Y), int(Phi.shape[0])
-        rows = max(4096, _BLOCK_BYTES // (8 * self.p)) if self.rule.kind == "float64" else 2048
-        blocks = [slice(start, min(start + rows, n)) for start in range(0, n, rows)]
+        held = self._whole()
+        before = None if held is None else held[0]
+        xp, n = namespace(Phi, Y, *([] if before is None else [before.C])), int(Phi.shape[0])
+        blocks = _blocks(n, self.p)
         labels = in_double(Y)
         ones = xp.ones((n, 1), dtype=labels.dtype, device=getattr(labels, "device", None))
         labels = xp.concat([labels, ones], axis=1)  # the row of ones makes the sum of Phi, in the same product as C
@@ -147,58 +176,48 @@ class GramStatistics:
             moments = sum(in_double(Phi[block, :]).T @ weighted[block, :] for block in blocks).T
         if not bool(xp.all(xp.isfinite(moments))):
             as_matrix(Phi, "Phi")  # says where; nothing has been added yet
-        if self.rule.kind == "float32":
-            for block in blocks:
-                require_float32_range(_rows(Phi, block, weights))
-        if self._G is None:
-            self._start(Phi)
+        sums, squares = xp.sum(weighted, axis=0), xp.sum(weighted * labels, axis=0)
+        k, root = self.k, None if weights is None else xp.sqrt(weights)
+        added = Sums(n, float(sums[k]), None, moments[:k, :], squares[:k], moments[k, :], sums[:k])
+        if isinstance(Phi, np.ndarray):
+            self._add_in_place(self._own(before), added, before, _rows_of(Phi, root, blocks), len(blocks))
+            return self
+        G = None if before is None else before.G
         for block in blocks:
-            self._add_product(_rows(Phi, block, weights))
-        self.C, self.sum_phi = self.C + moments[: self.k, :], self.sum_phi + moments[self.k, :]
-        sums = xp.sum(weighted, axis=0)
-        self.yy = self.yy + xp.sum(weighted * labels, axis=0)[: self.k]
-        self.sum_y, self.weight = self.sum_y + sums[: self.k], self.weight + float(sums[self.k])
-        self.n += n
-        self._spectrum = None
+            product = _product(Phi[block, :], None if root is None else root[block, :])
+            G = product if G is None else G + product
+        self._held = _total(G, added, before), False
         return self
 
-    def _add_product(self, F: Array) -> None:
-        if self.rule.kind == "float64" and isinstance(F, np.ndarray):
-            with np.errstate(over="ignore"):  # an overflow is named by spectrum
-                add_gram(self._G, in_double(F))
-            self._half = True
-            return
-        product = gram_product(F, self.rule, spent=self.gram_error)
-        self._G += product.value
-        self.gram_error += product.error
-        self.float32_samples += F.shape[0] * product.single
+    def _own(self, before: Sums | None) -> np.ndarray:
+        """Return a G that nobody else has."""
+        if before is None:
+            return np.zeros((self.p, self.p))
+        shared = self._given is not None and self._given[0] is before
+        return np.array(before.G) if shared else np.asarray(before.G)
 
-    def _start(self, like: Array) -> None:
-        xp = namespace(like)
-        zero = in_double(like[:1, :1]) * 0.0  # a float64 zero on the device of the data
+    def _add_in_place(
+        self, G: np.ndarray, added: Sums, before: Sums | None, rows: Callable[[int], np.ndarray], count: int
+    ) -> None:
+        """Add a block of samples to G and put its sums beside it; an interrupt in the middle waits for the end."""
+        after = _total(G, added, before)
+        addition = GramAddition(G, rows, count)
+        try:
+            self._pending = addition, after
+            self._settle()
+        except BaseException:
+            self._settle()
+            raise
 
-        def zeros(*shape: int) -> Array:
-            return xp.zeros(shape, dtype=zero.dtype, device=getattr(zero, "device", None))
+    def _settle(self) -> None:
+        """Finish the update that is pending. Every step may be taken twice."""
+        if self._pending is not None:
+            addition, after = self._pending
+            addition.finish()
+            self._held = after, True
+            self._pending = None
 
-        self._G = zeros(self.p, self.p)
-        self.C, self.yy = zeros(self.k, self.p), zeros(self.k)
-        self.sum_phi, self.sum_y = zeros(self.p), zeros(self.k)
-
-    @property
-    def G(self) -> Array:
-        """The Gram matrix (p, p): the sum itself, which the next update changes; copy it to keep it."""
-        self._require_samples()
-        if self._half:
-            mirror(self._G)
-            self._half = False
-        return self._G
-
-    def _require_samples(self) -> None:
-        if not self.weight > 0.0:
-            missing = "are empty; call update(Phi, Y) first" if self.n == 0 else "have no weight; give a sample some"
-            raise ValueError(f"the statistics {missing}")
-
-    def merge(self, other: GramStatistics) -> GramStatistics:
+    def merge(self, other: GramStatistics | Sums) -> GramStatistics:
         """Add the sums of ``other`` (same p and k, same feature map) and return ``self``; ``other`` is unchanged.
 
         Raises
@@ -208,27 +227,31 @@ class GramStatistics:
         DataError
             Their provenances differ in what must agree, or name a sample twice; only one of them has a provenance.
         """
-        self._require_same_sizes(other)
+        require_same_sizes(self, other)
         if other.n:
-            provenance = combined(self, other) if self.n else other.provenance or self.provenance
-            if self._G is None:
-                self._start(other.C)
-            for name in ("_G", "C", "yy", "sum_phi", "sum_y"):
-                setattr(self, name, getattr(self, name) + getattr(other, name))
-            self._half |= other._half
-            self.n, self.weight = self.n + other.n, self.weight + other.weight
-            self.gram_error += other.gram_error
-            self.float32_samples += other.float32_samples
-            self._spectrum, self.provenance = None, provenance
+            theirs = other if isinstance(other, Sums) else other.sums()
+            if self.n:
+                self._take(self.sums() + theirs)
+            else:
+                told = theirs.provenance or self._provenance
+                theirs = theirs if told is theirs.provenance else replace(theirs, provenance=told)
+                self._given = theirs, theirs  # it is another's: copied before an update
+                self._take(theirs)
         return self
 
-    def subtract(self, other: GramStatistics) -> GramStatistics:
-        """Take the sums of ``other`` away, whose samples are among these, and return ``self``.
+    def _take(self, sums: Sums) -> None:
+        self._held = sums, False
+        self._provenance = sums.provenance
 
-        Theorem: T13. Checks, errors and cost are those of :func:`analytic_dd.linalg.removal.remainder`.
-        """
-        self._require_same_sizes(other)
-        self.__dict__.update(remainder(self, other).__dict__)
+    def subtract(self, other: GramStatistics | Sums) -> GramStatistics:
+        """Take the sums of ``other`` away, whose samples are among these, and return ``self``; see ``Sums.__sub__``."""
+        require_same_sizes(self, other)
+        if other.n:
+            theirs = other if isinstance(other, Sums) else other.sums()
+            if theirs.n == self.n and theirs.weight <= self.weight * (1.0 + 1e-13):
+                self._held, self._provenance = None, None
+            else:
+                self._take(self.sums() - theirs)
         return self
 
     def remove(
@@ -247,160 +270,56 @@ class GramStatistics:
         taken.provenance = provenance
         return self.subtract(taken)
 
-    def _require_same_sizes(self, other: GramStatistics) -> None:
-        if (self.p, self.k) != (other.p, other.k):
-            raise ShapeError(
-                f"statistics must have the same p and k, got {(self.p, self.k)} and {(other.p, other.k)}; "
-                "sums of different feature maps do not add"
-            )
-
-    def __getstate__(self) -> dict[str, object]:
-        return self.__dict__ | {"_spectrum": None}  # twice the size of the sums, and computed again when needed
-
-    @property
-    def mean_phi(self) -> Array:
-        """The weighted mean of the features (p,)."""
-        return self.sum_phi / self.weight
-
-    @property
-    def mean_y(self) -> Array:
-        """The weighted mean of the labels (k,)."""
-        return self.sum_y / self.weight
-
-    @property
-    def trace(self) -> float:
-        """Trace of G: the weighted sum of squared features."""
-        return float(namespace(self.C).linalg.trace(self.G))
-
-    def apply_gram(self, X: Array) -> Array:
-        """Return ``X G`` (q, p) for ``X`` (q, p)."""
-        return as_matrix(X, "X", columns=self.p) @ self.G
-
-    def on_host(self) -> GramStatistics:
-        """Return the same sums in numpy arrays, or these where they are."""
-        if self._G is None or isinstance(self.C, np.ndarray):
-            return self
-        numbers = {name: getattr(self, name) for name in ("n", "weight", "gram_error", "float32_samples", "provenance")}
-        arrays = {name: to_numpy(getattr(self, name)) for name in ("G", "C", "yy", "sum_phi", "sum_y")}
-        return restore(GramStatistics(self.p, self.k), arrays | numbers)
-
-    def centred(self) -> GramStatistics:
-        """Return the statistics of ``Phi - mean``, ``Y - mean``: ridge regression with an unpenalised intercept (T12).
-
-        Notes
-        -----
-        *Numerics.* ``G - n mean mean^T`` loses as many digits as the mean exceeds the deviation; normalise first.
-        """
-        self._require_samples()
-        result = GramStatistics(self.p, self.k)
-        result.n, result.weight, result.rule = self.n, self.weight, self.rule
-        result.gram_error, result.float32_samples = self.gram_error, self.float32_samples
-        mean, mean_y = self.mean_phi, self.mean_y
-        result._G = self.G - (self.weight * mean[:, None]) * mean[None, :]
-        result.C = self.C - (self.weight * mean_y[:, None]) * mean[None, :]
-        result.yy = self.yy - self.weight * mean_y * mean_y
-        result.sum_phi, result.sum_y = self.sum_phi * 0.0, self.sum_y * 0.0
-        return result
-
-    def spectrum(self) -> GramSpectrum:
-        """Return the eigendecomposition of G: O(p^3) once, kept until the sums change."""
-        if self._spectrum is None:
-            xp = namespace(self.C)
-            if not bool(xp.all(xp.isfinite(self.G))):
-                raise ValueError("the Gram matrix is not finite: features overflow when squared; scale them down")
-            self._spectrum = eigendecomposition(self.G)
-        return self._spectrum
-
-    def largest_eigenvalue(self) -> float:
-        """Return the largest eigenvalue of G."""
-        return float(self.spectrum().values[0])
-
-    def weights(self, ridge: float) -> Array:
-        """Return ridge regression weights (k, p): ``W = C (G + ridge I)^-1``.
-
-        Raises
-        ------
-        InfeasibleError
-            T13: float32 products may have changed W by more than ``tolerance``.
-
-        Notes
-        -----
-        *Cost.* One Cholesky factor, p^3 / 3 flops, where ridge >= 1e-10 trace(G) and no spectrum is at hand; else the
-        spectrum.
-        """
-        ridge = as_ridge(ridge)
-        self._require_samples()
-        self.require_products(ridge)
-        if self._spectrum is None and self._is_definite(ridge):
-            return self.factor(ridge).solve(self.C.T).T
-        return self.spectrum().weights(self.C, ridge)
-
-    def factor(self, ridge: float) -> CholeskyFactor:
-        """Return the Cholesky factor of ``G + ridge I``; ValueError where that is not positive definite."""
-        G, xp = self.G, namespace(self.C)
-        if isinstance(G, np.ndarray):
-            shifted = G.copy()
-            shifted.flat[:: self.p + 1] += ridge
-            return CholeskyFactor(shifted)
-        shifted = G + ridge * xp.eye(self.p, dtype=G.dtype, device=getattr(G, "device", None))
-        return CholeskyFactor(shifted)
-
-    def _is_definite(self, ridge: float) -> bool:
-        """Whether G + ridge I is positive definite by so much that a Cholesky factor exists."""
-        trace = float(namespace(self.C).sum(namespace(self.C).linalg.diagonal(self.G)))
-        return ridge > 0.0 and _FINE * trace <= ridge < float("inf") and trace < float("inf")
-
-    def require_products(self, ridge: float) -> None:
-        if self.float32_samples and not (ridge > 0.0 and self.gram_error <= self.rule.tolerance * ridge):
-            self.rule.require_accuracy(self.gram_error, float(self.spectrum().values[-1]), ridge)
-
-    @property
-    def has_spectrum(self) -> bool:
-        """Whether the eigendecomposition is at hand, so that using it costs nothing."""
-        return self._spectrum is not None
-
-    def plan(self, ridges: Sequence[float] | np.ndarray, *, solver: str = "auto") -> PathPlan:
-        """Say how :meth:`path` will compute the weights, and what that costs by the model of :func:`plan_path`."""
-        definite = all(self._is_definite(as_ridge(ridge)) for ridge in ridges)
-        return plan_path(self.p, self.k, len(ridges), solver=solver, at_hand=self.has_spectrum, definite=definite)
-
-    def path(self, ridges: Sequence[float] | np.ndarray, *, solver: str = "auto") -> Array:
-        """Return the weights (L, k, p) for all ``ridges``, by one eigendecomposition or a Cholesky factor for each.
-
-        ``solver`` is ``"spectrum"``, ``"cholesky"`` or ``"auto"``: the cheaper by the model, see :meth:`plan`. Errors
-        are those of :meth:`weights`.
-        """
-        self._require_samples()
-        plan, xp = self.plan(ridges, solver=solver), namespace(self.C)
-        if len(ridges):
-            self.require_products(min(as_ridge(ridge) for ridge in ridges))
-        if plan.solver == "cholesky":
-            return xp.stack([self.factor(as_ridge(ridge)).solve(self.C.T).T for ridge in ridges])
-        spectrum = self.spectrum()
-        return xp.stack([spectrum.weights(self.C, as_ridge(ridge)) for ridge in ridges])
-
-    def save(self, path: str | Path) -> None:
-        """Write the sums and their provenance to an npz file, atomically and without pickles."""
-        self._require_samples()
-        require_count(self)
-        write_sums(path, self)
+    def save_state(self, path: str | Path, **counts: int) -> None:
+        """Write the sums so far with further ``counts``, see :func:`write_sums`; the next update copies nothing."""
+        given = self._given
+        write_sums(path, self.sums(), **counts)
+        self._given = given
 
     @classmethod
     def load(cls, path: str | Path) -> GramStatistics:
-        """Read sums written by :meth:`save`.
-
-        Raises
-        ------
-        DataError
-            Not such a file, or sizes in it that contradict each other.
-        """
-        stored = read_sums(path)
-        k, p = stored["C"].shape
-        return restore(cls(p, k), stored)
+        """Read sums written by :meth:`Sums.save`, to go on from them."""
+        result = cls.of(Sums.load(path))
+        result._given = None  # nobody else has them: they need no copy
+        return result
 
 
-def _rows(Phi: Array, block: slice, weights: Array | None) -> Array:
-    """Rows of a block, times the roots of their weights (T12)."""
-    if weights is None:
-        return Phi[block, :]
-    return namespace(Phi).sqrt(weights[block, :]) * in_double(Phi[block, :])
+def _blocks(n: int, p: int) -> list[slice]:
+    rows = max(4096, _BLOCK_BYTES // (8 * p))
+    return [slice(start, min(start + rows, n)) for start in range(0, n, rows)]
+
+
+def _total(G: Array, added: Sums, before: Sums | None) -> Sums:
+    """The sums of both, with their G."""
+    if before is None:
+        return replace(added, G=G)
+    return Sums(
+        before.n + added.n,
+        before.weight + added.weight,
+        G,
+        *(getattr(before, name) + getattr(added, name) for name in ("C", "yy", "sum_phi", "sum_y")),
+        gram_error=before.gram_error,
+    )
+
+
+def _product(F: Array, root: Array | None) -> Array:
+    F = in_double(F) if root is None else root * in_double(F)
+    return F.T @ F
+
+
+def _rows_of(Phi: np.ndarray, root: np.ndarray | None, blocks: list[slice]) -> Callable[[int], np.ndarray]:
+    """Return a function that gives a block times the roots of its weights (T12), in memory that is taken here."""
+    if root is None and Phi.dtype == np.float64:
+        return lambda i: Phi[blocks[i]]
+    buffer, factor = np.empty((blocks[0].stop, Phi.shape[1])), np.ones((1, 1)) if root is None else root
+    last = [-1]
+
+    def rows(i: int) -> np.ndarray:
+        block = blocks[i]
+        found = buffer[: block.stop - block.start]
+        if last[0] != i:
+            np.multiply(Phi[block], factor if root is None else factor[block], out=found)
+            last[0] = i
+        return found
+
+    return rows

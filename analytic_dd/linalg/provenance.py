@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from analytic_dd.errors import DataError
 
-if TYPE_CHECKING:
-    from analytic_dd.linalg.gram import GramStatistics
-
-__all__ = ["Provenance", "SampleRange", "combined", "require_count"]
+__all__ = ["Provenance", "SampleRange"]
 
 _MAX_TEXT = 2**24  # characters of JSON that are read from a file
 
@@ -168,35 +165,6 @@ class Provenance:
             return cls(value["agree"], tuple(parts))
         except (ValueError, TypeError, LookupError, RecursionError) as error:
             raise DataError(f"the provenance is not readable ({error}); make the statistics again") from error
-
-
-def combined(one: GramStatistics, other: GramStatistics, *, taken: bool = False) -> Provenance | None:
-    """Return the provenance of the sum of two statistics (of the difference where ``other`` is taken away).
-
-    Raises
-    ------
-    DataError
-        They differ in what must agree; only one of the two has a provenance.
-    """
-    if one.provenance is None and other.provenance is None:
-        return None
-    if one.provenance is None or other.provenance is None:
-        raise DataError(
-            "one of the two sums has a provenance and the other has none, so that nobody can tell whether they are of "
-            "one feature map; set .provenance of both, or of neither"
-        )
-    require_count(one)
-    require_count(other)
-    return one.provenance.without(other.provenance) if taken else one.provenance.joined(other.provenance)
-
-
-def require_count(statistics: GramStatistics) -> None:
-    """Refuse statistics whose provenance names another number of samples than they hold."""
-    told = statistics.provenance
-    if told is not None and told.samples and told.count != statistics.n:
-        raise DataError(
-            f"the provenance names {told.count} samples, the sums hold {statistics.n}; set .provenance after an update"
-        )
 
 
 def _plain(value: Any) -> Any:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-__all__ = ["add_gram", "mirror", "tiles"]
+__all__ = ["GramAddition", "add_gram", "mirror", "tiles"]
 
 _WIDTH = 800  # columns at most: wide enough for the full rate of BLAS
 
@@ -21,6 +23,14 @@ def tiles(p: int) -> list[slice]:
     return [slice(i * p // count, (i + 1) * p // count) for i in range(count)]
 
 
+def _lower(p: int) -> list[tuple[slice, slice]]:
+    """Return rows and columns of the pieces of a (p, p) matrix on and below the diagonal tiles."""
+    found = []
+    for tile in tiles(p):
+        found += [(tile, tile), (slice(tile.stop, p), tile)][: 1 + (tile.stop < p)]
+    return found
+
+
 def add_gram(G: np.ndarray, F: np.ndarray) -> None:
     """Add ``F^T F`` (p, p) to the tiles of ``G`` on and below the diagonal.
 
@@ -30,10 +40,47 @@ def add_gram(G: np.ndarray, F: np.ndarray) -> None:
     calls the symmetric rank-k update of *its* BLAS: scipy's is another library with threads of its own, and two sets of
     threads that wait for work slow each other down.
     """
-    for tile in tiles(G.shape[0]):
-        G[tile, tile] += F[:, tile].T @ F[:, tile]
-        if tile.stop < G.shape[0]:
-            G[tile.stop :, tile] += F[:, tile.stop :].T @ F[:, tile]
+    for rows, columns in _lower(G.shape[0]):
+        G[rows, columns] += F[:, rows].T @ F[:, columns]
+
+
+class GramAddition:
+    """The sum of ``F^T F`` over blocks of rows, added to ``G`` as by :func:`add_gram`, whatever interrupts it.
+
+    A piece of the sum is made in work space and then copied to its place. While it is made, ``G`` has the old one;
+    while it is copied, copying it again does no harm. So :meth:`finish` may be called until it returns.
+
+    Parameters
+    ----------
+    G : (p, p) array
+    rows : callable
+        ``rows(i)`` gives block i (b, p) in float64, the same at every call, and takes no memory that it may not get.
+    count : int
+        Number of blocks.
+    """
+
+    def __init__(self, G: np.ndarray, rows: Callable[[int], np.ndarray], count: int) -> None:
+        self.G, self._rows = G, rows
+        pieces = _lower(G.shape[0])
+        self._steps = [(block, *piece) for block in range(count) for piece in pieces]
+        self._work = np.empty(max(G[piece].size for piece in pieces))
+        self._state = 0  # twice the step, and one more while it is copied: a single number is never half written
+
+    def finish(self) -> None:
+        """Add what has not been added."""
+        with np.errstate(over="ignore"):  # an overflow is named by the spectrum
+            while self._state < 2 * len(self._steps):
+                state = self._state
+                block, rows, columns = self._steps[state // 2]
+                place = self.G[rows, columns]
+                made = self._work[: place.size].reshape(place.shape)
+                if state % 2 == 0:
+                    F = self._rows(block)
+                    np.matmul(F[:, rows].T, F[:, columns], out=made)
+                    made += place
+                    self._state = state = state + 1
+                place[...] = made
+                self._state = state + 1
 
 
 def mirror(G: np.ndarray) -> None:

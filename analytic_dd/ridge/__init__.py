@@ -9,10 +9,8 @@ from analytic_dd.ridge.choice import (
     select_ridge,
     validation_scores,
 )
-from analytic_dd.ridge.conjugate_gradients import IteratedWeights, iterate_weights
 from analytic_dd.ridge.dual import DualStatistics
 from analytic_dd.ridge.fit import FittedWeights, SampleBlocks, fit_weights, require_scale
-from analytic_dd.ridge.folds import fold_errors, fold_scores
 from analytic_dd.ridge.refinement import RefinedWeights, refine_weights
 from analytic_dd.ridge.solver_choice import SolverChoice, choose_solver
 from analytic_dd.ridge.stream import SampleStream
@@ -23,7 +21,6 @@ __all__ = [
     "AffineWeights",
     "DualStatistics",
     "FittedWeights",
-    "IteratedWeights",
     "RefinedWeights",
     "RidgeChoice",
     "SampleBlocks",
@@ -34,9 +31,6 @@ __all__ = [
     "choose_ridge",
     "choose_solver",
     "fit_weights",
-    "fold_errors",
-    "fold_scores",
-    "iterate_weights",
     "leave_one_out_scores",
     "refine_weights",
     "require_scale",

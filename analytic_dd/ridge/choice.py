@@ -11,7 +11,7 @@ import numpy as np
 
 from analytic_dd.arrays import Array, as_matrices, as_matrix, in_double, namespace, to_numpy
 from analytic_dd.errors import ShapeError
-from analytic_dd.linalg import GramStatistics
+from analytic_dd.linalg import GramStatistics, Sums
 from analytic_dd.ridge.dual import DualStatistics
 from analytic_dd.ridge.left_out import LeftOut, right_decisions
 
@@ -61,21 +61,21 @@ class RidgeChoice:
         return len(self.ridges) > 1 and self.ridge in (self.ridges[0], self.ridges[-1])
 
 
-def ridge_grid(statistics: GramStatistics | DualStatistics, *, lowest: float = 1e-10, count: int = 21) -> np.ndarray:
+def ridge_grid(statistics: Sums | DualStatistics, *, lowest: float = 1e-10, count: int = 21) -> np.ndarray:
     """Return ``count`` ridges from ``lowest * s_1^2`` to ``s_1^2``, evenly on a log scale (two a decade by default)."""
     largest = statistics.largest_eigenvalue()
     return (largest if largest > 0.0 else 1.0) * np.geomspace(lowest, 1.0, count)
 
 
 def leave_one_out_scores(
-    statistics: GramStatistics,
+    statistics: Sums,
     blocks: Blocks,
     ridges: Sequence[float] | np.ndarray,
     *,
     scoring: str,
     intercept: bool = False,
     exact: Callable[[np.ndarray], np.ndarray] | None = None,
-    centred: GramStatistics | None = None,
+    centred: Sums | None = None,
 ) -> tuple[np.ndarray, int]:
     r"""Score every ridge by leave-one-out over the samples in ``blocks``, which are among those in ``statistics``.
 
@@ -89,7 +89,7 @@ def leave_one_out_scores(
 
     Parameters
     ----------
-    statistics : GramStatistics
+    statistics : Sums
         Sums over *all* samples.
     blocks : iterable of (Phi, Y) or (Phi, Y, sample_weight)
         Samples to score, (b, p) and (b, k), and their weights (b,) where ``statistics`` has such; a subset costs less
@@ -102,7 +102,7 @@ def leave_one_out_scores(
     exact : callable, optional
         For accuracy: the features in ``blocks`` were rounded to float32, and ``exact(positions)`` gives those of some
         samples again, by their places in ``blocks`` as a whole. Decisions are those of the exact features.
-    centred : GramStatistics, optional
+    centred : Sums, optional
         ``statistics.centred()`` where it is at hand; its eigendecomposition is not made again.
 
     Returns
@@ -139,13 +139,13 @@ def leave_one_out_scores(
 
 
 def validation_scores(
-    statistics: GramStatistics | DualStatistics,
+    statistics: Sums | DualStatistics,
     blocks: Blocks,
     ridges: Sequence[float] | np.ndarray,
     *,
     scoring: str,
     intercept: bool = False,
-    centred: GramStatistics | DualStatistics | None = None,
+    centred: Sums | DualStatistics | None = None,
 ) -> tuple[np.ndarray, int]:
     """Score every ridge on the samples in ``blocks``, which are *not* among those in ``statistics``; see above."""
     _check_scoring(scoring)
@@ -162,7 +162,7 @@ def validation_scores(
     return total / samples / (1 if scoring == "accuracy" else statistics.k), samples
 
 
-def _gcv_scores(statistics: GramStatistics, ridges: np.ndarray, *, intercept: bool) -> np.ndarray:
+def _gcv_scores(statistics: Sums, ridges: np.ndarray, *, intercept: bool) -> np.ndarray:
     """n |Y - H Y|^2 / (n - trace H)^2 / k a ridge, from the sums alone; the intercept adds 1 1^T / n to H.
 
     The part of Y outside the range of Phi is common to all ridges; what a ridge adds to it is a sum of squares, so a
@@ -179,7 +179,7 @@ def _gcv_scores(statistics: GramStatistics, ridges: np.ndarray, *, intercept: bo
     return np.asarray(n * (unexplained + (shrunk**2) @ energy) / left**2 / statistics.k)
 
 
-def choose_by_gcv(statistics: GramStatistics, *, intercept: bool = False) -> RidgeChoice:
+def choose_by_gcv(statistics: Sums, *, intercept: bool = False) -> RidgeChoice:
     """Choose the ridge by generalised cross-validation from the sums alone: no sample is read again.
 
     ``statistics`` are not centred; the score is the squared error, of classes too.
@@ -188,8 +188,8 @@ def choose_by_gcv(statistics: GramStatistics, *, intercept: bool = False) -> Rid
 
 
 def choose_ridge(
-    statistics: GramStatistics | DualStatistics,
-    centred: GramStatistics | DualStatistics | None = None,
+    statistics: Sums | DualStatistics,
+    centred: Sums | DualStatistics | None = None,
     *,
     criterion: str,
     ridges: Sequence[float] | np.ndarray | None = None,
@@ -204,7 +204,7 @@ def choose_ridge(
 
     Parameters
     ----------
-    statistics : GramStatistics or DualStatistics
+    statistics : Sums or DualStatistics
         Of the training data, not centred.
     centred : the same, optional
         ``statistics.centred()``, for a model with an intercept; its eigendecomposition serves the weights too.
@@ -287,7 +287,7 @@ def select_ridge(
     criterion: str = "loo",
     ridges: Sequence[float] | np.ndarray | None = None,
     scoring: str = "squared_error",
-    statistics: GramStatistics | DualStatistics | None = None,
+    statistics: Sums | DualStatistics | None = None,
     validation: tuple[Array, Array] | None = None,
     intercept: bool = False,
     max_samples: int = 10_000,
@@ -307,7 +307,7 @@ def select_ridge(
         Grid of absolute ridges > 0; default :func:`ridge_grid`.
     scoring : {"squared_error", "accuracy"}
         A classifier is chosen by accuracy, a regressor by squared error.
-    statistics : GramStatistics or DualStatistics, optional
+    statistics : Sums or DualStatistics, optional
         Sums of the training data, or their rows, if at hand, not centred. Without an intercept they then have the
         eigendecomposition, which the weights at the chosen ridge need not make again.
     validation : (Phi, Y), optional
@@ -347,7 +347,7 @@ def select_ridge(
     n, p = Phi.shape
     rows, blocks = None, None
     if statistics is None:
-        statistics = DualStatistics(Phi, Y) if n < p else GramStatistics(p, Y.shape[1]).update(Phi, Y)
+        statistics = DualStatistics(Phi, Y) if n < p else GramStatistics(p, Y.shape[1]).update(Phi, Y).sums()
     if criterion == "loo":
         rows = np.arange(n) if n <= max_samples else _drawn(n, max_samples, rng)
         blocks = [(Phi, Y) if n <= max_samples else _taken(rows, Phi, Y)]
@@ -366,7 +366,7 @@ def _held_out(validation: tuple[Array, Array] | None, p: int, k: int) -> tuple[A
     return Phi, as_matrix(validation[1], "validation Y", rows=Phi.shape[0], columns=k)
 
 
-def _grid(ridges: Sequence[float] | np.ndarray | None, statistics: GramStatistics | DualStatistics) -> np.ndarray:
+def _grid(ridges: Sequence[float] | np.ndarray | None, statistics: Sums | DualStatistics) -> np.ndarray:
     grid = ridge_grid(statistics) if ridges is None else np.sort(np.asarray(ridges, dtype=np.float64))
     if grid.size == 0 or not np.all(np.isfinite(grid) & (grid > 0.0)):
         raise ValueError(f"ridges must be a grid of finite numbers > 0, got {grid.tolist()}; fit ridge = 0 directly")

@@ -11,7 +11,7 @@ import numpy as np
 
 from analytic_dd.arrays import Array, as_ridge
 from analytic_dd.errors import DivergenceError
-from analytic_dd.linalg import GramStatistics
+from analytic_dd.linalg import GramStatistics, Sums
 from analytic_dd.ridge.choice import CRITERIA, RidgeChoice, choose_ridge
 from analytic_dd.ridge.dual import DualStatistics
 from analytic_dd.ridge.stream_weights import stream_weights
@@ -24,7 +24,7 @@ _KEPT_BYTES = 128 * 2**20  # of features of the samples that leave-one-out is sc
 _LARGEST_RIDGE = 1e100  # times the trace of G: the squares of the weights are numbers still
 _SCORED_ROWS = 1024  # in a block of samples that are scored: nothing of the size of the sums is touched for each
 
-Statistics = GramStatistics | DualStatistics
+Statistics = Sums | DualStatistics
 Timed = Callable[[str], AbstractContextManager[None]]
 
 
@@ -55,9 +55,9 @@ class FittedWeights:
         Why this solver, in one line.
     passes : int
         Over the data, after the first.
-    statistics : GramStatistics or DualStatistics
+    statistics : Sums or DualStatistics
         Of all the samples, not centred.
-    centred : GramStatistics or DualStatistics
+    centred : Sums or DualStatistics
         ``statistics.centred()`` for a model with an intercept, else ``statistics``: what the weights solve.
     """
 
@@ -122,7 +122,7 @@ def fit_weights(
         Leave-one-out scores at most this many, drawn by ``rng``.
     rng : numpy.random.Generator, optional
         Required where leave-one-out has more samples than that.
-    statistics : GramStatistics or DualStatistics, optional
+    statistics : Sums or DualStatistics, optional
         Of all the samples, where they are at hand: there is no first pass.
     timed : callable, optional
         ``timed(name)`` is a context manager entered for "gram", "eigendecomposition", "choice" and "solve".
@@ -198,7 +198,7 @@ def _require_options(
         as_ridge(ridge)
     if ridge == "loo" and n > max_samples and rng is None:
         raise ValueError(f"{n} samples: leave-one-out draws {max_samples} of them and needs rng=default_rng(seed)")
-    needs = {"gram": GramStatistics, "refined": GramStatistics, "dual": DualStatistics, "svd": DualStatistics}
+    needs = {"gram": Sums, "refined": Sums, "dual": DualStatistics, "svd": DualStatistics}
     if statistics is not None and not isinstance(statistics, needs.get(solver, object)):
         raise ValueError(f"solver {solver!r} does not go with {type(statistics).__name__}; take solver='auto'")
 
@@ -214,7 +214,7 @@ def _by_rows(solver: str, n: int, p: int) -> bool:
 
 def _sums(
     blocks: Iterable[tuple[Array, ...]], p: int, k: int, scored: np.ndarray, dtype: type, timed: Timed
-) -> tuple[GramStatistics, tuple[np.ndarray, ...] | None]:
+) -> tuple[Sums, tuple[np.ndarray, ...] | None]:
     """Sums over (Phi, Y, *weights), and these rows of the ``scored`` samples, or None where they would take too much.
 
     What is kept need not be mapped again for leave-one-out: a sixth of the time of the features. With features in
@@ -236,7 +236,7 @@ def _sums(
                     whole[first:last] = A[scored[first:last] - done]
         done += len(Phi)
         del Phi, others  # before the next block is made
-    return statistics, kept
+    return statistics.sums(), kept
 
 
 def _chosen(
@@ -289,7 +289,7 @@ def _solved(
     if isinstance(statistics, DualStatistics):
         assert centred is None or isinstance(centred, DualStatistics)
         return *_from_rows(statistics if centred is None else centred, ridge, solver), 0
-    assert centred is None or isinstance(centred, GramStatistics)
+    assert centred is None or isinstance(centred, Sums)
     found = stream_weights(
         statistics,
         lambda: blocks(stage="refinement"),

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from analytic_dd.arrays import Array, as_ridge, namespace, to_numpy
-from analytic_dd.linalg import GramStatistics
+from analytic_dd.linalg import Sums
 
 __all__ = ["LeftOut", "right_decisions"]
 
@@ -28,19 +28,19 @@ class LeftOut:
 
     Parameters
     ----------
-    statistics : GramStatistics
+    statistics : Sums
         Sums over all samples.
     ridges : sequence of float
-    centred : GramStatistics, optional
+    centred : Sums, optional
         The same sums about their mean, for a model with an intercept.
     """
 
     def __init__(
         self,
-        statistics: GramStatistics,
+        statistics: Sums,
         ridges: Sequence[float] | np.ndarray,
         *,
-        centred: GramStatistics | None = None,
+        centred: Sums | None = None,
     ) -> None:
         intercept, fitted = centred is not None, statistics if centred is None else centred
         spectrum = fitted.spectrum()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from analytic_dd.arrays import Array, as_ridge, norm
 from analytic_dd.errors import DivergenceError
-from analytic_dd.linalg import GramStatistics
+from analytic_dd.linalg import Sums
 from analytic_dd.ridge.stream import SampleStream
 
 __all__ = ["RefinedWeights", "refine_weights"]
@@ -31,7 +31,7 @@ class RefinedWeights:
 
 
 def refine_weights(
-    statistics: GramStatistics,
+    statistics: Sums,
     stream: SampleStream,
     ridge: float,
     *,
@@ -50,7 +50,7 @@ def refine_weights(
 
     Parameters
     ----------
-    statistics : GramStatistics
+    statistics : Sums
     stream : SampleStream
         The same samples, centred in the same way.
     ridge : float

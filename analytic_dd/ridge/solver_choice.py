@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 from analytic_dd.arrays import Array, as_ridge, namespace, norm
-from analytic_dd.linalg import GramStatistics, StreamingQR, thin_svd
+from analytic_dd.linalg import StreamingQR, Sums, thin_svd
 
 __all__ = ["SolverChoice", "choose_solver", "factor_error"]
 
@@ -50,9 +50,7 @@ class SolverChoice:
     weights: Array = field(repr=False, compare=False)
 
 
-def choose_solver(
-    statistics: GramStatistics, ridge: float, *, solver: str = "auto", accept: float = 0.0
-) -> SolverChoice:
+def choose_solver(statistics: Sums, ridge: float, *, solver: str = "auto", accept: float = 0.0) -> SolverChoice:
     r"""Choose how to compute W at one ridge.
 
     With K^2 = (s_1^2 + ridge) / (s_p^2 + ridge),  A^2 = s_1^2 + ridge,  y = |Y| / (A |W|)  and the residual
@@ -68,7 +66,7 @@ def choose_solver(
 
     Parameters
     ----------
-    statistics : GramStatistics
+    statistics : Sums
         Centred where the model has an intercept.
     ridge : float
     solver : {"auto", "gram", "refined", "tsqr"}
@@ -152,7 +150,7 @@ def _cheapest(gram: float, tsqr: float, contraction: float, accept: float) -> st
     return "refined" if contraction <= _CONTRACTION else "tsqr"
 
 
-def _solution(statistics: GramStatistics, ridge: float) -> tuple[float, float, Array]:
+def _solution(statistics: Sums, ridge: float) -> tuple[float, float, Array]:
     """The largest and smallest eigenvalue of G + ridge I, and W as the sums give it."""
     if not statistics.has_spectrum and ridge > 0.0:
         try:
@@ -166,7 +164,7 @@ def _solution(statistics: GramStatistics, ridge: float) -> tuple[float, float, A
     return *ends, spectrum.weights(statistics.C, ridge)
 
 
-def _labels_and_residual(statistics: GramStatistics, W: Array, ridge: float, largest: float) -> tuple[float, float]:
+def _labels_and_residual(statistics: Sums, W: Array, ridge: float, largest: float) -> tuple[float, float]:
     """|Y| and the residual of [Phi; sqrt(ridge) I] W^T = [Y; 0], both in units of sqrt(largest) |W|."""
     xp = namespace(W)
     squares = float(xp.sum(statistics.yy))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from analytic_dd.arrays import Array, as_ridge
 from analytic_dd.errors import DivergenceError
-from analytic_dd.linalg import GramStatistics, StreamingQR
+from analytic_dd.linalg import StreamingQR, Sums
 from analytic_dd.ridge.refinement import refine_weights
 from analytic_dd.ridge.solver_choice import SolverChoice, choose_solver, factor_error
 from analytic_dd.ridge.stream import Blocks, SampleStream
@@ -37,14 +37,14 @@ class StreamWeights:
 
 
 def stream_weights(
-    statistics: GramStatistics,
+    statistics: Sums,
     blocks: Callable[[], Blocks] | Blocks,
     *,
     ridge: float,
     solver: str = "auto",
     intercept: bool = False,
     accept: float = 0.0,
-    centred: GramStatistics | None = None,
+    centred: Sums | None = None,
 ) -> StreamWeights:
     r"""Return ridge regression weights of a stream, as accurate as T13 allows.
 
@@ -52,7 +52,7 @@ def stream_weights(
 
     Parameters
     ----------
-    statistics : GramStatistics
+    statistics : Sums
         Sums over the stream, not centred.
     blocks : callable or re-iterable of (Phi, Y) or (Phi, Y, sample_weight)
         The stream again; not read where the sums alone are accurate.
@@ -63,7 +63,7 @@ def stream_weights(
         Weights of the centred data (T12); the intercept is ``mean_y - W mean_phi``.
     accept : float
         See :func:`choose_solver`.
-    centred : GramStatistics, optional
+    centred : Sums, optional
         ``statistics.centred()`` where it is at hand, with its eigendecomposition.
 
     Raises
@@ -86,7 +86,6 @@ def stream_weights(
     mean, mean_y = (statistics.mean_phi, statistics.mean_y) if intercept else (None, None)
     choice = choose_solver(fitted, ridge, solver=solver, accept=accept)
     if choice.solver == "gram":
-        fitted.require_products(ridge)
         return StreamWeights(choice.weights, "gram", 0, choice)
     stream = SampleStream(blocks, mean=mean, mean_y=mean_y)
     if choice.solver == "refined":

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from analytic_dd.arrays import Array, as_matrices, as_ridge, in_double, namespace
 from analytic_dd.errors import DivergenceError, ShapeError
-from analytic_dd.linalg import GramStatistics, StreamingQR, thin_svd
+from analytic_dd.linalg import GramStatistics, StreamingQR, Sums, thin_svd
 from analytic_dd.ridge.dual import DualStatistics
 from analytic_dd.ridge.refinement import refine_weights
 from analytic_dd.ridge.solver_choice import choose_solver
@@ -110,7 +110,7 @@ def _by_products(Phi: Array, Y: Array, ridge: float) -> Array | None:
     with contextlib.suppress(DivergenceError):  # too ill-conditioned
         if n < p:
             return DualStatistics(Phi, Y).weights(ridge)
-        sums = GramStatistics(p, Y.shape[1]).update(Phi, Y)
+        sums = GramStatistics(p, Y.shape[1]).update(Phi, Y).sums()
         if n <= _WIDE * p:
             with contextlib.suppress(DivergenceError):
                 return _refined_at_once(sums, Phi, Y, ridge)
@@ -123,7 +123,7 @@ def _by_products(Phi: Array, Y: Array, ridge: float) -> Array | None:
     return None
 
 
-def _refined_at_once(sums: GramStatistics, Phi: Array, Y: Array, ridge: float) -> Array:
+def _refined_at_once(sums: Sums, Phi: Array, Y: Array, ridge: float) -> Array:
     """W with steps of refinement, which take less time than an estimate of the condition for n of the order of p."""
     trace = float(namespace(sums.C).linalg.trace(sums.G))
     most = math.sqrt(sums.p) * 2.0**-52 * (trace / ridge + 1.0)  # that a step can leave of the error

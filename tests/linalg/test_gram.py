@@ -1,13 +1,20 @@
 """Sums that determine ridge regression: they add, they are symmetric, and they are kept in float64."""
 
+import copy
+from dataclasses import FrozenInstanceError
+
+import array_api_strict
+import jax.numpy as jnp
 import numpy as np
 import pytest
+import torch
 
 from analytic_dd.arrays import dtype_name, to_numpy
 from analytic_dd.errors import ShapeError
 from analytic_dd.linalg import GramStatistics, gram
 
 K, P, N = 3, 7, 40
+LIKE = {"torch": torch.tensor, "strict": array_api_strict.asarray, "jax": jnp.asarray}
 SUMS = ("G", "C", "yy", "sum_phi", "sum_y")
 
 
@@ -59,7 +66,7 @@ def test_chunks_add_up_to_the_whole(summing_library, ratio, data, cuts):
 def test_blocks_within_an_update_add_up_to_the_whole(monkeypatch, ratio, rng):
     Phi, Y = rng.standard_normal((5000, P)), rng.standard_normal((5000, K))
     whole = GramStatistics(P, K).update(Phi, Y)
-    monkeypatch.setattr(gram, "_BLOCK_BYTES", 1)  # 2,048 rows at least
+    monkeypatch.setattr(gram, "_BLOCK_BYTES", 1)  # 4,096 rows at least
     assert_same(ratio, GramStatistics(P, K).update(Phi, Y), whole)
 
 
@@ -113,6 +120,60 @@ def test_refused_samples_change_nothing(summing_library, data):
         statistics.update(*(summing_library.array(A) for A in (data[0], data[1][1:])))
     assert statistics.n == N
     assert all(np.array_equal(one, two) for one, two in zip(sums(statistics), before, strict=True))
+
+
+def test_sums_that_were_handed_out_stay_as_they_are(summing_library, data):
+    """The accumulator goes on in arrays of its own; the arrays of frozen sums are nobody's to change."""
+    Phi, Y = (summing_library.array(A) for A in data)
+    statistics = GramStatistics(P, K).update(Phi, Y)
+    given = statistics.sums()
+    before, spectrum = [A.copy() for A in sums(given)], given.spectrum()
+    assert statistics.sums() is given
+    for changed in (statistics, GramStatistics.of(given), GramStatistics(P, K).merge(given), copy.copy(statistics)):
+        changed.update(Phi, Y)
+        assert changed.n == 2 * N
+        assert changed.sums() is not given
+        assert all(np.array_equal(one, two) for one, two in zip(sums(given), before, strict=True))
+    assert given.spectrum() is spectrum
+    with pytest.raises(FrozenInstanceError):
+        given.n = 3
+
+
+def test_sums_are_copied_only_where_somebody_has_them(data):
+    statistics = GramStatistics(P, K).update(*data)
+    G = statistics.sums().G
+    statistics.update(*data)
+    own = statistics._held[0].G
+    assert own is not G
+    statistics.update(*data)
+    assert statistics._held[0].G is own
+
+
+def test_sums_add_and_subtract(summing_library, ratio, data):
+    Phi, Y = (summing_library.array(A) for A in data)
+    one, other = (GramStatistics(P, K).update(Phi[s, :], Y[s, :]).sums() for s in (slice(0, 11), slice(11, N)))
+    both = GramStatistics(P, K).update(Phi, Y).sums()
+    assert_same(ratio, one + other, both)
+    assert_same(ratio, both - other, one, amplification=10)
+    assert (one + other).weight == N
+    with pytest.raises(ShapeError, match=r"same p and k, got \(7, 3\) and \(5, 3\)"):
+        both + GramStatistics(5, K).update(Phi[:, :5], Y).sums()
+    with pytest.raises(ValueError, match="all 40 samples are taken away, and nothing is left to fit"):
+        both - both
+
+
+def test_products_with_the_gram_matrix_and_its_trace(summing_library, ratio, data):
+    given = GramStatistics(P, K).update(*(summing_library.array(A) for A in data)).sums()
+    G, X = to_numpy(given.G), np.arange(5.0 * P).reshape(5, P)
+    assert ratio(given.apply_gram(to_library(summing_library, X)), X @ G, size=P) < 30
+    assert given.trace == pytest.approx(np.trace(G), rel=1e-14)
+    assert given.largest_eigenvalue() == pytest.approx(np.linalg.norm(G, 2), rel=1e-12)
+    assert isinstance(given.on_host().G, np.ndarray)
+
+
+def to_library(library, X):
+    """X in float64, as the sums are."""
+    return np.asarray(X) if library.name == "numpy" else LIKE[library.name](X)
 
 
 def test_empty_statistics_and_sizes_are_refused():
@@ -173,5 +234,6 @@ def test_features_that_overflow_when_squared_are_named():
 
 
 def test_a_short_repr_says_what_the_sums_are_of(data):
-    found = GramStatistics(P, K, products="float32").update(*data)
-    assert repr(found) == "GramStatistics(n=40, p=7, k=3, products='float32')"
+    found = GramStatistics(P, K).update(*data)
+    assert repr(found) == "GramStatistics(n=40, p=7, k=3)"
+    assert repr(found.sums()) == "Sums(n=40, p=7, k=3)"

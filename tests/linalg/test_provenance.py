@@ -143,7 +143,7 @@ def test_provenance_that_is_no_text_is_refused(tmp_path, value):
 
 
 @pytest.mark.parametrize(
-    "damage", [{"gram_error": np.asarray(-1.0)}, {"float32_samples": np.asarray(0.5)}, {"gram_error": np.ones(2)}]
+    "damage", [{"gram_error": np.asarray(-1.0)}, {"gram_error": np.asarray(1)}, {"gram_error": np.ones(2)}]
 )
 def test_hostile_errors_are_refused(tmp_path, damage):
     path = tmp_path / "sums.npz"
