@@ -34,19 +34,18 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("no rank decision at ridge 0", "kept = self.values > cutoff if ridge", "kept = self.values > 0.0 if ridge"),
     ),
     *_in(
-        "linalg/gram.py",
+        "linalg/sums.py",
         (
-            "a merge forgets C",
-            'for name in ("_G", "C", "yy", "sum_phi", "sum_y"):',
-            'for name in ("_G", "yy", "sum_phi", "sum_y"):',
+            "a sum forgets C",
+            "*(getattr(self, name) + getattr(other, name) for name in _ARRAYS),",
+            '*(getattr(self, name) + (name != "C") * getattr(other, name) for name in _ARRAYS),',
         ),
         ("centring forgets n", "self.G - (self.weight * mean[:, None])", "self.G - (mean[:, None])"),
-        ("ridge times n", "shifted = G + ridge * xp.eye", "shifted = G + self.n * ridge * xp.eye"),
-        (
-            "labels are summed, not squared",
-            "self.yy + xp.sum(weighted * labels, axis=0)",
-            "self.yy + xp.sum(weighted, axis=0)",
-        ),
+        ("ridge times n", "shifted.flat[:: self.p + 1] += ridge", "shifted.flat[:: self.p + 1] += self.n * ridge"),
+    ),
+    *_in(
+        "linalg/gram.py",
+        ("labels are summed, not squared", "xp.sum(weighted * labels, axis=0)", "xp.sum(weighted, axis=0)"),
     ),
     *_in(
         "linalg/tsqr.py",
