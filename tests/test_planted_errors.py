@@ -14,7 +14,7 @@ import pytest
 from analytic_dd import distill, labels
 from analytic_dd.distill import exact
 from analytic_dd.errors import InfeasibleError
-from analytic_dd.linalg import GramStatistics, Spectrum
+from analytic_dd.linalg import Spectrum, Sums, gram
 from analytic_dd.ridge import weights
 
 TESTS = Path(__file__).parent
@@ -39,8 +39,8 @@ def ridge_times_n(plant, _test):
 
 
 def gram_ridge_times_the_mean_eigenvalue(plant, _test):
-    right = GramStatistics.weights
-    plant(GramStatistics, "weights", lambda self, ridge: right(self, ridge * float(self.G[0, 0])))
+    right = Sums.weights
+    plant(Sums, "weights", lambda self, ridge: right(self, ridge * float(self.G[0, 0])))
 
 
 def free_matrix_not_projected(plant, test):
@@ -91,8 +91,7 @@ def labels_without_the_ridge_term(plant, test):
 
 
 def gram_matrix_not_mirrored(plant, _test):
-    right = GramStatistics.G
-    plant(GramStatistics, "G", property(lambda self: np.triu(right.fget(self))))
+    plant(gram, "mirror", lambda G: np.copyto(G, np.triu(G)))
 
 
 def cancelling_small_root(plant, _test):
