@@ -75,6 +75,7 @@ def refine_weights(
     >>> import numpy as np
     >>> Phi = np.array([[1.0, 1.0], [1e-6, 0.0], [0.0, 1e-6]])
     >>> Y = Phi @ np.array([[2.0], [3.0]])
+    >>> from analytic_dd.linalg import GramStatistics
     >>> sums = GramStatistics(2, 1).update(Phi, Y)
     >>> W = refine_weights(sums, SampleStream([(Phi, Y)]), 0.0, target=1e-9).weights
     >>> bool(np.abs(sums.weights(0.0) - [2, 3]).max() > 1e-7), bool(np.abs(W - [2, 3]).max() < 1e-9)

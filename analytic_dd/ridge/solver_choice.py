@@ -89,6 +89,7 @@ def choose_solver(statistics: Sums, ridge: float, *, solver: str = "auto", accep
     --------
     >>> import numpy as np
     >>> Phi = np.diag([1.0, 1e-3, 1e-8])
+    >>> from analytic_dd.linalg import GramStatistics
     >>> sums = GramStatistics(3, 1).update(Phi, Phi @ np.ones((3, 1)))
     >>> [choose_solver(sums, ridge).solver for ridge in (1.0, 1e-8, 0.0)]
     ['gram', 'refined', 'tsqr']

@@ -76,6 +76,7 @@ def stream_weights(
     >>> import numpy as np
     >>> Phi = np.array([[1.0, 1.0], [1e-9, 0.0], [0.0, 1e-9]])  # its Gram matrix is singular in float64
     >>> Y = Phi @ np.array([[2.0], [3.0]])
+    >>> from analytic_dd.linalg import GramStatistics
     >>> found = stream_weights(GramStatistics(2, 1).update(Phi, Y), [(Phi, Y)], ridge=0.0)
     >>> found.solver, found.passes, found.weights.round(6)
     ('tsqr', 1, array([[2., 3.]]))
