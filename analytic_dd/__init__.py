@@ -20,9 +20,10 @@ from analytic_dd.distill import (
     trajectory_set,
     update,
 )
+from analytic_dd.distill.local_span import near_copies
 from analytic_dd.errors import DataError, InfeasibleError, RangeError, RankWarning, ShapeError
 from analytic_dd.io import DistilledSet, load_distilled, save_distilled
-from analytic_dd.judge import Certificate, certify_recovery
+from analytic_dd.judge import Certificate, certify_recovery, point_bounds
 from analytic_dd.labels import glm_labels
 from analytic_dd.linalg import GramStatistics
 from analytic_dd.ridge import ridge_weights, select_ridge
@@ -55,8 +56,10 @@ __all__ = [
     "labels",
     "load_distilled",
     "minimal_features",
+    "near_copies",
     "nearest_features",
     "one_image_features",
+    "point_bounds",
     "ridge_weights",
     "save_distilled",
     "select_ridge",

@@ -5,14 +5,18 @@ Accuracies and controls are imported from their own files, because they fit ridg
 
 from analytic_dd.judge.amplification import map_amplification
 from analytic_dd.judge.certificate import RATIO_LIMIT, Certificate, certify_recovery, worst
+from analytic_dd.judge.counts import PointBounds, lambert_count, point_bounds
 from analytic_dd.judge.loss_certificate import LossCertificate, certify_loss
 
 __all__ = [
     "RATIO_LIMIT",
     "Certificate",
     "LossCertificate",
+    "PointBounds",
     "certify_loss",
     "certify_recovery",
+    "lambert_count",
     "map_amplification",
+    "point_bounds",
     "worst",
 ]

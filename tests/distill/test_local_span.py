@@ -1,0 +1,159 @@
+"""T22b: s real inputs and q near copies of each carry every W through a map that is not onto."""
+
+import json
+
+import numpy as np
+import pytest
+
+from analytic_dd import certify_recovery, near_copies, point_bounds
+from analytic_dd.arrays import to_numpy
+from analytic_dd.errors import InfeasibleError, ShapeError
+from analytic_dd.features import FullyConnected, Identity
+from analytic_dd.ridge import ridge_weights_with_intercept
+
+P, D, Q = 30, 6, 3
+ACTIVATIONS = {
+    "tanh": np.tanh,
+    "softplus": lambda z: np.logaddexp(0.0, z),
+    "sine": np.sin,
+    "leaky": lambda z: np.where(z > 0, z, 0.1 * z),
+    "relu": lambda z: np.where(z > 0, z, 0.0),
+}
+
+
+def problem(rng, activation="tanh", n=5):
+    A, b, W = rng.standard_normal((P, D)), 0.3 * rng.standard_normal(P), rng.standard_normal((Q, P))
+    return W, lambda X: ACTIVATIONS[activation](X @ A.T + b), rng.standard_normal((n, D))
+
+
+def missed(W, Phi):
+    """|W (I - P)| / |W| for the projector P on the rows of Phi, by QR."""
+    basis = np.linalg.qr(Phi.T)[0]
+    return np.linalg.norm(W - W @ basis @ basis.T) / np.linalg.norm(W)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_features_of_the_inputs_span_the_weights(rng, activation):
+    W, phi, X = problem(rng, activation, n=20)
+    built = near_copies(W, phi, X, ridge=0.1)
+    s = len(built.chosen)
+    assert len(built) == s * (Q + 1) == len(built.inputs)
+    assert np.array_equal(built.features, phi(built.inputs))
+    assert missed(W, phi(built.inputs)) < 1e-7
+    assert built.relative_error == pytest.approx(missed(W, phi(built.inputs)), rel=0.5, abs=1e-11)
+    assert certify_recovery(W, phi(built.inputs), built.labels, ridge=0.1).relative_error < 1e-7
+
+
+def test_count_is_that_of_the_theorem(rng):
+    W, phi, X = problem(rng)
+    built = near_copies(W, phi, X)
+    counts = point_bounds(P, D, Q)
+    assert len(built) == counts.every_W == 20
+    assert counts.necessary <= len(built) < P
+    assert sorted(built.chosen) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("share", [0.01, 0.001])
+def test_copies_are_near_the_real_inputs(rng, share):
+    W, phi, X = problem(rng)
+    built = near_copies(W, phi, X, largest_change=share)
+    bases = X[list(built.chosen)]
+    assert np.array_equal(built.inputs[:5], bases)
+    change = np.abs(built.inputs[5:].reshape(5, Q, D) - bases[:, None, :]).max() / np.ptp(X)
+    assert change <= share
+    assert built.largest_change == pytest.approx(change, rel=1e-9)
+    assert change > 0.01 * share
+
+
+def test_curvature_is_removed_and_the_linear_solution_alone_misses(rng):
+    """A single Newton step (none after the linear solution) leaves the curvature, of the order of eps."""
+    W, phi, X = problem(rng)
+    built = near_copies(W, phi, X)
+    M = np.hstack([np.column_stack([phi(x[None])[0], jacobian(phi, x)]) for x in X])
+    z = np.linalg.lstsq(M, np.linalg.svd(W)[2][:Q].T, rcond=None)[0].reshape(5, D + 1, Q)
+    eps = 0.005 * np.ptp(X) / np.abs(z[:, 1:]).max()
+    linear = phi(np.vstack([X, *(X[i] + eps * z[i, 1:].T for i in range(5))]))
+    assert missed(W, linear) > 1e-6 > 1e3 * built.relative_error
+
+
+def jacobian(phi, x, h=1e-5):
+    return np.column_stack([(phi(x[None] + h * e) - phi(x[None] - h * e))[0] / (2 * h) for e in np.eye(len(x))])
+
+
+def test_one_reference_fewer_is_refused_with_the_rank(rng):
+    W, phi, X = problem(rng, n=4)
+    with pytest.raises(InfeasibleError, match=r"must have rank p = 30, got 28 from 4 of them; pass more") as error:
+        near_copies(W, phi, X)
+    assert (error.value.theorem, error.value.value, error.value.limit) == ("T22b", 28.0, 30.0)
+
+
+def test_dead_features_are_counted(rng):
+    W, phi, X = problem(rng, "relu", n=8)
+    dead = lambda X: np.hstack([phi(X)[:, :-2], np.zeros((len(X), 2))])  # noqa: E731
+    with pytest.raises(InfeasibleError, match=r"[2-9] features are 0 at all of them"):
+        near_copies(W, dead, X)
+
+
+def test_an_unpenalised_intercept(rng):
+    W, phi, X = problem(rng, n=9)
+    b = rng.standard_normal(Q)
+    built = near_copies(W, phi, X, ridge=0.1, intercept=b)
+    fit = ridge_weights_with_intercept(phi(built.inputs), built.labels, ridge=0.1)
+    assert np.linalg.norm(fit.weights - W) < 1e-6 * np.linalg.norm(W)
+    assert np.linalg.norm(fit.intercept - b) < 1e-6 * np.linalg.norm(b)
+    assert missed(W, built.features - built.features.mean(axis=0)) < 1e-7
+
+
+def test_weights_of_lower_rank_take_fewer_copies(rng):
+    W, phi, X = problem(rng)
+    built = near_copies(np.outer([1.0, -2.0, 3.0], W[0]), phi, X)
+    assert len(built) == 5 * 2
+    assert built.copies == 1
+
+
+def test_a_map_onto_its_range_takes_one_image(rng):
+    """T9 is the case s = 1."""
+    phi = FullyConnected([9, 5], activation="tanh", bias=True, rng=0)
+    built = near_copies(rng.standard_normal((Q, 5)), phi, rng.standard_normal((4, 9)))
+    assert len(built) == Q + 1
+    assert built.relative_error < 1e-9
+    assert len(near_copies(rng.standard_normal((Q, 5)), Identity(5), rng.standard_normal((4, 5)))) == Q + 1
+
+
+def test_a_deep_map_with_its_own_jacobian(rng):
+    phi = FullyConnected([6, 20, 25], activation="tanh", bias=True, rng=1)
+    W = rng.standard_normal((2, 25))
+    built = near_copies(W, phi, rng.standard_normal((12, 6)), ridge=1e-3)
+    assert missed(W, phi(built.inputs)) < 1e-7
+    assert len(built) < 25
+
+
+def test_torch(rng):
+    torch = pytest.importorskip("torch")
+    W, _, X = problem(rng)
+    A = torch.tensor(rng.standard_normal((P, D)))
+    built = near_copies(torch.tensor(W), lambda X: torch.tanh(X @ A.T), torch.tensor(X), ridge=0.1)
+    assert isinstance(built.inputs, torch.Tensor)
+    assert missed(W, np.tanh(to_numpy(built.inputs) @ A.numpy().T)) < 1e-7
+
+
+def test_diagnostics_are_json(rng):
+    W, phi, X = problem(rng)
+    found = json.loads(json.dumps(near_copies(W, phi, X).diagnostics()))
+    assert (found["theorem"], found["points"], found["bases"], found["copies"]) == ("T22b", 20, 5, 3)
+
+
+def test_bad_input_is_refused(rng):
+    W, phi, X = problem(rng)
+    with pytest.raises(ValueError, match="W is zero"):
+        near_copies(0 * W, phi, X)
+    with pytest.raises(ValueError, match="largest_change must be finite and > 0, got 0"):
+        near_copies(W, phi, X, largest_change=0.0)
+    with pytest.raises(ValueError, match="X_ref is constant"):
+        near_copies(W, phi, np.ones((5, D)))
+    with pytest.raises(ShapeError, match="W has 29"):
+        near_copies(W[:, 1:], phi, X)
+    with pytest.raises(ShapeError, match=r"intercept must have shape \(3,\)"):
+        near_copies(W, phi, X, intercept=np.zeros(2))
+    with pytest.raises(InfeasibleError, match=r"within 1e-10 % of the range from 5 references; allow a larger change"):
+        near_copies(W, phi, X, largest_change=1e-12)
