@@ -37,39 +37,45 @@ def digits():
     return X / 16.0, y
 
 
-def relative(A, B):
-    return np.linalg.norm(A - B) / np.linalg.norm(B)
+def cond(F, penalty=0.0):
+    """cond_eff^2 of a problem: that of F^T F + penalty, of its nonzero eigenvalues."""
+    values = np.linalg.eigvalsh(F.T @ F + penalty * np.eye(F.shape[1]))
+    return values[-1] / values[values > 1e-12 * values[-1]][0]
+
+
+def centred(F):
+    return F - F.mean(axis=0)
 
 
 @pytest.mark.parametrize("labels", ["one-hot", "centred", "learned"])
 @pytest.mark.parametrize("root", ["large", "small"])
 @pytest.mark.parametrize("distilled_ridge", [0.0, 1e-3])
-def test_model_of_the_distilled_set_is_the_model(digits, labels, root, distilled_ridge):
+def test_model_of_the_distilled_set_is_the_model(digits, ratio, labels, root, distilled_ridge):
     X, y = digits
     model = RidgeDistiller(labels=labels, root=root, distilled_ridge=distilled_ridge, random_state=0).fit(X, y)
     W = ridge_weights(model.distilled_X_, model.distilled_labels_, ridge=model.distilled_ridge_)
-    assert relative(W, model.coef_) < 1e-12
+    assert ratio(W, model.coef_, size=10 + 64, amplification=model.certificate_.amplification) < 30
     assert model.certificate_.verdict == "pass"
 
 
-def test_coefficients_are_those_of_scikit_learn(digits):
+def test_coefficients_are_those_of_scikit_learn(digits, ratio):
     X, y = digits
     model = RidgeDistiller(ridge=2.5).fit(X, y)
     peer = Ridge(alpha=2.5, fit_intercept=False).fit(X, np.eye(10)[y])
-    assert relative(model.coef_, peer.coef_) < 30 * np.finfo(float).eps * 64 * np.linalg.cond(
-        X.T @ X + 2.5 * np.eye(64)
-    )
+    assert ratio(model.coef_, peer.coef_, size=64, amplification=cond(X, 2.5)) < 30
 
 
-def test_intercept_is_that_of_scikit_learn_and_survives_the_distillation(digits):
+def test_intercept_is_that_of_scikit_learn_and_survives_the_distillation(digits, ratio):
     X, y = digits
     model = RidgeDistiller(ridge=2.5, fit_intercept=True).fit(X, y)
     peer = Ridge(alpha=2.5).fit(X, np.eye(10)[y])
-    assert relative(model.coef_, peer.coef_) < 1e-11
-    assert relative(model.intercept_, peer.intercept_) < 1e-11
+    unit = np.linalg.norm(peer.coef_) * np.linalg.norm(X.mean(axis=0)) + np.linalg.norm(peer.intercept_)
+    assert ratio(model.coef_, peer.coef_, size=64, amplification=cond(centred(X), 2.5)) < 30
+    assert ratio(model.intercept_, peer.intercept_, size=64, amplification=cond(centred(X), 2.5), unit=unit) < 30
     refit = LinearRegression().fit(model.distilled_X_, model.distilled_labels_)  # minimum norm, as ridge 0
-    assert relative(refit.coef_, model.coef_) < 1e-12
-    assert relative(refit.intercept_, model.intercept_) < 1e-12
+    lost = cond(centred(model.distilled_X_))
+    assert ratio(refit.coef_, model.coef_, size=64, amplification=lost) < 30
+    assert ratio(refit.intercept_, model.intercept_, size=64, amplification=lost, unit=unit) < 30
     assert model.distilled_X_.shape == (11, 64)
     assert model.certificate_.verdict == "pass"
 
@@ -92,7 +98,7 @@ def test_more_points_than_features_are_exact(digits):
 def test_real_initialisation_keeps_the_recovery(digits):
     X, y = digits
     model = RidgeDistiller(points_per_class=3, init="real", random_state=1).fit(X, y)
-    assert model.certificate_.relative_error < 1e-11
+    assert model.certificate_.verdict == "pass"
 
 
 def test_fewer_points_than_classes_are_refused_unless_asked_for(digits):
@@ -136,14 +142,16 @@ def test_works_in_a_pipeline_and_a_grid_search(digits):
     assert search.best_estimator_[-1].certificate_.verdict == "pass"
 
 
-def test_features_of_mean_zero_have_weights_that_sum_to_zero(digits):
+def test_features_of_mean_zero_have_weights_that_sum_to_zero(digits, ratio):
     """One-hot labels without an intercept: the last singular value of W is rounding, and no rank is a matter of it."""
     X, y = digits
     for rows in (slice(0, 900), slice(300, 1200), slice(0, None)):
-        model = RidgeDistiller(ridge=1.0).fit(StandardScaler().fit_transform(X[rows]), y[rows])
+        Z = StandardScaler().fit_transform(X[rows])
+        model = RidgeDistiller(ridge=1.0).fit(Z, y[rows])
         assert model.certificate_.verdict == "pass"
         s = np.linalg.svd(model.coef_, compute_uv=False)
-        assert s[8] > 1e-6 * s[0] > 1e6 * s[9]
+        assert s[8] > 1e-6 * s[0]
+        assert ratio(s[9], 0.0, size=64, amplification=cond(Z[:, Z.any(axis=0)], 1.0), unit=s[0]) < 30
 
 
 def test_a_fitted_estimator_survives_pickle_and_clone(digits):
@@ -182,7 +190,6 @@ def test_realistic_modes_are_exact_on_near_copies_of_samples(digits, name):
     options, points = REALISTIC[name]
     model = RidgeDistiller(**options, random_state=0).fit(X, y)
     assert model.distilled_X_.shape == (points, 64)
-    assert model.certificate_.relative_error < 1e-9
     assert model.certificate_.verdict == "pass"
     again = clone(model).fit(X, y)
     assert np.array_equal(again.distilled_X_, model.distilled_X_)
@@ -268,14 +275,15 @@ def test_constant_samples_are_refused(fit_intercept):
         RidgeDistiller(fit_intercept=fit_intercept).fit(X, np.arange(20) % 2)
 
 
-def test_a_regression_of_several_outputs_is_one_point_an_output():
+def test_a_regression_of_several_outputs_is_one_point_an_output(ratio):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((200, 11))
     Y = X @ rng.standard_normal((11, 3)) + 0.1 * rng.standard_normal((200, 3))
     model = RidgeDistillerRegressor().fit(X, Y)
     assert model.distilled_X_.shape == (3, 11)
     assert model.coef_.shape == (3, 11)
-    assert relative(ridge_weights(model.distilled_X_, model.distilled_y_, ridge=0.0), model.coef_) < 1e-12
+    W = ridge_weights(model.distilled_X_, model.distilled_y_, ridge=0.0)
+    assert ratio(W, model.coef_, size=3 + 11, amplification=model.certificate_.amplification) < 30
     assert model.score(X, Y) > 0.98
 
 
@@ -284,7 +292,7 @@ RIDGES = (0.1, 1.0, 10.0)
 
 @pytest.mark.parametrize("fit_intercept", [False, True])
 @pytest.mark.parametrize("features", ["identity", "fcnn"])
-def test_one_set_is_exact_for_several_ridges(digits, features, fit_intercept):
+def test_one_set_is_exact_for_several_ridges(digits, ratio, features, fit_intercept):
     """T11: refit the same points with each ridge; scikit-learn's Ridge gives the wanted weights."""
     X, y = digits
     model = RidgeDistiller(features, ridge=RIDGES, fit_intercept=fit_intercept, random_state=0).fit(X, y)
@@ -295,8 +303,9 @@ def test_one_set_is_exact_for_several_ridges(digits, features, fit_intercept):
         refit = Ridge(alpha=model.distilled_ridges_[i], fit_intercept=fit_intercept, solver="svd").fit(
             Phis, model.distilled_labels_
         )
-        assert relative(model.coef_path_[i], peer.coef_) < 1e-9
-        assert relative(refit.coef_, peer.coef_) < 1e-9
+        lost = cond(centred(Phi) if fit_intercept else Phi, ridge)
+        assert ratio(model.coef_path_[i], peer.coef_, size=len(peer.coef_[0]), amplification=lost) < 30
+        assert ratio(refit.coef_, peer.coef_, size=len(peer.coef_[0]), amplification=lost) < 30
     assert len(Phis) <= 3 * 10 + fit_intercept
 
 
@@ -306,31 +315,37 @@ def test_several_ridges_refuse_a_number_of_points(digits):
 
 
 @pytest.mark.parametrize("fit_intercept", [False, True])
-def test_sample_weights_are_those_of_scikit_learn_and_survive_the_distillation(digits, fit_intercept):
+def test_sample_weights_are_those_of_scikit_learn_and_survive_the_distillation(digits, ratio, fit_intercept):
     X, y = digits
     w = np.random.default_rng(0).uniform(0.0, 3.0, len(y))
     model = RidgeDistiller(ridge=2.5, fit_intercept=fit_intercept).fit(X, y, sample_weight=w)
     peer = Ridge(alpha=2.5, fit_intercept=fit_intercept).fit(X, np.eye(10)[y], sample_weight=w)
-    assert relative(model.coef_, peer.coef_) < 1e-11
+    lost = cond(np.sqrt(w)[:, None] * X, 2.5)  # about its mean it is no worse
+    assert ratio(model.coef_, peer.coef_, size=64, amplification=lost) < 30
     plain = RidgeDistiller(ridge=2.5, fit_intercept=fit_intercept).fit(X, y)
-    assert relative(plain.coef_, peer.coef_) > 1e-2  # weights matter
+    assert np.linalg.norm(plain.coef_ - peer.coef_) > 0.01 * np.linalg.norm(peer.coef_)  # weights matter
     refit = LinearRegression(fit_intercept=fit_intercept).fit(model.distilled_X_, model.distilled_labels_)
-    assert relative(refit.coef_, model.coef_) < 1e-12
+    lost = cond(centred(model.distilled_X_) if fit_intercept else model.distilled_X_)
+    assert ratio(refit.coef_, model.coef_, size=64, amplification=lost) < 30
 
 
-def test_tiny_ridge_takes_the_weights_through_the_triangular_factor_too(digits):
+def test_tiny_ridge_takes_the_weights_through_the_triangular_factor_too(digits, ratio):
     X, y = digits
     w = np.random.default_rng(0).uniform(0.5, 3.0, len(y))
     model = RidgeDistiller(ridge=1e-9).fit(X[:, 20:40], y, sample_weight=w)
     root = np.sqrt(w)[:, None]
     rows = np.vstack([root * X[:, 20:40], np.sqrt(1e-9) * np.eye(20)])
-    peer = np.linalg.lstsq(rows, np.vstack([root * np.eye(10)[y], np.zeros((20, 10))]), rcond=None)[0].T
-    assert relative(model.coef_, peer) < 1e-11
+    labels = np.vstack([root * np.eye(10)[y], np.zeros((20, 10))])
+    peer = np.linalg.lstsq(rows, labels, rcond=None)[0].T
+    s, left = np.linalg.svd(rows[:, X[:, 20:40].any(axis=0)], compute_uv=False), labels - rows @ peer.T
+    K = s[0] / s[-1]  # of the pixels that are not always 0
+    lost = K + K**2 * np.linalg.norm(left) / (s[0] * np.linalg.norm(peer))  # Wedin: of TSQR and of the oracle
+    assert ratio(model.coef_, peer, size=64, amplification=lost) < 30
 
 
 @pytest.mark.parametrize("fit_intercept", [False, True])
 @pytest.mark.parametrize("shape", ["diagonal", "matrix"])
-def test_tikhonov_penalty_is_that_of_the_normal_equations(digits, shape, fit_intercept):
+def test_tikhonov_penalty_is_that_of_the_normal_equations(digits, ratio, shape, fit_intercept):
     X, y = digits
     rng = np.random.default_rng(0)
     gamma = rng.uniform(0.5, 5.0, 64)
@@ -343,12 +358,15 @@ def test_tikhonov_penalty_is_that_of_the_normal_equations(digits, shape, fit_int
         F, Y = (F - F.mean(axis=0), Y - Y.mean(axis=0)) if fit_intercept else (F, Y)
         return np.linalg.solve(F.T @ F + 2.5 * square, F.T @ Y).T
 
-    assert relative(model.coef_, solve(X, np.eye(10)[y])) < 1e-11
+    lost = np.linalg.cond(X.T @ X + 2.5 * square) * np.linalg.cond(square)  # about its mean it is no worse
+    assert ratio(model.coef_, solve(X, np.eye(10)[y]), size=64, amplification=lost) < 30
     assert model.certificate_.verdict == "pass"
     assert model.score(X, y) > 0.9
     both = RidgeDistiller(ridge=2.5, tikhonov=gamma, labels="learned", distilled_ridge=2.5, fit_intercept=fit_intercept)
     both = both.fit(X, y)
-    assert relative(solve(both.distilled_X_, both.distilled_labels_), both.coef_) < 1e-11
+    F = both.distilled_X_
+    lost = np.linalg.cond(F.T @ F + 2.5 * square) * np.linalg.cond(square)
+    assert ratio(solve(F, both.distilled_labels_), both.coef_, size=64, amplification=lost) < 30
 
 
 def test_a_penalty_of_another_size_is_refused(digits):
@@ -358,26 +376,29 @@ def test_a_penalty_of_another_size_is_refused(digits):
 
 @pytest.mark.parametrize("features", ["fcnn:depth=3", "rff", "fcnn:activation=tanh,bias=false"])
 @pytest.mark.parametrize("labels", ["one-hot", "centred", "learned"])
-def test_intercept_survives_nonlinear_and_bounded_maps(digits, features, labels):
+def test_intercept_survives_nonlinear_and_bounded_maps(digits, ratio, features, labels):
     """Rows of W sum to 0: one-hot labels would leave a singular direction to the rounding of the map."""
     X, y = digits
     model = RidgeDistiller(features, labels=labels, fit_intercept=True, random_state=0).fit(X, y)
-    refit = LinearRegression().fit(model.feature_map_(model.distilled_X_), model.distilled_labels_)
-    assert relative(refit.coef_, model.coef_) < 1e-10
-    assert relative(refit.intercept_, model.intercept_) < 1e-10
+    Phis = model.feature_map_(model.distilled_X_)
+    refit = LinearRegression().fit(Phis, model.distilled_labels_)
+    lost = model.certificate_.amplification + cond(centred(Phis))
+    unit = np.linalg.norm(model.coef_) * np.linalg.norm(Phis.mean(axis=0)) + np.linalg.norm(model.intercept_)
+    assert ratio(refit.coef_, model.coef_, size=64, amplification=lost) < 30
+    assert ratio(refit.intercept_, model.intercept_, size=64, amplification=lost, unit=unit) < 30
     assert model.certificate_.verdict == "pass"
 
 
-def test_few_points_keep_the_intercept_that_goes_with_their_weights(digits):
+def test_few_points_keep_the_intercept_that_goes_with_their_weights(digits, ratio):
     X, y = digits
     model = RidgeDistiller(points=4, mode="few", fit_intercept=True).fit(X, y)
     assert model.certificate_.verdict == "pass"
     refit = LinearRegression().fit(model.distilled_X_, model.distilled_labels_)
-    assert relative(refit.coef_, model.coef_) < 1e-12
+    assert ratio(refit.coef_, model.coef_, size=64, amplification=cond(centred(model.distilled_X_))) < 30
     mean_prediction = model.decision_function(X).mean(axis=0)
     wanted = np.bincount(y) / len(y)  # an unpenalised intercept
     size = np.linalg.norm(model.coef_) * np.linalg.norm(X.mean(axis=0)) / np.linalg.norm(wanted)
-    assert relative(mean_prediction, wanted) / (2.0**-52 * X.shape[1] * (1.0 + size) * np.sqrt(len(X))) < 30
+    assert ratio(mean_prediction, wanted, size=64 * np.sqrt(len(X)), amplification=1.0 + size) < 30
 
 
 def test_what_cannot_be_fitted_is_named_in_one_line(digits):

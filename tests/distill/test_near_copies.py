@@ -56,30 +56,31 @@ def test_the_set_is_exact_and_its_ridge_is_the_one_asked_for(name, ridge):
     built = near_copies(W, phi, Recipe(mode="nearest", ridge=ridge), references)
     certificate = certified(W, phi, built)
     assert certificate.verdict == "pass"
-    assert certificate.relative_error < 1e-9
     assert built.distilled.ridge == ridge
     assert (built.scale, built.polished) == (1.0, True)
     assert np.array_equal(built.distilled.features, phi(built.inputs))
 
 
 @pytest.mark.parametrize("name", ["identity", "leaky relu", "asinh", "deep linear", "wider than inputs"])
-def test_features_are_at_the_predicted_distance(name):
+def test_features_are_at_the_predicted_distance(ratio, name):
     phi = MAPS[name]
     W, references = problem(phi)
     built = near_copies(W, phi, Recipe(mode="nearest"), references)
     moved = np.linalg.norm(phi(built.inputs) - phi(references.inputs))
-    assert moved == pytest.approx(built.distilled.predicted_distance, rel=1e-10)
+    lost = phi.condition() * np.linalg.norm(phi(references.inputs)) / moved
+    assert ratio(moved, built.distilled.predicted_distance, size=M + P, amplification=lost) < 30
     assert built.row_scale == (1.0, 1.0)
 
 
-def test_inputs_are_the_nearest_with_these_features():
+def test_inputs_are_the_nearest_with_these_features(ratio):
     """For one layer the pre-images near the references differ from them by rows in the row space of its weights."""
     phi = MAPS["asinh"]
     W, references = problem(phi)
     built = near_copies(W, phi, Recipe(mode="nearest"), references)
     change, layer = built.inputs - references.inputs, phi._W[0]
     null = np.linalg.svd(layer)[2][P:]
-    assert np.linalg.norm(change @ null.T) < 1e-13 * np.linalg.norm(change)
+    unit = np.linalg.norm(references.inputs)
+    assert ratio(change @ null.T, 0.0, size=D + P, amplification=phi.condition(), unit=unit) < 30
     far = phi.preimage(built.distilled.features)
     assert np.linalg.norm(change) < 0.5 * np.linalg.norm(far - references.inputs)
 
@@ -101,10 +102,10 @@ def test_rows_inside_the_range_keep_their_features(ratio):
     Phis[2] *= 3.0 / (np.abs(Phis[2]).max() * math.sqrt(P / 2))
     X, c = into_range(phi, Phis, None, by_rows=True)
     assert np.flatnonzero(c != 1.0).tolist() == [2]
-    assert c[2] == pytest.approx(1.0 / 3.0)
+    assert ratio(c[2], 1.0 / 3.0, size=1) < 30
     assert ratio(phi(X), c[:, None] * Phis, size=D, amplification=phi.condition()) < 30
     one = into_range(phi, Phis, None, by_rows=False)[1]
-    assert np.allclose(one, 1.0 / 3.0, rtol=1e-12)
+    assert ratio(one, np.full(M, 1.0 / 3.0), size=1) < 30
 
 
 def test_an_affine_range_that_leaves_out_0_is_reached_by_rows():
@@ -118,13 +119,14 @@ def test_an_affine_range_that_leaves_out_0_is_reached_by_rows():
 
 
 @pytest.mark.parametrize("activation", ["sigmoid", "softplus", "tanh"])
-def test_activations_without_global_pre_images_serve_near_references(activation):
+def test_activations_without_global_pre_images_serve_near_references(ratio, activation):
     """With p points or more the nearest set is the references themselves, inside the range of any activation."""
     phi = FullyConnected([D, P], activation=activation, bias=True, rng=8)
     W, references = problem(phi, m=2 * P // K * K)
     built = near_copies(W, phi, Recipe(mode="nearest"), references)
     assert certified(W, phi, built).verdict == "pass"
-    assert np.allclose(built.inputs, references.inputs, rtol=0, atol=1e-9)
+    lost = built.distilled.condition * max(np.linalg.cond(phi.jacobian(x)) for x in references.inputs)
+    assert ratio(built.inputs, references.inputs, size=M + P, amplification=lost) < 30
     W, references = problem(phi, m=K)
     with pytest.raises(RangeError, match="more references, or use mode 'one-image'"):
         near_copies(W, phi, Recipe(mode="nearest"), References(9.0 * references.inputs))
@@ -132,29 +134,30 @@ def test_activations_without_global_pre_images_serve_near_references(activation)
 
 @pytest.mark.parametrize("labels", ["one-hot", "centred"])
 @pytest.mark.parametrize("name", ["identity", "leaky relu"])
-def test_fixed_labels_are_those_of_the_references_classes(name, labels):
+def test_fixed_labels_are_those_of_the_references_classes(ratio, name, labels):
     phi = MAPS[name]
     W, references = problem(phi, centred=labels == "centred")
     built = near_copies(W, phi, Recipe(mode="nearest", labels=labels), references)
     wanted = np.eye(K)[references.classes] - (1.0 / K if labels == "centred" else 0.0)
-    assert np.allclose(built.distilled.labels, wanted, rtol=0, atol=1e-15)
+    assert ratio(built.distilled.labels, wanted, size=1) < 30
     assert certified(W, phi, built).verdict == "pass"
     moved = np.linalg.norm(phi(built.inputs) - phi(references.inputs))
-    assert moved == pytest.approx(built.distilled.predicted_distance, rel=1e-10)
+    lost = phi.condition() * np.linalg.norm(phi(references.inputs)) / moved
+    assert ratio(moved, built.distilled.predicted_distance, size=M + P, amplification=lost) < 30
 
 
-def test_fixed_labels_in_a_bounded_range_are_scaled_with_all_features():
+def test_fixed_labels_in_a_bounded_range_are_scaled_with_all_features(ratio):
     phi = MAPS["fourier"]
     W, references = problem(phi)
     built = near_copies(W, phi, Recipe(mode="nearest", labels="one-hot"), references)
     assert built.scale < 1.0
-    assert np.allclose(built.distilled.labels, built.scale * np.eye(K)[references.classes], rtol=1e-15)
+    assert ratio(built.distilled.labels, built.scale * np.eye(K)[references.classes], size=1) < 30
     assert certified(W, phi, built).verdict == "pass"
 
 
 @pytest.mark.parametrize("ridge", [0.0, 0.5])
 @pytest.mark.parametrize("name", ["identity", "leaky relu", "tanh"])
-def test_an_intercept_takes_no_point_more(name, ridge):
+def test_an_intercept_takes_no_point_more(ratio, name, ridge):
     phi = MAPS[name]
     W, references = problem(phi, centred=True)
     b = np.array([0.5, 0.3, 0.2])
@@ -162,8 +165,10 @@ def test_an_intercept_takes_no_point_more(name, ridge):
     assert len(built.inputs) == M
     assert certified(W, phi, built, intercept=b).verdict == "pass"
     fitted = ridge_weights_with_intercept(phi(built.inputs), built.distilled.labels, ridge=ridge)
-    assert np.linalg.norm(fitted.weights - W) < 1e-9 * np.linalg.norm(W)
-    assert np.linalg.norm(fitted.intercept - b) < 1e-9
+    Phis = phi(built.inputs)
+    lost = built.distilled.amplification * max(1.0, np.linalg.norm(Phis)) * map_amplification(phi, built.inputs, Phis)
+    for got, wanted in ((fitted.weights, W), (fitted.intercept, b)):
+        assert ratio(got, wanted, size=M + P, amplification=lost) < 30
 
 
 def test_a_box_keeps_every_stored_pixel_in_range():
@@ -180,7 +185,7 @@ def test_a_box_keeps_every_stored_pixel_in_range():
         assert len(built.inputs) == 9
         assert x.min() >= 0.0
         assert x.max() <= 255.0
-        assert x.min() < 1e-9  # a face is reached: the box is no smaller than it need be
+        assert x.min() < 30 * 2.0**-52 * 255.0  # a face is reached: the box is no smaller than it need be
         assert certified(W, Identity(d), built, intercept=b).verdict == "pass"
     outside = near_copies(W, Identity(d), Recipe(mode="nearest"), References(X)).inputs.reshape(-1, 3) * std + mean
     assert outside.min() < -0.1
@@ -199,13 +204,13 @@ def test_one_image_carries_the_model(name, ridge, with_intercept):
     assert np.abs(built.inputs - one.inputs).max() <= 0.01 * np.ptp(one.inputs)
     certificate = certified(W, phi, built, intercept=b)
     assert certificate.verdict in ("pass", "inconclusive")
-    assert certificate.relative_error < 1e-8
+    assert certificate.ratio < 30
 
 
 @pytest.mark.parametrize("ridge", [0.0, 0.5])
 @pytest.mark.parametrize("options", [{}, {"tau": 1.0}, {"box": True}])
 @pytest.mark.parametrize("with_intercept", [False, True])
-def test_dependent_references_stay_dependent(ridge, options, with_intercept):
+def test_dependent_references_stay_dependent(ratio, ridge, options, with_intercept):
     """Real images vary in fewer dimensions than pixels: more of them than that depend on each other."""
     rng = np.random.default_rng(3)
     W, b = rng.standard_normal((K, D)), rng.standard_normal(K) if with_intercept else None
@@ -216,23 +221,28 @@ def test_dependent_references_stay_dependent(ridge, options, with_intercept):
     )
     assert certified(W, Identity(D), built, intercept=b).verdict == "pass"
     if box is None:
-        moved = np.linalg.norm(built.inputs - X)
-        assert moved == pytest.approx(built.distilled.distance, rel=1e-10)
-        assert moved >= built.distilled.predicted_distance * (1 - 1e-10)
-        assert np.linalg.matrix_rank(np.hstack([X, built.inputs]), tol=1e-10) == np.linalg.matrix_rank(X, tol=1e-10)
+        moved, predicted = np.linalg.norm(built.inputs - X), built.distilled.predicted_distance
+        s = np.linalg.svd(X - X.mean(axis=0) if with_intercept else X, compute_uv=False)
+        rank = int(np.sum(s > 1e-10 * s[0]))
+        lost = s[0] / s[rank - 1] * np.linalg.norm(X) / moved
+        assert ratio(moved, built.distilled.distance, size=7 + D, amplification=lost) < 30
+        assert moved >= predicted * (1 - 30 * 2.0**-52 * (7 + D) * lost)
+        cutoff, both = 30 * 2.0**-52 * (7 + D) * lost * np.linalg.norm(X), np.hstack([X, built.inputs])
+        assert np.linalg.matrix_rank(both, tol=cutoff) == np.linalg.matrix_rank(X, tol=cutoff)
     if not options:
-        assert moved == pytest.approx(built.distilled.predicted_distance, rel=1e-10)
+        assert ratio(moved, predicted, size=7 + D, amplification=lost) < 30
         assert "combinations of" in built.distilled.theorem
 
 
-def test_dependent_references_are_as_near_as_their_independent_combinations_allow():
+def test_dependent_references_are_as_near_as_their_independent_combinations_allow(ratio):
     rng = np.random.default_rng(4)
     W, few, mix = rng.standard_normal((2, D)), rng.standard_normal((4, D)), np.linalg.qr(rng.standard_normal((9, 4)))[0]
     independent, dependent = (
         near_copies(W, Identity(D), Recipe(mode="nearest"), References(X)).distilled for X in (few, mix @ few)
     )
-    assert dependent.distance == pytest.approx(independent.distance, rel=1e-10)
-    assert np.allclose(dependent.features, mix @ independent.features, rtol=0, atol=1e-12)
+    lost = np.linalg.cond(few) * np.linalg.norm(few) / independent.distance
+    assert ratio(dependent.distance, independent.distance, size=9 + D, amplification=lost) < 30
+    assert ratio(dependent.features, mix @ independent.features, size=9 + D, amplification=lost) < 30
 
 
 def test_the_largest_change_is_a_fraction_of_the_range_of_the_image():

@@ -8,8 +8,6 @@ from analytic_dd.distill import original
 from analytic_dd.distill.pipeline import Stages, fit_original
 from analytic_dd.features import FullyConnected, Identity
 
-EPS = 2.0**-52
-
 
 @pytest.fixture(scope="module")
 def digits():
@@ -31,22 +29,20 @@ def fit(dataset, phi, **options):
 
 @pytest.mark.parametrize("options", [{}, {"intercept": True}, {"centred": True}, {"ridge": "gcv"}, {"ridge": 3.0}])
 @pytest.mark.parametrize("name", ["digits", "colours"])
-def test_sums_of_bytes_make_the_model_of_normalised_samples(request, monkeypatch, name, options):
+def test_sums_of_bytes_make_the_model_of_normalised_samples(request, monkeypatch, ratio, name, options):
     dataset = request.getfixturevalue(name)
     fast = fit(dataset, Identity(dataset.d), **options)
     monkeypatch.setattr(original, "_is_identity", lambda feature_map: False)
     slow = fit(dataset, Identity(dataset.d), **options)
-    assert fast.ridge == pytest.approx(slow.ridge, rel=1e-12)
+    assert ratio(fast.ridge, slow.ridge, size=dataset.d) < 30
     if slow.choice is not None and slow.choice.criterion == "loo":
         assert np.array_equal(fast.choice.scores, slow.choice.scores)
     values = slow.statistics.spectrum().values
     amplification = (values[0] + slow.ridge) / slow.ridge
-    assert np.linalg.norm(fast.weights - slow.weights) < 30 * EPS * 64 * amplification * np.linalg.norm(slow.weights)
+    assert ratio(fast.weights, slow.weights, size=64, amplification=amplification) < 30
     n = len(dataset.y_train)
     assert fast.statistics.n == n
-    assert np.linalg.norm(fast.statistics.G - slow.statistics.G) < 30 * EPS * np.sqrt(n) * np.linalg.norm(
-        slow.statistics.G
-    )
+    assert ratio(fast.statistics.G, slow.statistics.G, size=np.sqrt(n)) < 30
 
 
 def test_sums_of_bytes_are_used_for_bytes_and_float64_only(digits, monkeypatch):
@@ -100,25 +96,34 @@ OPTIONS = [
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("features", ["identity", "fcnn"])
-def test_torch_makes_the_model_that_numpy_makes(digits, features, options):
+def test_torch_makes_the_model_that_numpy_makes(digits, ratio, features, options):
     phi = Identity(64) if features == "identity" else FullyConnected([64, 48, 40], rng=0)
     if options == {"weighted": True}:
         options = {"sample_weight": np.random.default_rng(1).uniform(0.5, 2.0, len(digits.y_train))}
     here, there = fit(digits, phi, **options), fit(digits, phi, device="cpu:0", **options)
-    assert there.ridge == pytest.approx(here.ridge, rel=1e-10)
+    values = here.statistics.spectrum().values
+    assert ratio(there.ridge, here.ridge, size=64) < 30
     assert (there.solver, there.label_kind) == (here.solver, here.label_kind)
-    assert there.choice is None or np.allclose(here.choice.scores, there.choice.scores, rtol=1e-12)
-    for one, other in ((here.weights, there.weights), (here.statistics.G, there.statistics.G)):
+    if there.choice is not None:
+        lost = here.choice.scores * (1.0 + values[0] / here.choice.ridges)
+        assert ratio((there.choice.scores - here.choice.scores) / lost, 0.0, size=64, unit=1.0) < 30
+    least = values[values > 1e-12 * values[0]][-1]
+    lost = (values[0] + here.ridge) / (least + here.ridge)
+    for one, other, amplification in (
+        (here.weights, there.weights, lost),
+        (here.statistics.G, there.statistics.G, 1.0),
+    ):
         assert isinstance(other, np.ndarray)
-        assert np.linalg.norm(one - other) < 1e-9 * np.linalg.norm(one)
+        assert ratio(other, one, size=64, amplification=amplification) < 30
     assert (there.intercept is None) is (here.intercept is None)
 
 
-def test_float32_maps_on_a_device_too(digits):
+def test_float32_maps_on_a_device_too(digits, ratio):
     phi = FullyConnected([64, 48], rng=0)
     here, there = (fit(digits, phi, device=device, dtype=np.float32, ridge=1.0) for device in ("cpu", "cpu:0"))
-    error = np.linalg.norm(here.weights - there.weights)
-    assert 0.0 < error < 1e-4 * np.linalg.norm(here.weights)
+    values = here.statistics.spectrum().values
+    lost = np.sqrt((values[0] + 1.0) / (values[-1] + 1.0))
+    assert 0.0 < ratio(there.weights, here.weights, size=8, amplification=lost, eps=2.0**-23) < 30
 
 
 def test_a_device_that_is_not_here_is_refused(digits):
