@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from typing import Any, NoReturn
 
 from analytic_dd import __version__, theorems
 from analytic_dd.baselines.bench import command as bench
+from analytic_dd.distill.construction import chosen, modes, options
 from analytic_dd.errors import DivergenceError
 from analytic_dd.progress import Progress
 
@@ -53,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _reason(error: Exception) -> str:
     """What went wrong, in one line."""
     reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-    return " ".join(str(reason).split())
+    return _in_flags(" ".join(str(reason).split()))
 
 
 def _complain(line: str, status: int) -> int:
@@ -81,31 +83,8 @@ def _add_distill(commands: Any) -> None:
     add("--data", metavar="NAME|PATH", help="a known data set (see 'data list') or a path; default digits")
     add("--features", metavar="MAP", help="identity (default), or another map with options, as name:key=value")
     add("--from-stats", type=Path, metavar="FILE", help="sums of 'stats' or 'merge' in the place of the data")
-    size = command.add_mutually_exclusive_group()
-    size.add_argument("--ipc", dest="points_per_class", type=int, metavar="N", help="points a class (default 1)")
-    size.add_argument("--points", type=int, metavar="M", help="total number of points instead")
-    add("--labels", metavar="KIND", help="one-hot, centred or learned (default one-hot, learned for other modes)")
-    add(
-        "--mode",
-        default="exact",
-        metavar="MODE",
-        help="exact; few: the best set of fewer points than rank W; nearest: near references; one-image: one image and "
-        "near copies of it",
-    )
-    add(
-        "--references",
-        default="random",
-        metavar="CHOICE|FILE",
-        help="real samples to be near: random, k-means, herding, or images in a .npy or .npz (x, y) file",
-    )
-    add("--tau", type=float, default=0.0, metavar="T", help="nearest: 0.1 to 1 for a better condition (default 0)")
-    add("--box", action="store_true", help="nearest: move pixels into their range, with one point more")
-    add(
-        "--largest-change",
-        type=float,
-        metavar="FRACTION",
-        help="one-image: of a pixel, relative to the image's range (default 0.01)",
-    )
+    add("--mode", default="exact", metavar="MODE", help=_modes_in_words())
+    _add_options_of_constructions(command)
     add(
         "--ridge",
         type=_ridge,
@@ -113,12 +92,7 @@ def _add_distill(commands: Any) -> None:
         metavar="loo|gcv|FLOAT",
         help="of the original model, absolute (default loo; gcv from sums); several: one set exact for each of them",
     )
-    add(
-        "--distilled-ridge", type=float, default=0.0, metavar="FLOAT", help="of the distilled set, absolute (default 0)"
-    )
-    add("--solver", default="auto", metavar="NAME", help="auto (by the predicted error of W), gram, refined or tsqr")
-    add("--root", default="large", metavar="ROOT", help="large or small, for a distilled ridge > 0")
-    add("--init", default="random", metavar="INIT", help="random or real: what the theorem leaves free")
+    add("--solver", default="auto", metavar="NAME", help="auto (by the predicted error of W), gram, refined, tsqr, ...")
     add("--intercept", action="store_true", help="fit and reproduce an unpenalised intercept (one point more)")
     add("--sample-weights", metavar="balanced|FILE", help="weights of the training samples: balanced, or an npy file")
     add("--tikhonov", type=Path, metavar="FILE", help="npy file with the penalty Gamma, (p,) or (p, p)")
@@ -128,8 +102,57 @@ def _add_distill(commands: Any) -> None:
     add("--device", default="cpu", help="where to map, sum up and solve: cpu (default), cuda, cuda:1, ...")
     add("--seed", type=_seed, default=0, help="determines everything that is random (default 0)")
     add("--out", type=Path, default=Path("out"), metavar="DIR", help="folder of the results (default out)")
+    add("--no-picture", dest="picture", action="store_false", help="store and report only")
     _add_common(command, _distill)
     command.add_argument("--offline", action="store_true", help="never open a socket")
+
+
+def _modes_in_words() -> str:
+    """What each mode makes, for the help."""
+    return "; ".join(f"{mode}: {kinds[0].summary}" for mode, kinds in modes().items()) + " (default exact)"
+
+
+def _add_options_of_constructions(command: argparse.ArgumentParser) -> None:
+    """A flag for every option that a construction has, of the type of its default."""
+    size = command.add_mutually_exclusive_group()
+    everywhere = len(modes())
+    for name, (each, users) in options().items():
+        if "help" not in each.metadata:
+            continue
+        words = each.metadata["help"]
+        words = words if len(users) == everywhere or name in _OF_MANY else f"{', '.join(users)}: {words}"
+        group = size if name in ("points", "points_per_class") else command
+        settings: dict[str, Any] = {"dest": name, "default": None, "help": words}
+        if isinstance(each.default, bool):
+            group.add_argument(_flag(name), action="store_const", const=True, **settings)
+        else:
+            kind = next(kind for word, kind in _TYPES.items() if word in str(each.type))
+            group.add_argument(_flag(name), type=kind, metavar=each.metadata["metavar"], **settings)
+
+
+_TYPES: dict[str, Callable[[str], Any]] = {"float": float, "int": int, "str": str}
+_OF_MANY = ("labels", "distilled_ridge", "references", "points", "points_per_class")
+_FLAGS = {"points_per_class": "--ipc", "sample_weight": "--sample-weights"}
+
+
+def _flag(name: str) -> str:
+    """The flag of an option."""
+    return _FLAGS.get(name, "--" + name.replace("_", "-"))
+
+
+def _in_flags(message: str) -> str:
+    """Write  name='value'  and  name=value  of a message as the flags that the command line has for them."""
+
+    def flag(match: re.Match[str]) -> str:
+        name, value = match["name"], match["value"].strip("'")
+        if name not in options() and name not in _OWN_WORDS:
+            return match[0]
+        return _flag(name) if value == "True" else f"{_flag(name)} {value}"
+
+    return re.sub(r"(?<![\w-])(?P<name>[a-z_]+)=(?P<value>'[^']*'|[\w.+-]*\w)", flag, message)
+
+
+_OWN_WORDS = ("mode", "solver", "ridge", "features", "device", "dtype", "seed")
 
 
 def _add_stats(commands: Any) -> None:
@@ -214,80 +237,90 @@ def _seed(text: str) -> int:
 
 def _distill(options: argparse.Namespace) -> int:
     """Fit ridge regression on all the data, distil it, store the set with its certificate and report on the file."""
-    from analytic_dd.distill.pipeline import Stages
-    from analytic_dd.summary import describe
+    from analytic_dd.clock import Clock
+    from analytic_dd.report import describe
 
-    given = options.ridge or ["loo" if options.from_stats is None else "gcv"]
-    options.ridge = given[0] if len(given) == 1 else given
-    recipe, file = _recipe(options)
-    stages = Stages()
+    construction, fit, file = _wanted(options)
+    clock = Clock()
     if options.from_stats is None:
-        found = _distill_data(options, recipe, file, stages)
+        found = _distill_data(options, construction, fit, file, clock)
     else:
-        found = _distill_sums(options, recipe, stages)
+        found = _distill_sums(options, construction, fit, clock)
     files = [str(options.out / name) for name in ("distilled.npz", "distilled.png", "report.json")]
-    _print(options, found.content | {"files": files}, [*describe(found.content), "  files: " + ", ".join(files)])
+    files = [file for file in files if Path(file).exists()]
+    _print(options, found.content | {"files": files}, [*describe(found), "  files: " + ", ".join(files)])
     return 0 if found.certificate.verdict != "fail" else 1
 
 
-def _distill_data(options: argparse.Namespace, recipe: Any, file: Path | None, stages: Any) -> Any:
+def _wanted(given: argparse.Namespace) -> tuple[Any, Any, Path | None]:
+    """Return the construction, how to fit, and the file of references where one is named."""
     import numpy as np
 
+    from analytic_dd.data import read_floats
+    from analytic_dd.model import FitOptions
+
+    ridges = given.ridge or ["loo" if given.from_stats is None else "gcv"]
+    words = {name: getattr(given, name, None) for name in options()}
+    file = None
+    if words["references"] is not None and words["references"].endswith((".npy", ".npz")):
+        file, words["references"] = Path(words["references"]), "given"
+    words["ridges"] = tuple(ridges) if len(ridges) > 1 else None
+    fit = FitOptions(
+        ridge=ridges[0],
+        intercept=given.intercept,
+        tikhonov=None if given.tikhonov is None else read_floats(given.tikhonov, "the Tikhonov penalty"),
+        solver=given.solver,
+        dtype=np.dtype(given.dtype).type,
+        device=given.device,
+    )
+    return chosen(given.mode, **words), fit, file
+
+
+def _distill_data(given: argparse.Namespace, construction: Any, fit: Any, file: Path | None, clock: Any) -> Any:
     from analytic_dd import data, report
 
-    with stages("reading"):
-        name = "digits" if options.data is None else options.data
-        dataset = data.load(name, offline=options.offline, progress=sys.stderr.isatty())
+    with clock("reading"):
+        name = "digits" if given.data is None else given.data
+        dataset = data.load(name, offline=given.offline, progress=sys.stderr.isatty())
         references, classes = (None, None) if file is None else data.read_references(file, dataset)
-    with Progress() as progress:
+    with Progress() as listener:
         return report.run(
             dataset,
-            "identity" if options.features is None else options.features,
-            recipe,
-            options.out,
-            ridge=options.ridge,
-            intercept=options.intercept,
-            sample_weight=options.sample_weights,
-            tikhonov=None if options.tikhonov is None else data.read_floats(options.tikhonov, "the Tikhonov penalty"),
-            seed=options.seed,
-            dtype=np.dtype(options.dtype).type,
-            solver=options.solver,
-            device=options.device,
+            "identity" if given.features is None else given.features,
+            construction,
+            given.out,
+            fit,
+            sample_weight=given.sample_weights,
+            seed=given.seed,
             references=references,
             reference_classes=classes,
-            stages=stages,
-            progress=progress,
+            picture=given.picture,
+            clock=clock,
+            listener=listener,
         )
 
 
-def _distill_sums(options: argparse.Namespace, recipe: Any, stages: Any) -> Any:
-    from analytic_dd.from_statistics import run_from_statistics
+def _distill_sums(given: argparse.Namespace, construction: Any, fit: Any, clock: Any) -> Any:
+    from analytic_dd import report
 
     usual = dict.fromkeys(("data", "features", "sample_weights", "tikhonov")) | {"dtype": "float64", "device": "cpu"}
     for name, default in usual.items():
-        if getattr(options, name) != default:
-            flag = name.replace("_", "-")
-            raise ValueError(f"the sums name their own data, map and penalty; leave out --{flag} beside --from-stats")
-    if options.solver not in ("auto", "gram"):
-        raise ValueError(f"solver {options.solver!r} reads the samples, and sums have none; leave out --solver")
-    return run_from_statistics(
-        options.from_stats,
-        recipe,
-        options.out,
-        ridge=options.ridge,
-        intercept=options.intercept,
-        seed=options.seed,
-        stages=stages,
+        if getattr(given, name) != default:
+            raise ValueError(
+                f"the sums name their own data, map and penalty; leave out {_flag(name)} beside --from-stats"
+            )
+    return report.run_from_sums(
+        given.from_stats, construction, given.out, fit, seed=given.seed, picture=given.picture, clock=clock
     )
 
 
 def _stats(options: argparse.Namespace) -> int:
     """Sum features and labels of one shard into a file; files of all shards, or of several parties, are merged."""
     from analytic_dd.data import load
-    from analytic_dd.from_statistics import sum_shard
+    from analytic_dd.model.shard import sum_shard
 
     dataset = load(options.data, offline=options.offline, progress=sys.stderr.isatty())
-    with Progress() as progress:
+    with Progress() as listener:
         statistics = sum_shard(
             dataset,
             options.features,
@@ -297,7 +330,7 @@ def _stats(options: argparse.Namespace) -> int:
             sample_weight=options.sample_weights,
             seed=options.seed,
             state=options.state,
-            progress=progress,
+            listener=listener,
         )
     statistics.save(options.out)
     return _print_sums(options, statistics)
@@ -316,18 +349,6 @@ def _print_sums(options: argparse.Namespace, statistics: Any) -> int:
     facts = {"samples": statistics.n, "p": statistics.p, "k": statistics.k, "file": str(options.out)}
     _print(options, facts, [f"{options.out}: sums of {statistics.n:,} samples, p = {statistics.p}, k = {statistics.k}"])
     return 0
-
-
-def _recipe(options: argparse.Namespace) -> tuple[Any, Path | None]:
-    """Return the recipe, and the file of references where one is named."""
-    from analytic_dd.distill.recipe import Recipe
-
-    file = Path(options.references) if options.references.endswith((".npy", ".npz")) else None
-    options.references = options.references if file is None else "given"
-    if options.mode == "one-image" and options.points_per_class is not None:
-        raise ValueError("one image and its near copies are rank W + 1 points (T9), whatever --ipc; leave --ipc out")
-    options.points_per_class = 1 if options.points_per_class is None else options.points_per_class
-    return Recipe.of(options), file
 
 
 def _verify(options: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,20 +18,12 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from analytic_dd.arrays import as_ridge, as_weights, refuse_masked
-from analytic_dd.data import value_range
-from analytic_dd.distill.box import pixel_box
-from analytic_dd.distill.inputs import distill_inputs
-from analytic_dd.distill.original import LOO_SAMPLES, has_no_mean, require_scale
-from analytic_dd.distill.recipe import Recipe
-from analytic_dd.distill.reference_choice import References, choose_rows
-from analytic_dd.features import FeatureMap, from_text, penalised
-from analytic_dd.features.affine import AffineMap
-from analytic_dd.judge import certify_recovery, map_amplification, worst
-from analytic_dd.labels import centred_one_hot, one_hot, repeated_classes
-from analytic_dd.linalg import GramStatistics, StreamingQR, Sums
-from analytic_dd.ridge import leave_one_out_scores, ridge_grid
-from analytic_dd.ridge.choice import RidgeChoice, choose
+from analytic_dd.arrays import as_weights, refuse_masked
+from analytic_dd.distill.construction import Construction, chosen, options
+from analytic_dd.features import FeatureMap
+from analytic_dd.judge import worst
+from analytic_dd.judge.stored import certificates_of
+from analytic_dd.model import ArraySource, Distillation, FitOptions, distil
 
 __all__ = ["RidgeDistiller", "RidgeDistillerRegressor"]
 
@@ -58,6 +51,7 @@ class _Distiller(BaseEstimator):
         largest_change: float | None = None,
         fit_intercept: bool = False,
         tikhonov: Any = None,
+        solver: str = "auto",
         random_state: Any = None,
     ) -> None:
         self.features = features
@@ -75,68 +69,58 @@ class _Distiller(BaseEstimator):
         self.largest_change = largest_change
         self.fit_intercept = fit_intercept
         self.tikhonov = tikhonov
+        self.solver = solver
         self.random_state = random_state
 
-    def _distil(
-        self, X: np.ndarray, Y: np.ndarray, w: np.ndarray | None, scoring: str, classes: np.ndarray | None
-    ) -> None:
-        """Fit W on (X, Y) with weights w, distil it, certify the result; sets the fitted attributes."""
-        recipe = Recipe.of(self)
-        given = None if isinstance(self.references, str) else self._given_references(X)
-        if given is not None:
-            recipe = recipe.for_references(len(given), Y.shape[1])
-        elif recipe.references == "given":
-            raise ValueError("references 'given' are an array (m, d); pass it as references, or choose random ones")
-        if self.fit_intercept and len(X) < 2:
-            raise ValueError("an intercept needs at least 2 samples, got n_samples = 1; set fit_intercept=False")
-        seed = check_random_state(self.random_state).randint(2**31 - 1)
-        map_rng, loo_rng, free_rng = (np.random.default_rng([seed, stream]) for stream in range(3))
-        self.feature_map_ = self._build_map(X, map_rng)
-        self._map, self._scaling = self.feature_map_, None
-        if self.tikhonov is not None:
-            self._map, self._scaling = penalised(self.feature_map_, self.tikhonov)
-        statistics = self._accumulate(X, Y, w)
-        fitted = statistics.centred() if self.fit_intercept else statistics
-        given_ridge: Any = recipe.ridges[0] if recipe.ridges else self.ridge
-        largest: Any = max(recipe.ridges) if recipe.ridges else self.ridge
-        require_scale(statistics, fitted, largest if isinstance(largest, str) else as_ridge(largest))
-        self.ridge_choice_ = self._choose_ridge(X, Y, w, statistics, fitted, scoring, loo_rng)
-        self.ridge_ = as_ridge(given_ridge if self.ridge_choice_ is None else self.ridge_choice_.ridge)
-        W = self._weights(X, Y, w, statistics, fitted)
-        if isinstance(self._map, AffineMap):
-            W = self._map.project(W)  # see pipeline.fit_original
-        if classes is not None and (self.labels == "centred" or self.fit_intercept or has_no_mean(statistics)):
-            W = W - W.mean(axis=0)  # rank k - 1, exactly; see pipeline.fit_original
-        b = statistics.mean_y - W @ statistics.mean_phi if self.fit_intercept else None
-        if given is None and recipe.wants_references:
-            given = self._choose_references(X, Y, recipe, classes is not None, free_rng)
-        result = distill_inputs(
-            W,
-            self._map,
-            recipe,
-            rng=free_rng,
-            statistics=fitted,
-            references=given,
-            intercept=b,
-            centre=statistics.mean_phi if self.fit_intercept else None,
-            box=pixel_box(*value_range(X), mean=np.zeros(1), std=np.ones(1), d=X.shape[1]) if recipe.box else None,
-        )
-        self._store(result)
+    def _construction(self, ridges: Sequence[float]) -> Construction:
+        """Return the construction that the parameters mean; a parameter at its default counts as not given."""
+        defaults = {name: each.default for name, each in inspect.signature(type(self)).parameters.items()}
+        given = {name: getattr(self, name) for name in options() if name in defaults}
+        given = {name: value for name, value in given.items() if not _same(value, defaults[name])}
+        if not isinstance(given.get("references", ""), str):
+            given["references"] = "given"
+        return chosen(self.mode, ridges=ridges or None, **given)
 
-    def _store(self, result: Any) -> None:
+    def _distil(self, X: np.ndarray, y: np.ndarray, w: np.ndarray | None, classes: tuple[Any, ...] | None) -> None:
+        """Fit W on (X, y) with weights w, distil it, certify the result; sets the fitted attributes."""
+        ridges = () if isinstance(self.ridge, str) or np.ndim(self.ridge) == 0 else tuple(self.ridge)  # type: ignore
+        if np.ndim(self.ridge) and not ridges:
+            raise ValueError("ridge must be a number >= 0 or several, got an empty list")
+        construction = self._construction(ridges)
+        given = None if isinstance(self.references, str) else self._given_references(X)
+        source = ArraySource(X, y, classes=classes, centred=construction.labels == "centred", weights=w)
+        if self.fit_intercept and source.n < 2:
+            raise ValueError("an intercept needs at least 2 samples, got n_samples = 1; set fit_intercept=False")
+        fit = FitOptions(
+            ridge=ridges[0] if ridges else self.ridge,  # type: ignore[arg-type]
+            intercept=self.fit_intercept,
+            tikhonov=self.tikhonov,
+            solver=self.solver,
+        )
+        found = distil(source, self.features, construction, fit, seed=self._seed(), references=given)
+        self.feature_map_: Any = found.plain_map
+        self._map = found.model.feature_map
+        self.ridge_choice_, self.ridge_ = found.model.choice, found.model.ridge
+        self._store(found)
+
+    def _seed(self) -> int:
+        """An integer is the seed itself, as on the command line; else it is drawn."""
+        if isinstance(self.random_state, (int, np.integer)):
+            return int(self.random_state)
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _store(self, found: Distillation) -> None:
+        result, scaling = found.result, found.scaling
         built = result.distilled
         path = result.weights[None] if result.path is None else result.path
         intercepts = [result.intercept] if result.path_intercepts is None else list(result.path_intercepts)
+        ridges = (built.ridge,) if result.path is None else built.ridges  # type: ignore[attr-defined]
         intercepts = intercepts * len(path) if result.intercept is None else intercepts
-        ridges = (built.ridge,) if result.path is None else built.ridges
-        Phis = self._map(result.inputs)
-        amplification = map_amplification(self._map, result.inputs, Phis)
-        self.certificates_ = [
-            certify_recovery(W, Phis, built.labels, ridge=ridge, map_condition=amplification, intercept=b)
-            for W, b, ridge in zip(path, intercepts, ridges, strict=True)
-        ]
+        self.certificates_ = certificates_of(
+            self._map, result.inputs, built.labels, weights=path, intercepts=intercepts, ridges=ridges
+        )
         self.certificate_ = worst(self.certificates_)
-        coefficients = [W if self._scaling is None else self._scaling.weights_of_inputs(W) for W in path]
+        coefficients = [W if scaling is None else scaling.weights_of_inputs(W) for W in path]
         self.coef_ = coefficients[0]
         self.intercept_ = 0.0 if intercepts[0] is None else intercepts[0]
         self.coef_path_ = np.stack(coefficients)
@@ -144,82 +128,11 @@ class _Distiller(BaseEstimator):
         self._labels_of_points = built.labels
         self.distilled_ridge_, self.distilled_ridges_ = built.ridge, ridges
 
-    def _build_map(self, X: np.ndarray, rng: np.random.Generator) -> FeatureMap:
-        d = X.shape[1]
-        if isinstance(self.features, FeatureMap):
-            if self.features.d != d:
-                raise ValueError(f"features map inputs of size {self.features.d}, got samples of size {d}")
-            return self.features
-        sample = X[np.sort(rng.permutation(len(X))[:1000])]
-        return from_text(self.features, d, image_shape=(d,), rng=rng, sample=sample)
-
-    def _blocks(self, X: np.ndarray, Y: np.ndarray, w: np.ndarray | None) -> Any:
-        """Yield (Phi, Y), and the weights where there are any."""
-        for start in range(0, len(X), _ROWS):
-            rows = slice(start, start + _ROWS)
-            yield self._map(X[rows]), Y[rows], *(() if w is None else (w[rows],))
-
-    def _accumulate(self, X: np.ndarray, Y: np.ndarray, w: np.ndarray | None) -> Sums:
-        statistics = GramStatistics(self._map.p, Y.shape[1])
-        for Phi, block, *some in self._blocks(X, Y, w):
-            statistics.update(Phi, block, sample_weight=some[0] if some else None)
-        return statistics.sums()
-
-    def _choose_ridge(
-        self,
-        X: np.ndarray,
-        Y: np.ndarray,
-        w: np.ndarray | None,
-        statistics: Sums,
-        fitted: Sums,
-        scoring: str,
-        rng: np.random.Generator,
-    ) -> RidgeChoice | None:
-        if not isinstance(self.ridge, str):
-            return None
-        if self.ridge != "loo":
-            raise ValueError(f"ridge must be 'loo' or a number >= 0, got {self.ridge!r}")
-        rows = np.sort(rng.permutation(len(X))[:LOO_SAMPLES])
-        grid = ridge_grid(fitted)
-        some = rows if len(rows) < len(X) else slice(None)
-        blocks = self._blocks(X[some], Y[some], None if w is None else w[some])
-        scores, samples = leave_one_out_scores(statistics, blocks, grid, scoring=scoring, intercept=self.fit_intercept)
-        return choose(grid, scores, criterion="loo", scoring=scoring, samples=samples)
-
-    def _weights(
-        self, X: np.ndarray, Y: np.ndarray, w: np.ndarray | None, statistics: Sums, fitted: Sums
-    ) -> np.ndarray:
-        """By the Gram matrix, or by TSQR where the ridge is too small for it (T13)."""
-        if self.ridge_ >= 1e-10 * float(np.trace(statistics.G)) / statistics.p and self.ridge_ > 0.0:
-            return np.asarray(fitted.weights(self.ridge_))
-        shift = statistics.mean_phi if self.fit_intercept else 0.0
-        shift_y = statistics.mean_y if self.fit_intercept else 0.0
-        factor = StreamingQR(statistics.p, statistics.k)
-        for Phi, block, *some in self._blocks(X, Y, w):
-            root = np.sqrt(some[0])[:, None] if some else 1.0
-            factor.update(root * (Phi - shift), root * (block - shift_y))
-        return np.asarray(factor.weights(self.ridge_))
-
-    def _given_references(self, X: np.ndarray) -> References:
+    def _given_references(self, X: np.ndarray) -> np.ndarray:
         references = check_array(self.references, dtype=np.float64, input_name="references")
         if references.shape[1] != X.shape[1]:
             raise ValueError(f"references must have {X.shape[1]} columns as X has, got {references.shape[1]}")
-        return References(references)
-
-    def _choose_references(
-        self, X: np.ndarray, Y: np.ndarray, recipe: Recipe, classified: bool, rng: np.random.Generator
-    ) -> References:
-        """Real samples, as evenly over the classes as possible; of any class for one image or a regression."""
-        y, k = Y.argmax(axis=1), Y.shape[1]
-        pooled = np.zeros_like(y), 1
-        groups, count = (y, k) if classified and recipe.mode != "one-image" else pooled
-
-        def samples(rows: np.ndarray) -> np.ndarray:
-            return np.asarray(self._map(X[rows])) if recipe.references == "herding" else X[rows]
-
-        rows = choose_rows(recipe.references, groups, recipe.size(k), k=count, rng=rng, samples=samples)
-        # a regression has no classes; its fixed labels are unit vectors, one block of points an output
-        return References(X[rows], y[rows] if classified else repeated_classes(k, len(rows)), rows)
+        return np.asarray(references)
 
     def _scores(self, X: Any) -> np.ndarray:
         check_is_fitted(self, "coef_")
@@ -228,10 +141,15 @@ class _Distiller(BaseEstimator):
         blocks = [self.feature_map_(X[i : i + _ROWS]) @ self.coef_.T for i in range(0, len(X), _ROWS)]
         return np.asarray(np.concatenate(blocks) + self.intercept_)
 
-    def _weights_of(self, sample_weight: Any, X: np.ndarray) -> np.ndarray | None:
+    def _weighted(
+        self, X: np.ndarray, y: np.ndarray, sample_weight: Any
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Return the samples that have a weight above 0, and their weights: one of weight 0 is left out (T12)."""
         if sample_weight is None:
-            return None
-        return np.asarray(as_weights(_check_sample_weight(sample_weight, X, dtype=np.float64), len(X)))
+            return X, y, None
+        w = np.asarray(as_weights(_check_sample_weight(sample_weight, X, dtype=np.float64), len(X)))
+        kept = w > 0.0
+        return (X, y, w) if kept.all() else (X[kept], y[kept], w[kept])
 
     def fit_resample(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
         """Fit, and return ``(distilled_X_, distilled_y_)``, as resamplers of imbalanced-learn do.
@@ -243,6 +161,11 @@ class _Distiller(BaseEstimator):
         """
         self.fit(X, y)
         return self.distilled_X_, self.distilled_y_
+
+
+def _same(value: Any, default: Any) -> bool:
+    """Whether a parameter has its default value, which counts as not given."""
+    return value is default or (type(value) is type(default) and bool(value == default))
 
 
 class RidgeDistiller(ClassifierMixin, _Distiller):
@@ -290,8 +213,10 @@ class RidgeDistiller(ClassifierMixin, _Distiller):
     tikhonov : (p,) or (p, p) array, optional
         Gamma of the penalty  ridge * tr(W Gamma W^T)  in the place of  ridge * |W|^2 . Ridge regression with the same
         penalty on the distilled set gives ``coef_`` (T12).
+    solver : str
+        See :func:`analytic_dd.ridge.fit_weights`.
     random_state : int, RandomState or None
-        As in scikit-learn.
+        As in scikit-learn; an integer is the seed of the command line.
 
     Attributes
     ----------
@@ -338,15 +263,14 @@ class RidgeDistiller(ClassifierMixin, _Distiller):
             refuse_masked(given, name)  # validate_data drops the mask
         X, y = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(y)
+        X, y, w = self._weighted(X, y, sample_weight)
         encoder = LabelEncoder().fit(y)
         self.classes_ = encoder.classes_
         k = len(self.classes_)
         if k < 2:
             only = self.classes_.tolist()[0]
             raise ValueError(f"at least two classes are needed, got one class: {only!r}; add another class")
-        encode = centred_one_hot if self.labels == "centred" else one_hot
-        w = self._weights_of(sample_weight, X)
-        self._distil(X, encode(encoder.transform(y), k), w, "accuracy", self.classes_)
+        self._distil(X, encoder.transform(y), w, tuple(self.classes_.tolist()))
         self.distilled_labels_ = self._labels_of_points
         self.distilled_y_ = self.classes_[self.distilled_labels_.argmax(axis=1)]
         return self
@@ -388,7 +312,8 @@ class RidgeDistillerRegressor(RegressorMixin, _Distiller):
         if self.labels == "centred":
             raise ValueError("labels 'centred' belong to classes; choose one-hot or learned for a regression")
         y = np.asarray(y, dtype=np.float64)
-        self._distil(X, y.reshape(len(y), -1), self._weights_of(sample_weight, X), "squared_error", None)
+        X, y, w = self._weighted(X, y, sample_weight)
+        self._distil(X, y.reshape(len(y), -1), w, None)
         single = y.ndim == 1
         self.distilled_y_ = self._labels_of_points[:, 0] if single else self._labels_of_points
         self.coef_ = self.coef_[0] if single else self.coef_

@@ -13,14 +13,16 @@ from typing import Any
 
 import numpy as np
 
+from analytic_dd.data import normalised, pixels
 from analytic_dd.errors import DataError
 from analytic_dd.features import FeatureMap, from_spec
 from analytic_dd.files import expanded, read_npz, write_npz
-from analytic_dd.judge import Certificate, certify_recovery, map_amplification, worst
+from analytic_dd.judge import Certificate, worst
 from analytic_dd.judge.claims import false_claims
+from analytic_dd.judge.stored import certificates_of
 from analytic_dd.staging import settle
 
-__all__ = ["FORMAT", "DistilledSet", "load_distilled", "normalised", "pixels", "save_distilled", "to_json", "versions"]
+__all__ = ["FORMAT", "DistilledSet", "load_distilled", "save_distilled", "to_json", "versions"]
 
 FORMAT = "analytic_dd.DistilledSet/1"
 
@@ -133,15 +135,10 @@ class DistilledSet:
 
     def certificates(self, *, inputs: np.ndarray | None = None) -> list[Certificate]:
         """Certify the set for each of ``ridges``; see :meth:`certify`."""
-        phi, X = self.feature_map, self.inputs if inputs is None else inputs
-        Phis = phi(X)
-        magnified = map_amplification(phi, X, Phis)
         W = self.w[None] if self.path is None else np.concatenate([self.w[None], self.path[1:]])  # w is what is used
         b = [self.intercept] * len(W) if self.path_intercepts is None else list(self.path_intercepts)
-        return [
-            certify_recovery(W[i], Phis, self.y, ridge=ridge, map_condition=magnified, intercept=b[i])
-            for i, ridge in enumerate(self.ridges)
-        ]
+        X = self.inputs if inputs is None else inputs
+        return certificates_of(self.feature_map, X, self.y, weights=W, intercepts=b, ridges=self.ridges)
 
     def false_claims(self, found: Certificate) -> list[str]:
         """Return what the file says of itself that is not so, given the certificate that was found now."""
@@ -184,17 +181,6 @@ def _is_number(value: object) -> bool:
 
 def _is_ridge(value: Any) -> bool:
     return value is not None and _is_number(value) and math.isfinite(value) and value >= 0.0
-
-
-def pixels(inputs: np.ndarray, mean: np.ndarray, std: np.ndarray, image_shape: tuple[int, ...]) -> np.ndarray:
-    """Return images (m, *image_shape) = inputs * std + mean, channels last."""
-    return np.asarray((inputs.reshape(-1, len(mean)) * std + mean).reshape(len(inputs), *image_shape))
-
-
-def normalised(images: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
-    """Return inputs (m, d) = (images - mean) / std, channels last: what :func:`pixels` undoes."""
-    channels = images.reshape(-1, len(mean))
-    return np.asarray(((channels - mean) / std).reshape(len(images), -1))
 
 
 def _channels(image_shape: tuple[int, ...]) -> int:

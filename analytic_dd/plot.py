@@ -25,6 +25,7 @@ _STRIP = 14  # height of a row of features that is no image
 _GAP, _MARGIN, _SIDE = 6, 8, 92
 _DISTILLED, _APPENDED, _MEANS, _CHANGE = "distilled", "appended (box)", "class means", "change"
 _SHORT_NAME = 3  # letters of a class that fit beside "mean of" above a small tile
+_LOST = 1e-6  # of W: more than rounding; so few points do not keep all of it
 _LINE, _LETTER = 13, 5.2  # a line of text, a letter of it
 
 
@@ -173,7 +174,7 @@ def _caption(labels: np.ndarray, names: Sequence[str]) -> str:
 
 def _certified(meta: Mapping[str, Any]) -> str:
     """W, or the part of it that few points keep."""
-    if meta.get("mode") != "few" or "error_to_original" not in meta:
+    if not meta.get("error_to_original", 0.0) > _LOST:
         return "W"
     return f"the part of W that is kept ({meta['error_to_original']:.2g} of W is lost)"
 

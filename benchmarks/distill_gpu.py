@@ -43,29 +43,31 @@ def distill(data: str, features: str, device: str, size: int) -> dict[str, Any]:
     import numpy as np
     import torch
 
+    from analytic_dd.clock import Clock
     from analytic_dd.data import load
-    from analytic_dd.distill.pipeline import Stages, distill_model, fit_original
-    from analytic_dd.distill.recipe import Recipe
-    from analytic_dd.report import assemble, build_map
+    from analytic_dd.distill import Exact
+    from analytic_dd.model import DatasetSource, Distillation, FitOptions, build_map, distil_model, fit_source
+    from analytic_dd.report import distilled_set
 
     rate = gemm_rate(device, size)  # the context, threads and libraries are there before the clock starts
     # "cpu" would be numpy, which knows a symmetric product; "cpu:0" is torch there
     place = "cpu:0" if device == "cpu" else device
-    stages = Stages()
-    with stages("reading"):
+    clock = Clock()
+    with clock("reading"):
         dataset = load(data, offline=True)
-    with stages("map"):
-        moments = dataset.statistics()
-        phi = build_map(features, dataset, moments, rng=np.random.default_rng(0))
+    with clock("map"):
+        source = DatasetSource(dataset)
+        phi = build_map(features, source, rng=np.random.default_rng(0))
     rng = np.random.default_rng(0)
-    model = fit_original(dataset, phi, rng=rng, moments=moments, device=place, stages=stages)
-    result = distill_model(model, Recipe(), rng=rng, stages=stages)
-    stored = assemble(dataset, model, result, Recipe(), seed=0, stages=stages, dtype=np.float64)
+    options, construction = FitOptions(device=place), Exact()
+    model = fit_source(source, phi, options, rng=rng, clock=clock)
+    result = distil_model(model, construction, rng=rng, clock=clock)
+    stored = distilled_set(Distillation(source, model, construction, result), options, seed=0, clock=clock)
     peak = torch.cuda.max_memory_allocated() / 2**20 if device.startswith("cuda") else None
     gram = model.statistics.n * float(phi.p) ** 2
     return {
-        "seconds": sum(stages.seconds.values()),
-        "stages": stages.seconds,
+        "seconds": sum(clock.seconds.values()),
+        "stages": clock.seconds,
         "ridge": model.ridge,
         "error": stored.meta["certificate"]["relative_error"],
         "n": model.statistics.n,
@@ -73,8 +75,8 @@ def distill(data: str, features: str, device: str, size: int) -> dict[str, Any]:
         "device_megabytes": peak,
         "gemm_flops_per_second": rate,
         # F^T F is a general product for torch: it does 2 n p^2 flops where a symmetric one would do n p^2
-        "product_fraction_of_gemm": 2.0 * gram / stages.seconds["gram"] / rate,
-        "product_flops_per_second": 2.0 * gram / stages.seconds["gram"],
+        "product_fraction_of_gemm": 2.0 * gram / clock.seconds["gram"] / rate,
+        "product_flops_per_second": 2.0 * gram / clock.seconds["gram"],
         "device": torch.cuda.get_device_name() if device.startswith("cuda") else "cpu",
     }
 

@@ -31,29 +31,30 @@ def whole(name: str, features: str, dtype: str, ridge: float) -> dict[str, Any]:
     import numpy as np
 
     from analytic_dd import data
-    from analytic_dd.distill.pipeline import Stages, distill_model, fit_original
-    from analytic_dd.distill.recipe import Recipe
+    from analytic_dd.clock import Clock
+    from analytic_dd.distill import Exact
     from analytic_dd.io import save_distilled
-    from analytic_dd.report import assemble, build_map
+    from analytic_dd.model import DatasetSource, Distillation, FitOptions, build_map, distil_model, fit_source
+    from analytic_dd.report import distilled_set
 
-    stages = Stages()
+    clock = Clock()
     started = time.perf_counter()
-    with stages("reading"):
+    with clock("reading"):
         dataset = data.load(name, offline=True)
-    with stages("map"):
-        moments = dataset.statistics()
-        phi = build_map(features, dataset, moments, rng=np.random.default_rng(0))
-    kind = np.dtype(dtype).type
-    model = fit_original(dataset, phi, rng=np.random.default_rng(0), moments=moments, dtype=kind, stages=stages)
-    result = distill_model(model, Recipe(), rng=np.random.default_rng(0), stages=stages)
-    stored = assemble(dataset, model, result, Recipe(), seed=0, stages=stages, dtype=kind)
+    with clock("map"):
+        source = DatasetSource(dataset)
+        phi = build_map(features, source, rng=np.random.default_rng(0))
+    options, construction = FitOptions(dtype=np.dtype(dtype).type), Exact()
+    model = fit_source(source, phi, options, rng=np.random.default_rng(0), clock=clock)
+    result = distil_model(model, construction, rng=np.random.default_rng(0), clock=clock)
+    stored = distilled_set(Distillation(source, model, construction, result), options, seed=0, clock=clock)
     with tempfile.TemporaryDirectory() as folder:
         save_distilled(Path(folder) / "distilled.npz", stored)
     seconds = time.perf_counter() - started
     return {
         "seconds": seconds,
         "ridge": model.ridge,
-        "stages": stages.seconds,
+        "stages": clock.seconds,
         "error": stored.meta["certificate"]["relative_error"],
     }
 
@@ -63,13 +64,13 @@ def _features(name: str, features: str, dtype: str) -> Any:
     import numpy as np
 
     from analytic_dd import data
-    from analytic_dd.report import build_map
+    from analytic_dd.model import DatasetSource, build_map
 
     started = time.perf_counter()
     dataset = data.load(name, offline=True)
     reading = time.perf_counter() - started
-    moments = dataset.statistics()
-    phi = build_map(features, dataset, moments, rng=np.random.default_rng(0))
+    source = DatasetSource(dataset)
+    moments, phi = (source.mean, source.std), build_map(features, source, rng=np.random.default_rng(0))
     Phi, row, mapping = np.empty((len(dataset.y_train), phi.p)), 0, 0.0
     for X, _ in dataset.blocks("train", mean=moments[0], std=moments[1], reuse=True):
         started = time.perf_counter()

@@ -22,13 +22,12 @@ import records
 import recovery
 
 from analytic_dd import data
-from analytic_dd.distill import few_features
-from analytic_dd.distill.pipeline import OriginalModel, Stages
-from analytic_dd.distill.recipe import Recipe
+from analytic_dd.clock import Clock
+from analytic_dd.distill import chosen, few_features
 from analytic_dd.features import Identity
 from analytic_dd.judge.accuracy import Model, accuracies_on_test, fitted
-from analytic_dd.judge.controls import class_means
 from analytic_dd.labels import one_hot
+from analytic_dd.model import OriginalModel
 from analytic_dd.ridge import ridge_weights
 
 DRAWS = 5
@@ -59,10 +58,10 @@ class Problem:
     @classmethod
     def of(cls, dataset: data.Dataset, *, seed: int) -> Problem:
         """Fit the model."""
-        model = recovery.fit(dataset, Identity(dataset.d), seed=seed, stages=Stages())
+        model = recovery.fit(dataset, Identity(dataset.d), seed=seed, clock=Clock())
         spectrum = model.statistics.spectrum()
         root = spectrum.vectors * np.sqrt(np.maximum(spectrum.values, 0.0))
-        means = class_means(dataset).reshape(-1, len(model.mean))
+        means = dataset.class_means().reshape(-1, len(model.mean))
         means = ((means - model.mean) / model.std).reshape(len(dataset.classes), -1)
         order = np.random.default_rng([seed, 3]).permutation(len(dataset.y_train))[:SCORED]
         return cls(dataset, model, root, means, model.inputs_of(dataset, order))
@@ -132,7 +131,7 @@ def measure(dataset: data.Dataset, *, seed: int, draws: int) -> list[dict[str, A
         weights |= {(name, m, 0): W for name, W in best_models(problem, m).items()}
         for draw in range(draws):
             weights |= {(name, m, draw): W for name, W in control_models(problem, m, rng=rng).items()}
-        stored = recovery.through_a_file(dataset, problem.model, Recipe(mode="few", points=m), seed=seed)
+        stored = recovery.through_a_file(dataset, problem.model, chosen(mode="few", points=m), seed=seed)
         rows.append({"data": dataset.name, "m": m, "certificate": stored.certify().to_dict(), "draws": draws})
         if m < k:
             found = few_optimum.descend(problem.model.weights, m, rng=rng)

@@ -15,8 +15,8 @@ import records
 import recovery
 
 from analytic_dd import data
-from analytic_dd.distill.pipeline import Stages
-from analytic_dd.distill.recipe import Recipe
+from analytic_dd.clock import Clock
+from analytic_dd.distill import chosen
 from analytic_dd.io import DistilledSet
 from analytic_dd.judge.accuracy import accuracies_on_test
 from analytic_dd.report import refit
@@ -27,8 +27,8 @@ MAPS = {"identity": "linear", "fcnn": "fully connected", "rff": "random Fourier"
 def measure(dataset: data.Dataset, text: str, *, seed: int) -> tuple[DistilledSet, dict[str, Any]]:
     """Fit, distil one image a class, and return the reloaded set and its row."""
     phi = recovery.draw_map(dataset, text, seed=seed)
-    model = recovery.fit(dataset, phi, seed=seed, stages=Stages())
-    stored = recovery.through_a_file(dataset, model, Recipe(), seed=seed)
+    model = recovery.fit(dataset, phi, seed=seed, clock=Clock())
+    stored = recovery.through_a_file(dataset, model, chosen(), seed=seed)
     models = {"original": (model.weights, np.zeros(len(model.weights))), "distilled": refit(stored)}
     accuracies = accuracies_on_test(dataset, model, models)
     row = {"data": dataset.name, "features": text, "p": phi.p, "points": len(stored.x), "ridge": model.ridge}

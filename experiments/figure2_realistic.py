@@ -18,20 +18,21 @@ import recovery
 from nearest_vs_published import distances
 
 from analytic_dd import data
-from analytic_dd.distill.pipeline import OriginalModel, Stages
-from analytic_dd.distill.recipe import Recipe
+from analytic_dd.clock import Clock
+from analytic_dd.distill import Construction, chosen
 from analytic_dd.features import Identity
 from analytic_dd.io import DistilledSet
+from analytic_dd.model import OriginalModel
 
 SIZES = (5, 10, 50)
 
 
-def recipes(per_class: int) -> dict[str, Recipe]:
+def recipes(per_class: int) -> dict[str, Construction]:
     """Return the three sets of one size."""
     return {
-        "nearest (T6)": Recipe(points_per_class=per_class, mode="nearest"),
-        "from noise (T2)": Recipe(points_per_class=per_class),
-        "published formula": Recipe(points_per_class=per_class, init="real"),
+        "nearest (T6)": chosen(points_per_class=per_class, mode="nearest"),
+        "from noise (T2)": chosen(points_per_class=per_class),
+        "published formula": chosen(points_per_class=per_class, init="real"),
     }
 
 
@@ -74,7 +75,7 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for name in options.names:
         dataset = data.load(name, offline=True)
-        model = recovery.fit(dataset, Identity(dataset.d), seed=options.seed, stages=Stages())
+        model = recovery.fit(dataset, Identity(dataset.d), seed=options.seed, clock=Clock())
         blocks: list[pictures.Row] = []
         found: list[dict[str, Any]] = []
         for per_class in (2, 5) if options.quick else SIZES:

@@ -18,7 +18,7 @@ import records
 import tables
 
 from analytic_dd import data
-from analytic_dd.distill.recipe import Recipe
+from analytic_dd.distill import chosen
 from analytic_dd.files import atomic_write
 from analytic_dd.io import load_distilled
 from analytic_dd.plot import draw_set
@@ -50,7 +50,7 @@ def draw(dataset: data.Dataset, text: str, per_class: int, folder: Path, *, seed
     """Distil, put the picture into ``folder`` and return what the report says."""
     name = re.sub(r"[^a-z0-9]+", "-", f"{dataset.name} {text} ipc {per_class}".lower()) + ".png"
     with tempfile.TemporaryDirectory() as out:
-        run(dataset, text, Recipe(points_per_class=per_class), Path(out), seed=seed)
+        run(dataset, text, chosen(points_per_class=per_class), Path(out), seed=seed)
         report = json.loads((Path(out) / "report.json").read_text())
         points, path = report["points"], Path(out) / "distilled.png"
         shown = min(points, MOST)

@@ -11,11 +11,11 @@ import records
 import recovery
 
 from analytic_dd import data
-from analytic_dd.distill import largest_ridge
-from analytic_dd.distill.pipeline import OriginalModel, Stages
-from analytic_dd.distill.recipe import Recipe
+from analytic_dd.clock import Clock
+from analytic_dd.distill import chosen, largest_ridge
 from analytic_dd.features import Identity
 from analytic_dd.labels import one_hot, repeated_classes
+from analytic_dd.model import OriginalModel
 
 
 def wanted(model: OriginalModel) -> list[recovery.Wanted]:
@@ -24,18 +24,18 @@ def wanted(model: OriginalModel) -> list[recovery.Wanted]:
     found = []
     for per_class in (1, 10, 50):
         limit = largest_ridge(model.weights, one_hot(repeated_classes(k, k * per_class), k))
-        recipes = {"0": Recipe(points_per_class=per_class)}
+        recipes = {"0": chosen(points_per_class=per_class)}
         for root in ("large", "small"):
-            recipes[root] = Recipe(points_per_class=per_class, ridge=limit / 2, root=root)
+            recipes[root] = chosen(points_per_class=per_class, distilled_ridge=limit / 2, root=root)
         found += [recovery.Wanted(recipe, {"intercept": intercept, "root": root}) for root, recipe in recipes.items()]
     return found
 
 
 def measure(dataset: data.Dataset, *, intercept: bool, seed: int) -> list[dict[str, Any]]:
     """Fit once, then distil in every way."""
-    stages = Stages()
-    model = recovery.fit(dataset, Identity(dataset.d), intercept=intercept, seed=seed, stages=stages)
-    return recovery.measure(dataset, model, wanted(model), seed=seed, stages=stages)
+    clock = Clock()
+    model = recovery.fit(dataset, Identity(dataset.d), intercept=intercept, seed=seed, clock=clock)
+    return recovery.measure(dataset, model, wanted(model), seed=seed, clock=clock)
 
 
 def main() -> None:

@@ -14,26 +14,26 @@ import records
 import recovery
 
 from analytic_dd import data
-from analytic_dd.distill.pipeline import Stages
-from analytic_dd.distill.recipe import Recipe
+from analytic_dd.clock import Clock
+from analytic_dd.distill import chosen
 
 MAPS = ("rff", "fcnn", "fcnn:depth=3", "cnn", "inn", "deep-linear")
 
 
 def measure(dataset: data.Dataset, text: str, *, reading: float, seed: int) -> list[dict[str, Any]]:
     """Fit once through one map, then distil with both kinds of labels at every size."""
-    stages = Stages({"reading": reading})
-    with stages("map"):
+    clock = Clock({"reading": reading})
+    with clock("map"):
         phi = recovery.draw_map(dataset, text, seed=seed)
-    model = recovery.fit(dataset, phi, seed=seed, stages=stages)
+    model = recovery.fit(dataset, phi, seed=seed, clock=clock)
     facts = {"features": text, "map": phi.spec(), "p": phi.p, "kind": phi.kind, "map_condition": phi.condition()}
     facts["samples"], facts["mapped"] = len(dataset.y_train), len(dataset.y_train) + model.choice.samples
     wanted = [
-        recovery.Wanted(Recipe(points_per_class=per_class, labels=labels), facts | {"labels": labels})
+        recovery.Wanted(chosen(points_per_class=per_class, labels=labels), facts | {"labels": labels})
         for per_class in (1, 10, 50)
         for labels in ("one-hot", "learned")
     ]
-    return recovery.measure(dataset, model, wanted, seed=seed, stages=stages)
+    return recovery.measure(dataset, model, wanted, seed=seed, clock=clock)
 
 
 def main() -> None:

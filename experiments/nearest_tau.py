@@ -18,9 +18,9 @@ import recovery
 from nearest_vs_published import distances, single_precision_error
 
 from analytic_dd import data
-from analytic_dd.distill.pipeline import OriginalModel, fit_original
-from analytic_dd.distill.recipe import Recipe
+from analytic_dd.distill import chosen
 from analytic_dd.features import Identity
+from analytic_dd.model import DatasetSource, FitOptions, OriginalModel, fit_source
 
 LIMITS = {"condition": 1e5, "single_precision_error": 1e-5, "relative_distance_features": 0.03}
 DRAWS = 20  # of random references, for the claim
@@ -37,7 +37,8 @@ class Setting:
         """Fit the original model."""
         moments = (np.zeros(dataset.channels), np.full(dataset.channels, 255.0)) if self.inputs == "x / 255" else None
         rng = np.random.default_rng([seed, 1])
-        return fit_original(dataset, Identity(dataset.d), ridge=self.ridge, moments=moments, rng=rng)
+        source = DatasetSource(dataset, moments=moments)
+        return fit_source(source, Identity(dataset.d), FitOptions(ridge=self.ridge), rng=rng)
 
 
 NORMALISED, RAW = "(x - mean) / std", "x / 255"
@@ -48,7 +49,7 @@ def measure(
     dataset: data.Dataset, model: OriginalModel, *, tau: float, references: str, draw: int, per_class: int
 ) -> dict[str, Any]:
     """Make one set and measure it on the reloaded file."""
-    recipe = Recipe(points_per_class=per_class, mode="nearest", tau=tau, references=references)
+    recipe = chosen(points_per_class=per_class, mode="nearest", tau=tau, references=references)
     stored = recovery.through_a_file(dataset, model, recipe, seed=draw)
     real, _ = recovery.references_of(dataset, model, recipe, seed=draw)
     assert real is not None

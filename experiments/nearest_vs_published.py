@@ -21,16 +21,16 @@ import records
 import recovery
 
 from analytic_dd import data
-from analytic_dd.distill import distill_features
+from analytic_dd.clock import Clock
+from analytic_dd.distill import Construction, chosen, distill_features
 from analytic_dd.distill.distilled import DistilledInputs
-from analytic_dd.distill.pipeline import OriginalModel, Stages
-from analytic_dd.distill.recipe import Recipe
 from analytic_dd.errors import InfeasibleError
 from analytic_dd.io import DistilledSet, pixels
 from analytic_dd.judge.accuracy import Model, accuracies_on_test
 from analytic_dd.linalg import pseudo_inverse
-from analytic_dd.realistic import realistic_facts
+from analytic_dd.model import OriginalModel
 from analytic_dd.report import refit
+from analytic_dd.report.facts import realistic_facts
 from analytic_dd.ridge import ridge_weights, ridge_weights_with_intercept
 
 MODELS = {
@@ -45,33 +45,33 @@ MODELS = {
 }
 
 
-def recipes(per_class: int, ridge: float, text: str) -> dict[str, Recipe]:
+def recipes(per_class: int, ridge: float, text: str) -> dict[str, Construction]:
     """Return the sets of one size; ``ridge`` is the distilled ridge of those that have one."""
     nearest = {"points_per_class": per_class, "mode": "nearest"}
-    found = {"nearest": Recipe(**nearest), "nearest, ridge": Recipe(**nearest, ridge=ridge)}
+    found = {"nearest": chosen(**nearest), "nearest, ridge": chosen(**nearest, distilled_ridge=ridge)}
     if "intercept" not in text:  # which the published formula has none of
-        found["published"] = Recipe(points_per_class=per_class, init="real")
+        found["published"] = chosen(points_per_class=per_class, init="real")
     if text == "identity":
         found |= {
-            "published, ridge": Recipe(points_per_class=per_class, init="real", ridge=ridge),
-            "tau 0.1": Recipe(**nearest, tau=0.1),
-            "tau 1": Recipe(**nearest, tau=1.0),
-            "one-hot labels": Recipe(**nearest, labels="one-hot"),
-            "box": Recipe(**nearest, box=True),
-            "box, ridge": Recipe(**nearest, box=True, ridge=ridge),
+            "published, ridge": chosen(points_per_class=per_class, init="real", distilled_ridge=ridge),
+            "tau 0.1": chosen(**nearest, tau=0.1),
+            "tau 1": chosen(**nearest, tau=1.0),
+            "one-hot labels": chosen(**nearest, labels="one-hot"),
+            "box": chosen(**nearest, box=True),
+            "box, ridge": chosen(**nearest, box=True, distilled_ridge=ridge),
         }
     return found
 
 
 def published_set(dataset: data.Dataset, model: OriginalModel, per_class: int, *, seed: int) -> DistilledSet:
     """Return the published formula with the model's predictions for the references as labels, reloaded."""
-    recipe, phi, W = Recipe(points_per_class=per_class, init="real"), model.feature_map, model.weights
+    recipe, phi, W = chosen(points_per_class=per_class, init="real"), model.feature_map, model.weights
     real, _ = recovery.references_of(dataset, model, recipe, seed=seed)
     assert real is not None
     Phi_ref = phi(real.inputs)
     built = distill_features(W, Phi_ref @ W.T, ridge=0.0, free=pseudo_inverse(Phi_ref).T)
     result = DistilledInputs(phi.preimage(built.features, near=real.inputs), built, 1.0, False, {}, weights=W)
-    return recovery.stored_and_reloaded(dataset, model, result, recipe, seed=seed, stages=Stages())
+    return recovery.stored_and_reloaded(dataset, model, result, recipe, seed=seed, clock=Clock())
 
 
 def single_precision_error(stored: DistilledSet) -> float:
@@ -108,7 +108,7 @@ def facts_of(stored: DistilledSet, dataset: data.Dataset, model: OriginalModel, 
         "pixel_range": [float((stored.x.min() - low) / (high - low)), float((stored.x.max() - low) / (high - low))],
     }
     if stored.references is None:
-        recipe = Recipe(points_per_class=stored.meta["points_per_class"], init="real")
+        recipe = chosen(points_per_class=stored.meta["points_per_class"], init="real")
         references = recovery.references_of(dataset, model, recipe, seed=seed)[0]
         assert references is not None
         return found | distances(stored, references.inputs)
@@ -120,7 +120,7 @@ def measure(dataset: data.Dataset, text: str, sizes: Sequence[int], *, seed: int
     """Fit once, then make and measure every set."""
     features, _, intercept = text.partition(", ")
     phi = recovery.draw_map(dataset, features, seed=seed)
-    model = recovery.fit(dataset, phi, intercept=bool(intercept), seed=seed, stages=Stages())
+    model = recovery.fit(dataset, phi, intercept=bool(intercept), seed=seed, clock=Clock())
     b = model.intercept
     models: dict[str, Model] = {"original": (model.weights, np.zeros(len(model.weights)) if b is None else b)}
     rows: list[dict[str, Any]] = []

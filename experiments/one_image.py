@@ -18,13 +18,13 @@ import records
 import recovery
 
 from analytic_dd import data
-from analytic_dd.distill.pipeline import Stages
-from analytic_dd.distill.recipe import Recipe
+from analytic_dd.clock import Clock
+from analytic_dd.distill import OneImage
 from analytic_dd.errors import InfeasibleError
 from analytic_dd.io import DistilledSet
 from analytic_dd.judge.accuracy import Model, accuracies_on_test
-from analytic_dd.realistic import realistic_facts
 from analytic_dd.report import refit
+from analytic_dd.report.facts import realistic_facts
 
 _SHAPES = ("leaky_relu", "tanh,bias=true", "softplus", "sigmoid", "asinh", "relu")
 MAPS = {
@@ -38,13 +38,13 @@ DRAWN = ("leaky_relu", "tanh")  # activations with a picture
 def measure(dataset: data.Dataset, text: str, options: Any) -> list[dict[str, Any]]:
     """Fit once, make the sets and draw one of them."""
     phi = recovery.draw_map(dataset, text, seed=options.seed)
-    model = recovery.fit(dataset, phi, seed=options.seed, stages=Stages())
+    model = recovery.fit(dataset, phi, seed=options.seed, clock=Clock())
     models: dict[str, Model] = {"original": (model.weights, np.zeros(len(model.weights)))}
     rows: list[dict[str, Any]] = []
     for ridge in (0.0, model.ridge):
         row = {"data": dataset.name, "features": text, "p": phi.p, "ridge": model.ridge, "distilled_ridge": ridge}
         try:
-            stored = recovery.through_a_file(dataset, model, Recipe(mode="one-image", ridge=ridge), seed=options.seed)
+            stored = recovery.through_a_file(dataset, model, OneImage(distilled_ridge=ridge), seed=options.seed)
         except InfeasibleError as error:
             rows.append(row | {"refused": str(error), "theorem": error.theorem})
             print(f"{text}: {error}", flush=True)

@@ -10,74 +10,91 @@ from typing import Any
 
 import numpy as np
 
+from analytic_dd.clock import Clock
 from analytic_dd.data import Dataset
+from analytic_dd.distill import Construction, References
 from analytic_dd.distill.distilled import DistilledInputs
-from analytic_dd.distill.pipeline import OriginalModel, Stages, choose_references, distill_model, fit_original
-from analytic_dd.distill.recipe import Recipe
-from analytic_dd.distill.reference_choice import References
-from analytic_dd.features import FeatureMap, from_text
+from analytic_dd.features import FeatureMap
 from analytic_dd.io import DistilledSet, load_distilled, save_distilled
 from analytic_dd.judge.accuracy import accuracies_on_test
-from analytic_dd.report import assemble, refit
-
-SAMPLE = 1_000  # training rows that a map may set its options by (the median lengthscale)
+from analytic_dd.model import (
+    DatasetSource,
+    Distillation,
+    FitOptions,
+    OriginalModel,
+    build_map,
+    choose_references,
+    distil_model,
+    fit_source,
+)
+from analytic_dd.model.distillation import streams
+from analytic_dd.report import distilled_set, refit
 
 
 @dataclass(frozen=True)
 class Wanted:
     """One distilled set that an experiment asks for, and what its row says of it beside what is measured."""
 
-    recipe: Recipe
+    construction: Construction
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 def draw_map(dataset: Dataset, text: str, *, seed: int) -> FeatureMap:
     """Return the feature map that ``text`` names, for this data."""
-    rng = np.random.default_rng([seed, 0])
-    mean, std = dataset.statistics()
-    order = np.sort(rng.permutation(len(dataset.y_train))[:SAMPLE])
-    sample = np.concatenate([X for X, _ in dataset.blocks("train", mean=mean, std=std, order=order)])
-    return from_text(text, dataset.d, image_shape=dataset.image_shape, rng=rng, sample=sample)
+    return build_map(text, DatasetSource(dataset), rng=streams(seed)[0])
 
 
 def fit(
-    dataset: Dataset, feature_map: FeatureMap, *, intercept: bool = False, seed: int, stages: Stages
+    dataset: Dataset, feature_map: FeatureMap, *, intercept: bool = False, seed: int, clock: Clock
 ) -> OriginalModel:
     """Fit the original model, with the ridge of the best leave-one-out accuracy."""
-    rng = np.random.default_rng([seed, 1])
-    return fit_original(dataset, feature_map, intercept=intercept, rng=rng, stages=stages)
+    options = FitOptions(intercept=intercept)
+    return fit_source(DatasetSource(dataset), feature_map, options, rng=streams(seed)[1], clock=clock)
+
+
+def source_of(dataset: Dataset, model: OriginalModel) -> DatasetSource:
+    """Return the source that a model was fitted on; its normalisation is at hand."""
+    return DatasetSource(dataset, moments=(model.mean, model.std))
 
 
 def references_of(
-    dataset: Dataset, model: OriginalModel, recipe: Recipe, *, seed: int
+    dataset: Dataset, model: OriginalModel, construction: Construction, *, seed: int
 ) -> tuple[References | None, np.random.Generator]:
-    """Return the real samples that a recipe starts from, the same for all of a size, and what draws the rest."""
-    rng = np.random.default_rng([seed, 2, recipe.size(len(model.weights))])
-    return (choose_references(model, dataset, recipe, rng=rng) if recipe.wants_references else None), rng
+    """Return the real samples that a construction starts from, the same for all of a size, and what draws the rest."""
+    k = len(model.weights)
+    rng = np.random.default_rng([seed, 2, construction.references_for(k) or construction.size(k)])  # type: ignore[attr-defined]
+    return choose_references(model, source_of(dataset, model), construction, rng=rng), rng
 
 
 def through_a_file(
-    dataset: Dataset, model: OriginalModel, recipe: Recipe, *, seed: int, stages: Stages | None = None
+    dataset: Dataset, model: OriginalModel, construction: Construction, *, seed: int, clock: Clock | None = None
 ) -> DistilledSet:
     """Distil, store, and return what is read back."""
-    stages = Stages() if stages is None else stages
-    references, rng = references_of(dataset, model, recipe, seed=seed)
-    result = distill_model(model, recipe, rng=rng, references=references, stages=stages)
-    return stored_and_reloaded(dataset, model, result, recipe, seed=seed, stages=stages)
+    clock = Clock() if clock is None else clock
+    references, rng = references_of(dataset, model, construction, seed=seed)
+    result = distil_model(model, construction, rng=rng, references=references, clock=clock)
+    return stored_and_reloaded(dataset, model, result, construction, seed=seed, clock=clock)
 
 
 def stored_and_reloaded(
-    dataset: Dataset, model: OriginalModel, result: DistilledInputs, recipe: Recipe, *, seed: int, stages: Stages
+    dataset: Dataset,
+    model: OriginalModel,
+    result: DistilledInputs,
+    construction: Construction,
+    *,
+    seed: int,
+    clock: Clock,
 ) -> DistilledSet:
     """Store a distillation and return what is read back."""
-    stored = assemble(dataset, model, result, recipe, seed=seed, stages=stages, dtype=np.float64)
+    found = Distillation(source_of(dataset, model), model, construction, result)
+    stored = distilled_set(found, FitOptions(), seed=seed, clock=clock)
     with tempfile.TemporaryDirectory() as folder:
         save_distilled(Path(folder) / "distilled.npz", stored)
         return load_distilled(folder)
 
 
 def measure(
-    dataset: Dataset, model: OriginalModel, wanted: Sequence[Wanted], *, seed: int, stages: Stages
+    dataset: Dataset, model: OriginalModel, wanted: Sequence[Wanted], *, seed: int, clock: Clock
 ) -> list[dict[str, Any]]:
     """Return a row for each distilled set: its certificate, and the accuracy of the model that is refitted on it.
 
@@ -89,21 +106,21 @@ def measure(
     model : OriginalModel
     wanted : sequence of Wanted
     seed : int
-    stages : Stages
+    clock : Clock
         Times that were spent on the original model; every row has these and its own.
     """
     rows: list[dict[str, Any]] = []
     zero = np.zeros(len(model.weights))
     models = {"original": (model.weights, zero if model.intercept is None else model.intercept)}
     for index, want in enumerate(wanted):
-        own = Stages(dict(stages.seconds))
-        loaded = through_a_file(dataset, model, want.recipe, seed=seed, stages=own)
+        own = Clock(dict(clock.seconds))
+        loaded = through_a_file(dataset, model, want.construction, seed=seed, clock=own)
         models[f"{index}"] = refit(loaded)
         rows.append(
             {
                 "data": dataset.name,
                 **want.facts,
-                "ipc": want.recipe.points_per_class,
+                "ipc": want.construction.points_per_class,
                 "points": len(loaded.inputs),
                 "ridge": model.ridge,
                 "distilled_ridge": loaded.ridge,

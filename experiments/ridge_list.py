@@ -18,13 +18,13 @@ import records
 import recovery
 
 from analytic_dd import data
-from analytic_dd.distill import several_ridges_features
-from analytic_dd.distill.pipeline import OriginalModel, Stages
-from analytic_dd.distill.recipe import Recipe
+from analytic_dd.clock import Clock
+from analytic_dd.distill import chosen, several_ridges_features
 from analytic_dd.features import Identity
 from analytic_dd.judge import certify_recovery
 from analytic_dd.judge.accuracy import Model, accuracies_on_test
 from analytic_dd.linalg import thin_svd
+from analytic_dd.model import OriginalModel
 
 LENGTHS = (2, 3, 5, 9)
 DECADES, GRID = 4.0, 241
@@ -50,7 +50,7 @@ def measure(
     ridges = model.ridge * np.logspace(-DECADES / 2, DECADES / 2, length)
     built = several_ridges_features(model.statistics, ridges)
     first = replace(model, weights=np.asarray(built.weights[0]), ridge=float(ridges[0]))
-    stored = recovery.through_a_file(dataset, first, Recipe(ridges=tuple(ridges)), seed=seed)
+    stored = recovery.through_a_file(dataset, first, chosen(ridges=tuple(ridges)), seed=seed)
     Phis = stored.feature_map(stored.inputs)
     certificates = [
         certify_recovery(np.asarray(W), Phis, stored.y, ridge=ridge).to_dict()
@@ -80,7 +80,7 @@ def measure(
 
 def measure_all(dataset: data.Dataset, *, seed: int, lengths: tuple[int, ...]) -> list[dict[str, Any]]:
     """Fit once and measure every list."""
-    model = recovery.fit(dataset, Identity(dataset.d), seed=seed, stages=Stages())
+    model = recovery.fit(dataset, Identity(dataset.d), seed=seed, clock=Clock())
     grid = model.ridge * np.logspace(-DECADES / 2 - 0.5, DECADES / 2 + 0.5, GRID)
     wanted = np.asarray(model.statistics.path(grid))
     rows, models = [], {}

@@ -35,10 +35,10 @@ from scipy.linalg import cholesky, qr
 from scipy.spatial.distance import cdist
 
 from analytic_dd import data
+from analytic_dd.data.balanced import balanced_rows
+from analytic_dd.distill import Exact, Few
+from analytic_dd.distill import Problem as Distilling
 from analytic_dd.distill.affine import affine_features
-from analytic_dd.distill.inputs import distill_inputs
-from analytic_dd.distill.pipeline import sample_rows
-from analytic_dd.distill.recipe import Recipe
 from analytic_dd.features import DeepLinear, FeatureMap, FullyConnected, RandomFourier, median_lengthscale
 from analytic_dd.features.ranges import affine_direction
 from analytic_dd.judge import Certificate, certify_recovery, map_amplification
@@ -93,7 +93,7 @@ def digits_problem(seed: int) -> Problem:
     dataset = data.load("digits", offline=True)
     mean, std = dataset.statistics()
     X = np.concatenate([block for block, _ in dataset.blocks("train", mean=mean, std=std)])
-    few = sample_rows(dataset, KERNEL_SAMPLES, rng=np.random.default_rng(seed))
+    few = balanced_rows(dataset.y_train, KERNEL_SAMPLES, k=len(dataset.classes), rng=np.random.default_rng(seed))
     return Problem(dataset.name, X, one_hot(dataset.y_train), few=few, onto=48, over=128, seed=seed)
 
 
@@ -196,8 +196,8 @@ def surjective_features(problem: Problem) -> Count:
     W = ridge_weights(phi(problem.X), problem.Y, ridge=RIDGE)
     q = thin_svd(W).rank
     errors = []
-    for recipe in (Recipe(points=q), Recipe(points=q - 1, mode="few")):
-        made = distill_inputs(W, phi, recipe, rng=problem.rng(5))
+    for construction in (Exact(points=q), Few(points=q - 1)):
+        made = construction.build(Distilling(W, phi, problem.rng(5)))
         errors.append(_through(phi, made.inputs, W, made.distilled.labels))
     return Count(q, errors[0], errors[1].relative_error)
 

@@ -32,11 +32,12 @@ from analytic_dd.baselines.methods.driver import distill
 from analytic_dd.baselines.methods.kernel_config import own_kernel
 from analytic_dd.baselines.methods.kip import KipConfig
 from analytic_dd.baselines.methods.krr import krr_accuracy
-from analytic_dd.distill.pipeline import Stages, distill_model, fit_original
-from analytic_dd.distill.recipe import Recipe
+from analytic_dd.clock import Clock
+from analytic_dd.distill import chosen
 from analytic_dd.errors import DataError
 from analytic_dd.features import FeatureMap
 from analytic_dd.files import atomic_write
+from analytic_dd.model import DatasetSource, distil_model, fit_source
 from analytic_dd.ridge import ridge_weights
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -83,14 +84,14 @@ def prepare(name: str, text: str, ipcs: Sequence[int], *, seed: int) -> Problem:
     dataset = data.load(name, offline=True)
     phi = recovery.draw_map(dataset, text, seed=seed)
     started = time.perf_counter()
-    model = fit_original(dataset, phi, rng=np.random.default_rng([seed, 1]), stages=Stages())
+    model = fit_source(DatasetSource(dataset), phi, rng=np.random.default_rng([seed, 1]), clock=Clock())
     fitted = time.perf_counter() - started
     X = np.concatenate([X for X, _ in dataset.blocks("test", mean=model.mean, std=model.std)])
     problem = Problem(dataset, text, phi, phi(X), {})
     closed = {}
     for ipc in ipcs:
         started = time.perf_counter()
-        found = distill_model(model, Recipe(points_per_class=ipc), rng=np.random.default_rng([seed, 2, ipc]))
+        found = distil_model(model, chosen(points_per_class=ipc), rng=np.random.default_rng([seed, 2, ipc]))
         seconds = fitted + time.perf_counter() - started
         labels, relative = found.distilled.labels, problem.relative_ridge(found.inputs)
         closed[ipc] = {

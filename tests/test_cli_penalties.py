@@ -129,6 +129,6 @@ def test_bad_files_of_weights_and_penalties_are_refused(refused, tmp_path):
 
 
 def test_options_that_several_ridges_leave_no_room_for_are_refused(refused):
-    assert "as many points as it takes (T11)" in refused("--ridge", 1, 2, "--points", 12)
-    assert "as many points as it takes (T11)" in refused("--ridge", 1, 2, "--labels", "one-hot")
+    assert "--points 12 does not go with a set for several ridges" in refused("--ridge", 1, 2, "--points", 12)
+    assert "several ridges makes its own labels" in refused("--ridge", 1, 2, "--labels", "one-hot")
     assert "got 'loo'" in refused("--ridge", "loo", 2)

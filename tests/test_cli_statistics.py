@@ -126,7 +126,7 @@ def test_what_needs_samples_is_refused(run, refused):
         (("--mode", "nearest"), "references are samples"),
         (("--data", "digits"), "leave out --data"),
         (("--ridge", "loo"), "'gcv' or a number"),
-        (("--labels", "centred"), "sums of one-hot labels, wanted centred"),
+        (("--labels", "centred"), "sums of one-hot labels, wanted --labels centred"),
     ):
         assert words in refused("distill", "--from-stats", "all.npz", *flags)
     assert "i/N" in refused("stats", "--shard", "3/2")

@@ -14,9 +14,11 @@ ROOT = Path(analytic_dd.__file__).parent
 GROUND = {"errors", "arrays", "files", "staging"}
 SIBLINGS = {"ridge", "labels", "features", "data"}  # none imports another
 BELOW_DISTILL = GROUND | {"linalg", "losses"} | SIBLINGS
-BELOW_REPORT = BELOW_DISTILL | {"cluster", "distill", "judge", "estimator"}
+BELOW_MODEL = BELOW_DISTILL | {"cluster", "clock", "distill"}
+BELOW_REPORT = BELOW_MODEL | {"judge", "model", "io"}
 MAY_IMPORT = {
     "errors": set(),
+    "clock": set(),
     "arrays": {"errors"},
     "files": {"errors"},
     "staging": {"errors", "files"},
@@ -26,24 +28,20 @@ MAY_IMPORT = {
     "labels": GROUND | {"linalg", "losses"},
     "cluster": BELOW_DISTILL,
     "distill": BELOW_DISTILL,
+    "model": BELOW_MODEL,
     "judge": GROUND,  # shares no solver with what it judges
     "judge/accuracy": GROUND | {"data", "ridge"},
     "judge/controls": GROUND | {"data", "labels"},
-    "estimator": BELOW_DISTILL | {"distill", "judge"},
-    "baselines": BELOW_DISTILL | {"distill", "judge"},
-    "io": BELOW_REPORT | {"__init__"},
-    "plot": BELOW_REPORT | {"io"},
-    "realistic": BELOW_REPORT | {"io"},
-    "rates": set(),
+    "io": GROUND | {"data", "features", "judge", "__init__"},
+    "report": BELOW_REPORT | {"plot"},
+    "baselines": BELOW_REPORT,
+    "estimator": BELOW_REPORT,
+    "plot": GROUND | {"io"},
     "theorems": set(),
     "progress": set(),
-    "report": BELOW_REPORT | {"io", "plot", "rates", "realistic", "__init__"},
-    "summary": {"features", "realistic"},
-    "from_statistics": BELOW_REPORT | {"plot", "report"},
-    "cli": BELOW_REPORT
-    | {"baselines", "io", "plot", "report", "summary", "progress", "from_statistics", "theorems", "__init__"},
+    "cli": BELOW_REPORT | {"baselines", "plot", "report", "progress", "theorems", "__init__"},
     "__main__": {"cli"},
-    "__init__": BELOW_REPORT | {"io", "plot", "report"},
+    "__init__": BELOW_REPORT | {"estimator", "plot", "report"},
 }
 
 

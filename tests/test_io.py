@@ -7,8 +7,9 @@ import pytest
 
 from analytic_dd import DataError, files, load_distilled, save_distilled
 from analytic_dd.data import Dataset
-from analytic_dd.distill.recipe import Recipe
+from analytic_dd.distill import chosen
 from analytic_dd.io import DistilledSet, normalised, pixels, to_json
+from analytic_dd.model import FitOptions
 from analytic_dd.report import run
 
 
@@ -21,7 +22,7 @@ def folder(tmp_path_factory):
     names = ("red", "green", "blue")
     dataset = Dataset.from_arrays(x, y, x[::3], y[::3], name="colours", classes=names, channels="last")
     path = tmp_path_factory.mktemp("set")
-    run(dataset, "identity", Recipe(points_per_class=2), path, intercept=True)
+    run(dataset, "identity", chosen(points_per_class=2), path, FitOptions(intercept=True))
     return path
 
 
@@ -72,7 +73,7 @@ def test_arrays_that_do_not_fit_are_refused(folder):
 def test_references_come_back_bit_for_bit_and_in_pixel_units(tmp_path, mode):
     rng = np.random.default_rng(2)
     x, y = rng.integers(0, 256, (120, 4, 5, 3), dtype=np.uint8), np.repeat(np.arange(3), 40)
-    run(Dataset.from_arrays(x, y, name="colours", channels="last"), "identity", Recipe(mode=mode), tmp_path)
+    run(Dataset.from_arrays(x, y, name="colours", channels="last"), "identity", chosen(mode=mode), tmp_path)
     stored = load_distilled(tmp_path)
     assert np.array_equal(stored.references, x[stored.meta["reference_rows"]])
     assert stored.references.dtype == np.float64

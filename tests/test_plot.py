@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from analytic_dd import data, plot
-from analytic_dd.distill.recipe import Recipe
+from analytic_dd.distill import chosen
 from analytic_dd.io import load_distilled
+from analytic_dd.model import FitOptions
 from analytic_dd.plot import _caption, _class_rows, _realistic, _shown, _tile, draw_set, draw_spectrum
 from analytic_dd.report import run
 
@@ -16,7 +17,7 @@ from analytic_dd.report import run
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory):
     folder = tmp_path_factory.mktemp("digits")
-    run(data.load("digits"), "identity", Recipe(points_per_class=2), folder)
+    run(data.load("digits"), "identity", chosen(points_per_class=2), folder)
     return load_distilled(folder)
 
 
@@ -234,7 +235,7 @@ def test_the_spectrum_is_a_picture(stored, tmp_path):
 def test_the_spectrum_ends_at_the_rank_and_has_the_condition_of_the_certificate(
     tmp_path, monkeypatch, recipe, options, ranks
 ):
-    run(data.load("digits"), "identity", Recipe(**recipe), tmp_path, **options)
+    run(data.load("digits"), "identity", chosen(**recipe), tmp_path, FitOptions(**options))
     made, figures = load_distilled(tmp_path), []
     monkeypatch.setattr(plot, "_save", lambda figure, path: figures.append(figure))
     draw_spectrum(made, tmp_path / "spectrum.png")

@@ -14,11 +14,11 @@ import numpy as np
 from analytic_dd.arrays import host_array
 from analytic_dd.data.blocks import block_rows, normalised_blocks
 from analytic_dd.data.classes import as_labels, check_classes, describe_split, encode, stratified_split
-from analytic_dd.data.normalisation import channel_moments, value_range
+from analytic_dd.data.normalisation import channel_moments, class_means, value_range
 from analytic_dd.data.samples import as_samples, check_same_dtype, check_samples
 from analytic_dd.errors import DataError
 
-__all__ = ["Dataset"]
+__all__ = ["Dataset", "content_sha256"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,11 +177,16 @@ class Dataset:
         -----
         *Cost.* One pass over the bytes, at the first use only.
         """
-        digest = hashlib.sha256()
-        for array in (self.x_train, self.y_train, self.x_test, self.y_test):
-            digest.update(f"{array.dtype.name}{array.shape};".encode())
-            digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
-        return digest.hexdigest()
+        return content_sha256(self.x_train, self.y_train, self.x_test, self.y_test)
+
+    def only(self, rows: np.ndarray) -> Dataset:
+        """Return the data set with these training samples only, in this order; the test part and classes stay."""
+        parts = self.x_train[rows], self.y_train[rows], self.x_test, self.y_test
+        return Dataset(self.name, *parts, self.classes, self.image_shape, self.source)
+
+    def class_means(self) -> np.ndarray:
+        """Return the mean training sample of each class (k, *image_shape), in the data's units; exact for bytes."""
+        return class_means(self.x_train, self.y_train, len(self.classes))
 
     def statistics(self) -> tuple[np.ndarray, np.ndarray]:
         """Return (mean, std) of each channel over the training samples, (channels,) float64, in the data's units.
@@ -281,3 +286,12 @@ def _naming(name: str, source: str) -> Iterator[None]:
         yield
     except DataError as error:
         raise DataError(f"{name if source == 'arrays' else source}: {error}") from error
+
+
+def content_sha256(*arrays: np.ndarray) -> str:
+    """Return the SHA-256 of dtypes, shapes and bytes of arrays."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype.name}{array.shape};".encode())
+        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()

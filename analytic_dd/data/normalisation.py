@@ -10,7 +10,7 @@ import numpy as np
 from analytic_dd.data.blocks import block_rows
 from analytic_dd.errors import DataError
 
-__all__ = ["channel_moments", "normalised", "pixels", "value_range"]
+__all__ = ["channel_moments", "class_means", "normalised", "pixels", "value_range"]
 
 # 255^2 * 65536 < 2^32: a column of this many squared bytes cannot overflow the unsigned sum below.
 _EXACT_ROWS = 65536
@@ -98,3 +98,11 @@ def normalised(x: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
 def pixels(inputs: np.ndarray, mean: np.ndarray, std: np.ndarray, image_shape: tuple[int, ...]) -> np.ndarray:
     """Return samples (m, *image_shape) = inputs * std + mean in the data's units, channels last."""
     return np.asarray((inputs.reshape(-1, len(mean)) * std + mean).reshape(len(inputs), *image_shape))
+
+
+def class_means(x: np.ndarray, y: np.ndarray, k: int) -> np.ndarray:
+    """Return the mean sample of each of k classes (k, *shape), in the data's units; sums of bytes are exact."""
+    kinds = {"u1": np.uint32, "b1": np.uint32}  # 16 million bytes a sum before it could overflow, and fast
+    dtype = kinds.get(x.dtype.str[1:], np.int64 if x.dtype.kind in "ui" else np.float64)
+    members = (x[y == label] for label in range(k))
+    return np.stack([rows.sum(axis=0, dtype=dtype) / len(rows) for rows in members])

@@ -1,35 +1,49 @@
-"""Constructions of exact and of best possible distilled sets."""
+"""Constructions of exact and of best possible distilled sets, as functions of arrays and as options."""
 
 from analytic_dd.distill.affine import affine_features, affine_minimal_features
 from analytic_dd.distill.box import move_into_box, pixel_box
 from analytic_dd.distill.circles import circle_features
-from analytic_dd.distill.distilled import DistilledFeatures
+from analytic_dd.distill.construction import Construction, chosen, modes, options, register
+from analytic_dd.distill.distilled import DistilledFeatures, DistilledInputs
 from analytic_dd.distill.exact import distill_features, free_matrix, largest_ridge, target
-from analytic_dd.distill.few import few_features
+from analytic_dd.distill.few import Few, few_features
 from analytic_dd.distill.future import FutureSet, future_set, update
+from analytic_dd.distill.given_labels import Exact
 from analytic_dd.distill.gradients import GradientSet, gradient_set
 from analytic_dd.distill.hard_labels import HardLabelled, hard_label_features
 from analytic_dd.distill.intercept import add_intercept, labels_with_intercept
-from analytic_dd.distill.minimal import minimal_features
+from analytic_dd.distill.minimal import Minimal, minimal_features
+from analytic_dd.distill.near_copies import OneImage
+from analytic_dd.distill.near_references import Nearest
 from analytic_dd.distill.nearest import NearestFeatures, nearest_features
-from analytic_dd.distill.one_image import OneImage, one_image_features
-from analytic_dd.distill.reference_choice import References, choose_rows, herding_rows
-from analytic_dd.distill.several_ridges import SeveralRidges, several_ridges_features
+from analytic_dd.distill.one_image import OneImageFeatures, one_image_features
+from analytic_dd.distill.problem import Problem, References
+from analytic_dd.distill.reference_choice import choose_rows, herding_rows
+from analytic_dd.distill.several_ridges import SeveralRidges, SeveralRidgesFeatures, several_ridges_features
 from analytic_dd.distill.spanning import greedy_rows, spanning_features
 from analytic_dd.distill.sufficient import SufficientSet, sufficient_set
 from analytic_dd.distill.trajectory import EndPointSet, TrajectorySet, end_point_set, trajectory_set
 from analytic_dd.features.ranges import affine_direction
 
 __all__ = [
+    "Construction",
     "DistilledFeatures",
+    "DistilledInputs",
     "EndPointSet",
+    "Exact",
+    "Few",
     "FutureSet",
     "GradientSet",
     "HardLabelled",
+    "Minimal",
+    "Nearest",
     "NearestFeatures",
     "OneImage",
+    "OneImageFeatures",
+    "Problem",
     "References",
     "SeveralRidges",
+    "SeveralRidgesFeatures",
     "SufficientSet",
     "TrajectorySet",
     "add_intercept",
@@ -37,6 +51,7 @@ __all__ = [
     "affine_features",
     "affine_minimal_features",
     "choose_rows",
+    "chosen",
     "circle_features",
     "distill_features",
     "end_point_set",
@@ -50,10 +65,13 @@ __all__ = [
     "labels_with_intercept",
     "largest_ridge",
     "minimal_features",
+    "modes",
     "move_into_box",
     "nearest_features",
     "one_image_features",
+    "options",
     "pixel_box",
+    "register",
     "several_ridges_features",
     "spanning_features",
     "sufficient_set",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from analytic_dd.arrays import Array
-from analytic_dd.distill.reference_choice import References
+from analytic_dd.distill.problem import References
 
 __all__ = ["DistilledFeatures", "DistilledInputs", "InvertibleMap"]
 

@@ -97,7 +97,7 @@ def _plane_factors(reached: Range, Phis: np.ndarray, *, by_rows: bool) -> np.nda
     if not by_rows:
         raise InfeasibleError(
             "T8e: features B x + c whose range leaves out 0 have nearest sets for learned labels, without an "
-            "intercept; use labels 'learned' (--labels learned)",
+            "intercept; use labels='learned'",
             theorem="T8e",
             value=0.0,
             limit=1.0,
@@ -116,5 +116,5 @@ def _locally(feature_map: FeatureMap, Phis: np.ndarray, near: np.ndarray | None,
     except RangeError as error:
         raise RangeError(
             f"the nearest features must lie in the range of the map near those of the references: {error}, by "
-            "more references, or use mode 'one-image'"
+            "more references, or use mode='one-image'"
         ) from error

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from analytic_dd.arrays import Array, as_matrix, as_ridge, namespace
+from analytic_dd.distill.affine import affine_minimal_features
+from analytic_dd.distill.circles import circle_features
+from analytic_dd.distill.construction import Sized, option, register
+from analytic_dd.distill.construction import ridge as a_ridge
 from analytic_dd.distill.distilled import DistilledFeatures
+from analytic_dd.distill.lift import Lifted
+from analytic_dd.distill.problem import Problem
 from analytic_dd.errors import InfeasibleError
+from analytic_dd.features.ranges import Affine, Circles
+from analytic_dd.labels import labels_for
 from analytic_dd.linalg import thin_svd
 
-__all__ = ["minimal_features"]
+__all__ = ["Minimal", "minimal_features"]
 
 
 def minimal_features(
@@ -118,3 +128,62 @@ def _mixed(V: Array, m: int, rng: np.random.Generator) -> Array:
             R = R - V.T @ (V @ R)
         V = xp.concat([V, xp.linalg.qr(R, mode="reduced")[0].T], axis=0)
     return xp.linalg.qr(draw(m, rank + extra), mode="reduced")[0] @ V
+
+
+@register
+@dataclass(frozen=True)
+class Minimal(Sized, Lifted):
+    """Points with learned labels, which follow from the features: no condition, any distilled ridge.
+
+    Theorem: T4; T8e and T8a where all features lie on a plane or on circles.
+
+    Attributes
+    ----------
+    points_per_class, points : int
+        At least rank W in all.
+    distilled_ridge : float
+        lambda_s, absolute; no upper limit.
+
+    Examples
+    --------
+    >>> from analytic_dd.features import Identity
+    >>> W = np.array([[1.0, 2.0, 0.0], [2.0, 4.0, 0.0]])  # rank 1
+    >>> Minimal(points=1).build(Problem(W, Identity(3), np.random.default_rng(0))).inputs.shape
+    (1, 3)
+    """
+
+    mode = "exact"
+    summary = "learned labels"
+
+    distilled_ridge: float = option(0.0, "of the distilled set, absolute (default 0)", check=a_ridge, metavar="FLOAT")
+
+    def features(self, problem: Problem, near: np.ndarray | None) -> DistilledFeatures:
+        """Return the set of T4, of the typical size of a feature vector."""
+        return minimal_features(
+            problem.W,
+            ridge=self.distilled_ridge,
+            points=self.size(problem.k),
+            scale=problem.typical_size,
+            rng=problem.rng,
+        )
+
+    def on_plane(self, problem: Problem, plane: Affine) -> DistilledFeatures:
+        """Return the set of T8e."""
+        return affine_minimal_features(problem.W, plane.B, plane.c, ridge=self.distilled_ridge)
+
+    def on_circles(self, problem: Problem, circles: Circles) -> DistilledFeatures:
+        """Return the set of T8a."""
+        return circle_features(problem.W, circles.radius, ridge=self.distilled_ridge)
+
+    def polishes(self, problem: Problem) -> bool:
+        """Whether labels are computed again; those of a set with an intercept are not."""
+        return problem.intercept is None
+
+    def polished(self, problem: Problem, actual: np.ndarray, built: DistilledFeatures) -> np.ndarray:
+        """Return the labels of T4 for the features as they are."""
+        return np.asarray(labels_for(actual, problem.W, ridge=built.ridge) if self.polishes(problem) else built.labels)
+
+    @classmethod
+    def meant_by(cls, words: Any) -> bool:
+        """Whether mode exact is wanted with learned labels."""
+        return bool(words["mode"] == cls.mode and words.get("labels") == "learned" and not words.get("ridges"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
@@ -15,14 +16,14 @@ from analytic_dd.features import FeatureMap
 from analytic_dd.features.function import as_feature_map
 from analytic_dd.linalg import row_basis
 
-__all__ = ["OneImage", "one_image_features"]
+__all__ = ["OneImageFeatures", "one_image_features"]
 
 _TRIALS = 60
 _SHARE = 0.01  # of the range of the image: the default for the largest change of a pixel
 
 
 @dataclass(frozen=True)
-class OneImage(DistilledFeatures):
+class OneImageFeatures(DistilledFeatures):
     """One input and its near copies.
 
     Attributes
@@ -45,7 +46,9 @@ class OneImage(DistilledFeatures):
     def diagnostics(self) -> dict[str, Any]:
         """Return everything but the arrays, as JSON values."""
         names = ("step", "largest_change", "inverse")
-        return super().diagnostics() | {name: getattr(self, name) for name in names}
+        own = {name: getattr(self, name) for name in names}
+        distance = self.step * math.sqrt(len(self) - 1)  # orthogonal steps of one size
+        return super().diagnostics() | own | {"predicted_distance": distance}
 
 
 def one_image_features(
@@ -57,7 +60,7 @@ def one_image_features(
     largest_change: float | None = None,
     rtol: float | None = None,
     rcond: float | None = None,
-) -> OneImage:
+) -> OneImageFeatures:
     r"""Distil ``W`` into one input and q = rank W near copies of it.
 
         Phis = [phi(x0);  phi(x0) + eps q_j],   q_j an orthonormal basis of row(W),   Xs pre-images near x0,   Ys by T4
@@ -85,7 +88,7 @@ def one_image_features(
 
     Returns
     -------
-    OneImage
+    OneImageFeatures
         ``inputs`` (q + 1, d) beside the usual fields; ``relative_error`` is |W (I - Phis^+ Phis)| / |W| of the
         features of the inputs as they are.
 
@@ -134,7 +137,7 @@ def one_image_features(
     built = spanning_features(W, Phis, ridge=ridge, rcond=max(Phis.shape) * eps_of(Phis))
     _require_exact(built.relative_error, eps_of(W) ** 0.5 if rtol is None else float(rtol), limit)
     values = {field.name: getattr(built, field.name) for field in fields(built)} | {"theorem": "T9"}
-    return OneImage(**values, inputs=inputs, step=step, largest_change=_largest(copies - x0), inverse=name)
+    return OneImageFeatures(**values, inputs=inputs, step=step, largest_change=_largest(copies - x0), inverse=name)
 
 
 def _limit(x0: Array, largest_change: float | None) -> float:

@@ -3,38 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
-from analytic_dd.arrays import Array, as_matrix
+from analytic_dd.arrays import as_matrix
 from analytic_dd.data.balanced import balanced_rows
 from analytic_dd.errors import DataError, ShapeError
 
-__all__ = ["CANDIDATES", "References", "central_rows", "choose_rows", "herding_rows"]
+__all__ = ["CANDIDATES", "central_rows", "choose_rows", "herding_rows"]
 
 CANDIDATES = 2_000  # k-means and herding look at this many samples of a class, drawn at random
-
-
-@dataclass(frozen=True)
-class References:
-    """Real samples in units of the map's inputs.
-
-    Attributes
-    ----------
-    inputs : (m, d) array
-    classes : (m,) int array or None
-        Indices of their classes, where these are known.
-    rows : (m,) int array or None
-        Which training samples they are, where they are some.
-    """
-
-    inputs: Array
-    classes: np.ndarray | None = None
-    rows: np.ndarray | None = None
-
-    def __len__(self) -> int:
-        return int(self.inputs.shape[0])
 
 
 def choose_rows(

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from analytic_dd.arrays import Array, as_ridge, eps_of, namespace, norm
-from analytic_dd.distill.distilled import DistilledFeatures
+from analytic_dd.distill.construction import Construction, register
+from analytic_dd.distill.distilled import DistilledFeatures, DistilledInputs
+from analytic_dd.distill.lift import Lifted, scaled_about
+from analytic_dd.distill.problem import Problem
 from analytic_dd.distill.spanning import describe
 from analytic_dd.linalg import GramStatistics, Sums, thin_svd
+from analytic_dd.ridge import require_scale
 
-__all__ = ["SeveralRidges", "several_ridges_features"]
+__all__ = ["SeveralRidges", "SeveralRidgesFeatures", "several_ridges_features"]
 
 
 @dataclass(frozen=True)
-class SeveralRidges(DistilledFeatures):
+class SeveralRidgesFeatures(DistilledFeatures):
     """A set that is exact for every ridge of a list.
 
     Attributes
@@ -34,7 +40,7 @@ class SeveralRidges(DistilledFeatures):
     weights: Array = None
     unresolved: float = 0.0
 
-    def scaled(self, c: float) -> SeveralRidges:
+    def scaled(self, c: float) -> SeveralRidgesFeatures:
         """Return features and labels times c and every ridge times c^2 (T4'); each ridge keeps its weights."""
         ridges = tuple(c * c * ridge for ridge in self.ridges)
         return replace(self, features=c * self.features, labels=c * self.labels, ridge=ridges[0], ridges=ridges)
@@ -46,7 +52,7 @@ class SeveralRidges(DistilledFeatures):
 
 def several_ridges_features(
     stats: Sums | GramStatistics, ridges: Iterable[float], *, rcond: float | None = None
-) -> SeveralRidges:
+) -> SeveralRidgesFeatures:
     r"""Build the smallest set whose ridge regression with *each* ridge is that of all the data with that ridge.
 
         V (p, r) orthonormal basis of all rows of W(ridge_1), ..., W(ridge_L),   H = V^T G V = E s^2 E^T,
@@ -67,7 +73,7 @@ def several_ridges_features(
 
     Returns
     -------
-    SeveralRidges
+    SeveralRidgesFeatures
         Orthogonal points, the longest first.
 
     Raises
@@ -114,7 +120,7 @@ def several_ridges_features(
     described = [describe(Phis, Ys, ridge, theorem="T11", spectrum=spectrum) for ridge in values]
     refitted = [(Ys.T * (s / (s * s + ridge))) @ V for ridge in values]
     weights = xp.stack([W @ Q.T for W in path])
-    return SeveralRidges(
+    return SeveralRidgesFeatures(
         Phis,
         Ys,
         values[0],
@@ -169,3 +175,79 @@ def _basis(rows: Array, rcond: float | None) -> Array:
     if not 0.0 <= relative < 1.0:
         raise ValueError(f"rcond must be in [0, 1), got {relative}; it is relative to the norm of the weights")
     return Vt[: max(1, int(xp.sum(xp.astype(s > relative, xp.int32)))), :]
+
+
+@register
+@dataclass(frozen=True)
+class SeveralRidges(Lifted):
+    """One set that is exact for each of several ridges, of the data and of the set alike.
+
+    Theorem: T11. It has learned labels, and as many points as it takes.
+
+    Attributes
+    ----------
+    ridges : tuple of float
+        Absolute, each the lambda of an original model and the lambda_s of the set.
+    """
+
+    mode = "exact"
+    summary = "a set for several ridges"
+
+    ridges: tuple[float, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ridges", tuple(as_ridge(ridge) for ridge in self.ridges))
+        super().__post_init__()
+        if not self.ridges:
+            raise ValueError("a set for several ridges needs them, got none; give ridge=0.1 1 10, or one number")
+
+    @property
+    def model_ridge(self) -> float:
+        """The first ridge: the weights of its model are those of the set."""
+        return self.ridges[0]
+
+    def size(self, k: int) -> int:
+        """Return k, the least; the number follows from the ranks of all models."""
+        return k
+
+    def count(self, problem: Problem) -> int:
+        """Return the number of points, the rank of all models together."""
+        return len(self.features(problem, None))
+
+    def features(self, problem: Problem, near: np.ndarray | None) -> SeveralRidgesFeatures:
+        """Return the set of T11."""
+        if problem.sums is None:
+            raise ValueError("a set for several ridges needs the sums of the data, got none; pass Problem(sums=)")
+        require_scale(problem.sums, problem.sums, max(self.ridges))
+        return several_ridges_features(problem.sums, self.ridges)
+
+    def reproduced(self, problem: Problem, built: DistilledFeatures) -> np.ndarray:
+        """Return the weights of the first ridge."""
+        assert isinstance(built, SeveralRidgesFeatures)
+        return np.asarray(built.weights[0])
+
+    def into_range(
+        self, problem: Problem, built: DistilledFeatures, b: np.ndarray | None
+    ) -> tuple[float, DistilledFeatures]:
+        """Scale about the mean where there is an intercept: it then stays that of every ridge."""
+        if problem.centre is None:
+            return super().into_range(problem, built, b)
+        return scaled_about(problem.centre, problem, built)
+
+    def for_references(self, m: int, k: int) -> Construction:
+        """Return the construction with references; it makes as many points as it takes."""
+        return replace(self, references="given")
+
+    def build(self, problem: Problem) -> DistilledInputs:
+        """Build the set, and name what it gives for every ridge."""
+        made = super().build(problem)
+        built = made.distilled
+        assert isinstance(built, SeveralRidgesFeatures)
+        b = made.intercept
+        paths = None if b is None else b + (made.weights - built.weights) @ problem.centre
+        return replace(made, path=built.weights, path_intercepts=paths)
+
+    @classmethod
+    def meant_by(cls, words: Any) -> bool:
+        """Whether mode exact is wanted for several ridges."""
+        return bool(words["mode"] == cls.mode and words.get("ridges"))

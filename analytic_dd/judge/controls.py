@@ -12,7 +12,7 @@ from analytic_dd.data.balanced import balanced_rows
 from analytic_dd.judge.accuracy import Model, OriginalLike, fitted
 from analytic_dd.labels import centred_one_hot, one_hot
 
-__all__ = ["best_ridge", "class_means", "control_models"]
+__all__ = ["best_ridge", "control_models"]
 
 _DRAWS = 5  # random real sets that the control averages over
 _SAMPLES = 2_000  # training samples on which the ridge of a control is chosen, in its favour
@@ -26,7 +26,7 @@ def control_models(dataset: Dataset, model: OriginalLike, m: int, *, seed: int) 
     """
     k, rng = len(dataset.classes), np.random.default_rng([seed, 1])
     encode = centred_one_hot if model.label_kind == "centred" else one_hot
-    means = class_means(dataset).reshape(k, -1)
+    means = dataset.class_means().reshape(k, -1)
     sets = {"class_mean": (_normalised(means, dataset, model), np.arange(k))}
     for draw in range(_DRAWS):
         X, y = model.inputs_of(dataset, balanced_rows(dataset.y_train, m, k=k, rng=rng))
@@ -54,11 +54,3 @@ def best_ridge(Phis: np.ndarray, Ys: np.ndarray, Phi: np.ndarray, y: np.ndarray,
 
 def _normalised(rows: np.ndarray, dataset: Dataset, model: OriginalLike) -> np.ndarray:
     return np.asarray(((rows.reshape(-1, len(model.mean)) - model.mean) / model.std).reshape(rows.shape))
-
-
-def class_means(dataset: Dataset) -> np.ndarray:
-    """Return the mean training sample of each class (k, *image_shape), in the data's units; exact sums for bytes."""
-    kinds = {"u1": np.uint32, "b1": np.uint32}  # 16 million bytes a sum before it could overflow, and fast
-    dtype = kinds.get(dataset.x_train.dtype.str[1:], np.int64 if dataset.x_train.dtype.kind in "ui" else np.float64)
-    members = (dataset.x_train[dataset.y_train == label] for label in range(len(dataset.classes)))
-    return np.stack([rows.sum(axis=0, dtype=dtype) / len(rows) for rows in members])

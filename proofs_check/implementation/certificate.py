@@ -6,9 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from analytic_dd.distill import distill_features
-from analytic_dd.distill.inputs import distill_inputs
-from analytic_dd.distill.recipe import Recipe
+from analytic_dd.distill import Exact, Problem, distill_features
 from analytic_dd.features import (
     Convolutional,
     DeepLinear,
@@ -175,7 +173,7 @@ def through_bounded_maps(F: Dyadics, judge: Judge) -> Iterator[float]:
         W = ridge_weights(phi(X), Y, ridge=0.5)
         limit = 1.0 / (4.0 * float(np.linalg.norm(W, 2)) ** 2)
         for ridge in (0.0, 0.5 * limit):
-            got = distill_inputs(W, phi, Recipe(ridge=ridge), rng=np.random.default_rng(0))
+            got = Exact(distilled_ridge=ridge).build(Problem(W, phi, np.random.default_rng(0)))
             refit = exact_refit(F, phi(got.inputs), got.distilled.labels, got.distilled.ridge)
             slack = phi.condition() * max(1.0, got.distilled.amplification)
             yield judge.ratio(refit, W, slack)

@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 
 from analytic_dd import InfeasibleError, RangeError, ShapeError, certify_recovery
+from analytic_dd.distill import Problem, References, chosen
 from analytic_dd.distill.box import pixel_box
 from analytic_dd.distill.into_range import into_range
-from analytic_dd.distill.near_copies import near_copies
-from analytic_dd.distill.recipe import Recipe
-from analytic_dd.distill.reference_choice import References
 from analytic_dd.features import DeepLinear, FullyConnected, Identity, RandomFourier
 from analytic_dd.judge import map_amplification
 from analytic_dd.ridge import ridge_weights, ridge_weights_with_intercept
@@ -35,9 +33,14 @@ def problem(phi, *, m=M, centred=False):
     Y = np.eye(K)[y] - centred / K
     W = ridge_weights(phi(X), Y, ridge=0.1)
     W = W - W.mean(axis=0) if centred else W
-    W = phi.project(W) if hasattr(phi, "project") else W
+    W = phi.project(W)
     rows = np.concatenate([np.flatnonzero(y == c)[: m // K] for c in range(K)])
     return W, References(X[rows], y[rows], rows)
+
+
+def near_copies(W, phi, construction, references, *, intercept=None, box=None):
+    given = Problem(W, phi, np.random.default_rng(0), intercept=intercept, references=references, box=box)
+    return construction.build(given)
 
 
 def certified(W, phi, built, intercept=None):
@@ -53,7 +56,7 @@ def certified(W, phi, built, intercept=None):
 def test_the_set_is_exact_and_its_ridge_is_the_one_asked_for(name, ridge):
     phi = MAPS[name]
     W, references = problem(phi)
-    built = near_copies(W, phi, Recipe(mode="nearest", ridge=ridge), references)
+    built = near_copies(W, phi, chosen(mode="nearest", distilled_ridge=ridge), references)
     certificate = certified(W, phi, built)
     assert certificate.verdict == "pass"
     assert built.distilled.ridge == ridge
@@ -65,7 +68,7 @@ def test_the_set_is_exact_and_its_ridge_is_the_one_asked_for(name, ridge):
 def test_features_are_at_the_predicted_distance(ratio, name):
     phi = MAPS[name]
     W, references = problem(phi)
-    built = near_copies(W, phi, Recipe(mode="nearest"), references)
+    built = near_copies(W, phi, chosen(mode="nearest"), references)
     moved = np.linalg.norm(phi(built.inputs) - phi(references.inputs))
     lost = phi.condition() * np.linalg.norm(phi(references.inputs)) / moved
     assert ratio(moved, built.distilled.predicted_distance, size=M + P, amplification=lost) < 30
@@ -76,7 +79,7 @@ def test_inputs_are_the_nearest_with_these_features(ratio):
     """For one layer the pre-images near the references differ from them by rows in the row space of its weights."""
     phi = MAPS["asinh"]
     W, references = problem(phi)
-    built = near_copies(W, phi, Recipe(mode="nearest"), references)
+    built = near_copies(W, phi, chosen(mode="nearest"), references)
     change, layer = built.inputs - references.inputs, phi._W[0]
     null = np.linalg.svd(layer)[2][P:]
     unit = np.linalg.norm(references.inputs)
@@ -89,7 +92,7 @@ def test_inputs_are_the_nearest_with_these_features(ratio):
 def test_only_rows_outside_a_bounded_range_are_scaled(name):
     phi = MAPS[name]
     W, references = problem(phi)
-    built = near_copies(W, phi, Recipe(mode="nearest"), References(5.0 * references.inputs))  # near the ends of it
+    built = near_copies(W, phi, chosen(mode="nearest"), References(5.0 * references.inputs))  # near the ends of it
     low, high = built.row_scale
     assert low < 1.0
     assert high == 1.0
@@ -111,11 +114,11 @@ def test_rows_inside_the_range_keep_their_features(ratio):
 def test_an_affine_range_that_leaves_out_0_is_reached_by_rows():
     phi = DeepLinear([D, 20], bias=True, rng=7)
     W, references = problem(phi)
-    built = near_copies(W, phi, Recipe(mode="nearest", ridge=0.1), references)
+    built = near_copies(W, phi, chosen(mode="nearest", distilled_ridge=0.1), references)
     assert certified(W, phi, built).verdict == "pass"
     assert built.row_scale[0] < 1.0 < built.row_scale[1]
-    with pytest.raises(InfeasibleError, match=r"T8e: .* use labels 'learned'"):
-        near_copies(W, phi, Recipe(mode="nearest", labels="one-hot"), references)
+    with pytest.raises(InfeasibleError, match=r"T8e: .* use labels='learned'"):
+        near_copies(W, phi, chosen(mode="nearest", labels="one-hot"), references)
 
 
 @pytest.mark.parametrize("activation", ["sigmoid", "softplus", "tanh"])
@@ -123,13 +126,13 @@ def test_activations_without_global_pre_images_serve_near_references(ratio, acti
     """With p points or more the nearest set is the references themselves, inside the range of any activation."""
     phi = FullyConnected([D, P], activation=activation, bias=True, rng=8)
     W, references = problem(phi, m=2 * P // K * K)
-    built = near_copies(W, phi, Recipe(mode="nearest"), references)
+    built = near_copies(W, phi, chosen(mode="nearest"), references)
     assert certified(W, phi, built).verdict == "pass"
     lost = built.distilled.condition * max(np.linalg.cond(phi.jacobian(x)) for x in references.inputs)
     assert ratio(built.inputs, references.inputs, size=M + P, amplification=lost) < 30
     W, references = problem(phi, m=K)
-    with pytest.raises(RangeError, match="more references, or use mode 'one-image'"):
-        near_copies(W, phi, Recipe(mode="nearest"), References(9.0 * references.inputs))
+    with pytest.raises(RangeError, match="more references, or use mode"):
+        near_copies(W, phi, chosen(mode="nearest"), References(9.0 * references.inputs))
 
 
 @pytest.mark.parametrize("labels", ["one-hot", "centred"])
@@ -137,7 +140,7 @@ def test_activations_without_global_pre_images_serve_near_references(ratio, acti
 def test_fixed_labels_are_those_of_the_references_classes(ratio, name, labels):
     phi = MAPS[name]
     W, references = problem(phi, centred=labels == "centred")
-    built = near_copies(W, phi, Recipe(mode="nearest", labels=labels), references)
+    built = near_copies(W, phi, chosen(mode="nearest", labels=labels), references)
     wanted = np.eye(K)[references.classes] - (1.0 / K if labels == "centred" else 0.0)
     assert ratio(built.distilled.labels, wanted, size=1) < 30
     assert certified(W, phi, built).verdict == "pass"
@@ -149,7 +152,7 @@ def test_fixed_labels_are_those_of_the_references_classes(ratio, name, labels):
 def test_fixed_labels_in_a_bounded_range_are_scaled_with_all_features(ratio):
     phi = MAPS["fourier"]
     W, references = problem(phi)
-    built = near_copies(W, phi, Recipe(mode="nearest", labels="one-hot"), references)
+    built = near_copies(W, phi, chosen(mode="nearest", labels="one-hot"), references)
     assert built.scale < 1.0
     assert ratio(built.distilled.labels, built.scale * np.eye(K)[references.classes], size=1) < 30
     assert certified(W, phi, built).verdict == "pass"
@@ -161,7 +164,7 @@ def test_an_intercept_takes_no_point_more(ratio, name, ridge):
     phi = MAPS[name]
     W, references = problem(phi, centred=True)
     b = np.array([0.5, 0.3, 0.2])
-    built = near_copies(W, phi, Recipe(mode="nearest", ridge=ridge), references, intercept=b)
+    built = near_copies(W, phi, chosen(mode="nearest", distilled_ridge=ridge), references, intercept=b)
     assert len(built.inputs) == M
     assert certified(W, phi, built, intercept=b).verdict == "pass"
     fitted = ridge_weights_with_intercept(phi(built.inputs), built.distilled.labels, ridge=ridge)
@@ -180,14 +183,14 @@ def test_a_box_keeps_every_stored_pixel_in_range():
     W = rng.standard_normal((K, d))
     box = pixel_box(0.0, 255.0, mean=mean, std=std, d=d)
     for b in (None, rng.standard_normal(K)):
-        built = near_copies(W, Identity(d), Recipe(mode="nearest", box=True), References(X), intercept=b, box=box)
+        built = near_copies(W, Identity(d), chosen(mode="nearest", box=True), References(X), intercept=b, box=box)
         x = built.inputs.reshape(-1, 3) * std + mean
         assert len(built.inputs) == 9
         assert x.min() >= 0.0
         assert x.max() <= 255.0
         assert x.min() < 30 * 2.0**-52 * 255.0  # a face is reached: the box is no smaller than it need be
         assert certified(W, Identity(d), built, intercept=b).verdict == "pass"
-    outside = near_copies(W, Identity(d), Recipe(mode="nearest"), References(X)).inputs.reshape(-1, 3) * std + mean
+    outside = near_copies(W, Identity(d), chosen(mode="nearest"), References(X)).inputs.reshape(-1, 3) * std + mean
     assert outside.min() < -0.1
 
 
@@ -199,7 +202,7 @@ def test_one_image_carries_the_model(name, ridge, with_intercept):
     W, references = problem(phi, centred=with_intercept)
     b = np.array([0.5, 0.3, 0.2]) if with_intercept else None
     one = References(references.inputs[:1], references.classes[:1])
-    built = near_copies(W, phi, Recipe(mode="one-image", ridge=ridge), one, intercept=b)
+    built = near_copies(W, phi, chosen(mode="one-image", distilled_ridge=ridge), one, intercept=b)
     assert len(built.inputs) == (K if with_intercept else K + 1)
     assert np.abs(built.inputs - one.inputs).max() <= 0.01 * np.ptp(one.inputs)
     certificate = certified(W, phi, built, intercept=b)
@@ -217,7 +220,7 @@ def test_dependent_references_stay_dependent(ratio, ridge, options, with_interce
     X = rng.uniform(0.2, 1.0, (7, 4)) @ rng.uniform(0.0, 0.25, (4, D)) + 0.1
     box = (np.zeros(D), np.ones(D)) if options.get("box") else None
     built = near_copies(
-        W, Identity(D), Recipe(mode="nearest", ridge=ridge, **options), References(X), intercept=b, box=box
+        W, Identity(D), chosen(mode="nearest", distilled_ridge=ridge, **options), References(X), intercept=b, box=box
     )
     assert certified(W, Identity(D), built, intercept=b).verdict == "pass"
     if box is None:
@@ -238,7 +241,7 @@ def test_dependent_references_are_as_near_as_their_independent_combinations_allo
     rng = np.random.default_rng(4)
     W, few, mix = rng.standard_normal((2, D)), rng.standard_normal((4, D)), np.linalg.qr(rng.standard_normal((9, 4)))[0]
     independent, dependent = (
-        near_copies(W, Identity(D), Recipe(mode="nearest"), References(X)).distilled for X in (few, mix @ few)
+        near_copies(W, Identity(D), chosen(mode="nearest"), References(X)).distilled for X in (few, mix @ few)
     )
     lost = np.linalg.cond(few) * np.linalg.norm(few) / independent.distance
     assert ratio(dependent.distance, independent.distance, size=9 + D, amplification=lost) < 30
@@ -251,7 +254,7 @@ def test_the_largest_change_is_a_fraction_of_the_range_of_the_image():
     one = References(references.inputs[:1])
     errors = []
     for share in (0.001, 0.1):
-        built = near_copies(W, phi, Recipe(mode="one-image", largest_change=share), one)
+        built = near_copies(W, phi, chosen(mode="one-image", largest_change=share), one)
         moved = np.abs(built.inputs - one.inputs).max() / np.ptp(one.inputs)
         assert 0.1 * share < moved <= share
         errors.append(certified(W, phi, built).bound)
@@ -263,21 +266,21 @@ def refusals():
     W, references = problem(phi)
     bare, box = References(references.inputs), (np.zeros(D), np.ones(D))
     Wc, rc = problem(curved)
-    near, one = Recipe(mode="nearest"), Recipe(mode="one-image")
+    near, one = chosen(mode="nearest"), chosen(mode="one-image")
     single = References(references.inputs[:1])
     return {
-        "no references": (W, phi, near, None, {}, ValueError, "mode 'nearest' needs references, got none"),
-        "no classes": (W, phi, Recipe(mode="nearest", labels="one-hot"), bare, {}, ValueError, "need the classes"),
+        "no references": (W, phi, near, None, {}, ValueError, "mode='nearest' needs references, got none"),
+        "no classes": (W, phi, chosen(mode="nearest", labels="one-hot"), bare, {}, ValueError, "need the classes"),
         "box of features": (
             Wc,
             curved,
-            Recipe(mode="nearest", box=True),
+            chosen(mode="nearest", box=True),
             rc,
             {"box": box},
             InfeasibleError,
             "Box: .* got fcnn",
         ),
-        "no box": (W, phi, Recipe(mode="nearest", box=True), bare, {}, ValueError, "box needs the range of the pixels"),
+        "no box": (W, phi, chosen(mode="nearest", box=True), bare, {}, ValueError, "box needs the range of the pixels"),
         "few references": (
             W,
             phi,
@@ -288,24 +291,6 @@ def refusals():
             "T1: 2 references are fewer",
         ),
         "several for one": (W, phi, one, bare, {}, ShapeError, "takes one reference, got 6"),
-        "points": (
-            W,
-            phi,
-            Recipe(mode="one-image", points=3),
-            single,
-            {},
-            ValueError,
-            r"rank W \+ 1 = 4 points \(T9\), got 3",
-        ),
-        "points a class": (
-            W,
-            phi,
-            Recipe(mode="one-image", points_per_class=2),
-            single,
-            {},
-            ValueError,
-            "got 6 wanted",
-        ),
         "circles": (
             np.eye(K, 2 * P),
             RandomFourier(D, 2 * P, lengthscale=1.0, rng=0, form="sincos"),
@@ -334,12 +319,6 @@ def test_what_does_not_exist_is_refused(name):
         near_copies(W, phi, recipe, references, **options)
 
 
-def test_as_many_points_as_asked_for_are_fine():
-    W, references = problem(MAPS["identity"])
-    single = References(references.inputs[:1])
-    assert len(near_copies(W, MAPS["identity"], Recipe(mode="one-image", points=K + 1), single).inputs) == K + 1
-
-
 @pytest.mark.parametrize(
     ("options", "labels"),
     [
@@ -352,24 +331,27 @@ def test_as_many_points_as_asked_for_are_fine():
     ],
 )
 def test_labels_default_to_what_the_mode_makes(options, labels):
-    assert Recipe(**options).labels == labels
+    assert chosen(**options).labels == labels
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"tau": 0.5}, "tau is for mode 'nearest' with learned labels"),
+        ({"tau": 0.5}, "tau=0.5 is an option of mode='nearest', got mode='exact'"),
         ({"tau": -1.0, "mode": "nearest"}, "tau must be finite and >= 0, got -1.0"),
-        ({"tau": 0.5, "mode": "nearest", "labels": "one-hot"}, "tau is for mode 'nearest' with learned labels"),
-        ({"box": True, "mode": "one-image"}, "box is for mode 'nearest' with learned labels"),
-        ({"references": "herding"}, "references 'herding' are for modes"),
-        ({"largest_change": 0.1}, "largest_change must be a fraction > 0 for mode 'one-image', got 0.1"),
+        ({"tau": 0.5, "mode": "nearest", "labels": "one-hot"}, "tau is for learned labels"),
+        ({"box": True, "mode": "one-image"}, "box=True is an option of mode='nearest', got mode='one-image'"),
+        ({"references": "herding"}, "references='herding' are for mode='nearest'"),
+        ({"largest_change": 0.1}, "largest_change=0.1 is an option of mode='one-image', got mode='exact'"),
+        ({"points": 3, "mode": "one-image"}, "points=3 is an option of mode='exact' and mode='few' and mode='nearest'"),
+        ({"distilled_ridge": 1.0, "ridges": (1.0, 2.0)}, "does not go with a set for several ridges"),
+        ({"mode": "few"}, "mode='few' needs the number of points"),
         ({"largest_change": 0.0, "mode": "one-image"}, "largest_change must be a fraction > 0 .* got 0.0"),
         ({"references": "kmeans", "mode": "nearest"}, "did you mean k-means"),
-        ({"mode": "one-image", "labels": "one-hot"}, "makes its own labels, got labels 'one-hot'"),
-        ({"mode": "nearest", "labels": "one-hot", "ridge": 0.5}, "distilled ridge 0 .T6b., got 0.5"),
+        ({"mode": "one-image", "labels": "one-hot"}, "unknown labels 'one-hot'; choose from learned, centred"),
+        ({"mode": "nearest", "labels": "one-hot", "distilled_ridge": 0.5}, "distilled ridge 0 .T6b., got 0.5"),
     ],
 )
 def test_options_that_a_mode_would_ignore_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
-        Recipe(**options)
+        chosen(**options)

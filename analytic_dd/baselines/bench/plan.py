@@ -248,7 +248,7 @@ def _may_be_probabilities(variant: Variant) -> bool:
     if variant.method not in KERNEL_METHODS:
         return True
     if variant.method == "closed-form":
-        return configured(ClosedFormConfig, variant.options).recipe(1).labels == "one-hot"
+        return configured(ClosedFormConfig, variant.options).construction(1).labels == "one-hot"
     config: Any = configured(method_type(variant.method).config_type, variant.options)
     return variant.method == "kip" and config.labels == "fixed" and not config.centred
 

@@ -26,9 +26,9 @@ from analytic_dd.baselines.methods.kernels import InfiniteNetwork
 from analytic_dd.baselines.methods.krr import krr_accuracy
 from analytic_dd.baselines.nets.named import NETWORKS
 from analytic_dd.data import Dataset
-from analytic_dd.distill.pipeline import fit_original
 from analytic_dd.features import check_text
 from analytic_dd.judge.controls import best_ridge
+from analytic_dd.model import DatasetSource, fit_source
 from analytic_dd.ridge import ridge_weights
 
 __all__ = ["KERNEL_METHODS", "LARGEST_KERNEL", "Protocol", "Score", "predictor_kind", "score"]
@@ -197,7 +197,7 @@ def _ridge(predictor: str, result: BaselineResult, dataset: Dataset, device: str
     phi, (mean, std) = map_named(text, dataset, seed=result.seed), dataset.statistics()
     rng = np.random.default_rng([result.seed, _STREAM])
     if result.method == "full":
-        model = fit_original(dataset, phi, rng=rng)
+        model = fit_source(DatasetSource(dataset), phi, rng=rng)
         W, rule = model.weights, "leave-one-out"
     elif result.method == "closed-form" and result.config["features"] == text:
         W, rule = ridge_weights(phi(result.inputs), result.y, ridge=float(result.learned["ridge"])), "its own"

@@ -15,6 +15,7 @@ from analytic_dd.baselines.methods.method import Config, require_choice
 from analytic_dd.baselines.methods.task import Task
 from analytic_dd.data import Dataset
 from analytic_dd.features import FeatureMap, check_text, from_spec, from_text, median_lengthscale
+from analytic_dd.model.distillation import streams
 
 if TYPE_CHECKING:
     from analytic_dd.baselines.methods.driver import BaselineResult
@@ -114,7 +115,7 @@ def kernel_of(config: KernelConfig, task: Task, *, seed: int) -> Kernel:
     """
     rng = np.random.default_rng([seed, _STREAM])
     if config.features is not None:
-        return FeatureKernel(_feature_map(config.features, task, rng))
+        return FeatureKernel(_feature_map(config.features, task, streams(seed)[0]))
     options: dict[str, Any] = {"depth": config.depth, "W_std": config.W_std, "b_std": config.b_std}
     if config.engine == "neural-tangents":
         from analytic_dd.baselines.methods.neural_tangents import NeuralTangentsKernel

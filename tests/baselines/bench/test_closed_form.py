@@ -9,9 +9,9 @@ from analytic_dd.baselines.bench.set_file import load_set, save_set
 from analytic_dd.baselines.methods.driver import distill
 from analytic_dd.baselines.methods.kernel_config import own_kernel
 from analytic_dd.baselines.methods.krr import krr_accuracy
-from analytic_dd.distill.pipeline import fit_original
 from analytic_dd.errors import DataError
 from analytic_dd.files import write_npz
+from analytic_dd.model import DatasetSource, FitOptions, fit_source
 from analytic_dd.ridge import ridge_weights
 
 
@@ -21,13 +21,14 @@ def digits():
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"features": "fcnn"}, {"mode": "nearest"}, {"ridge": 1e-3, "labels": "learned"}]
+    "options", [{}, {"features": "fcnn"}, {"mode": "nearest"}, {"distilled_ridge": 1e-3, "labels": "learned"}]
 )
 @pytest.mark.parametrize("per_class", [1, 3])
 def test_ridge_regression_on_the_set_is_that_on_all_the_data(digits, options, per_class):
     found = closed_form(digits, points_per_class=per_class, seed=1, config=options)
     phi = map_named(found.config["features"], digits, seed=1)
-    W = fit_original(digits, phi, ridge=found.learned["original_ridge"], rng=np.random.default_rng(0)).weights
+    fit = FitOptions(ridge=found.learned["original_ridge"])
+    W = fit_source(DatasetSource(digits), phi, fit, rng=np.random.default_rng(0)).weights
     refitted = ridge_weights(phi(found.inputs), found.y, ridge=found.learned["ridge"])
     assert np.linalg.norm(refitted - W) / np.linalg.norm(W) < 1e-9
     assert found.x.shape == (10 * per_class, 8, 8)
@@ -45,7 +46,9 @@ def test_the_map_is_the_one_that_kip_draws(digits):
 
 def test_its_accuracy_is_that_of_all_the_data(digits):
     found = closed_form(digits)
-    model = fit_original(digits, map_named("identity", digits, seed=0), ridge=found.learned["original_ridge"], rng=None)
+    options = FitOptions(ridge=found.learned["original_ridge"])
+    phi = map_named("identity", digits, seed=0)
+    model = fit_source(DatasetSource(digits), phi, options, rng=np.random.default_rng(0))
     mean, std = digits.statistics()
     X = np.concatenate([block for block, _ in digits.blocks("test", mean=mean, std=std)])
     wanted = float(np.mean((X @ model.weights.T).argmax(axis=1) == digits.y_test))

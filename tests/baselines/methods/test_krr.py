@@ -8,11 +8,11 @@ from analytic_dd import data
 from analytic_dd.baselines.methods import krr
 from analytic_dd.baselines.methods.kernel_losses import feature_loss, kernel_loss, sums_loss
 from analytic_dd.baselines.methods.kernels import FeatureKernel, Gaussian, InfiniteNetwork, Linear
-from analytic_dd.distill.pipeline import distill_model, fit_original
-from analytic_dd.distill.recipe import Recipe
+from analytic_dd.distill import Exact
 from analytic_dd.errors import DataError, ShapeError
 from analytic_dd.features import FullyConnected
 from analytic_dd.linalg import GramStatistics
+from analytic_dd.model import DatasetSource, FitOptions, distil_model, fit_source
 
 K, M, P, B = 3, 5, 7, 40  # classes, points, features, targets
 
@@ -84,8 +84,8 @@ def test_ridges_are_relative_or_absolute():
 def closed_form():
     """A distilled set of the digits and the test accuracy of the model that it was made from."""
     digits, phi = data.load("digits"), FullyConnected([64, 64], rng=3)
-    model = fit_original(digits, phi, ridge=30.0, rng=np.random.default_rng(0))
-    found = distill_model(model, Recipe(points_per_class=2), rng=np.random.default_rng(1))
+    model = fit_source(DatasetSource(digits), phi, FitOptions(ridge=30.0), rng=np.random.default_rng(0))
+    found = distil_model(model, Exact(points_per_class=2), rng=np.random.default_rng(1))
     X = np.concatenate([X for X, _ in digits.blocks("test", mean=model.mean, std=model.std)])
     accuracy = np.mean((phi(X) @ model.weights.T).argmax(axis=1) == digits.y_test)
     return digits, phi, (found.inputs, found.distilled.labels), accuracy

@@ -8,25 +8,27 @@ from typing import Any
 
 import numpy as np
 
-from analytic_dd.data import Dataset
+from analytic_dd.data import Dataset, normalised, pixels
+from analytic_dd.distill.construction import Construction
 from analytic_dd.distill.distilled import DistilledInputs
 from analytic_dd.distill.intercept import labels_with_intercept
-from analytic_dd.distill.pipeline import OriginalModel
-from analytic_dd.io import DistilledSet, normalised, pixels
+from analytic_dd.io import DistilledSet
 from analytic_dd.judge import certify_recovery, map_amplification
 from analytic_dd.judge.accuracy import agreement_with_original, fitted
 from analytic_dd.labels import labels_for
+from analytic_dd.model import DatasetSource, Distillation, OriginalModel
 
 __all__ = ["describe_realistic", "realistic_facts", "reference_facts", "reference_images", "rounded"]
 
 
-def reference_images(dataset: Dataset, model: OriginalModel, result: DistilledInputs) -> np.ndarray:
+def reference_images(found: Distillation) -> np.ndarray:
     """Return the references (r, *image_shape) in the data's units: training samples as they are, others to rounding."""
-    references = result.references
+    references, source, model = found.result.references, found.source, found.model
     assert references is not None
-    if references.rows is not None:
-        return np.asarray(dataset.x_train[references.rows], dtype=np.float64)
-    return pixels(references.inputs, model.mean, model.std, dataset.image_shape)
+    assert source is not None
+    if references.rows is not None and isinstance(source, DatasetSource):
+        return np.asarray(source.dataset.x_train[references.rows], dtype=np.float64)
+    return pixels(references.inputs, model.mean, model.std, source.image_shape)
 
 
 def reference_facts(model: OriginalModel, result: DistilledInputs) -> dict[str, Any]:
@@ -69,6 +71,7 @@ def realistic_facts(stored: DistilledSet, dataset: Dataset, model: OriginalModel
     in_features = _ratio(moved, size * float(np.linalg.norm(Phi_ref)))
     in_pixels = _ratio(float(np.linalg.norm(change)), size * float(np.linalg.norm(references)))
     return {
+        "reference_count": len(references),
         "distance_features": moved,
         "relative_distance_features": in_features,
         "predicted_distance": predicted,
@@ -109,10 +112,7 @@ def _ratio(value: float, unit: float) -> float | None:
 
 
 def _predicted(stored: DistilledSet) -> float:
-    found = stored.meta["diagnostics"]
-    if stored.meta["mode"] == "one-image":  # orthogonal steps of one size
-        return float(found["step"]) * math.sqrt(len(stored.x) - 1)
-    return float(found["predicted_distance"])
+    return float(stored.meta["diagnostics"]["predicted_distance"])
 
 
 def _label_agreement(stored: DistilledSet, copies: int) -> float | None:
@@ -162,17 +162,17 @@ def _eight_bit(stored: DistilledSet, dataset: Dataset, model: OriginalModel, *, 
     }
 
 
-def describe_realistic(content: Mapping[str, Any]) -> list[str]:
+def describe_realistic(content: Mapping[str, Any], construction: Construction) -> list[str]:
     """Return the lines that the command line prints for a realistic set."""
     facts, eight = content["realistic"], content["realistic"]["eight_bit"]
     low, high = content["value_range"]
     agreement, in_pixels = facts["label_agreement"], facts["relative_distance_pixels"]
-    count = content["points"] - content["box"]  # a box appends a point
-    what = "one image" if content["mode"] == "one-image" else "1 image" if count == 1 else f"{count} images"
+    count = facts["reference_count"]
+    what = "one image" if count == 1 else f"{count} images"
     near = f"near {what} in features only, not as images" if _far(in_pixels) else f"near copies of {what}"
     lines = [
         f"  {near} ({content['references']}): distance {_percent(facts['relative_distance_features'])} of the "
-        f"features, {_beside_optimum(content)}; {_percent(in_pixels)} of the pixels",
+        f"features, {construction.optimum(content)}; {_percent(in_pixels)} of the pixels",
         f"  largest change of a pixel {facts['largest_pixel_change']:.3g}, "
         f"{_percent(facts['largest_pixel_change_fraction'])} of the range {low:g} to {high:g}",
         f"  condition of the features {facts['condition']:.2g}, labels {facts['label_range'][0]:.3g} to "
@@ -196,23 +196,6 @@ def describe_realistic(content: Mapping[str, Any]) -> list[str]:
         f"({eight['decisions']:,} {part} samples)",
         f"  privacy (T17): {facts['privacy']}",
     ]
-
-
-def _beside_optimum(content: Mapping[str, Any]) -> str:
-    """The distance of features beside what the theorem allows, and what the theorem leaves out where it is exceeded."""
-    ratio = content["realistic"]["predicted_distance_ratio"]
-    if content["mode"] == "one-image":
-        return "as T9 predicts" if ratio is None or f"{ratio:.3g}" == "1" else f"{ratio:.3g} times what T9 predicts"
-    theorem = "T6" if content["labels"] == "learned" else "T6b"
-    if ratio is not None and f"{ratio:.4g}" == "1":
-        return f"the least possible ({theorem})"
-    scaled = tuple(content["row_scale"]) != (1.0, 1.0) or content["label_scale"] != 1.0
-    given = {"tau": content["tau"] > 0.0, "the box": content["box"], "the limits of the map's range": scaled}
-    reasons = " and ".join(name for name, there in given.items() if there)
-    without = f" without {reasons}" if reasons else ""
-    if ratio is None:
-        return f"0 is possible{without} ({theorem})"
-    return f"{ratio:.3g} times the least possible{without} ({theorem})"
 
 
 def _percent(fraction: float | None) -> str:

@@ -8,14 +8,14 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 from analytic_dd import data, load_distilled
-from analytic_dd.distill.pipeline import given_references
-from analytic_dd.distill.recipe import Recipe
+from analytic_dd.data import normalised
+from analytic_dd.distill import chosen
 from analytic_dd.errors import DataError, InfeasibleError
-from analytic_dd.io import normalised
-from analytic_dd.realistic import rounded
-from analytic_dd.report import run
+from analytic_dd.features import Identity
+from analytic_dd.model import DatasetSource, FitOptions, fit_source, given_references
+from analytic_dd.report import Report, describe, run
+from analytic_dd.report.facts import rounded
 from analytic_dd.ridge import ridge_weights
-from analytic_dd.summary import describe
 
 
 @pytest.fixture(scope="module")
@@ -33,17 +33,23 @@ def made(digits, tmp_path_factory):
         if key not in kept:
             folder = tmp_path_factory.mktemp("set")
             with_intercept = options.pop("intercept", False)
-            run(digits, features, Recipe(**options), folder, intercept=with_intercept)
+            run(digits, features, chosen(**options), folder, FitOptions(intercept=with_intercept))
             kept[key] = json.loads((folder / "report.json").read_text()), load_distilled(folder)
         return kept[key]
 
     return make
 
 
+def lines_of(report):
+    """The text of a report that was read back."""
+    words = {name: report[name] for name in ("tau", "box") if report[name]}
+    return describe(Report(report, None, chosen(report["mode"], labels=report["labels"], **words)))
+
+
 SETS = {
     "identity": ("identity", {"points_per_class": 3}),
-    "identity, ridge": ("identity", {"points_per_class": 3, "ridge": 0.5}),
-    "fcnn": ("fcnn:width=40", {"points_per_class": 2, "ridge": 0.1}),
+    "identity, ridge": ("identity", {"points_per_class": 3, "distilled_ridge": 0.5}),
+    "fcnn": ("fcnn:width=40", {"points_per_class": 2, "distilled_ridge": 0.1}),
     "rff": ("rff:p=30", {"points_per_class": 2}),
     "k-means": ("identity", {"references": "k-means", "points_per_class": 2}),
     "herding": ("fcnn", {"references": "herding", "points_per_class": 3}),
@@ -168,18 +174,19 @@ def test_what_rounding_costs_counts_the_intercept(made, digits):
 
 def test_without_a_test_part_decisions_are_those_on_training_samples(digits, tmp_path):
     train = data.Dataset.from_arrays(digits.x_train, digits.y_train, name="train only")
-    content = run(train, "identity", Recipe(mode="nearest"), tmp_path).content
+    made = run(train, "identity", chosen(mode="nearest"), tmp_path)
+    content = made.content
     eight = content["realistic"]["eight_bit"]
     assert (eight["decisions_on"], eight["decisions"]) == ("train", 1437)
-    assert any("1,437 training samples" in line for line in describe(content))
+    assert any("1,437 training samples" in line for line in describe(made))
 
 
 ONE = {
     "leaky relu": ("fcnn", {}, 1e-9),
-    "leaky relu, ridge": ("fcnn", {"ridge": 0.5}, 1e-9),
+    "leaky relu, ridge": ("fcnn", {"distilled_ridge": 0.5}, 1e-9),
     "biased tanh": ("fcnn:activation=tanh,bias=true", {}, 1e-9),
     "sigmoid": ("fcnn:activation=sigmoid,width=40", {}, 1e-8),
-    "gelu, by Newton's method": ("fcnn:activation=gelu,width=30", {"ridge": 0.1}, 1e-8),
+    "gelu, by Newton's method": ("fcnn:activation=gelu,width=30", {"distilled_ridge": 0.1}, 1e-8),
     "convolutional": ("cnn:depth=1", {}, 1e-9),
     "random Fourier": ("rff:p=16", {"largest_change": 0.05}, 1e-8),
     "identity": ("identity", {}, 1e-12),
@@ -212,29 +219,30 @@ def test_one_image_carries_the_model(made, digits, name):
 def test_the_seed_draws_the_one_image_from_all_classes(digits, tmp_path):
     classes = set()
     for seed in range(6):
-        run(digits, "identity", Recipe(mode="one-image"), tmp_path, seed=seed)
+        run(digits, "identity", chosen(mode="one-image"), tmp_path, seed=seed)
         classes.add(load_distilled(tmp_path).meta["reference_classes"][0])
     assert len(classes) > 2
 
 
 def test_relu_has_no_such_set(digits, tmp_path):
     with pytest.raises(InfeasibleError, match="T9: the Jacobian of the feature map at x0 must have rank p = 64"):
-        run(digits, "fcnn:activation=relu", Recipe(mode="one-image"), tmp_path / "none")
+        run(digits, "fcnn:activation=relu", chosen(mode="one-image"), tmp_path / "none")
     assert not (tmp_path / "none").exists()
 
 
 def test_given_references_are_used_as_they_are(digits, tmp_path):
     images = digits.x_train[[5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]] / 2.0
-    content = run(digits, "identity", Recipe(mode="nearest"), tmp_path, references=images).content
+    made = run(digits, "identity", chosen(mode="nearest"), tmp_path, references=images)
+    content = made.content
     stored = load_distilled(tmp_path)
     assert content["references"] == "given"
     assert (content["points"], content["reference_classes"], content["reference_rows"]) == (12, None, None)
     assert np.allclose(stored.references, images, rtol=0, atol=1e-13)
     assert content["realistic"]["label_agreement"] is None
     with pytest.raises(ValueError, match="got 12 references and 20 points wanted"):
-        run(digits, "identity", Recipe(mode="nearest", points_per_class=2), tmp_path, references=images)
-    with pytest.raises(ValueError, match="references 'given' need images"):
-        run(digits, "identity", Recipe(mode="nearest", references="given"), tmp_path)
+        run(digits, "identity", chosen(mode="nearest", points_per_class=2), tmp_path, references=images)
+    with pytest.raises(ValueError, match="references='given' need images"):
+        run(digits, "identity", chosen(mode="nearest", references="given"), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -248,17 +256,15 @@ def test_given_references_are_used_as_they_are(digits, tmp_path):
     ],
 )
 def test_references_that_do_not_fit_are_refused(digits, images, classes, message):
-    from analytic_dd.distill.pipeline import fit_original
-    from analytic_dd.features import Identity
-
-    model = fit_original(digits, Identity(64), ridge=1.0, rng=np.random.default_rng(0))
+    source = DatasetSource(digits)
+    model = fit_source(source, Identity(64), FitOptions(ridge=1.0), rng=np.random.default_rng(0))
     with pytest.raises(DataError, match=message):
-        given_references(model, digits, images, classes=classes)
+        given_references(model, source, images, classes=classes)
 
 
 @pytest.mark.parametrize("name", ["identity", "box", "rff"])
 def test_the_text_says_what_a_realistic_set_costs(made, name):
-    lines = describe(of(made, name)[0])
+    lines = lines_of(of(made, name)[0])
     text = "\n".join(lines)
     for part in (
         "near copies of",
@@ -284,34 +290,34 @@ def test_the_text_says_what_a_realistic_set_costs(made, name):
 )
 def test_the_text_says_which_optimum_a_distance_is_beside(made, name, words):
     report = of(made, name)[0]
-    (line,) = [line for line in describe(report) if "distance" in line]
+    (line,) = [line for line in lines_of(report) if "distance" in line]
     ratio = "" if words.startswith("the") else f"{report['realistic']['predicted_distance_ratio']:.3g}"
     assert f"of the features, {ratio}{words}" in line
 
 
 def test_the_text_names_tau_and_the_step_of_one_image(made):
     tau, _ = made(mode="nearest", points_per_class=2, tau=0.5)
-    assert "times the least possible without tau (T6)" in "\n".join(describe(tau))
+    assert "times the least possible without tau (T6)" in "\n".join(lines_of(tau))
     one, _ = made(mode="one-image")
-    assert "of the features, as T9 predicts; " in "\n".join(describe(one))
+    assert "of the features, as T9 predicts; " in "\n".join(lines_of(one))
 
 
 def test_a_set_that_is_near_in_features_only_is_called_no_copies(made):
     report, _ = made("fcnn", mode="nearest", points_per_class=2)
     assert report["realistic"]["relative_distance_pixels"] > 1.0
-    text = "\n".join(describe(report))
+    text = "\n".join(lines_of(report))
     assert "  near 20 images in features only, not as images (random): distance " in text
     assert "verbatim" not in text
     assert "publishes the features of its reference images" in text
-    assert "e+" not in "\n".join(line for line in describe(report) if " of the range " in line)
+    assert "e+" not in "\n".join(line for line in lines_of(report) if " of the range " in line)
 
 
 def test_the_text_counts_references_without_classes(digits, tmp_path):
     images = digits.x_train[:12]
     for options, name in (({}, "a"), ({"box": True}, "b")):
-        recipe = Recipe(mode="nearest", **options)
-        content = run(digits, "identity", recipe, tmp_path / name, references=images).content
-        assert "  near copies of 12 images (given): " in "\n".join(describe(content))
+        recipe = chosen(mode="nearest", **options)
+        made = run(digits, "identity", recipe, tmp_path / name, references=images)
+        assert "  near copies of 12 images (given): " in "\n".join(describe(made))
 
 
 def test_an_exact_set_has_no_such_facts(made):

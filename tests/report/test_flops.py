@@ -5,12 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from analytic_dd import data, rates
-from analytic_dd.distill.pipeline import LOO_SAMPLES, Stages, fit_original
-from analytic_dd.distill.recipe import Recipe
+from analytic_dd import data
+from analytic_dd.clock import Clock
+from analytic_dd.distill import chosen
 from analytic_dd.features import FullyConnected, Identity, RandomFourier, from_text
-from analytic_dd.rates import Sizes, gemm_rate, stage_costs, stage_rates
+from analytic_dd.model import LOO_SAMPLES, DatasetSource, fit_source
 from analytic_dd.report import run
+from analytic_dd.report.flops import Sizes, gemm_rate, stage_costs, stage_rates
 
 N, D, P, K, S, L = 40, 11, 7, 3, 5, 2
 SIZES = Sizes(n=N, d=D, p=P, k=K, scored=S, ridges=L, mapped=N + S, map_flops=2.0 * D * P)
@@ -60,7 +61,7 @@ def test_a_map_that_does_not_say_has_no_flops_and_no_fraction():
 
 
 def test_fraction_is_flops_over_seconds_over_the_measured_rate(monkeypatch):
-    monkeypatch.setattr(rates, "gemm_rate", lambda: 1e6)
+    monkeypatch.setattr("analytic_dd.report.flops.gemm_rate", lambda: 1e6)
     seconds = {"gram": 0.5, "eigendecomposition": 0.25, "reading": 9.0, "choice": 0.0}
     found = stage_rates(SIZES, seconds)["rates"]
     assert sorted(found) == ["eigendecomposition", "gram"]
@@ -76,7 +77,7 @@ def test_bytes_are_every_operand_once():
 
 
 def test_trifles_are_not_measured(monkeypatch):
-    monkeypatch.setattr(rates, "gemm_rate", lambda: pytest.fail("measured"))
+    monkeypatch.setattr("analytic_dd.report.flops.gemm_rate", lambda: pytest.fail("measured"))
     found = stage_rates(SIZES, {"gram": 0.01, "choice": 0.02, "reading": 5.0})
     assert found["gemm_flops_per_second"] is None
     assert found["rates"]["gram"]["fraction_of_gemm"] is None
@@ -98,16 +99,17 @@ def test_the_rate_is_near_that_of_a_product():
 
 def test_samples_that_are_mapped_are_counted():
     digits = data.load("digits")
-    stages, n = Stages(), len(digits.y_train)
-    fit_original(digits, RandomFourier(64, 32, lengthscale=5.0, rng=0), rng=np.random.default_rng(0), stages=stages)
-    assert n <= stages.mapped <= 1.02 * n  # leave-one-out uses the features that were kept
-    stages = Stages()
-    fit_original(digits, Identity(64), rng=np.random.default_rng(0), stages=stages)
-    assert stages.mapped == min(n, LOO_SAMPLES)  # the sums are of bytes
+    clock, n = Clock(), len(digits.y_train)
+    phi, rng = RandomFourier(64, 32, lengthscale=5.0, rng=0), np.random.default_rng(0)
+    fit_source(DatasetSource(digits), phi, rng=rng, clock=clock)
+    assert n <= clock.mapped <= 1.02 * n  # leave-one-out uses the features that were kept
+    clock = Clock()
+    fit_source(DatasetSource(digits), Identity(64), rng=np.random.default_rng(0), clock=clock)
+    assert clock.mapped == min(n, LOO_SAMPLES)  # the sums are of bytes
 
 
-def test_report_has_the_rates_of_its_stages(tmp_path):
-    run(data.load("digits"), "fcnn", Recipe(), tmp_path)
+def test_report_has_the_rates_of_its_clock(tmp_path):
+    run(data.load("digits"), "fcnn", chosen(), tmp_path)
     report = json.loads((tmp_path / "report.json").read_text())
     n, p = report["samples"], 64
     assert report["rates"]["gram"]["flops"] == n * p * p + 2 * n * p * 11

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from analytic_dd.distill.construction import Construction
 from analytic_dd.features.registry import describe_spec
-from analytic_dd.realistic import describe_realistic
+from analytic_dd.report.facts import describe_realistic
+from analytic_dd.report.run import Report
 
 __all__ = ["describe"]
 
@@ -21,21 +23,15 @@ def _criterion(choice: Mapping[str, Any]) -> str:
     return f"leave-one-out accuracy on {choice['samples']:,} samples"
 
 
-def _recovery(content: Mapping[str, Any]) -> list[str]:
+def _recovery(content: Mapping[str, Any], construction: Construction) -> list[str]:
     """What the certificate is about, and what it does not cover."""
-    recovery, few = content["recovery"], content["mode"] == "few"
+    recovery = content["recovery"]
     error = f"{recovery['relative_error']:.1e}"
-    what = "recovery of the part of W that so few points keep (T7)" if few else "recovery |W_s - W| / |W|"
     lines = [
-        f"  {what} {error}: {recovery['verdict']} "
-        f"(ratio {recovery['ratio']:.2g}, condition {recovery['condition']:.2g})"
+        f"  {construction.recovered} {error}: {recovery['verdict']} "
+        f"(ratio {recovery['ratio']:.2g}, condition {recovery['condition']:.2g})",
+        *construction.lines(content),
     ]
-    if few:
-        lost = content["diagnostics"]["relative_error"]
-        lines.append(
-            f"  W itself is missed by {content['error_to_original']:.2g}, its predictions on the data by {lost:.2g}: "
-            f"no {content['points']} points come nearer"
-        )
     if recovery["verdict"] == "inconclusive" and recovery["relative_error"] > _LOST:
         lines.append(f"  warning: the set misses W by {error}; take a better conditioned map (fewer layers)")
     return lines
@@ -47,8 +43,9 @@ def _real(content: Mapping[str, Any]) -> list[str]:
     return [_PRIVACY if content["init_used"] else _NO_EFFECT]
 
 
-def describe(content: Mapping[str, Any]) -> list[str]:
+def describe(report: Report) -> list[str]:
     """Return the lines that the command line prints for a report."""
+    content, construction = report.content, report.construction
     accuracies, seconds = content["accuracies"], content["seconds"]
     choice = content["ridge_choice"]
     how = "given" if choice is None else _criterion(choice)
@@ -80,13 +77,13 @@ def describe(content: Mapping[str, Any]) -> list[str]:
     lines += [f"  {label:<44} {100 * value:6.2f} % test accuracy" for label, value in measured]
     lines += [] if measured else ["  no test part: accuracies are not measured"]
     lines += [
-        *_recovery(content),
+        *_recovery(content, construction),
         *[
             f"  ridge {row['ridge']:.4g} (T11): recovery {row['relative_error']:.1e}, {row['verdict']}"
             + ("" if row["original"] is None else f"; {100 * row['original']:.2f} % and {100 * row['distilled']:.2f} %")
             for row in content.get("recovery_by_ridge", ())
         ],
-        *(describe_realistic(content) if "realistic" in content else []),
+        *(describe_realistic(content, construction) if "realistic" in content else []),
         *_real(content),
         "  seconds: " + ", ".join(f"{stage} {value:.2f}" for stage, value in seconds.items()),
     ]

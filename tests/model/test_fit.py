@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from analytic_dd import data
-from analytic_dd.distill import original
-from analytic_dd.distill.pipeline import Stages, fit_original
+from analytic_dd.clock import Clock
 from analytic_dd.features import FullyConnected, Identity
+from analytic_dd.model import DatasetSource, FitOptions, fit_source
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +23,9 @@ def colours():
     return data.Dataset.from_arrays(x, (x[:, 0, 0] * [[1, 3, 1]]).argmax(1), channels="last")
 
 
-def fit(dataset, phi, **options):
-    return fit_original(dataset, phi, rng=np.random.default_rng(0), **options)
+def fit(dataset, phi, *, centred=False, sample_weight=None, clock=None, **options):
+    source = DatasetSource(dataset, centred=centred, weights=sample_weight)
+    return fit_source(source, phi, FitOptions(**options), rng=np.random.default_rng(0), clock=clock)
 
 
 @pytest.mark.parametrize("options", [{}, {"intercept": True}, {"centred": True}, {"ridge": "gcv"}, {"ridge": 3.0}])
@@ -32,7 +33,7 @@ def fit(dataset, phi, **options):
 def test_sums_of_bytes_make_the_model_of_normalised_samples(request, monkeypatch, ratio, name, options):
     dataset = request.getfixturevalue(name)
     fast = fit(dataset, Identity(dataset.d), **options)
-    monkeypatch.setattr(original, "_is_identity", lambda feature_map: False)
+    monkeypatch.setattr(DatasetSource, "bytes_of", lambda *_: None)
     slow = fit(dataset, Identity(dataset.d), **options)
     assert ratio(fast.ridge, slow.ridge, size=dataset.d) < 30
     if slow.choice is not None and slow.choice.criterion == "loo":
@@ -46,7 +47,7 @@ def test_sums_of_bytes_make_the_model_of_normalised_samples(request, monkeypatch
 
 
 def test_sums_of_bytes_are_used_for_bytes_and_float64_only(digits, monkeypatch):
-    monkeypatch.setattr(original, "_sums_of_bytes", lambda *_: pytest.fail("bytes"))
+    monkeypatch.setattr("analytic_dd.model.fit.ByteSums", lambda *_: pytest.fail("bytes"))
     floats = data.Dataset.from_arrays(digits.x_train.astype(float), digits.y_train)
     fit(floats, Identity(64))
     fit(digits, Identity(64), dtype=np.float32)
@@ -59,29 +60,18 @@ def test_sums_of_bytes_are_used_for_bytes_and_float64_only(digits, monkeypatch):
 @pytest.mark.parametrize("weighted", [False, True])
 def test_features_that_were_kept_score_as_those_that_are_mapped_again(digits, monkeypatch, weighted):
     n = len(digits.y_train)
-    monkeypatch.setattr(original, "LOO_SAMPLES", 500)
+    monkeypatch.setattr("analytic_dd.model.fit.LOO_SAMPLES", 500)
     phi = FullyConnected([64, 32], rng=0)
     options = {"sample_weight": np.random.default_rng(1).random(n)} if weighted else {}
-    stages, again = Stages(), Stages()
-    kept = fit(digits, phi, stages=stages, **options)
-    monkeypatch.setattr(original, "_KEPT_BYTES", 0)
-    mapped = fit(digits, phi, stages=again, **options)
-    assert n <= stages.mapped < n + 50  # but for samples that float32 cannot decide
+    clock, again = Clock(), Clock()
+    kept = fit(digits, phi, clock=clock, **options)
+    monkeypatch.setattr("analytic_dd.ridge.fit._KEPT_BYTES", 0)
+    mapped = fit(digits, phi, clock=again, **options)
+    assert n <= clock.mapped < n + 50  # but for samples that float32 cannot decide
     assert again.mapped == n + 500
     assert np.array_equal(kept.choice.scores, mapped.choice.scores)
     assert np.array_equal(kept.weights, mapped.weights)
     assert kept.choice.samples == mapped.choice.samples <= 500
-
-
-def test_kept_features_are_those_of_the_drawn_samples(digits):
-    """Blocks of 7: the rows that are kept are the scored ones, in order, with their labels."""
-    rng = np.random.default_rng(0)
-    Phi, Y = rng.standard_normal((40, 3)), rng.standard_normal((40, 2))
-    scored = np.sort(rng.permutation(40)[:11])
-    blocks = ((Phi[i : i + 7], Y[i : i + 7]) for i in range(0, 40, 7))
-    _, kept = original._sums(blocks, 2, scored, Stages())
-    assert np.array_equal(kept[0], Phi[scored].astype(np.float32))
-    assert np.array_equal(kept[1], Y[scored])
 
 
 OPTIONS = [

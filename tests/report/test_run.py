@@ -7,13 +7,14 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from analytic_dd import data
-from analytic_dd.distill.pipeline import LOO_SAMPLES, Stages, fit_original, sample_rows
-from analytic_dd.distill.recipe import Recipe
+from analytic_dd.clock import Clock
+from analytic_dd.data.balanced import balanced_rows
+from analytic_dd.distill import chosen
 from analytic_dd.features import Identity
 from analytic_dd.judge.accuracy import accuracies_on_test
-from analytic_dd.judge.controls import class_means, control_models
-from analytic_dd.report import run
-from analytic_dd.summary import describe
+from analytic_dd.judge.controls import control_models
+from analytic_dd.model import LOO_SAMPLES, DatasetSource, FitOptions, fit_source
+from analytic_dd.report import describe, run
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def digits():
 
 @pytest.fixture(scope="module")
 def model(digits):
-    return fit_original(digits, Identity(64), rng=np.random.default_rng(0))
+    return fit_source(DatasetSource(digits), Identity(64), rng=np.random.default_rng(0))
 
 
 def normalised(dataset, x):
@@ -42,7 +43,7 @@ def test_original_accuracy_is_that_of_scikit_learn(digits, model):
 def test_chosen_ridge_has_the_best_brute_force_leave_one_out_accuracy(digits):
     """On 120 samples, by 120 refits for each of the ridges of the grid."""
     few = data.Dataset.from_arrays(digits.x_train[:120], digits.y_train[:120])
-    model = fit_original(few, Identity(64), rng=np.random.default_rng(0))
+    model = fit_source(DatasetSource(few), Identity(64), rng=np.random.default_rng(0))
     X, Y = normalised(few, few.x_train), np.eye(10)[few.y_train]
     right = []
     for ridge in model.choice.ridges[8:]:  # smaller ones are the same to brute force: ill-conditioned normal equations
@@ -55,12 +56,13 @@ def test_chosen_ridge_has_the_best_brute_force_leave_one_out_accuracy(digits):
 
 
 def test_sampled_leave_one_out_is_said_in_the_report(digits, tmp_path, monkeypatch):
-    monkeypatch.setattr("analytic_dd.distill.original.LOO_SAMPLES", 100)
-    content = run(digits, "identity", Recipe(), tmp_path).content
+    monkeypatch.setattr("analytic_dd.model.fit.LOO_SAMPLES", 100)
+    made = run(digits, "identity", chosen(), tmp_path)
+    content = made.content
     assert LOO_SAMPLES == 10_000
     assert content["ridge_choice"]["samples"] == 100
     assert content["ridge_choice"]["sampled"]
-    assert any("100 samples drawn from 1,437" in line for line in describe(content))
+    assert any("100 samples drawn from 1,437" in line for line in describe(made))
 
 
 def test_controls_are_the_best_over_their_ridges_on_training_data(digits, model):
@@ -68,33 +70,33 @@ def test_controls_are_the_best_over_their_ridges_on_training_data(digits, model)
     assert sorted(models) == ["class_mean", *(f"random {i}" for i in range(5))]
     found = accuracies_on_test(digits, model, models)
     assert found["class_mean"] > np.mean([found[f"random {i}"] for i in range(5)]) + 0.1
-    means = normalised(digits, class_means(digits))
+    means = normalised(digits, digits.class_means())
     fixed = Ridge(alpha=1e-3, fit_intercept=False).fit(means, np.eye(10)).coef_
     assert found["class_mean"] >= accuracies_on_test(digits, model, {"x": (fixed, np.zeros(10))})["x"] - 0.03
 
 
 def test_class_means_are_exact(digits):
-    assert np.array_equal(class_means(digits)[3], digits.x_train[digits.y_train == 3].mean(axis=0))
+    assert np.array_equal(digits.class_means()[3], digits.x_train[digits.y_train == 3].mean(axis=0))
 
 
 def test_sampled_rows_are_class_major_and_balanced(digits):
-    rows = sample_rows(digits, 13, rng=np.random.default_rng(0))
+    rows = balanced_rows(digits.y_train, 13, k=10, rng=np.random.default_rng(0))
     assert digits.y_train[rows].tolist() == sorted([*range(10), 0, 1, 2])
     assert len(set(rows)) == 13
 
 
-def test_stages_add_up_and_cover_the_run(digits, tmp_path):
+def test_clock_add_up_and_cover_the_run(digits, tmp_path):
     import time
 
-    stages = Stages()
+    clock = Clock()
     started = time.perf_counter()
-    run(digits, "identity", Recipe(), tmp_path, stages=stages)
+    run(digits, "identity", chosen(), tmp_path, clock=clock)
     whole = time.perf_counter() - started
-    assert 0.0 < sum(stages.seconds.values()) <= whole
+    assert 0.0 < sum(clock.seconds.values()) <= whole
 
 
 def test_report_is_strict_json_and_names_versions_and_hardware(digits, tmp_path):
-    run(digits, "identity", Recipe(), tmp_path)
+    run(digits, "identity", chosen(), tmp_path)
     report = json.loads((tmp_path / "report.json").read_text(), parse_constant=lambda name: pytest.fail(name))
     assert report["versions"]["numpy"] == np.__version__
     assert "cores" in report["hardware"]
@@ -102,7 +104,7 @@ def test_report_is_strict_json_and_names_versions_and_hardware(digits, tmp_path)
 
 
 def test_a_ridge_below_the_resolution_of_the_gram_matrix_goes_through_tsqr(digits):
-    model = fit_original(digits, Identity(64), ridge=0.0, rng=np.random.default_rng(0))
+    model = fit_source(DatasetSource(digits), Identity(64), FitOptions(ridge=0.0), rng=np.random.default_rng(0))
     X, Y = normalised(digits, digits.x_train), np.eye(10)[digits.y_train]
     W = np.linalg.lstsq(X, Y, rcond=None)[0].T
     condition = np.linalg.cond(X[:, X.std(axis=0) > 0])
@@ -112,9 +114,10 @@ def test_a_ridge_below_the_resolution_of_the_gram_matrix_goes_through_tsqr(digit
 
 def test_data_without_a_test_part_are_reported_without_accuracies(digits, tmp_path):
     train = data.Dataset.from_arrays(digits.x_train, digits.y_train, name="train only")
-    content = run(train, "identity", Recipe(), tmp_path).content
+    made = run(train, "identity", chosen(), tmp_path)
+    content = made.content
     assert content["accuracies"] == {"original": None, "distilled": None, "random": None, "class_mean": None}
-    lines = describe(content)
+    lines = describe(made)
     assert [line for line in lines if "test" in line] == ["  no test part: accuracies are not measured"]
     assert not any("draws" in line for line in lines)
 
@@ -130,13 +133,13 @@ def test_data_without_a_test_part_are_reported_without_accuracies(digits, tmp_pa
     ],
 )
 def test_the_text_names_the_map_with_its_options_and_features(digits, tmp_path, features, options, line):
-    content = run(digits, features, Recipe(), tmp_path, ridge=1.0, **options).content
-    assert describe(content)[0].endswith(line)
+    made = run(digits, features, chosen(), tmp_path, FitOptions(ridge=1.0, **options))
+    assert describe(made)[0].endswith(line)
 
 
 def test_lines_after_the_first_two_are_indented(digits, tmp_path):
-    content = run(digits, "rff", Recipe(), tmp_path, sample_weight="balanced").content
-    lines = describe(content)
+    made = run(digits, "rff", chosen(), tmp_path, sample_weight="balanced")
+    lines = describe(made)
     assert any("labels were scaled by" in line for line in lines)
     assert any("sample weights (balanced)" in line for line in lines)
     assert all(line.startswith("  ") for line in lines[2:])

@@ -1,0 +1,266 @@
+"""Constructions as data: a frozen dataclass of options for each theorem, found by the word of its mode.
+
+Front doors read the options from the fields: a field has its default, its help and its check, written once.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields, replace
+from typing import Any, ClassVar, TypeVar, cast
+
+from analytic_dd.arrays import as_ridge
+from analytic_dd.distill.distilled import DistilledInputs
+from analytic_dd.distill.problem import Problem
+from analytic_dd.errors import unknown_word
+
+__all__ = [
+    "REFERENCES",
+    "Construction",
+    "Sized",
+    "chosen",
+    "modes",
+    "not_negative",
+    "one_of",
+    "option",
+    "options",
+    "register",
+    "ridge",
+    "whole_number",
+]
+
+REFERENCES = ("random", "k-means", "herding", "given")  # how real samples are chosen
+
+_GIVEN: dict[str, Any] = {"references": "given"}  # every construction that takes references has the field
+
+Check = Callable[[str, Any], None]
+
+
+def option(default: Any, text: str, *, check: Check | None = None, metavar: str | None = None) -> Any:
+    """Return a field of a construction: its default, its help in words, and what checks a value."""
+    return field(default=default, metadata={"help": text, "check": check, "metavar": metavar})
+
+
+def one_of(*words: str) -> Check:
+    """Accept these words only."""
+
+    def check(name: str, value: Any) -> None:
+        if value not in words:
+            raise ValueError(unknown_word(name, value, words))
+
+    return check
+
+
+def whole_number(name: str, value: Any) -> None:
+    """Accept None and integers >= 1."""
+    integer = hasattr(value, "__index__") and not isinstance(value, bool)
+    if value is not None and not (integer and value >= 1):
+        raise ValueError(f"{name} must be an integer >= 1, got {value!r}")
+
+
+def not_negative(name: str, value: Any) -> None:
+    """Accept finite numbers >= 0."""
+    if not 0.0 <= value < math.inf:
+        raise ValueError(f"{name} must be finite and >= 0, got {value}")
+
+
+def ridge(name: str, value: Any) -> None:
+    """Accept a ridge: a finite number >= 0."""
+    as_ridge(value, name.replace("_", " "))
+
+
+@dataclass(frozen=True)
+class Construction(ABC):
+    """How a distilled set is made; a subclass has its options as fields, see :func:`option`.
+
+    Attributes
+    ----------
+    mode : str
+        The word that the front doors know it by; several constructions may share it, see :meth:`meant_by`.
+    summary : str
+        What it makes, in a few words, for the help of the command line.
+    recovered : str
+        What the certificate of its sets measures, in words.
+    realistic : bool
+        Whether its points are near copies of real samples, which are published with it.
+    """
+
+    mode: ClassVar[str]
+    summary: ClassVar[str]
+    recovered: ClassVar[str] = "recovery |W_s - W| / |W|"
+    realistic: ClassVar[bool] = False
+    labels: ClassVar[str] = "learned"
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            check = each.metadata.get("check")
+            if check is not None:
+                check(each.name, getattr(self, each.name))
+
+    @classmethod
+    def meant_by(cls, words: Mapping[str, Any]) -> bool:
+        """Whether these options, ``mode`` among them, mean this construction."""
+        return bool(words["mode"] == cls.mode)
+
+    @abstractmethod
+    def count(self, problem: Problem) -> int:
+        """Return the number of points that :meth:`build` makes for a model without an intercept."""
+
+    @abstractmethod
+    def build(self, problem: Problem) -> DistilledInputs:
+        """Build the set in input space, exact on the features of its inputs as they are.
+
+        Raises
+        ------
+        InfeasibleError, RangeError
+            No set of this kind exists for this problem; the message has the number and the remedy.
+        """
+
+    @property
+    def model_ridge(self) -> float | None:
+        """The ridge of the original model, where the construction names it."""
+        return None
+
+    def references_for(self, k: int) -> int:
+        """Return how many real samples it starts from for k classes; 0 for none."""
+        return 0
+
+    @property
+    def references_by_class(self) -> bool:
+        """Whether these are chosen class by class."""
+        return True
+
+    @property
+    def given_references(self) -> bool:
+        """Whether the caller is to give them."""
+        return bool(getattr(self, "references", None) == "given")
+
+    def for_references(self, m: int, k: int) -> Construction:
+        """Return the construction for ``m`` references that the caller gives."""
+        raise ValueError(f"mode={self.mode!r} takes no references, got {m}; leave them out, or use mode='nearest'")
+
+    def facts(self) -> dict[str, Any]:
+        """Return its mode and options as JSON values, as they are stored with a set."""
+        own = {each.name: getattr(self, each.name) for each in fields(self)}
+        if "references" in own and not self.references_for(2):
+            own["references"] = None
+        return {"mode": self.mode, "labels": self.labels} | own
+
+    def lines(self, content: Mapping[str, Any]) -> list[str]:
+        """Return what it has to say of a set, in lines, from the content of its report."""
+        return []
+
+    def optimum(self, content: Mapping[str, Any]) -> str:
+        """Return how near to its references a realistic set is, beside the least that its theorem allows."""
+        return ""
+
+
+@dataclass(frozen=True)
+class Sized(Construction):
+    """A construction of any number of points: so many a class, or so many in all."""
+
+    points_per_class: int = option(1, "points a class (default 1)", check=whole_number, metavar="N")
+    points: int | None = option(
+        None, "total number of points instead; classes repeat as evenly as possible", check=whole_number, metavar="M"
+    )
+
+    def size(self, k: int) -> int:
+        """Return the number of points for k classes."""
+        return self.points_per_class * k if self.points is None else self.points
+
+    def facts(self) -> dict[str, Any]:
+        """Return its mode and options; points a class count where no total was asked for."""
+        own = super().facts()
+        return own | {"points_per_class": self.points_per_class if self.points is None else None}
+
+    def for_references(self, m: int, k: int) -> Construction:
+        """Return the construction of as many points as references; another number that was asked for is refused."""
+        if self.size(k) != m and (self.points is not None or self.points_per_class != 1):
+            asked = self.size(k)
+            raise ValueError(f"as many points as references are made, got {m} references and {asked} points wanted")
+        given: Any = self  # every construction that takes references has the field
+        return cast(Construction, replace(given, points=m, references="given"))
+
+
+Registered = TypeVar("Registered", bound=type[Construction])
+
+_REGISTERED: list[type[Construction]] = []
+
+
+def register(kind: Registered) -> Registered:
+    """Make a construction known to the front doors: a decorator of its class."""
+    _REGISTERED.append(kind)
+    return kind
+
+
+def _in_order() -> list[type[Construction]]:
+    return sorted(_REGISTERED, key=lambda kind: (kind.mode, kind.__name__))
+
+
+def modes() -> dict[str, list[type[Construction]]]:
+    """Return the constructions by the word of their mode."""
+    found: dict[str, list[type[Construction]]] = {}
+    for kind in _in_order():
+        found.setdefault(kind.mode, []).append(kind)
+    return found
+
+
+def options() -> dict[str, tuple[Field[Any], list[str]]]:
+    """Return every option by name: its field, and the modes that have it."""
+    found: dict[str, tuple[Field[Any], list[str]]] = {}
+    for kind in _in_order():
+        for each in fields(kind):
+            users = found.setdefault(each.name, (each, []))[1]
+            if kind.mode not in users:
+                users.append(kind.mode)
+    return found
+
+
+def chosen(mode: str = "exact", **given: Any) -> Construction:
+    """Return the construction that the words of a front door mean.
+
+    Parameters
+    ----------
+    mode : str
+        One of :func:`modes`.
+    given
+        The options that were given; one that the construction does not have is refused, not ignored. None counts as
+        not given.
+
+    Examples
+    --------
+    >>> chosen("nearest", tau=0.1).tau
+    0.1
+    >>> chosen("nerest")
+    Traceback (most recent call last):
+        ...
+    ValueError: unknown mode 'nerest'; choose from exact, few, nearest, one-image; did you mean nearest?
+    >>> chosen("exact", box=True)
+    Traceback (most recent call last):
+        ...
+    ValueError: box=True is an option of mode='nearest', got mode='exact'; leave one of them out
+    """
+    known = modes()
+    if mode not in known:
+        raise ValueError(unknown_word("mode", mode, list(known)))
+    words = {name: value for name, value in given.items() if value is not None}
+    kind = next((kind for kind in known[mode] if kind.meant_by(words | {"mode": mode})), known[mode][0])
+    own = {each.name for each in fields(kind)}
+    for name, value in words.items():
+        if name not in own and not (name == "labels" and value == kind.labels):
+            raise ValueError(_refusal(name, value, kind))
+    return kind(**{name: value for name, value in words.items() if name in own})
+
+
+def _refusal(name: str, value: Any, kind: type[Construction]) -> str:
+    """Say who has an option that this construction does not have."""
+    users = options().get(name, (None, []))[1]
+    if name == "labels":
+        return f"{kind.summary} makes its own labels, got labels={value!r}; leave labels out"
+    others = [mode for mode in users if mode != kind.mode]
+    if not others or kind.mode in users:  # another construction of the same mode has it
+        return f"{name}={value!r} does not go with {kind.summary}; leave it out"
+    where = " and ".join(f"mode={mode!r}" for mode in others)
+    return f"{name}={value!r} is an option of {where}, got mode={kind.mode!r}; leave one of them out"

@@ -1,0 +1,188 @@
+"""The exact set nearest to real samples, in input space (T6, T6b, Box; T12)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from analytic_dd.distill.construction import REFERENCES, Sized, not_negative, one_of, option, register, ridge
+from analytic_dd.distill.dependent_references import nearest_to_dependent
+from analytic_dd.distill.distilled import DistilledInputs
+from analytic_dd.distill.intercept import labels_with_intercept
+from analytic_dd.distill.into_range import into_range
+from analytic_dd.distill.nearest_with_intercept import nearest_with_intercept
+from analytic_dd.distill.problem import Problem, References
+from analytic_dd.errors import InfeasibleError
+from analytic_dd.labels import centred_one_hot, labels_for, one_hot
+
+__all__ = ["Nearest", "needed"]
+
+
+@register
+@dataclass(frozen=True)
+class Nearest(Sized):
+    """Of all exact sets the one whose features are nearest to those of real samples, which it publishes.
+
+    Learned labels are those of T4 on the features of the inputs as they are.
+
+    Theorem: T6, T6b (fixed labels), Box; T12 with an intercept, without a point more.
+
+    Attributes
+    ----------
+    points_per_class, points : int
+        As many as references, at least rank W (one more with an intercept).
+    labels : {"learned", "one-hot", "centred"}
+    distilled_ridge : float
+        lambda_s, absolute; 0 for fixed labels.
+    references : {"random", "k-means", "herding", "given"}
+        Which real samples, see :mod:`analytic_dd.distill.reference_choice`; ``given``: the caller's.
+    tau : float
+        0 is the nearest set, 0.1 to 1 a better conditioned one; learned labels only.
+    box : bool
+        Move the set into the range of the pixels, with one point more; learned labels only.
+
+    Examples
+    --------
+    >>> from analytic_dd.features import FullyConnected
+    >>> from analytic_dd.ridge import ridge_weights
+    >>> rng = np.random.default_rng(0)
+    >>> W, phi, real = np.eye(2, 4), FullyConnected([5, 4], rng=0), References(rng.standard_normal((3, 5)))
+    >>> built = Nearest(distilled_ridge=0.1).build(Problem(W, phi, rng, references=real))
+    >>> Ws = ridge_weights(phi(built.inputs), built.distilled.labels, ridge=0.1)
+    >>> bool(np.allclose(Ws, W, atol=1e-12)), built.inputs.shape
+    (True, (3, 5))
+    >>> Nearest().build(Problem(W, phi, rng))
+    Traceback (most recent call last):
+        ...
+    ValueError: mode='nearest' needs references, got none; give real inputs (m, d)
+    """
+
+    mode = "nearest"
+    summary = "near real samples"
+    realistic = True
+
+    labels: str = option(  # type: ignore[misc]
+        "learned", "learned, one-hot or centred", check=one_of("learned", "one-hot", "centred"), metavar="KIND"
+    )
+    distilled_ridge: float = option(0.0, "of the distilled set, absolute (default 0)", check=ridge, metavar="FLOAT")
+    references: str = option(
+        "random", "random, k-means, herding, or a file", check=one_of(*REFERENCES), metavar="CHOICE|FILE"
+    )
+    tau: float = option(0.0, "0.1 to 1 for a better condition (default 0)", check=not_negative, metavar="T")
+    box: bool = option(False, "move pixels into their range, with one point more")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.labels == "learned":
+            return
+        if self.distilled_ridge > 0.0:
+            raise ValueError(
+                f"a nearest set with fixed labels has distilled ridge 0 (T6b), got {self.distilled_ridge:.3g}; use "
+                "labels='learned', or distilled_ridge=0"
+            )
+        for name, given in (("tau", self.tau > 0.0), ("box", bool(self.box))):
+            if given:
+                raise ValueError(
+                    f"{name} is for learned labels (T6), got labels={self.labels!r}; leave one of them out"
+                )
+
+    def count(self, problem: Problem) -> int:
+        """Return the number of references, and one more for a box."""
+        return (self.size(problem.k) if problem.references is None else len(problem.references)) + bool(self.box)
+
+    def references_for(self, k: int) -> int:
+        """Return one for each point."""
+        return self.size(k)
+
+    def build(self, problem: Problem) -> DistilledInputs:
+        """Build the nearest features, then take the pre-images nearest to the references."""
+        references, W, b = needed(problem, self.mode), problem.W, problem.intercept
+        box, phi = self._box(problem), problem.feature_map
+        started = time.perf_counter()
+        Phi_ref, Ys = phi(references.inputs), self._fixed_labels(references, problem.k)
+        build = nearest_to_dependent if b is None else partial(nearest_with_intercept, b=b)
+        built = build(W, Phi_ref, ridge=self.distilled_ridge, labels=Ys, tau=self.tau, box=box)
+        constructed = time.perf_counter()
+        near = references.inputs if len(built) == len(references) else None  # a box has one point more
+        learned = Ys is None
+        inputs, c = into_range(phi, built.features, near, by_rows=learned and b is None)
+        actual = phi(inputs)
+        if not learned:
+            if b is not None and c.min() != 1.0:
+                raise _no_scaling(float(c.min()))
+            labels = c[:, None] * built.labels
+        elif b is None:
+            labels = labels_for(actual, W, ridge=self.distilled_ridge)
+        else:
+            labels = labels_with_intercept(actual, W, b, ridge=self.distilled_ridge)
+        return DistilledInputs(
+            inputs=inputs,
+            distilled=replace(built, features=actual, labels=labels),
+            scale=1.0 if learned else float(c[0]),
+            polished=learned,
+            seconds={"construction": constructed - started, "preimage": time.perf_counter() - constructed},
+            weights=W,
+            intercept=b,
+            references=references,
+            row_scale=(float(c.min()), float(c.max())) if learned else (1.0, 1.0),
+        )
+
+    def _fixed_labels(self, references: References, k: int) -> np.ndarray | None:
+        if self.labels == "learned":
+            return None
+        if references.classes is None:
+            raise ValueError(
+                f"labels={self.labels!r} need the classes of the references, got references alone; give their classes "
+                "(y in an npz file), or use labels='learned'"
+            )
+        return np.asarray((centred_one_hot if self.labels == "centred" else one_hot)(references.classes, k))
+
+    def _box(self, problem: Problem) -> tuple[np.ndarray, np.ndarray] | None:
+        if not self.box:
+            return None
+        if not problem.feature_map.is_identity:
+            raise InfeasibleError(
+                "Box: features must be pixels for the points to be moved into the pixels' range, got "
+                f"{problem.feature_map.name}; use features='identity', or leave out the box",
+                theorem="Box",
+                value=0.0,
+                limit=1.0,
+            )
+        if problem.box is None:
+            raise ValueError("box needs the range of the pixels; pass box=(lower, upper), see pixel_box")
+        return problem.box
+
+    def optimum(self, content: Mapping[str, Any]) -> str:
+        """Return the distance of the features beside the least possible, and what kept it from that."""
+        ratio, theorem = content["realistic"]["predicted_distance_ratio"], "T6" if self.labels == "learned" else "T6b"
+        if ratio is not None and f"{ratio:.4g}" == "1":
+            return f"the least possible ({theorem})"
+        scaled = tuple(content["row_scale"]) != (1.0, 1.0) or content["label_scale"] != 1.0
+        given = {"tau": self.tau > 0.0, "the box": self.box, "the limits of the map's range": scaled}
+        reasons = " and ".join(name for name, there in given.items() if there)
+        without = f" without {reasons}" if reasons else ""
+        if ratio is None:
+            return f"0 is possible{without} ({theorem})"
+        return f"{ratio:.3g} times the least possible{without} ({theorem})"
+
+
+def needed(problem: Problem, mode: str) -> References:
+    """Return the references of a problem, which this mode cannot do without."""
+    if problem.references is None:
+        raise ValueError(f"mode={mode!r} needs references, got none; give real inputs (m, d)")
+    return problem.references
+
+
+def _no_scaling(c: float) -> InfeasibleError:
+    return InfeasibleError(
+        f"T12: features scaled by {c:.3g} into the range of the map change the intercept of fixed labels; use "
+        "labels='learned'",
+        theorem="T12",
+        value=c,
+        limit=1.0,
+    )

@@ -1,0 +1,169 @@
+"""The way through the house: source, fit, problem, construction, lift. Every front door takes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from analytic_dd.clock import Clock, Listener
+from analytic_dd.distill.box import pixel_box
+from analytic_dd.distill.construction import Construction
+from analytic_dd.distill.distilled import DistilledInputs
+from analytic_dd.distill.problem import Problem, References
+from analytic_dd.features import FeatureMap, Identity, from_text, penalised
+from analytic_dd.model.fit import FitOptions, OriginalModel, fit_source
+from analytic_dd.model.references import choose_references, given_references
+from analytic_dd.model.source import Source
+
+__all__ = ["Distillation", "build_map", "distil", "distil_model", "fit_options", "for_given", "problem_of", "streams"]
+
+_SAMPLE = 1_000  # training rows that a map may set its options by (the median lengthscale)
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """A distilled set and where it comes from.
+
+    Attributes
+    ----------
+    source : Source or None
+        None where there were sums only.
+    model : OriginalModel
+    construction : Construction
+    result : DistilledInputs
+    plain_map : FeatureMap or None
+        The map without what a Tikhonov penalty adds to it.
+    scaling : TikhonovScaling or None
+        What turns weights of the stored map into those of its inputs, for a Tikhonov penalty.
+    """
+
+    source: Source | None
+    model: OriginalModel
+    construction: Construction
+    result: DistilledInputs
+    plain_map: FeatureMap | None = None
+    scaling: Any = None
+
+
+def streams(seed: int) -> tuple[np.random.Generator, np.random.Generator, np.random.Generator]:
+    """Return what draws the map, the samples that are scored, and what a theorem leaves free."""
+    first, second, third = (np.random.default_rng([seed, stream]) for stream in range(3))
+    return first, second, third
+
+
+def distil(
+    source: Source,
+    features: str | FeatureMap,
+    construction: Construction,
+    options: FitOptions,
+    *,
+    seed: int,
+    references: np.ndarray | None = None,
+    reference_classes: np.ndarray | None = None,
+    clock: Clock | None = None,
+    listener: Listener | None = None,
+) -> Distillation:
+    """Fit the original model on a source and distil it.
+
+    Parameters
+    ----------
+    source : Source
+    features : str or FeatureMap
+        Text such as ``fcnn:depth=2``, see :func:`analytic_dd.features.from_text`, or a map.
+    construction : Construction
+    options : FitOptions
+    seed : int
+        Determines the map, the samples that are drawn, and what a theorem leaves free.
+    references : (m, *image_shape) or (m, d) array, optional
+        Images in the data's units to be near, in the place of a choice of training samples.
+    reference_classes : (m,) int array, optional
+        Indices of their classes; fixed labels of a nearest set need them.
+    clock, listener : optional
+        Receive times and progress.
+
+    Raises
+    ------
+    InfeasibleError, RangeError, ValueError
+        What was asked for does not exist.
+    """
+    clock, options = clock or Clock(), fit_options(construction, options)
+    construction = for_given(construction, references, source.k)
+    map_rng, loo_rng, free_rng = streams(seed)
+    with clock("map"):
+        plain = build_map(features, source, rng=map_rng)
+        phi, scaling = (plain, None) if options.tikhonov is None else penalised(plain, options.tikhonov)
+    model = fit_source(source, phi, options, rng=loo_rng, clock=clock, listener=listener)
+    with clock("references"):
+        if references is None:
+            near = choose_references(model, source, construction, rng=free_rng)
+        else:
+            near = given_references(model, source, references, classes=reference_classes)
+    result = distil_model(model, construction, rng=free_rng, references=near, clock=clock)
+    return Distillation(source, model, construction, result, plain, scaling)
+
+
+def fit_options(construction: Construction, options: FitOptions) -> FitOptions:
+    """Return the options of the fit, with the ridge that the construction names, if it does."""
+    ridge = construction.model_ridge
+    return options if ridge is None else replace(options, ridge=ridge)
+
+
+def for_given(construction: Construction, references: np.ndarray | None, k: int) -> Construction:
+    """Return the construction for the references that there are; images that were announced must be there."""
+    if references is not None:
+        return construction.for_references(len(references), k)
+    if construction.given_references:
+        raise ValueError(
+            "references='given' need images, got none; name their file, pass an array, or choose random ones"
+        )
+    return construction
+
+
+def build_map(features: str | FeatureMap, source: Source, *, rng: np.random.Generator) -> FeatureMap:
+    """Build a map from text; options that follow from the data do so from some of its samples."""
+    if isinstance(features, FeatureMap):
+        if features.d != source.d:
+            raise ValueError(f"features map inputs of size {features.d}, got samples of size {source.d}")
+        return features
+    if features == Identity.name:
+        return Identity(source.d)  # it has no options: no rows need be drawn
+    sample = source.inputs(np.sort(rng.permutation(source.n)[:_SAMPLE]))[0]
+    return from_text(features, source.d, image_shape=source.image_shape, rng=rng, sample=sample)
+
+
+def problem_of(
+    model: OriginalModel, *, rng: np.random.Generator, references: np.ndarray | References | None = None
+) -> Problem:
+    """Return what a construction may use of a model."""
+    about_mean = model.intercept is not None
+    low, high = model.value_range
+    return Problem(
+        W=model.weights,
+        feature_map=model.feature_map,
+        rng=rng,
+        intercept=model.intercept,
+        sums=model.statistics.centred() if about_mean else model.statistics,
+        centre=model.statistics.mean_phi if about_mean else None,
+        references=References(references) if isinstance(references, np.ndarray) else references,
+        box=None
+        if not np.isfinite(high - low)
+        else pixel_box(low, high, mean=model.mean, std=model.std, d=model.feature_map.d),
+    )
+
+
+def distil_model(
+    model: OriginalModel,
+    construction: Construction,
+    *,
+    rng: np.random.Generator,
+    references: np.ndarray | References | None = None,
+    clock: Clock | None = None,
+) -> DistilledInputs:
+    """Distil a fitted model into inputs of its feature map."""
+    result = construction.build(problem_of(model, rng=rng, references=references))
+    if clock is not None:
+        for stage, seconds in result.seconds.items():
+            clock.add(stage, seconds)
+    return result

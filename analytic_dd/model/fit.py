@@ -1,0 +1,282 @@
+"""The original model: ridge regression on a source of samples, or from sums alone (T13)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from analytic_dd.arrays import as_ridge, norm, to_numpy
+from analytic_dd.clock import Clock, Listener
+from analytic_dd.data import Dataset
+from analytic_dd.data.blocks import require_device
+from analytic_dd.features import FeatureMap
+from analytic_dd.linalg import ByteSums
+from analytic_dd.model.source import Source
+from analytic_dd.model.stream import FeatureStream
+from analytic_dd.ridge import RidgeChoice, fit_weights
+
+__all__ = ["LOO_SAMPLES", "FitOptions", "OriginalModel", "fit_source", "fit_sums"]
+
+LOO_SAMPLES = 10_000  # leave-one-out is scored on at most this many samples, drawn at random
+
+_ACCEPT = 1e-6  # predicted error of W at which a second pass over the data is not worth its time
+_BYTE_ROWS = 8192
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """How the original model is fitted.
+
+    Attributes
+    ----------
+    ridge : float, "loo" or "gcv"
+        lambda, absolute, or how it is chosen: by leave-one-out (accuracy for classes, else the squared error; ties go
+        to the larger ridge) on at most 10,000 samples, or by generalised cross-validation.
+    intercept : bool
+        Fit an unpenalised intercept (T12).
+    tikhonov : (p,) or (p, p) array, optional
+        Gamma of the penalty  ridge * tr(W Gamma W^T)  (T12).
+    solver : str
+        See :func:`analytic_dd.ridge.fit_weights`.
+    dtype : numpy float type
+        Arithmetic of the feature map; sums are float64 always.
+    device : str
+        Where features, sums and weights are computed: ``cpu`` (numpy), or a device of torch.
+    """
+
+    ridge: float | str = "loo"
+    intercept: bool = False
+    tikhonov: Any = None
+    solver: str = "auto"
+    dtype: Any = np.float64
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.ridge, str):
+            as_ridge(self.ridge)
+
+
+@dataclass(frozen=True)
+class OriginalModel:
+    """Ridge regression fitted on all the data, which a distilled set is to reproduce.
+
+    Attributes
+    ----------
+    weights : (k, p) array
+    intercept : (k,) array or None
+    ridge : float
+    choice : RidgeChoice or None
+        How the ridge was chosen; None where it was given.
+    feature_map : FeatureMap
+    mean, std : (channels,) arrays
+        inputs = (x - mean) / std, in the data's units.
+    statistics : sums of the data
+        Not centred.
+    label_kind : str
+        ``"one-hot"``, ``"centred"`` or ``"outputs"``: what the model was trained on.
+    solver, solver_reason : str
+        The solver (T13), and why in one line.
+    value_range : (float, float)
+        Of the pixels, in the data's units.
+    """
+
+    weights: np.ndarray
+    intercept: np.ndarray | None
+    ridge: float
+    choice: RidgeChoice | None
+    feature_map: FeatureMap
+    mean: np.ndarray
+    std: np.ndarray
+    statistics: Any
+    label_kind: str
+    solver: str
+    solver_reason: str
+    value_range: tuple[float, float]
+
+    def inputs_of(self, dataset: Dataset, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the normalised inputs (m, d) and classes (m,) of some training samples, in the order of ``rows``."""
+        blocks = list(dataset.blocks("train", mean=self.mean, std=self.std, order=rows))
+        return np.concatenate([X for X, _ in blocks]), np.concatenate([y for _, y in blocks])
+
+
+def fit_source(
+    source: Source,
+    feature_map: FeatureMap,
+    options: FitOptions | None = None,
+    *,
+    rng: np.random.Generator,
+    clock: Clock | None = None,
+    listener: Listener | None = None,
+) -> OriginalModel:
+    """Fit ridge regression on all samples: one pass over them, one product, one eigendecomposition.
+
+    Theorem: T13.
+
+    Parameters
+    ----------
+    source : Source
+    feature_map : FeatureMap
+        With the Tikhonov penalty, if any, see :func:`analytic_dd.features.penalised`.
+    options : FitOptions, optional
+    rng : numpy.random.Generator
+        Draws the samples that leave-one-out is scored on.
+    clock, listener : optional
+        Receive times and progress.
+
+    Notes
+    -----
+    *Cost.* See :func:`analytic_dd.ridge.fit_weights`. Memory: what the source holds, 4 p^2 floats (n p and n^2 for
+    n < p) and one block.
+    *Numerics.* The sums alone where the predicted error of W is below 1e-6, or a second pass would gain less than a
+    factor of 2; else a second pass over the data, for iterative refinement or TSQR.
+    """
+    options, clock = options or FitOptions(), clock or Clock()
+    if options.device != "cpu":
+        require_device(options.device)
+    stream = FeatureStream(source, feature_map, options.dtype, options.device, clock, listener)
+
+    def blocks(rows: np.ndarray | None = None, /, *, stage: str = "") -> Iterator[tuple[Any, ...]]:
+        return stream.blocks(rows, stage=stage)
+
+    def timed(stage: str) -> AbstractContextManager[None]:
+        return clock.rest_of(stage)
+
+    found = fit_weights(
+        blocks,
+        n=source.n,
+        p=feature_map.p,
+        k=source.k,
+        ridge=options.ridge,
+        scoring="accuracy" if source.classified else "squared_error",
+        intercept=options.intercept,
+        solver=options.solver,
+        accept=_ACCEPT,
+        max_samples=LOO_SAMPLES,
+        rng=rng,
+        statistics=_sums_of_bytes(source, feature_map, options, clock, listener),
+        timed=timed,
+    )
+    exact = options.dtype is np.float64
+    return _model(
+        found.statistics.on_host(),
+        to_numpy(found.weights),
+        options,
+        ridge=found.ridge,
+        choice=found.choice,
+        feature_map=feature_map,
+        mean=source.mean,
+        std=source.std,
+        label_kind=source.label_kind,
+        solver=found.solver,
+        solver_reason=found.reason + ("" if exact else f"; of features in {np.dtype(options.dtype).name}"),
+        value_range=source.value_range,
+    )
+
+
+def _sums_of_bytes(
+    source: Source, feature_map: FeatureMap, options: FitOptions, clock: Clock, listener: Listener | None
+) -> Any:
+    """Sums of normalised bytes from sums of the bytes, which are exact: no sample is normalised; None for others."""
+    plain = feature_map.is_identity and options.device == "cpu" and options.dtype is np.float64
+    blocks = source.bytes_of(_BYTE_ROWS) if plain and source.n >= source.d and options.solver != "dual" else None
+    if blocks is None:
+        return None
+    sums = ByteSums(source.d, source.k)
+    with clock("gram"):
+        done = 0
+        for x, Y in blocks:
+            sums.update(x, Y)
+            done += len(x)
+            if listener is not None:
+                listener("gram", done, source.n)
+        repeats = source.d // len(source.mean)  # channels are last
+        return sums.statistics(*(np.tile(v, repeats) for v in (source.mean, source.std)))
+
+
+def fit_sums(
+    statistics: Any,
+    feature_map: FeatureMap,
+    options: FitOptions,
+    *,
+    mean: np.ndarray,
+    std: np.ndarray,
+    label_kind: str,
+    value_range: tuple[float, float] = (-math.inf, math.inf),
+) -> OriginalModel:
+    """Return the model that sums determine: no sample is read.
+
+    Theorem: T13.
+
+    Parameters
+    ----------
+    statistics : GramStatistics
+        Of all the data; merged from shards, machines or parties.
+    feature_map : FeatureMap
+        The map that they were made with.
+    options : FitOptions
+        The ridge is "gcv" or a number; the solver "auto" or "gram".
+    mean, std : (channels,) arrays
+        The normalisation that they were made with.
+    label_kind : {"one-hot", "centred"}
+        Of the labels in the sums.
+
+    Raises
+    ------
+    ValueError
+        ``ridge="loo"``, which needs the samples.
+    """
+    if options.ridge not in ("gcv",) and isinstance(options.ridge, str):
+        raise ValueError(f"without the samples the ridge is 'gcv' or a number >= 0, got {options.ridge!r}")
+    if options.solver not in ("auto", "gram"):
+        raise ValueError(f"solver={options.solver!r} reads the samples, and sums have none; leave the solver out")
+    found = fit_weights(
+        _no_samples,
+        n=statistics.n,
+        p=statistics.p,
+        k=statistics.k,
+        ridge=options.ridge,
+        intercept=options.intercept,
+        solver="gram",
+        statistics=statistics,
+    )
+    return _model(
+        statistics,
+        to_numpy(found.weights),
+        options,
+        ridge=found.ridge,
+        choice=found.choice,
+        feature_map=feature_map,
+        mean=mean,
+        std=std,
+        label_kind=label_kind,
+        solver="gram",
+        solver_reason=found.reason.replace("as asked", "as there are sums only"),
+        value_range=value_range,
+    )
+
+
+def _no_samples(rows: np.ndarray | None = None, /, *, stage: str = "") -> Iterator[tuple[Any, ...]]:
+    raise ValueError("sums have no samples to read again")
+
+
+def _has_no_mean(statistics: Any) -> bool:
+    """Whether the features are centred but for rounding: one-hot labels then give the weights of centred ones (T5)."""
+    size = math.sqrt(statistics.weight * max(float(statistics.trace), 0.0))  # |sum of phi| <= size
+    return bool(norm(statistics.sum_phi) <= 64.0 * np.finfo(np.float64).eps * size)
+
+
+def _model(statistics: Any, W: np.ndarray, options: FitOptions, **facts: Any) -> OriginalModel:
+    """Put the weights into the subspace where they are in exact arithmetic, and add the intercept."""
+    W = facts["feature_map"].project(W)  # on the span of all features, which W leaves by rounding only (T8e)
+    about_mean = facts["label_kind"] == "centred" or options.intercept or _has_no_mean(statistics)
+    if facts["label_kind"] != "outputs" and about_mean:
+        # Labels about their mean sum to 0, so the rows of W do in exact arithmetic: rank k - 1 (T5). Rounding would
+        # leave a k-th singular value of 1e-12 for the construction to invert.
+        W = W - W.mean(axis=0)
+    b = to_numpy(statistics.mean_y) - W @ to_numpy(statistics.mean_phi) if options.intercept else None
+    return OriginalModel(weights=W, intercept=b, statistics=statistics, **facts)

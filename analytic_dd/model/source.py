@@ -1,0 +1,290 @@
+"""Where training samples come from: a data set, arrays, or sums alone; normalised in one place, never copied whole."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from analytic_dd.arrays import Array, as_weights
+from analytic_dd.data import Dataset
+from analytic_dd.data.blocks import device_blocks
+from analytic_dd.data.dataset import content_sha256
+from analytic_dd.data.normalisation import class_means, value_range
+from analytic_dd.errors import DataError
+from analytic_dd.labels import centred_one_hot, one_hot
+
+__all__ = ["ArraySource", "DatasetSource", "Origin", "Source"]
+
+Block = tuple[Any, ...]  # (X, Y), or (X, Y, weights)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What is stored of the data.
+
+    Attributes
+    ----------
+    name, sha256, source : str
+    image_shape : tuple of int
+    classes : tuple of int or str
+    samples : int
+        Training samples.
+    class_means : (k, *image_shape) array or None
+    """
+
+    name: str
+    sha256: str
+    source: str
+    image_shape: tuple[int, ...]
+    classes: tuple[int | str, ...]
+    samples: int
+    class_means: np.ndarray | None = None
+
+
+class Source(ABC):
+    """Training samples in blocks of normalised inputs and labels; a sample of weight 0 is not among them.
+
+    Attributes
+    ----------
+    n, d, k : int
+        Samples, numbers in an input, outputs.
+    image_shape : tuple of int
+    mean, std : (channels,) arrays
+        inputs = (x - mean) / std, in the data's units.
+    classified : bool
+        Whether outputs are classes.
+    label_kind : str
+        ``"one-hot"``, ``"centred"`` or ``"outputs"``.
+    weights : (n,) array or None
+        Positive.
+    """
+
+    n: int
+    d: int
+    k: int
+    image_shape: tuple[int, ...]
+    mean: np.ndarray
+    std: np.ndarray
+    classified: bool
+    label_kind: str
+    weights: np.ndarray | None
+
+    @abstractmethod
+    def blocks(
+        self, rows: int, order: np.ndarray | None = None, *, dtype: type = np.float64, device: str = "cpu"
+    ) -> Iterator[Block]:
+        """Yield (X, Y) or (X, Y, weights), ``rows`` samples a block, all in their order or those of ``order``.
+
+        On a device other than ``"cpu"`` the blocks are torch tensors there. A block is valid until the next is asked
+        for.
+        """
+
+    @abstractmethod
+    def inputs(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the normalised inputs (m, d) and classes (m,) of some samples, in the order of ``rows``."""
+
+    @property
+    @abstractmethod
+    def groups(self) -> np.ndarray:
+        """The class (n,) of each sample, or 0 for all where outputs are no classes."""
+
+    @property
+    @abstractmethod
+    def value_range(self) -> tuple[float, float]:
+        """The range of the pixels, in the data's units."""
+
+    @property
+    @abstractmethod
+    def origin(self) -> Origin:
+        """What is stored of the data."""
+
+    def bytes_of(self, rows: int) -> Iterator[tuple[np.ndarray, np.ndarray]] | None:
+        """Yield stored bytes (b, d) and labels (b, k), or return None where samples are no bytes."""
+        return None
+
+
+def _kept(weights: np.ndarray | None, n: int) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Check weights; return those that are positive, and the rows that have them where some are 0 (T12)."""
+    if weights is None:
+        return None, None
+    checked = np.asarray(as_weights(weights, n), dtype=np.float64)
+    rows = np.flatnonzero(checked > 0.0)
+    if not len(rows):
+        raise DataError("no sample has a weight above 0; give some weight to at least one")
+    return checked[rows], None if len(rows) == n else rows
+
+
+class DatasetSource(Source):
+    """The training part of a data set, normalised by its channel moments.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    centred : bool
+        Labels are one-hot less 1/k (T5).
+    weights : (n,) array, optional
+        Weights >= 0; samples of weight 0 are left out, as if the data set did not have them.
+    moments : (mean, std), optional
+        In the place of the channel moments of the samples.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        *,
+        centred: bool = False,
+        weights: np.ndarray | None = None,
+        moments: tuple[np.ndarray, np.ndarray] | None = None,
+    ) -> None:
+        self.weights, rows = _kept(weights, len(dataset.y_train))
+        self.dataset = dataset if rows is None else dataset.only(rows)
+        self.n, self.d, self.k = len(self.dataset.y_train), dataset.d, len(dataset.classes)
+        self.image_shape, self.classified = dataset.image_shape, True
+        self.mean, self.std = self.dataset.statistics() if moments is None else moments
+        self.label_kind = "centred" if centred else "one-hot"
+        self.labels = np.asarray((centred_one_hot if centred else one_hot)(np.arange(self.k), self.k))
+
+    def blocks(
+        self, rows: int, order: np.ndarray | None = None, *, dtype: type = np.float64, device: str = "cpu"
+    ) -> Iterator[Block]:
+        """Yield blocks; see :class:`Source`. Stored bytes go to a device as they are."""
+        table, done = _placed(self.labels.astype(dtype), device), 0
+        weights = self.weights if self.weights is None or order is None else self.weights[order]
+        for X, y in self._samples(rows, order, dtype, device):
+            some = () if weights is None else (_placed(weights[done : done + len(y)], device),)
+            done += len(y)
+            yield X, table[y], *some
+
+    def _samples(self, rows: int, order: np.ndarray | None, dtype: type, device: str) -> Iterator[tuple[Any, Any]]:
+        data, moments = self.dataset, {"mean": self.mean, "std": self.std}
+        if device != "cpu":
+            kind = np.dtype(dtype).name
+            yield from device_blocks(
+                data.x_train, data.y_train, rows=rows, **moments, device=device, dtype=kind, order=order
+            )
+            return
+        # The one array of ``reuse`` is enough: a block is given up when the next is asked for. (A thread that reads
+        # ahead was slower: BLAS keeps both cores busy.)
+        for X, y in data.blocks("train", rows=rows, **moments, order=order, reuse=True):
+            yield X.astype(dtype, copy=False), y
+
+    def inputs(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the normalised inputs (m, d) and classes (m,) of some samples."""
+        blocks = list(self.dataset.blocks("train", mean=self.mean, std=self.std, order=rows))
+        return np.concatenate([X for X, _ in blocks]), np.concatenate([y for _, y in blocks])
+
+    @property
+    def groups(self) -> np.ndarray:
+        """The class (n,) of each sample."""
+        return self.dataset.y_train
+
+    @cached_property
+    def value_range(self) -> tuple[float, float]:
+        """The range of the pixels, in the data's units."""
+        return self.dataset.value_range()
+
+    @cached_property
+    def origin(self) -> Origin:
+        """What is stored of the data."""
+        data = self.dataset
+        facts = data.name, data.sha256, data.source, data.image_shape, data.classes
+        return Origin(*facts, self.n, data.class_means())
+
+    def bytes_of(self, rows: int) -> Iterator[tuple[np.ndarray, np.ndarray]] | None:
+        """Yield stored bytes (b, d) and labels (b, k)."""
+        if self.dataset.x_train.dtype != np.uint8 or self.weights is not None:
+            return None
+        x, y = self.dataset.x_train, self.dataset.y_train
+        starts = range(0, self.n, rows)
+        return ((x[i : i + rows].reshape(-1, self.d), self.labels[y[i : i + rows]]) for i in starts)
+
+
+class ArraySource(Source):
+    """Samples in an array, taken as they are: whoever wants them normalised does so first.
+
+    Parameters
+    ----------
+    X : (n, d) or (n, \\*image_shape) array
+    y : (n,) int array, or (n, k) float array
+        Indices of classes, or outputs.
+    classes : sequence, optional
+        The names of the classes; None where ``y`` are outputs.
+    centred : bool
+        Labels of classes are one-hot less 1/k (T5).
+    weights : (n,) array, optional
+        Weights >= 0; samples of weight 0 are left out.
+    """
+
+    def __init__(
+        self,
+        X: np.ndarray,
+        y: np.ndarray,
+        *,
+        classes: tuple[int | str, ...] | None = None,
+        centred: bool = False,
+        weights: np.ndarray | None = None,
+    ) -> None:
+        self.weights, rows = _kept(weights, len(X))
+        self.X: np.ndarray = X if rows is None else X[rows]
+        self.y: np.ndarray = y if rows is None else y[rows]
+        self.n, self.image_shape = len(self.X), tuple(X.shape[1:])
+        self.d, self.classified = math.prod(self.image_shape), classes is not None
+        channels = self.image_shape[2] if len(self.image_shape) == 3 else 1
+        self.mean, self.std = np.zeros(channels), np.ones(channels)
+        self.label_kind = "outputs" if classes is None else "centred" if centred else "one-hot"
+        self.k = y.shape[1] if classes is None else len(classes)
+        self.classes = tuple(range(self.k)) if classes is None else classes
+        encode = centred_one_hot if centred else one_hot
+        self.labels = None if classes is None else np.asarray(encode(np.arange(self.k), self.k))
+
+    def blocks(
+        self, rows: int, order: np.ndarray | None = None, *, dtype: type = np.float64, device: str = "cpu"
+    ) -> Iterator[Block]:
+        """Yield blocks; see :class:`Source`."""
+        total = self.n if order is None else len(order)
+        for start in range(0, total, rows):
+            some = slice(start, min(start + rows, total)) if order is None else order[start : start + rows]
+            X: np.ndarray = self.X[some].reshape(-1, self.d).astype(dtype, copy=False)
+            y = self.y[some]
+            Y: np.ndarray = (y if self.labels is None else self.labels[y]).astype(dtype, copy=False)
+            arrays = (X, Y) if self.weights is None else (X, Y, self.weights[some])
+            yield tuple(_placed(A, device) for A in arrays)
+
+    def inputs(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the inputs (m, d) of some samples, and their classes (m,) where there are any."""
+        X = np.asarray(self.X[rows].reshape(len(rows), self.d), dtype=np.float64)
+        return X, self.y[rows] if self.classified else None
+
+    @property
+    def groups(self) -> np.ndarray:
+        """The class (n,) of each sample, or 0 for all."""
+        return self.y if self.classified else np.zeros(self.n, dtype=np.int64)
+
+    @cached_property
+    def value_range(self) -> tuple[float, float]:
+        """The range of the entries; 0 to 1 where they lie in it."""
+        return value_range(self.X)
+
+    @cached_property
+    def origin(self) -> Origin:
+        """What is stored of the arrays."""
+        sha256 = content_sha256(self.X, self.y)
+        means = None
+        if self.classified:
+            means = class_means(self.X, self.y, self.k)
+        return Origin("arrays", sha256, "arrays", self.image_shape, self.classes, self.n, means)
+
+
+def _placed(values: np.ndarray, device: str) -> Array:
+    """Put values where the blocks are."""
+    if device == "cpu":
+        return values
+    import torch
+
+    return torch.as_tensor(values, device=device)

@@ -1,0 +1,293 @@
+"""A distillation into a folder: the set, measured as it was stored, and what is reported of it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from analytic_dd.clock import Clock, Listener
+from analytic_dd.data import Dataset, weighting, weights_of_samples
+from analytic_dd.distill.construction import Construction
+from analytic_dd.errors import DataError
+from analytic_dd.features import FeatureMap, from_spec
+from analytic_dd.files import atomic_write
+from analytic_dd.io import DistilledSet, load_distilled, save_distilled, to_json
+from analytic_dd.judge import Certificate
+from analytic_dd.judge.accuracy import Model, accuracies_on_test, fitted
+from analytic_dd.judge.controls import control_models
+from analytic_dd.linalg import Sums
+from analytic_dd.model import DatasetSource, Distillation, FitOptions, Origin, OriginalModel, distil, fit_sums
+from analytic_dd.model.distillation import distil_model, fit_options, streams
+from analytic_dd.report.assembly import distilled_set
+from analytic_dd.report.facts import realistic_facts
+from analytic_dd.report.flops import Sizes, stage_rates
+from analytic_dd.staging import staged
+
+__all__ = ["Report", "refit", "run", "run_from_sums", "store_and_report"]
+
+_FILES = ("distilled.npz", "report.json")
+_PICTURES = ("distilled.png", "spectrum.png")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run found: the stored meta plus what was measured on the *reloaded* file.
+
+    Attributes
+    ----------
+    content : dict
+        JSON values, as in ``report.json``.
+    certificate : Certificate
+        Of the reloaded inputs through the feature map.
+    construction : Construction
+    """
+
+    content: dict[str, Any]
+    certificate: Certificate
+    construction: Construction
+
+
+def run(
+    dataset: Dataset,
+    features: str | FeatureMap,
+    construction: Construction,
+    folder: Path,
+    options: FitOptions | None = None,
+    *,
+    sample_weight: np.ndarray | str | None = None,
+    seed: int = 0,
+    references: np.ndarray | None = None,
+    reference_classes: np.ndarray | None = None,
+    picture: bool = True,
+    clock: Clock | None = None,
+    listener: Listener | None = None,
+) -> Report:
+    """Distil a data set into ``folder``: ``distilled.npz``, ``report.json``, then ``distilled.png``.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    features, construction, options, seed, references, reference_classes, clock, listener
+        See :func:`analytic_dd.model.distil`.
+    folder : Path
+        Made if needed; its files are replaced together when all of them are complete.
+    sample_weight : "balanced", a file or (n,) array, optional
+        Weights of the training samples (T12); balanced: n / (k times the number of samples of the class).
+    picture : bool
+        Draw the set, when everything else is stored. A picture that fails is a warning.
+
+    Raises
+    ------
+    InfeasibleError, RangeError, ValueError
+        What was asked for does not exist; nothing has been written.
+    OSError
+        The folder cannot be written (checked before any work) or the disk is full.
+    """
+    clock, options = clock or Clock(), options or FitOptions()
+    weights = weights_of_samples(sample_weight, dataset)
+    with staged(folder, files=_FILES, without=_PICTURES) as staging:
+        with clock("normalisation"):
+            source = DatasetSource(dataset, centred=construction.labels == "centred", weights=weights)
+        found = distil(
+            source,
+            features,
+            construction,
+            options,
+            seed=seed,
+            references=references,
+            reference_classes=reference_classes,
+            clock=clock,
+            listener=listener,
+        )
+        made = distilled_set(found, options, seed=seed, clock=clock, more={"sample_weights": weighting(sample_weight)})
+        report = store_and_report(made, found, staging, seed=seed, clock=clock, listener=listener)
+    if picture:
+        _draw(folder)
+    return report
+
+
+def _draw(folder: Path) -> None:
+    """Draw the stored set; what goes wrong with a picture is no reason to lose results."""
+    from analytic_dd.plot import draw_set
+
+    try:
+        draw_set(load_distilled(folder), folder / "distilled.png")
+    except Exception as error:
+        warnings.warn(f"the results are stored, but no picture could be drawn: {error}", stacklevel=3)
+
+
+def run_from_sums(
+    path: Path,
+    construction: Construction,
+    folder: Path,
+    options: FitOptions | None = None,
+    *,
+    seed: int = 0,
+    picture: bool = True,
+    clock: Clock | None = None,
+) -> Report:
+    """Distil sums from a file (``analytic-dd stats``, ``analytic-dd merge``): no sample is read.
+
+    Theorem: T13. The file names its feature map, normalisation, labels and classes.
+
+    Parameters
+    ----------
+    path : Path
+        Statistics with provenance.
+    construction, folder, seed, picture, clock
+        As for :func:`run`; what needs samples (references, other labels than those in the sums) is refused.
+    options : FitOptions, optional
+        The ridge is "gcv" (the default) or a number.
+
+    Raises
+    ------
+    DataError
+        No statistics, or without provenance.
+    InfeasibleError, RangeError, ValueError, OSError
+        As :func:`run`.
+    """
+    clock, options = clock or Clock(), options or FitOptions(ridge="gcv")
+    if construction.references_for(2):
+        raise ValueError(
+            "references are samples, and sums have none; leave out mode='nearest', mode='one-image', init='real'"
+        )
+    with staged(folder, files=_FILES, without=_PICTURES) as staging:
+        with clock("reading"):
+            statistics = Sums.load(path)
+            origin, facts = _origin_of(statistics, path)
+        centred = construction.labels == "centred"
+        if facts["labels"] not in ("one-hot", "centred") or (centred and facts["labels"] != "centred"):
+            raise ValueError(f"{path} has sums of {facts['labels']} labels, wanted labels={construction.labels!r}")
+        with clock("solve"):
+            model = fit_sums(
+                statistics,
+                from_spec(facts["feature map"]),
+                fit_options(construction, options),
+                mean=np.asarray(facts["mean"], dtype=np.float64),
+                std=np.asarray(facts["std"], dtype=np.float64),
+                label_kind=facts["labels"],
+            )
+        result = distil_model(model, construction, rng=streams(seed)[2], clock=clock)
+        found = Distillation(None, model, construction, result)
+        more = {"sample_weights": facts.get("sample weights")}
+        made = distilled_set(found, options, seed=seed, clock=clock, origin=origin, more=more)
+        report = store_and_report(made, found, staging, seed=seed, clock=clock)
+    if picture:
+        _draw(folder)
+    return report
+
+
+def _origin_of(statistics: Sums, path: Path) -> tuple[Origin, dict[str, Any]]:
+    provenance = statistics.provenance
+    wanted = {"feature map", "mean", "std", "labels", "classes", "image shape"}
+    if provenance is None or not wanted <= set(provenance.agree):
+        raise DataError(f"{path} does not say what its sums are of; make it with analytic-dd stats")
+    facts = dict(provenance.agree)
+    classes = facts["classes"] if isinstance(facts["classes"], list) else list(range(facts["classes"]))
+    sources = sorted({part.source for part in provenance.samples})
+    name = " + ".join(dict.fromkeys(data for data, _ in sources)) or "sums"
+    sha256 = " + ".join(content for _, content in sources)
+    shape = tuple(int(size) for size in facts["image shape"])
+    return Origin(name, sha256, f"sums in {path.name}", shape, tuple(classes), statistics.n), facts
+
+
+def store_and_report(
+    distilled: DistilledSet,
+    found: Distillation,
+    folder: Path,
+    *,
+    seed: int,
+    clock: Clock,
+    listener: Listener | None = None,
+) -> Report:
+    """Write ``distilled.npz``, load it again, measure everything on what was loaded, write ``report.json``.
+
+    Returns
+    -------
+    Report
+        Accuracies are fractions of the test part, None where there is none (or no data set at all).
+    """
+    model = found.model
+    dataset = found.source.dataset if isinstance(found.source, DatasetSource) else None
+    with clock("writing"):
+        save_distilled(folder / "distilled.npz", distilled)
+        stored = load_distilled(folder / "distilled.npz")
+    with clock("certificate"):
+        certificate = stored.certify()
+        from_pixels = stored.certify(inputs=stored.inputs_from_pixels())
+    accuracies: dict[str, Any] = dict.fromkeys(("original", "distilled", "random", "class_mean"))
+    scores: dict[str, float] = {}
+    if dataset is not None and len(dataset.y_test):
+        with clock("controls"):
+            models = control_models(dataset, model, len(stored.inputs), seed=seed)
+        with clock("evaluation"):
+            models |= {"original": (model.weights, _or_zero(model)), "distilled": refit(stored)}
+            models |= _models_by_ridge(stored)
+            scores = accuracies_on_test(dataset, model, models, progress=listener)
+        accuracies = {name: scores[name] for name in ("original", "distilled", "class_mean")}
+        draws = [scores[name] for name in scores if name.startswith("random")]
+        accuracies |= {"random": float(np.mean(draws)), "random_std": float(np.std(draws)), "random_draws": len(draws)}
+    realistic: dict[str, Any] = {}
+    if stored.references is not None and dataset is not None:
+        with clock("realistic"):
+            realistic = {"realistic": realistic_facts(stored, dataset, model, seed=seed)}
+    by_ridge = {} if stored.path is None else {"recovery_by_ridge": _by_ridge(stored, scores)}
+    content = stored.meta | {
+        **by_ridge,
+        "accuracies": accuracies,
+        "recovery": _recovery(certificate),
+        "recovery_from_pixels": _recovery(from_pixels),
+        **realistic,
+        "test_samples": 0 if dataset is None else len(dataset.y_test),
+        **_rates(model, clock),
+        "seconds": dict(clock.seconds),
+    }
+    with atomic_write(folder / "report.json") as stream:
+        stream.write((to_json(content, indent=1) + "\n").encode())
+    return Report(content, certificate, found.construction)
+
+
+def _rates(model: OriginalModel, clock: Clock) -> dict[str, Any]:
+    sums, phi, choice = model.statistics, model.feature_map, model.choice
+    scored, ridges = (choice.samples, len(choice.ridges)) if choice and choice.criterion == "loo" else (0, 0)
+    sizes = Sizes(sums.n, phi.d, sums.p, sums.k, scored, ridges, clock.mapped, phi.flops())
+    return stage_rates(sizes, clock.seconds)
+
+
+def _models_by_ridge(stored: DistilledSet) -> dict[str, Model]:
+    """Models of all the data and of the set for each of several ridges."""
+    if stored.path is None:
+        return {}
+    zeros = np.zeros(stored.path.shape[:2])
+    b = zeros if stored.path_intercepts is None else stored.path_intercepts
+    models: dict[str, Model] = {f"original {i}": (stored.path[i], b[i]) for i in range(len(zeros))}
+    return models | {f"distilled {i}": refit(stored, ridge=ridge) for i, ridge in enumerate(stored.ridges)}
+
+
+def _by_ridge(stored: DistilledSet, found: Mapping[str, float]) -> list[dict[str, Any]]:
+    return [
+        _recovery(certificate)
+        | {"ridge": stored.meta["ridges"][i], "distilled_ridge": stored.ridges[i]}
+        | {name: found.get(f"{name} {i}") for name in ("original", "distilled")}
+        for i, certificate in enumerate(stored.certificates())
+    ]
+
+
+def _recovery(certificate: Certificate) -> dict[str, Any]:
+    return {name: getattr(certificate, name) for name in ("relative_error", "verdict", "ratio", "condition", "bound")}
+
+
+def _or_zero(model: OriginalModel) -> np.ndarray:
+    return np.zeros(len(model.weights)) if model.intercept is None else model.intercept
+
+
+def refit(stored: DistilledSet, *, ridge: float | None = None) -> Model:
+    """Fit ridge regression on the stored set as a user would, by the library's own solver."""
+    Phis = stored.feature_map(stored.inputs)
+    value = stored.ridge if ridge is None else ridge
+    return fitted(Phis, stored.y, value, intercept=stored.intercept is not None)
