@@ -332,7 +332,8 @@ def test_scaling_brings_features_into_the_range(name: str) -> None:
     else:
         with pytest.raises(RangeError, match=r"outside by|common radius|scaling"):
             phi.scale_into_range(Phi)
-        assert phi.scale_into_range(phi(inputs(phi))) == pytest.approx(1.0, abs=1e-12)
+        unit = NUMPY.eps * case.depth * phi.condition()
+        assert abs(phi.scale_into_range(phi(inputs(phi))) - 1.0) < RATIO * unit
 
 
 @every_map
@@ -406,8 +407,9 @@ def test_torch_gradients_flow_through_map_and_preimage(name: str) -> None:
     forth = torch.autograd.functional.jacobian(phi, phi.preimage(Phi).detach())[0, :, 0, :]
     product = forth @ back
     wanted = torch.eye(phi.p, dtype=torch.float64) if case.rank == phi.p else product @ product
-    assert torch.linalg.norm(product - wanted) <= 1e-9 * phi.condition()
-    assert int(torch.linalg.matrix_rank(product, rtol=1e-9)) == case.rank
+    size = torch.linalg.norm(forth) * torch.linalg.norm(back)
+    assert torch.linalg.norm(product - wanted) <= RATIO * NUMPY.eps * case.depth * phi.condition() * size
+    assert int(torch.linalg.matrix_rank(product, atol=0.5, rtol=0.0)) == case.rank  # a projector: 0, or 1 and more
 
 
 @every_map

@@ -234,7 +234,7 @@ def test_lsmr_and_dense_agree(padding: str, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(conv_border, "_DENSE", 10)
     got = large.preimage(z, None, plain)
     assert relative(got, wanted[0]) < RATIO * EPS * small.condition
-    assert relative(large.forward(got, plain), z) < 1e-13
+    assert relative(large.forward(got, plain), z) < RATIO * EPS * small.condition
     assert np.allclose(large.extremes, wanted[1], rtol=RATIO * EPS * small.condition**2, atol=0)
     assert large.onto
 
@@ -269,7 +269,8 @@ def test_zero_padding_of_a_general_kernel_reports_its_condition() -> None:
     for padding in ("zero", "circular"):
         phi = Convolutional((12, 14), [1], padding=padding, spread=4.0, rng=6)
         values = np.linalg.svd(matrix_of(phi.layers[0]), compute_uv=False)
-        assert phi.condition() == pytest.approx(values[0] / values[-1] / phi.slope, rel=1e-6)
+        exact = values[0] / values[-1] / phi.slope
+        assert abs(phi.condition() / exact - 1.0) < RATIO * EPS * values[0] / values[-1]
         Phi = np.random.default_rng(0).standard_normal((3, phi.p))
         assert ratio(phi(phi.preimage(Phi)), Phi, phi) < RATIO
         conditions[padding] = phi.condition()
@@ -347,7 +348,8 @@ def test_reference_is_approached_and_kept(name: str) -> None:
     rng = np.random.default_rng(4)
     Phi, near = rng.standard_normal((3, phi.p)), rng.standard_normal((3, phi.d))
     far = np.linalg.norm(phi.preimage(Phi) - near, axis=1)
-    assert np.all(np.linalg.norm(phi.preimage(Phi, near=near) - near, axis=1) <= far * (1 + 1e-9))
+    above = 1 + RATIO * EPS * len(phi.layers) * phi.condition()
+    assert np.all(np.linalg.norm(phi.preimage(Phi, near=near) - near, axis=1) <= far * above)
     assert ratio(phi.preimage(phi(near), near=near), near, phi) < RATIO
 
 
@@ -399,7 +401,7 @@ def test_asinh_refuses_what_its_inverse_overflows_at() -> None:
     Phi[1, 5] = -1e3
     check = phi.in_range(Phi)
     assert (check.inside, check.row, check.column) == (False, 1, 5)
-    assert check.excess == pytest.approx(1e3 - np.arcsinh(1.3e154))
+    assert abs(check.excess - (1e3 - np.arcsinh(1.3e154))) < RATIO * EPS * 1e3
     with pytest.raises(RangeError, match=r"row 1, column 5 is outside by 644; scale"):
         phi.preimage(Phi)
     c = phi.scale_into_range(Phi)
@@ -438,13 +440,13 @@ def test_specification_and_pickle_rebuild_the_map(name: str) -> None:
 @pytest.mark.parametrize("shape", [(28, 28), (32, 32, 3)])
 @pytest.mark.parametrize("depth", [1, 2, 3])
 def test_defaults_are_onto_and_well_conditioned(shape: tuple[int, ...], depth: int) -> None:
-    """MNIST and CIFAR: as many features as fit below equality; condition below 50 a layer; 1e-13 at three layers."""
+    """MNIST and CIFAR: as many features as fit below equality; condition below 50 a layer; refinement helps."""
     phi = Convolutional.from_options(shape, depth=depth, rng=0)
     assert phi.kind == "surjective"
     assert phi.p > 0.6 * phi.d
     assert phi.condition() < 50**depth
     Phi = np.random.default_rng(0).standard_normal((4, phi.p))
-    assert relative(phi(phi.preimage(Phi)), Phi) < {1: 2e-15, 2: 1e-14, 3: 1e-13}[depth]  # refinement: 30 times less
+    assert ratio(phi(phi.preimage(Phi)), Phi, phi) < 1  # 30 times less than allowed
     assert np.all(np.isfinite(phi.layers[-1].singular_values()))
 
 

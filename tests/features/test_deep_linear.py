@@ -13,6 +13,7 @@ from analytic_dd.errors import RangeError
 from analytic_dd.features import DeepLinear, NeuralTangent
 
 D = 6
+EPS = 2.0**-52
 
 
 def points(rows: int = 5) -> np.ndarray:
@@ -75,10 +76,11 @@ def test_preimage_is_the_pseudo_inverse(widths: list[int], ratio: Callable[..., 
     # an inverse is accurate to eps cond, and each factor has a condition of its own
     amplification = np.prod([np.linalg.cond(W) for W, _ in phi.parameters])
     assert ratio(phi._inverse(), np.linalg.pinv(B), size=max(D, *widths), amplification=amplification) < 30
-    assert phi.condition() == pytest.approx(np.linalg.norm(B, 2) * np.linalg.norm(np.linalg.pinv(B), 2), rel=0.05)
+    exact, rounding = np.linalg.norm(B, 2) * np.linalg.norm(np.linalg.pinv(B), 2), 30 * EPS * D * amplification
+    assert 0.95 * exact <= phi.condition() <= (1 + rounding) * exact  # power iteration comes from below
 
 
-def test_range_tolerance_is_relative_and_stated() -> None:
+def test_range_tolerance_is_relative_and_stated(ratio: Callable[..., float]) -> None:
     """Rounding (a few eps) is in the range, 10^-12 of the features is not, whatever their size and dtype."""
     phi = DeepLinear([D, 3, 8], rng=3)
     normal = np.linalg.svd(phi.affine()[0])[0][:, -1]
@@ -89,7 +91,8 @@ def test_range_tolerance_is_relative_and_stated() -> None:
         assert phi.in_range(Phi + 1e-15 * unit)
         check = phi.in_range(Phi + 1e-12 * unit * (np.arange(5)[:, None] == 3))
         assert (check.inside, check.row, check.column) == (False, 3, -1)
-        assert check.excess == pytest.approx(1e-12 * np.linalg.norm(unit[3]), rel=0.3)
+        beyond = 1e-12 * np.linalg.norm(unit[3])
+        assert ratio(check.excess, beyond, size=8, unit=np.linalg.norm(Phi[3])) < 30
         assert phi.in_range((Phi + 1e-8 * unit).astype(np.float32))
 
 
@@ -130,7 +133,7 @@ def test_one_scaling_brings_features_to_the_affine_range(ratio) -> None:
     size = np.linalg.norm(perp) * np.linalg.norm(B)
     assert np.linalg.norm(perp @ B) / (np.finfo(float).eps * 8 * condition * size) < 30
     scale = phi.scale_into_range(2.5 * Phi)
-    assert scale == pytest.approx(0.4)
+    assert ratio(scale, 0.4, size=8, amplification=condition) < 30
     assert ratio(phi(phi.preimage(scale * 2.5 * Phi)), Phi, size=8, amplification=condition) < 30
     for bad in (0.5 * Phi, Phi * (1 + np.arange(5))[:, None], -Phi):
         with pytest.raises(RangeError, match="project the weights on the range"):

@@ -96,15 +96,15 @@ def test_weights_are_recovered_exactly_and_not_only_up_to_scale(ratio) -> None:
     assert np.abs(weights(F, Y, ridge) - weights(Phi, Y, ridge)).max() > 0.01
 
 
-def test_scale_fills_the_box() -> None:
+def test_scale_fills_the_box(ratio) -> None:
     phi = RandomFourier(D, P, lengthscale=2.0, rng=0)
     Phi = np.random.default_rng(3).standard_normal((4, P))
     c = phi.scale_into_range(Phi)
-    assert abs(np.abs(c * Phi).max() / phi.radius - 1) < 1e-14
+    assert ratio(np.abs(c * Phi).max(), phi.radius, size=1) < 30
     assert phi.in_range(np.full((1, P), phi.radius))
     check = phi.in_range(np.array([[0.0, 0, 0, 0, 0], [0, 0, -1.5 * phi.radius, 0, 0]]))
     assert (check.row, check.column) == (1, 2)
-    assert check.excess == pytest.approx(0.5 * phi.radius)
+    assert ratio(check.excess, 0.5 * phi.radius, size=1) < 30
 
 
 def test_more_features_than_inputs_exist_but_have_no_preimage() -> None:
@@ -124,7 +124,7 @@ def test_sincos_range_is_a_product_of_circles(ratio) -> None:
     radii = phi(X)[:, :3] ** 2 + phi(X)[:, 3:] ** 2
     assert ratio(radii, np.full_like(radii, phi.radius**2), size=1) < 30
     assert phi.in_range(phi(X))
-    assert phi.scale_into_range(4.0 * phi(X)) == pytest.approx(0.25)
+    assert ratio(phi.scale_into_range(4.0 * phi(X)), 0.25, size=1) < 30
     assert not phi.in_range(phi(X) * (1 + 1e-13))
     with pytest.raises(RangeError, match="one common radius"):
         phi.scale_into_range(np.random.default_rng(0).standard_normal((2, 6)))
@@ -149,16 +149,18 @@ def test_wrong_options_are_refused(options: dict, message: str) -> None:
         RandomFourier(D, P, rng=0, **options)
 
 
-def test_median_lengthscale_is_the_median_of_all_distances() -> None:
+def test_median_lengthscale_is_the_median_of_all_distances(ratio) -> None:
     X = 100.0 + points(9)
     pairs = list(itertools.combinations(X, 2))
     rng = np.random.default_rng(0)
-    assert median_lengthscale(X, rng=rng) == pytest.approx(
-        np.median([np.linalg.norm(a - b) for a, b in pairs]), rel=1e-12
-    )
-    assert median_lengthscale(X, rng=rng, kernel="laplace") == pytest.approx(
-        np.median([np.abs(a - b).sum() for a, b in pairs]), rel=1e-12
-    )
-    assert median_lengthscale(3.0 * X, rng=rng) == pytest.approx(3.0 * median_lengthscale(X, rng=rng))
+    gaussian = np.median([np.linalg.norm(a - b) for a, b in pairs])
+    laplace = np.median([np.abs(a - b).sum() for a, b in pairs])
+    for got, wanted in (
+        (median_lengthscale(X, rng=rng), gaussian),
+        (median_lengthscale(X, rng=rng, kernel="laplace"), laplace),
+        (median_lengthscale(3.0 * X, rng=rng), 3.0 * gaussian),
+    ):
+        assert ratio(got, wanted, size=D, amplification=100.0) < 30  # differences of numbers near 100
     many = np.random.default_rng(1).standard_normal((3000, 4))
-    assert median_lengthscale(many, rng=rng, rows=500) == pytest.approx(median_lengthscale(many, rng=rng), rel=0.05)
+    drawn = median_lengthscale(many, rng=rng, rows=500) / median_lengthscale(many, rng=rng)
+    assert 0.95 < drawn < 1.05  # of a sixth of the rows

@@ -73,14 +73,13 @@ def test_text_builds_the_map_it_says_and_its_spec_rebuilds_it(text: str, wanted:
     assert build(text) == phi
 
 
-def test_default_lengthscale_is_the_median_distance_of_the_sample() -> None:
+def test_default_lengthscale_is_the_median_distance_of_the_sample(ratio) -> None:
     for text in ("rff", "rff:lengthscale=median"):
         assert build(text).spec()["lengthscale"] == median_lengthscale(sample(), rng=np.random.default_rng(0))
     laplace = median_lengthscale(sample(), rng=np.random.default_rng(0), kernel="laplace")
     assert build("rff:kernel=laplace").spec()["lengthscale"] == laplace
-    assert build("rff", sample=2.0 * sample()).spec()["lengthscale"] == pytest.approx(
-        2.0 * build("rff").spec()["lengthscale"]
-    )
+    twice = build("rff", sample=2.0 * sample()).spec()["lengthscale"]
+    assert ratio(twice, 2.0 * build("rff").spec()["lengthscale"], size=D) < 30
 
 
 @pytest.mark.parametrize(
