@@ -1,9 +1,12 @@
 """Dataset distillation in closed form: a few points whose ridge regression model is that of all the data."""
 
 import importlib
+import inspect
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from analytic_dd import features, labels
+from analytic_dd import distill, features, labels
 from analytic_dd.distill import (
     DistilledFeatures,
     distill_features,
@@ -30,6 +33,7 @@ from analytic_dd.ridge import ridge_weights, select_ridge
 
 if TYPE_CHECKING:
     from analytic_dd.estimator import RidgeDistiller, RidgeDistillerRegressor
+    from analytic_dd.model import FitOptions
 
 __version__ = "0.1.0"
 
@@ -38,6 +42,7 @@ __all__ = [
     "DataError",
     "DistilledFeatures",
     "DistilledSet",
+    "FitOptions",
     "GramStatistics",
     "InfeasibleError",
     "RangeError",
@@ -46,6 +51,7 @@ __all__ = [
     "RidgeDistillerRegressor",
     "ShapeError",
     "certify_recovery",
+    "distill",
     "distill_features",
     "features",
     "few_features",
@@ -71,10 +77,33 @@ __all__ = [
 ]
 
 
+class _CallableModule(ModuleType):
+    """The package ``analytic_dd.distill``, which is the function of that name as well."""
+
+    def __call__(self, *arguments: Any, **options: Any) -> DistilledSet:
+        made: DistilledSet = importlib.import_module("analytic_dd.one_call").distill(*arguments, **options)
+        return made
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("__wrapped__", "__signature__"):  # what inspect.signature and help look at
+            function = importlib.import_module("analytic_dd.one_call").distill
+            return function if name == "__wrapped__" else inspect.signature(function)
+        raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+
+
+sys.modules["analytic_dd.distill"].__class__ = _CallableModule
+
+_LATER = {  # name: the module that it is imported from, where it is asked for
+    "FitOptions": "model",  # these make half of the time of all imports
+    "RidgeDistiller": "estimator",  # scikit-learn takes as much again
+    "RidgeDistillerRegressor": "estimator",
+}
+
+
 def __getattr__(name: str) -> Any:
-    """Import scikit-learn, half of the time and of the memory of all imports, only where an estimator is asked for."""
-    if name in ("RidgeDistiller", "RidgeDistillerRegressor"):
-        return getattr(importlib.import_module("analytic_dd.estimator"), name)
+    """Import what takes long only where it is asked for."""
+    if name in _LATER:
+        return getattr(importlib.import_module(f"analytic_dd.{_LATER[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

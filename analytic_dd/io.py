@@ -7,6 +7,7 @@ import math
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
+from html import escape
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ _OPTIONAL = ("intercept", "class_means", "references", "path", "path_intercepts"
 _INFLATION = 100  # times its size on disk that a file may unpack to: sets are written uncompressed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class DistilledSet:
     """A distilled set as it is stored.
 
@@ -63,6 +64,8 @@ class DistilledSet:
         What ridge regression on the set reproduces for each of ``ridges``, where there are several (T11).
     path_intercepts : (L, k) float64 array or None
         The intercepts that go with them.
+    code : FeatureMap or None
+        The feature map, where it is code that no file holds.
     """
 
     inputs: np.ndarray
@@ -78,6 +81,7 @@ class DistilledSet:
     references: np.ndarray | None = None
     path: np.ndarray | None = None
     path_intercepts: np.ndarray | None = None
+    code: FeatureMap | None = None
 
     def __post_init__(self) -> None:
         if self.inputs.ndim != 2 or self.w.ndim != 2 or not 2 <= self.x.ndim <= 4 or not self.x.size or not self.w.size:
@@ -113,7 +117,9 @@ class DistilledSet:
 
     @property
     def feature_map(self) -> FeatureMap:
-        """The feature map, rebuilt from the specification."""
+        """The feature map, rebuilt from the specification; of a map that is code, the one that was passed."""
+        if self.code is not None:
+            return self.code
         return from_spec(self.meta["features"])
 
     @property
@@ -125,6 +131,51 @@ class DistilledSet:
     def ridges(self) -> tuple[float, ...]:
         """Every lambda_s that the set is exact for; ``ridge`` is the first."""
         return tuple(float(ridge) for ridge in self.meta.get("distilled_ridges") or [self.meta["distilled_ridge"]])
+
+    def verify(self) -> Certificate:
+        """Certify the set; see :meth:`certify`."""
+        return self.certify()
+
+    def save(self, path: str | Path) -> None:
+        """Write the set to ``path`` (npz); see :func:`save_distilled`."""
+        save_distilled(path, self)
+
+    def plot(self, path: str | Path) -> None:
+        """Draw the points as a PNG file."""
+        from analytic_dd.plot import draw_set
+
+        draw_set(self, Path(path))
+
+    def to_numpy(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the inputs (m, d) and labels (m, k) that ridge regression at ``ridge`` is to be fitted on."""
+        return self.inputs.copy(), self.y.copy()
+
+    def to_torch(self, *, device: str = "cpu") -> tuple[Any, Any]:
+        """Return the inputs (m, d) and labels (m, k) as float64 torch tensors."""
+        import torch
+
+        return torch.tensor(self.inputs, device=device), torch.tensor(self.y, device=device)
+
+    def __repr__(self) -> str:
+        certificate = self.meta.get("certificate") or {}
+        verdict = certificate.get("verdict", "not certified")
+        return (
+            f"DistilledSet({len(self.inputs)} points for {self.meta['features']['map']} (p = {self.w.shape[1]}), "
+            f"{self.meta['labels']} labels, {self.meta['theorem']}, ridge {self.ridge:.4g}: {verdict})"
+        )
+
+    def _repr_html_(self) -> str:
+        rows = {
+            "data": self.meta["data"]["name"],
+            "points": len(self.inputs),
+            "features": f"{self.meta['features']['map']} (p = {self.w.shape[1]})",
+            "labels": self.meta["labels"],
+            "theorem": self.meta["theorem"],
+            "ridge": f"{self.ridge:.4g}",
+            "certificate": (self.meta.get("certificate") or {}).get("verdict", "not certified"),
+        }
+        cells = (f"<tr><th>{escape(key)}</th><td>{escape(str(value))}</td></tr>" for key, value in rows.items())
+        return f"<table>{''.join(cells)}</table>"
 
     def certify(self, *, inputs: np.ndarray | None = None) -> Certificate:
         """Certify the set (T16): its inputs, or others in their place, through the feature map, in float64.
@@ -212,14 +263,20 @@ def save_distilled(path: str | Path, distilled: DistilledSet) -> None:
     write_npz(path, arrays | {"meta": np.frombuffer(meta, dtype=np.uint8)})
 
 
-def load_distilled(path: str | Path) -> DistilledSet:
+def load_distilled(path: str | Path, *, feature_map: FeatureMap | None = None) -> DistilledSet:
     """Read a distilled set, or the ``distilled.npz`` of a folder.
+
+    Parameters
+    ----------
+    path : str or Path
+    feature_map : FeatureMap, optional
+        The map of a set whose map is code: no code is imported from a file. Its specification must be that of the file.
 
     Raises
     ------
     DataError
         Not a distilled set of this format, or a damaged or hostile file; nothing is unpickled. ``x`` must be
-        ``inputs * std + mean`` to rounding.
+        ``inputs * std + mean`` to rounding. Another feature map than the one that the set was made with.
     OSError
         The file cannot be opened.
     """
@@ -241,7 +298,11 @@ def load_distilled(path: str | Path) -> DistilledSet:
         for name in (*_NUMBERS, *(name for name in _OPTIONAL if name in stored)):
             if stored[name].dtype != np.float64 or not np.all(np.isfinite(stored[name])):
                 raise DataError(f"{name} must be finite float64")
-        distilled = DistilledSet(**stored, meta=meta)
+        known = {*_NUMBERS, *_OPTIONAL, "classes"}
+        if set(stored) - known:
+            raise TypeError(f"no array of a set is called {', '.join(sorted(set(stored) - known))}")
+        distilled = DistilledSet(**stored, meta=meta, code=feature_map)
+        _require_same_map(distilled)
         _require_same_images(distilled)
     except KeyError as error:
         raise DataError(f"{path}: the array {error} is missing; the file is damaged, distil again") from error
@@ -250,6 +311,16 @@ def load_distilled(path: str | Path) -> DistilledSet:
     except DataError as error:
         raise DataError(f"{path}: {error}; the file is damaged, distil again") from error
     return distilled
+
+
+def _require_same_map(distilled: DistilledSet) -> None:
+    """Refuse a map that was passed and is not the one that the file names, by its specification."""
+    if distilled.code is None:
+        return
+    passed, stored = json.loads(to_json(distilled.code.spec())), distilled.meta["features"]
+    if passed != stored:
+        different = [key for key in sorted({*passed, *stored}) if passed.get(key) != stored.get(key)]
+        raise DataError(f"the set was made with another feature map: {', '.join(different)} differ; pass that one")
 
 
 def _require_same_images(distilled: DistilledSet) -> None:

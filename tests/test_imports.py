@@ -41,7 +41,8 @@ MAY_IMPORT = {
     "progress": set(),
     "cli": BELOW_REPORT | {"baselines", "plot", "report", "progress", "theorems", "__init__"},
     "__main__": {"cli"},
-    "__init__": BELOW_REPORT | {"estimator", "plot", "report"},
+    "__init__": BELOW_REPORT | {"estimator", "one_call"},
+    "one_call": BELOW_REPORT | {"report"},
 }
 
 

@@ -103,6 +103,7 @@ def distilled_set(
         references=reference_images(found) if realistic else None,
         path=result.path,
         path_intercepts=result.path_intercepts,
+        code=model.feature_map if model.feature_map.is_code else None,
     )
     with clock("certificate"):
         certificate = distilled.certify().to_dict()

@@ -1,0 +1,224 @@
+"""Every front door takes the same way: equal data give the same ridge, weights, intercept and points."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+import analytic_dd
+from analytic_dd import FitOptions, RidgeDistiller, RidgeDistillerRegressor, cli, data, distill, load_distilled
+from analytic_dd.baselines.bench.closed_form import ClosedFormConfig, closed_form
+from analytic_dd.distill import Exact, Few, Nearest, OneImage, chosen, modes, options
+from analytic_dd.errors import DataError, ShapeError
+from analytic_dd.model import DatasetSource
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return data.load("digits")
+
+
+@pytest.fixture(scope="module")
+def normalised(digits):
+    source = DatasetSource(digits)
+    return source.inputs(np.arange(source.n))
+
+
+def from_command_line(folder, *flags):
+    assert cli.main(["distill", "--out", str(folder), "--no-picture", "--json", *flags]) == 0
+    stored = load_distilled(folder)
+    return stored.meta["ridge"], stored.w, stored.intercept, stored.inputs, stored.meta["diagnostics"]["condition"]
+
+
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize(
+    ("features", "construction", "flags"),
+    [
+        ("identity", Exact(), []),
+        ("identity", Exact(points_per_class=3), ["--ipc", "3"]),
+        ("fcnn:width=40", Exact(labels="centred"), ["--labels", "centred"]),
+        ("rff:p=30", Exact(), []),
+        ("identity", Nearest(points_per_class=2), ["--mode", "nearest", "--ipc", "2"]),
+        ("identity", Few(points=4), ["--mode", "few", "--points", "4"]),
+        ("identity", OneImage(), ["--mode", "one-image"]),
+    ],
+    ids=str,
+)
+def test_the_doors_agree(digits, normalised, tmp_path, capsys, ratio, features, construction, flags, intercept):
+    X, y = normalised
+    flags = [*flags, "--features", features, *(["--intercept"] if intercept else [])]
+    ridge, W, b, points, condition = from_command_line(tmp_path / "set", *flags)
+    capsys.readouterr()
+    words = {name: getattr(construction, name) for name in options() if hasattr(construction, name)}
+    words = {name: value for name, value in words.items() if name in inspect.signature(RidgeDistiller).parameters}
+    words = {name: value for name, value in words.items() if value != options()[name][0].default}
+    estimator = RidgeDistiller(features, mode=construction.mode, fit_intercept=intercept, random_state=0, **words)
+    estimator.fit(X, y)
+    called = distill(X, y, features=features, construction=construction, fit=FitOptions(intercept=intercept))
+    found = {
+        "estimator": (estimator.ridge_, estimator.coef_, estimator.intercept_, estimator.distilled_X_),
+        "distill": (called.meta["ridge"], called.w, called.intercept, called.inputs),
+    }
+    if not intercept and "points_per_class" in words | {"points_per_class": 1}:
+        own = {name: value for name, value in words.items() if name not in ("points_per_class", "points")}
+        if "points" not in words:
+            config = {"features": features, "mode": construction.mode, **own}
+            bench = closed_form(digits, points_per_class=words.get("points_per_class", 1), config=config)
+            found["bench"] = (bench.learned["original_ridge"], None, None, bench.inputs)
+    statistics = np.linalg.svd(X, compute_uv=False)
+    # sums of bytes and of normalised samples round differently: eps cond_eff^2 in W (T13), and cond(D) more in the set
+    amplification = (statistics[0] ** 2 + ridge) / ridge
+    for its_ridge, its_W, its_b, its_points in found.values():
+        assert ratio(np.array([its_ridge]), np.array([ridge]), size=64) < 30
+        if its_W is not None:
+            assert ratio(its_W, W, size=64, amplification=amplification) < 30
+        if intercept:
+            assert ratio(its_b, b, size=64, amplification=amplification) < 30
+        size = np.linalg.norm(points) if construction.realistic else 1.0  # near copies: relative to the references
+        assert its_points.shape == points.shape
+        assert ratio(its_points, points, size=64, amplification=amplification * condition**2 * max(size, 1.0)) < 30
+
+
+def test_the_ridge_of_few_samples_is_chosen_in_their_own_number(ratio):
+    """n < p: no door forms anything of size (p, p), and all have the weights of a thin SVD."""
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((40, 300)), np.arange(40) % 3
+    model = RidgeDistiller(random_state=0).fit(X, y)
+    called = distill(X, y)
+    U, s, Vt = np.linalg.svd(X, full_matrices=False)
+    W = (np.eye(3)[y].T @ U * (s / (s**2 + model.ridge_))) @ Vt
+    assert called.meta["solver"] == "dual"
+    assert called.meta["ridge"] == model.ridge_
+    for found in (model.coef_, called.w):
+        assert ratio(found, W, size=300, amplification=s[0] / s[-1]) < 30
+
+
+def test_few_points_and_several_ridges_need_no_gram_matrix_either(ratio):
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((40, 300)), np.arange(40) % 3
+    wide, tall = (RidgeDistiller(mode="few", points=2, ridge=1.0, solver=s, random_state=0) for s in ("dual", "gram"))
+    assert ratio(wide.fit(X, y).coef_, tall.fit(X, y).coef_, size=300, amplification=1e3) < 30
+    path = RidgeDistiller(ridge=[1.0, 10.0], random_state=0).fit(X, y)
+    assert path.certificate_.verdict == "pass"
+    for ridge, W in zip((1.0, 10.0), path.coef_path_, strict=True):
+        wanted = np.linalg.solve(X @ X.T + ridge * np.eye(40), np.eye(3)[y]).T @ X
+        assert ratio(W, wanted, size=300, amplification=1e3) < 30
+
+
+def test_doors_have_the_options_of_the_constructions():
+    """No option is typed a second time without a check: names and defaults are those of the dataclasses."""
+    of_sets = {name: each for name, (each, _) in options().items() if "help" in each.metadata}
+    for door in (RidgeDistiller, RidgeDistillerRegressor):
+        parameters = inspect.signature(door).parameters
+        for name, each in of_sets.items():
+            assert parameters[name].default in (each.default, None), name
+    assert set(of_sets) - {"points_per_class", "points"} <= set(inspect.signature(ClosedFormConfig).parameters)
+    parser = cli._parser()
+    (subparsers,) = (action for action in parser._actions if hasattr(action, "choices") and action.dest == "command")
+    flags = {action.dest for action in subparsers.choices["distill"]._actions}
+    assert set(of_sets) <= flags
+
+
+@pytest.mark.parametrize("name", options())
+def test_an_option_that_a_construction_does_not_have_is_refused_by_name(name):
+    for mode in modes():
+        if mode in options()[name][1] or name in ("labels", "ridges"):
+            continue
+        needed = {"points": 3} if mode == "few" else {}
+        with pytest.raises(ValueError, match=f"^{name}="):
+            chosen(mode, **needed, **{name: 7})
+
+
+def test_messages_of_the_command_line_name_its_flags(capsys):
+    for arguments, words in (
+        (["--box"], "--box is an option of --mode nearest, got --mode exact"),
+        (["--mode", "few"], "give --points M"),
+        (["--mode", "nearest", "--labels", "one-hot", "--distilled-ridge", "1"], "use --labels learned"),
+    ):
+        assert cli.main(["distill", *arguments]) == 2
+        line = capsys.readouterr().err
+        assert words in line
+        assert "='" not in line
+
+
+@pytest.mark.parametrize("kind", ["numpy", "torch", "lists of text"])
+def test_one_call_takes_arrays_as_they_come(digits, kind):
+    import torch
+
+    X, y = digits.x_train / 16.0, digits.y_train
+    samples = {"numpy": X, "torch": torch.tensor(X), "lists of text": X}[kind]
+    labels = {"numpy": y, "torch": torch.tensor(y), "lists of text": [f"class {c}" for c in y]}[kind]
+    made = distill(samples, labels)
+    assert made.verify().verdict == "pass"
+    assert made.x.shape == (10, 8, 8)
+    assert np.array_equal(made.w, distill(X, y).w)
+
+
+def test_one_call_distils_outputs(ratio):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((50, 6))
+    made = distill(X, X @ np.array([[1.0, 2.0], [0.0, 1.0], [3.0, 0.0], [0.0, 0.0], [1.0, 1.0], [2.0, 2.0]]))
+    assert made.verify().verdict == "pass"
+    peer = RidgeDistillerRegressor(random_state=0).fit(X, X @ np.eye(6, 2))
+    assert made.inputs.shape == peer.distilled_X_.shape
+
+
+def test_a_set_of_a_map_that_is_code_is_loaded_with_it(digits, tmp_path):
+    def half(X):
+        return np.tanh(X[:, 16:48] / 4.0)
+
+    made = distill(digits, features=half, construction=OneImage(largest_change=0.1), fit=FitOptions(ridge=1.0))
+    made.save(tmp_path / "set.npz")
+    assert load_distilled(tmp_path / "set.npz", feature_map=made.feature_map).verify() == made.verify()
+    with pytest.raises(DataError, match="is code"):
+        load_distilled(tmp_path / "set.npz").verify()
+    other = analytic_dd.features.Identity(64)
+    with pytest.raises(DataError, match="another feature map: d, function, map, p differ"):
+        load_distilled(tmp_path / "set.npz", feature_map=other)
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "error"),
+    [
+        (np.eye(4), None, DataError),
+        (np.eye(4), [0, 1, 0], ShapeError),
+        (np.eye(4), [0.0, np.nan, 1.0, 1.0], DataError),
+        (np.full((4, 2), np.inf), [0, 1, 0, 1], ValueError),
+    ],
+)
+def test_arrays_that_are_no_samples_are_refused(X, y, error):
+    with pytest.raises(error):
+        distill(X, y)
+
+
+def test_a_sample_of_weight_0_is_left_out(digits):
+    rng = np.random.default_rng(0)
+    X, y = digits.x_train[:200] / 16.0, digits.y_train[:200]
+    more, their = 1e3 * rng.standard_normal((50, 8, 8)), rng.integers(0, 10, 50)
+    weights = np.concatenate([np.ones(200), np.zeros(50)])
+    for features in ("identity", "rff:p=30"):
+        for construction in (Exact(), Nearest(points_per_class=2)):
+            wanted = distill(X, y, features=features, construction=construction, sample_weight=np.ones(200))
+            found = distill(
+                np.concatenate([X, more]),
+                np.concatenate([y, their]),
+                features=features,
+                construction=construction,
+                sample_weight=weights,
+            )
+            assert np.array_equal(found.inputs, wanted.inputs)
+            assert np.array_equal(found.w, wanted.w)
+
+
+def test_the_package_of_constructions_is_the_function_too():
+    assert inspect.signature(distill).parameters["features"].default == "identity"
+    assert analytic_dd.distill.exact.target is not None
+
+
+def test_a_set_says_what_it_is_in_one_line(digits):
+    made = distill(digits)
+    assert repr(made) == "DistilledSet(10 points for identity (p = 64), one-hot labels, T2, ridge 0: pass)"
+    assert made._repr_html_().startswith("<table><tr><th>data</th><td>digits</td></tr>")
+    Xs, Ys = made.to_torch()
+    assert np.array_equal(Xs.numpy(), made.to_numpy()[0])
+    assert Ys.shape == (10, 10)
