@@ -302,7 +302,6 @@ def load_distilled(path: str | Path, *, feature_map: FeatureMap | None = None) -
         if set(stored) - known:
             raise TypeError(f"no array of a set is called {', '.join(sorted(set(stored) - known))}")
         distilled = DistilledSet(**stored, meta=meta, code=feature_map)
-        _require_same_map(distilled)
         _require_same_images(distilled)
     except KeyError as error:
         raise DataError(f"{path}: the array {error} is missing; the file is damaged, distil again") from error
@@ -310,6 +309,7 @@ def load_distilled(path: str | Path, *, feature_map: FeatureMap | None = None) -
         raise DataError(f"{path} holds arrays that are no part of a distilled set ({error})") from error
     except DataError as error:
         raise DataError(f"{path}: {error}; the file is damaged, distil again") from error
+    _require_same_map(distilled)
     return distilled
 
 

@@ -6,12 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from analytic_dd.files import atomic_write
-from analytic_dd.io import DistilledSet
 
 __all__ = ["draw_set", "draw_spectrum"]
 
@@ -29,7 +28,62 @@ _LOST = 1e-6  # of W: more than rounding; so few points do not keep all of it
 _LINE, _LETTER = 13, 5.2  # a line of text, a letter of it
 
 
-def draw_set(distilled: DistilledSet, path: Path, *, most: int = 100) -> None:
+class Drawable(Protocol):
+    """What is asked of a distilled set; :class:`analytic_dd.io.DistilledSet` says what it all is."""
+
+    @property
+    def inputs(self) -> np.ndarray:
+        """An array of the set, or its facts."""
+
+    @property
+    def x(self) -> np.ndarray:
+        """An array of the set, or its facts."""
+
+    @property
+    def y(self) -> np.ndarray:
+        """An array of the set, or its facts."""
+
+    @property
+    def w(self) -> np.ndarray:
+        """An array of the set, or its facts."""
+
+    @property
+    def classes(self) -> np.ndarray:
+        """An array of the set, or its facts."""
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """An array of the set, or its facts."""
+
+    @property
+    def intercept(self) -> np.ndarray | None:
+        """An array of the set, or its facts."""
+
+    @property
+    def class_means(self) -> np.ndarray | None:
+        """An array of the set, or its facts."""
+
+    @property
+    def references(self) -> np.ndarray | None:
+        """An array of the set, or its facts."""
+
+    @property
+    def ridge(self) -> float:
+        """lambda_s."""
+
+    @property
+    def ridges(self) -> tuple[float, ...]:
+        """Every lambda_s."""
+
+    @property
+    def feature_map(self) -> Any:
+        """The feature map."""
+
+    def certify(self) -> Any:
+        """The certificate."""
+
+
+def draw_set(distilled: Drawable, path: Path, *, most: int = 100) -> None:
     """Write a labelled grid of the distilled images, below the class means of the data or the references of the set.
 
     All distilled images share one grey (or colour) scale, which the title states: the 1st to the 99th percentile of
@@ -51,7 +105,7 @@ def draw_set(distilled: DistilledSet, path: Path, *, most: int = 100) -> None:
     _save(_draw(blocks, _title(distilled, blocks, shown)), path)
 
 
-def _plain(distilled: DistilledSet, most: int) -> list[_Block]:
+def _plain(distilled: Drawable, most: int) -> list[_Block]:
     """The class means, then the points."""
     means, names = distilled.class_means, [str(name) for name in distilled.classes]
     rows = _shown(distilled.y, most)
@@ -66,7 +120,7 @@ def _plain(distilled: DistilledSet, most: int) -> list[_Block]:
     return [*blocks, _Block(_DISTILLED, images, captions, of_rows, _scale(images), columns)]
 
 
-def _realistic(distilled: DistilledSet, most: int) -> list[_Block]:
+def _realistic(distilled: Drawable, most: int) -> list[_Block]:
     """Rows of references, each above its row of points; then what has no reference, or the changes of one image."""
     references, x, names = distilled.references, distilled.x, [str(name) for name in distilled.classes]
     assert references is not None
@@ -179,7 +233,7 @@ def _certified(meta: Mapping[str, Any]) -> str:
     return f"the part of W that is kept ({meta['error_to_original']:.2g} of W is lost)"
 
 
-def _title(distilled: DistilledSet, blocks: Sequence[_Block], shown: int) -> list[str]:
+def _title(distilled: Drawable, blocks: Sequence[_Block], shown: int) -> list[str]:
     meta, phi = distilled.meta, distilled.meta["features"]
     total, certificate = len(distilled.x), meta.get("certificate") or {}
     error = _or_infinite(certificate.get("relative_error", math.nan))
@@ -301,7 +355,7 @@ def _as_picture(image: np.ndarray) -> np.ndarray:
     return image.reshape(side, side) if side * side == image.size else image.reshape(1, -1)
 
 
-def draw_spectrum(distilled: DistilledSet, path: Path) -> None:
+def draw_spectrum(distilled: Drawable, path: Path) -> None:
     """Write the singular values of the weights and of the distilled features up to their ranks, on a log scale.
 
     The features of a model with an intercept are taken about their mean, as the model sees them. The title has the
@@ -328,7 +382,7 @@ def draw_spectrum(distilled: DistilledSet, path: Path) -> None:
     _save(figure, path)
 
 
-def _spectra(distilled: DistilledSet) -> dict[str, np.ndarray]:
+def _spectra(distilled: Drawable) -> dict[str, np.ndarray]:
     """The matrices whose singular values are drawn, by what the picture calls them."""
     count = len(distilled.ridges)
     weights = "weights W" if count == 1 else f"weights W of ridge {distilled.meta['ridge']:.3g}, the first of {count}"

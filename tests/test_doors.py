@@ -173,7 +173,7 @@ def test_a_set_of_a_map_that_is_code_is_loaded_with_it(digits, tmp_path):
     with pytest.raises(DataError, match="is code"):
         load_distilled(tmp_path / "set.npz").verify()
     other = analytic_dd.features.Identity(64)
-    with pytest.raises(DataError, match="another feature map: d, function, map, p differ"):
+    with pytest.raises(DataError, match="another feature map: function, map, p differ"):
         load_distilled(tmp_path / "set.npz", feature_map=other)
 
 

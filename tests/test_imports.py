@@ -32,11 +32,11 @@ MAY_IMPORT = {
     "judge": GROUND,  # shares no solver with what it judges
     "judge/accuracy": GROUND | {"data", "ridge"},
     "judge/controls": GROUND | {"data", "labels"},
-    "io": GROUND | {"data", "features", "judge", "__init__"},
+    "io": GROUND | {"data", "features", "judge", "plot", "__init__"},
     "report": BELOW_REPORT | {"plot"},
     "baselines": BELOW_REPORT,
     "estimator": BELOW_REPORT,
-    "plot": GROUND | {"io"},
+    "plot": GROUND,
     "theorems": set(),
     "progress": set(),
     "cli": BELOW_REPORT | {"baselines", "plot", "report", "progress", "theorems", "__init__"},
