@@ -11,12 +11,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
 from analytic_dd.baselines.ledger import Ledger
 from analytic_dd.baselines.methods.dc import DcConfig
-from analytic_dd.baselines.methods.driver import method_type
 from analytic_dd.baselines.methods.method import Method, configured
+from analytic_dd.baselines.methods.registry import method_type
 from analytic_dd.baselines.methods.task import Task
-from analytic_dd.baselines.nets.network import ConvNet
+from analytic_dd.baselines.nets.network import ConvNet, Network
 from analytic_dd.data import Dataset
 
 THROUGHPUT = 1e13  # float32 operations a second that convolutions of some hundred images reach
@@ -25,16 +28,11 @@ COUNTED = ("real_forward", "real_backward", "synthetic_forward", "synthetic_back
 METHODS = ("dc", "dsa", "dm", "mtt")
 
 
-def forward_flops(network: ConvNet) -> float:
+def forward_flops(network: Network) -> float:
     """Return the operations of one image through the convolutions and the classifier."""
-    shapes, total = network.shapes(), 0.0
-    height, width = (size + 2 * (network._padding() - 1) for size in network.shape[1:])
-    for block in range(network.depth):
-        out, channels, side, _ = shapes[f"{block}.conv.weight"]
-        total += 2.0 * height * width * out * channels * side * side
-        height, width = height // 2, width // 2
-    k, features = shapes["classifier.weight"]
-    return total + 2.0 * k * features
+    with FlopCounterMode(display=False) as counter:
+        network(torch.empty(1, *network.shape, device="meta"))
+    return float(counter.get_total_flops())
 
 
 def passes(method: Method) -> tuple[dict[str, int], int, dict[str, int], int]:

@@ -12,8 +12,7 @@ import records
 import torch
 
 from analytic_dd import data
-from analytic_dd.baselines.bench.command import QUICK
-from analytic_dd.baselines.bench.plan import parse_variant, plan
+from analytic_dd.baselines.bench.plan import parse_variant, plan, quick_options
 from analytic_dd.baselines.bench.run import Benchmark
 from analytic_dd.baselines.bench.table import summaries
 
@@ -42,6 +41,7 @@ _IMAGES = {  # 28 x 28 and 32 x 32 pixels in minutes on two cores
         "lr_0": 0.01,
     },
 }
+QUICK = quick_options()
 _DIGITS = QUICK | {
     "evaluate": QUICK["evaluate"] | {"transfer_width": 8},
     **{name: QUICK[name] | {"outer": 1, "inner": 1} for name in ("dc", "dsa")},

@@ -1,16 +1,30 @@
-"""The iterative methods that a distilled set is compared with; their modules need torch."""
+"""The iterative methods that a distilled set is compared with; their modules need torch.
+
+``distill(name, dataset)`` runs one. A method of one's own derives from ``Method`` (and ``Config``) and is made known by
+``register``; ``analytic-dd bench --methods MODULE:CLASS`` takes it too.
+"""
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from analytic_dd.baselines.methods.driver import BaselineResult, distill
+    from analytic_dd.baselines.methods.method import Config, Method
+    from analytic_dd.baselines.methods.registry import register
 
-__all__ = ["BaselineResult", "distill"]
+__all__ = ["BaselineResult", "Config", "Method", "distill", "register"]
+
+_PLACES = {
+    "BaselineResult": "driver",
+    "Config": "method",
+    "Method": "method",
+    "distill": "driver",
+    "register": "registry",
+}
 
 
 def __getattr__(name: str) -> Any:
     """Import torch only where an iterative method is asked for."""
-    if name in ("BaselineResult", "distill"):
-        return getattr(importlib.import_module("analytic_dd.baselines.methods.driver"), name)
+    if name in _PLACES:
+        return getattr(importlib.import_module(f"analytic_dd.baselines.methods.{_PLACES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

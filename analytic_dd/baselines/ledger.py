@@ -67,6 +67,11 @@ class Ledger:
             self.wall_seconds += time.perf_counter() - wall
             self.cpu_seconds += time.process_time() - cpu
 
+    def add(self, **counts: int) -> None:
+        """Add to counters by their names."""
+        for name, value in counts.items():
+            setattr(self, name, getattr(self, name) + value)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the counters as JSON values."""
         return asdict(self)

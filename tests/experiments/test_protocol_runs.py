@@ -100,8 +100,8 @@ def test_our_cells_find_their_anchor_and_the_deviation_is_in_points(scripts):
 
 def test_settings_are_options_of_the_methods(scripts):
     from analytic_dd.baselines.bench.protocol import Protocol
-    from analytic_dd.baselines.methods.driver import method_type
     from analytic_dd.baselines.methods.method import configured
+    from analytic_dd.baselines.methods.registry import method_type
 
     for settings in scripts["protocol_runs"].SETTINGS.values():
         for config in settings.values():
@@ -120,7 +120,7 @@ def test_settings_are_options_of_the_methods(scripts):
 )
 def test_passes_of_a_step_are_those_that_the_ledger_counts(scripts, name, options):
     from analytic_dd.baselines.ledger import Ledger
-    from analytic_dd.baselines.methods.driver import method_type
+    from analytic_dd.baselines.methods.registry import method_type
     from analytic_dd.baselines.methods.task import Task
 
     kind, task = method_type(name), Task.of(data.load("digits"))

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["QUICK", "add_arguments", "run"]
+from analytic_dd.baselines.methods.registry import METHODS
+
+__all__ = ["add_arguments", "run"]
 
 _DEFAULTS: dict[str, Any] = {
     "methods": ["closed-form", "label-solve", "kip", "random", "class_mean", "k_means", "full"],
@@ -19,33 +21,6 @@ _DEFAULTS: dict[str, Any] = {
     "predictors": ["convnet", "mlp", "krr-own", "krr-common", "ridge"],
 }
 
-_MLP = {"network": "mlp", "width": 64, "depth": 1}
-
-# Sizes that run in about a minute on one core; options are overridden one by one
-QUICK: dict[str, dict[str, Any]] = {
-    "evaluate": {"width": 32, "depth": 2, "epochs_full": 30},
-    "kip": {"target_batch": 500, "steps": 300},
-    "dm": {"steps": 100, "batch": 64, "width": 32, "depth": 2, "augment": False},
-    "dc": {"steps": 150, "batch": 64, "width": 32, "depth": 2, "init": "real"},
-    "dsa": {"steps": 200, "batch": 64, "width": 32, "depth": 2},
-    "mtt": {
-        **_MLP,
-        "steps": 150,
-        "experts": 5,
-        "expert_epochs": 15,
-        "expert_lr": 0.05,
-        "expert_batch": 64,
-        "student_steps": 10,
-        "expert_span": 2,
-        "max_start": 4,
-        "lr_img": 10.0,
-        "lr_lr": 1e-3,
-        "lr_0": 0.2,
-        "augment": False,
-    },
-    "dd": _MLP | {"steps": 150, "inits": 2, "inner_epochs": 1, "batch": 256, "halve_every": 0},
-    "ld": _MLP | {"steps": 150, "inits": 2, "batch": 256, "lr": 0.1, "step_size": 0.1},
-}
 _QUICK_SEEDS = [0]
 
 
@@ -56,7 +31,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--methods",
         nargs="+",
         metavar="METHOD",
-        help="closed-form kip label-solve dc dsa dm mtt dd ld random class_mean k_means full, with options as "
+        help=f"closed-form {' '.join(METHODS)} random class_mean k_means full, or MODULE:CLASS of your own; options as "
         f"METHOD:KEY=VALUE,... (default {' '.join(_DEFAULTS['methods'])})",
     )
     add("--data", nargs="+", metavar="NAME|PATH", help="data sets (default digits)")
@@ -66,8 +41,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--predictors",
         nargs="+",
         metavar="PREDICTOR",
-        help="what scores a set: convnet mlp resnet18 vgg11 alexnet (each with +dsa, +soft), krr-own, krr-common, "
-        f"ridge, ridge:MAP (default {' '.join(_DEFAULTS['predictors'])})",
+        help="what scores a set: convnet mlp resnet18 vgg11 alexnet (each with +dsa, +soft), krr-own, own-steps, "
+        f"krr-common, ridge, ridge:MAP (default {' '.join(_DEFAULTS['predictors'])})",
     )
     add(
         "--config",
@@ -75,6 +50,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         default=[],
         metavar="FILE|KEY=VALUE",
         help="options as METHOD.KEY=VALUE or evaluate.KEY=VALUE, or a JSON file of METHOD: {KEY: VALUE}",
+    )
+    add(
+        "--preprocess",
+        metavar="zca[:CONVENTION[=AMOUNT]]",
+        help="whiten the data first, by the training part: zca:relative (of kip, 0.1 by default) or zca:absolute (of "
+        "mtt, 0.1 by default)",
     )
     add("--device", default="cpu", help="cpu, cuda, cuda:1, ... (default cpu)")
     add("--budget", type=float, metavar="SECONDS", help="of each distillation; then it is scored as it is, unfinished")
@@ -96,6 +77,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         from analytic_dd.baselines.bench.plan import parse_variant, plan
         from analytic_dd.baselines.bench.run import Benchmark
+        from analytic_dd.baselines.bench.zca import preprocessed
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
@@ -108,6 +90,8 @@ def run(options: argparse.Namespace) -> int:
     variants = [variant for text in options.methods for variant in parse_variant(text)]
     progress = sys.stderr.isatty()
     datasets = [data.load(name, offline=options.offline, progress=progress) for name in options.data]
+    if options.preprocess is not None:
+        datasets = [preprocessed(options.preprocess, dataset) for dataset in datasets]
     cells = plan(
         datasets, variants, ipcs=options.ipc, seeds=options.seeds, predictors=options.predictors, config=config
     )
@@ -144,9 +128,9 @@ def _print(options: argparse.Namespace, content: Mapping[str, Any], lines: list[
 
 def _config(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """Return the options of each part: those of --quick, then what --config names, in its order."""
-    from analytic_dd.baselines.bench.plan import parse_options
+    from analytic_dd.baselines.bench.plan import parse_options, quick_options
 
-    found = {part: dict(values) for part, values in QUICK.items()} if options.quick else {}
+    found = quick_options() if options.quick else {}
     for text in options.config:
         if "=" in text:
             (name, value), *_ = parse_options([text]).items()

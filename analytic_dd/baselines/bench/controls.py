@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from analytic_dd.data import Dataset
+from analytic_dd.errors import unknown_word
 from analytic_dd.labels import one_hot
 
 __all__ = [
@@ -44,7 +45,7 @@ def control_set(name: str, dataset: Dataset, points_per_class: int, *, seed: int
         return full_set(dataset)
     makers = {"random": random_real, "class_mean": means_of_parts, "k_means": k_means}
     if name not in makers:
-        raise ValueError(f"unknown control {name!r}; choose from {', '.join(CONTROLS)}")
+        raise ValueError(unknown_word("control", name, CONTROLS))
     return makers[name](dataset, points_per_class, seed=seed)
 
 

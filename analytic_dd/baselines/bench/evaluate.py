@@ -13,7 +13,7 @@ from analytic_dd.baselines.ledger import Ledger
 from analytic_dd.baselines.nets.augment import Augmentation
 from analytic_dd.baselines.nets.named import network_named
 from analytic_dd.baselines.nets.network import Network, Parameters
-from analytic_dd.baselines.nets.training import train_networks
+from analytic_dd.baselines.nets.training import Course, train_networks
 from analytic_dd.data import Dataset
 from analytic_dd.errors import DataError, ShapeError
 
@@ -144,17 +144,12 @@ def evaluate(
         model,
         images,
         targets.to(device),
+        course=Course(epochs, batch, lr, momentum, weight_decay, drops=True, augmentation=augmentation),
         generators=[_generator(seed, net) for net in range(nets)],
-        epochs=epochs,
-        batch=batch,
-        lr=lr,
-        momentum=momentum,
-        weight_decay=weight_decay,
-        augmentation=augmentation,
         together=together,
         ledger=ledger,
     )
-    accuracies = _test_accuracies(model, trained, dataset, device)
+    accuracies = test_accuracies(model, trained, dataset, device)
     return Evaluation(
         accuracies=tuple(accuracies),
         mean=float(np.mean(accuracies)),
@@ -225,7 +220,7 @@ def targets_of(labels: np.ndarray | torch.Tensor, k: int, *, m: int, soft: bool)
     return hard.float(), "hard" if torch.equal(given, hard) or torch.allclose(given, centred) else "argmax"
 
 
-def _test_accuracies(model: Network, trained: list[Parameters], dataset: Dataset, device: str) -> list[float]:
+def test_accuracies(model: Network, trained: list[Parameters], dataset: Dataset, device: str) -> list[float]:
     """Return the fraction of right decisions of each network on the test part."""
     mean, std = dataset.statistics()
     right, done = np.zeros(len(trained)), 0
@@ -233,7 +228,7 @@ def _test_accuracies(model: Network, trained: list[Parameters], dataset: Dataset
         for X, y in dataset.blocks("test", rows=_ROWS, mean=mean, std=std):
             images = images_of(X, dataset, device=device)
             for net, parameters in enumerate(trained):
-                right[net] += np.sum(model(parameters, images).argmax(dim=1).cpu().numpy() == y)
+                right[net] += np.sum(model.logits(parameters, images).argmax(dim=1).cpu().numpy() == y)
             done += len(y)
     return [float(count) / done for count in right]
 

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import torch
 
+from analytic_dd.baselines.bench.evaluate import test_accuracies
 from analytic_dd.baselines.ledger import Ledger
 from analytic_dd.baselines.methods.dd import UnrolledDistillation
-from analytic_dd.baselines.methods.driver import BaselineResult, method_type
+from analytic_dd.baselines.methods.driver import BaselineResult
 from analytic_dd.baselines.methods.method import configured
+from analytic_dd.baselines.methods.registry import METHODS, method_type
 from analytic_dd.baselines.methods.task import Task
 from analytic_dd.baselines.methods.unroll import Variables, descend
 from analytic_dd.baselines.nets.network import Network, Parameters
 from analytic_dd.data import Dataset
 
-__all__ = ["trained_networks"]
+__all__ = ["own_accuracies", "trained_networks"]
+
+
+def own_accuracies(
+    result: BaselineResult, dataset: Dataset, *, nets: int = 1, device: str = "cpu"
+) -> tuple[float, ...]:
+    """Return the test accuracies of :func:`trained_networks`, one a network."""
+    network, trained = trained_networks(result, dataset, nets=nets, device=device)
+    return tuple(test_accuracies(network, trained, dataset, device))
 
 
 def trained_networks(
@@ -42,14 +52,13 @@ def trained_networks(
     ValueError
         A result of another method.
     """
-    if result.method not in ("dd", "ld"):
+    kind = method_type(result.method) if result.method in METHODS else None
+    if kind is None or not issubclass(kind, UnrolledDistillation):
         raise ValueError(f"a set of dd or ld has gradient steps of its own, got {result.method!r}; use evaluate()")
-    kind = method_type(result.method)
     task = Task.of(dataset, device=device, dtype=kind.dtype)
     points_per_class = len(result.inputs) // task.k
     config = configured(kind.config_type, result.config)
     method = kind(task, config, points_per_class=points_per_class, seed=result.seed, ledger=Ledger())
-    assert isinstance(method, UnrolledDistillation)
     method.prepare()
     images = task.as_images(torch.as_tensor(result.inputs).to(task.dtype).to(device))
     labels = torch.as_tensor(result.y).to(task.dtype).to(device)

@@ -11,16 +11,36 @@ from typing import Any
 
 from analytic_dd.baselines.bench.closed_form import ClosedFormConfig
 from analytic_dd.baselines.bench.controls import CONTROLS
-from analytic_dd.baselines.bench.protocol import KERNEL_METHODS, LARGEST_KERNEL, Protocol, predictor_kind
-from analytic_dd.baselines.methods.driver import METHODS, method_type
+from analytic_dd.baselines.bench.protocol import LARGEST_KERNEL, OWN, Protocol, own_predictor, predictor_kind
 from analytic_dd.baselines.methods.method import configured
+from analytic_dd.baselines.methods.registry import METHODS, method_type
 from analytic_dd.data import Dataset
+from analytic_dd.errors import unknown_word
 
-__all__ = ["NAMES", "Plan", "SetCell", "Variant", "parse_options", "parse_variant", "plan", "settings_of"]
-
-NAMES = ("closed-form", *METHODS, *CONTROLS)
+__all__ = [
+    "Plan",
+    "SetCell",
+    "Variant",
+    "names",
+    "parse_options",
+    "parse_variant",
+    "plan",
+    "quick_options",
+    "settings_of",
+]
 
 _DIGITS = ("digits", "mnist")  # of which augmentation makes no mirror images
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all that a benchmark can make a set by."""
+    return ("closed-form", *METHODS, *CONTROLS)
+
+
+def quick_options() -> dict[str, dict[str, Any]]:
+    """Return the options of each method, and of the protocol, with which digits take about a minute on one core."""
+    found = {name: dict(method_type(name).config_type.quick) for name in METHODS}
+    return {"evaluate": dict(Protocol.quick)} | {name: options for name, options in found.items() if options}
 
 
 @dataclass(frozen=True)
@@ -70,7 +90,9 @@ def parse_options(texts: Iterable[str]) -> dict[str, Any]:
 
 
 def parse_variant(text: str) -> list[Variant]:
-    """Read METHOD or METHOD:KEY=VALUE,...; the closed form alone stands for its linear and its fully connected map.
+    """Read METHOD or METHOD:KEY=VALUE,...; METHOD may be MODULE:CLASS.
+
+    The closed form alone stands for its linear and its fully connected map.
 
     Examples
     --------
@@ -80,8 +102,11 @@ def parse_variant(text: str) -> list[Variant]:
     {'labels': 'solved', 'steps': 10}
     """
     method, _, name = text.partition(":")
-    if method not in NAMES:
-        raise ValueError(f"unknown method {method!r}; choose from {', '.join(NAMES)}")
+    if method not in names() and "=" not in name.partition(":")[0] and name:
+        kind, _, name = name.partition(":")
+        method = method_type(f"{method}:{kind}").name
+    if method not in names():
+        raise ValueError(unknown_word("method", method, names()))
     if text == "closed-form":
         return [Variant(method, f"features={one}", {"features": one}) for one in ("identity", "fcnn")]
     return [Variant(method, name, parse_options(name.split(",")) if name else {})]
@@ -192,8 +217,8 @@ def plan(
 
 def _require_sections(config: Mapping[str, Mapping[str, Any]]) -> None:
     for section, options in config.items():
-        if section not in (*NAMES, "evaluate"):
-            raise ValueError(f"unknown part {section!r} of the configuration; choose from evaluate, {', '.join(NAMES)}")
+        if section not in (known := ("evaluate", *names())):
+            raise ValueError(unknown_word("part of the configuration", section, known))
         if not isinstance(options, Mapping):
             raise ValueError(f"the part {section!r} of the configuration must have options, got {options!r}")
     configured(Protocol, config.get("evaluate"))
@@ -232,7 +257,7 @@ def _require_options(variant: Variant) -> None:
 def _reason_against(predictor: str, variant: Variant, dataset: Dataset) -> str | None:
     """Return why a predictor is left out, an empty text where that goes without saying, None where it applies."""
     kind, method = predictor_kind(predictor), variant.method
-    if kind == "krr-own" and method not in KERNEL_METHODS:
+    if kind in OWN and kind != own_predictor(method):
         return ""
     if kind == "krr-common" and method == "full" and len(dataset.y_train) > LARGEST_KERNEL:
         return f"a kernel matrix of {len(dataset.y_train):,} points; at most {LARGEST_KERNEL:,} are solved"
@@ -245,12 +270,12 @@ def _reason_against(predictor: str, variant: Variant, dataset: Dataset) -> str |
 
 def _may_be_probabilities(variant: Variant) -> bool:
     """Whether the labels of a method can be soft targets: those that are solved, learned or centred cannot."""
-    if variant.method not in KERNEL_METHODS:
+    if variant.method in CONTROLS:
         return True
     if variant.method == "closed-form":
         return configured(ClosedFormConfig, variant.options).construction(1).labels == "one-hot"
-    config: Any = configured(method_type(variant.method).config_type, variant.options)
-    return variant.method == "kip" and config.labels == "fixed" and not config.centred
+    kind = _config_type(variant.method)
+    return kind is None or bool(configured(kind, variant.options).soft_labels)
 
 
 def settings_of(cell: SetCell, predictor: str, dataset: Dataset, protocol: Protocol) -> dict[str, Any]:

@@ -6,6 +6,7 @@ They are different questions, so each is a column of its own:
                                               +dsa: under Siamese augmentation;  +soft: with its labels, which must be
                                               probabilities
     krr-own                                   kernel (or feature) ridge regression as the method itself has it
+    own-steps                                 networks after the gradient steps that a set of dd or ld was made for
     krr-common                                the same for every set: tangent kernel, depth 1, relative ridge 1e-6
     ridge, ridge:MAP                          ridge regression on a feature map, the linear one by default
 """
@@ -13,17 +14,20 @@ They are different questions, so each is a column of its own:
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from analytic_dd.baselines.bench.closed_form import closed_form_kernel, map_named
 from analytic_dd.baselines.bench.evaluate import evaluate
+from analytic_dd.baselines.bench.own_steps import own_accuracies
 from analytic_dd.baselines.methods.driver import BaselineResult
 from analytic_dd.baselines.methods.kernel_config import own_kernel
 from analytic_dd.baselines.methods.kernels import InfiniteNetwork
 from analytic_dd.baselines.methods.krr import krr_accuracy
+from analytic_dd.baselines.methods.registry import METHODS, method_type
 from analytic_dd.baselines.nets.named import NETWORKS
 from analytic_dd.data import Dataset
 from analytic_dd.features import check_text
@@ -31,9 +35,9 @@ from analytic_dd.judge.controls import best_ridge
 from analytic_dd.model import DatasetSource, fit_source
 from analytic_dd.ridge import ridge_weights
 
-__all__ = ["KERNEL_METHODS", "LARGEST_KERNEL", "Protocol", "Score", "predictor_kind", "score"]
+__all__ = ["LARGEST_KERNEL", "OWN", "Protocol", "Score", "own_predictor", "predictor_kind", "score"]
 
-KERNEL_METHODS = ("kip", "label-solve", "closed-form")  # which have a kernel of their own
+OWN = ("krr-own", "own-steps")  # predictors that only some methods have
 LARGEST_KERNEL = 20_000  # points up to which a kernel matrix is solved: 3.2 GB
 
 _STREAM = 0x72696467  # of random numbers
@@ -78,6 +82,8 @@ class Protocol:
     momentum: float = 0.9
     weight_decay: float = 5e-4
 
+    quick: ClassVar[Mapping[str, Any]] = {"width": 32, "depth": 2, "epochs_full": 30}
+
     def __post_init__(self) -> None:
         for name in ("nets", "epochs", "epochs_augmented", "batch"):
             if getattr(self, name) < 1:
@@ -121,7 +127,7 @@ class Score:
 
 
 def predictor_kind(name: str) -> str:
-    """Return ``network``, ``krr-own``, ``krr-common`` or ``ridge``.
+    """Return ``network``, ``krr-own``, ``own-steps``, ``krr-common`` or ``ridge``.
 
     Raises
     ------
@@ -131,7 +137,7 @@ def predictor_kind(name: str) -> str:
     network, *marks = name.split("+")
     if network in NETWORKS and marks in ([], ["dsa"], ["soft"], ["dsa", "soft"]):
         return "network"
-    if name in ("krr-own", "krr-common"):
+    if name in (*OWN, "krr-common"):
         return name
     if name == "ridge":
         return "ridge"
@@ -140,9 +146,16 @@ def predictor_kind(name: str) -> str:
         return "ridge"
     known = ", ".join(NETWORKS)
     raise ValueError(
-        f"unknown predictor {name!r}; choose from {known} (with +dsa, +soft or +dsa+soft), krr-own, krr-common, ridge, "
-        "ridge:MAP"
+        f"unknown predictor {name!r}; choose from {known} (with +dsa, +soft or +dsa+soft), krr-own, own-steps, "
+        "krr-common, ridge, ridge:MAP"
     )
+
+
+def own_predictor(method: str) -> str | None:
+    """Return the predictor that a method has for itself, if it has one."""
+    if method == "closed-form":
+        return "krr-own"
+    return method_type(method).config_type.own_predictor if method in METHODS else None
 
 
 def score(
@@ -163,6 +176,10 @@ def score(
         found = evaluate(result.inputs, result.y, dataset, device=device, **options)
         details = {"labels": found.labels, "epochs": found.epochs, "diverged": found.diverged}
         return Score(found.mean, found.std, found.accuracies, found.seconds, details)
+    if kind == "own-steps":
+        accuracies = own_accuracies(result, dataset, nets=protocol.nets, device=device)
+        std = float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else None
+        return Score(float(np.mean(accuracies)), std, accuracies, time.perf_counter() - started)
     maker = {"krr-own": _own, "krr-common": _common, "ridge": _ridge}[kind]
     accuracy, details = maker(predictor, result, dataset, device)
     return Score(accuracy, None, (accuracy,), time.perf_counter() - started, details)
@@ -179,7 +196,7 @@ def _own(predictor: str, result: BaselineResult, dataset: Dataset, device: str) 
         kernel, ridge = closed_form_kernel(result, dataset), float(result.learned["ridge"])
         accuracy = krr_accuracy(result, dataset, kernel, ridge=ridge, device=device)
         return accuracy, {"features": result.config["features"], "ridge": ridge}
-    if result.method not in KERNEL_METHODS:
+    if own_predictor(result.method) != "krr-own":
         raise ValueError(f"{result.method} has no kernel of its own; leave krr-own out")
     config = result.config
     options = {"ridge": config["ridge"], "ridge_relative": config["ridge_relative"]}

@@ -23,9 +23,10 @@ from analytic_dd.baselines.bench.protocol import Protocol, score
 from analytic_dd.baselines.bench.set_file import load_set, save_set
 from analytic_dd.baselines.bench.table import draw, table
 from analytic_dd.baselines.ledger import Ledger
-from analytic_dd.baselines.methods.driver import BaselineResult, distill, method_type, require_device
+from analytic_dd.baselines.methods.driver import BaselineResult, distill
 from analytic_dd.baselines.methods.method import configured
-from analytic_dd.data import Dataset
+from analytic_dd.baselines.methods.registry import method_type
+from analytic_dd.data import Dataset, require_device
 from analytic_dd.errors import DataError
 from analytic_dd.files import atomic_write
 

@@ -18,9 +18,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from analytic_dd.data import Dataset
-from analytic_dd.errors import RangeError, ShapeError
+from analytic_dd.errors import RangeError, ShapeError, unknown_word
 
-__all__ = ["CONVENTIONS", "Whitening"]
+__all__ = ["CONVENTIONS", "Whitening", "preprocessed"]
 
 CONVENTIONS = ("relative", "absolute", "pca")
 
@@ -109,7 +109,7 @@ class Whitening:
         cls, centre: np.ndarray, product: np.ndarray, n: int, *, convention: str, amount: float | None
     ) -> Whitening:
         if convention not in CONVENTIONS:
-            raise ValueError(f"unknown convention {convention!r}; choose from {', '.join(CONVENTIONS)}")
+            raise ValueError(unknown_word("convention", convention, CONVENTIONS))
         values, vectors = np.linalg.eigh(product / (n if convention == "relative" else n - 1))
         floor = len(values) * np.finfo(np.float64).eps * values[-1]  # below it an eigenvalue is rounding
         values = np.where(values > floor, values, 0.0)
@@ -156,10 +156,11 @@ class Whitening:
             raise ShapeError(f"rows must be (m, {len(self.centre)}), got {X.shape}")
         return np.asarray(X, dtype=np.float64)
 
-    def dataset(self, dataset: Dataset) -> Dataset:
+    def dataset(self, dataset: Dataset, *, label: str | None = None) -> Dataset:
         """Return a data set with both parts whitened as the training part was, in float32.
 
-        Methods normalise what they are given by its channel moments; those of a whitened set are 0 and about 1.
+        Its name ends with ``label``, by default with the convention. Methods normalise what they are given by its
+        channel moments; those of a whitened set are 0 and about 1.
 
         Raises
         ------
@@ -175,5 +176,32 @@ class Whitening:
             rows = np.concatenate(blocks) if blocks else np.zeros((0, dataset.d), dtype=np.float32)
             return np.asarray(rows.reshape(-1, *dataset.image_shape))
 
-        name, source = f"{dataset.name}, ZCA {self.convention}", f"{dataset.source}; whitened"
+        name, source = f"{dataset.name}, {label or f'ZCA {self.convention}'}", f"{dataset.source}; whitened"
         return replace(dataset, name=name, source=source, x_train=part("train"), x_test=part("test"))
+
+
+def preprocessed(text: str, dataset: Dataset) -> Dataset:
+    """Return a data set whitened as ``zca``, ``zca:CONVENTION`` or ``zca:CONVENTION=AMOUNT`` says; relative by default.
+
+    Examples
+    --------
+    >>> from analytic_dd import data
+    >>> preprocessed("zca:absolute=0.5", data.load("digits")).name
+    'digits, ZCA absolute=0.5'
+    >>> preprocessed("pca", data.load("digits"))
+    Traceback (most recent call last):
+        ...
+    ValueError: unknown preprocessing 'pca'; choose from zca, zca:relative, zca:absolute, zca:pca; did you mean zca?
+    """
+    name, _, options = text.partition(":")
+    convention, _, amount = (options or "relative").partition("=")
+    known = ("zca", *(f"zca:{one}" for one in CONVENTIONS))
+    if name != "zca" or convention not in CONVENTIONS:
+        raise ValueError(unknown_word("preprocessing", text, known))
+    try:
+        added = float(amount) if amount else None
+    except ValueError as error:
+        raise ValueError(f"the amount of {name}:{convention} must be a number, got {amount!r}") from error
+    return Whitening.of(dataset, convention=convention, amount=added).dataset(
+        dataset, label=f"ZCA {options or convention}"
+    )

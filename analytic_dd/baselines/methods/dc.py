@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 from torch.nn import functional as F
 
-from analytic_dd.baselines.ledger import Ledger
-from analytic_dd.baselines.methods.matching import Matching, MatchingConfig
+from analytic_dd.baselines.methods.matching import QUICK, Matching, MatchingConfig
 from analytic_dd.baselines.methods.method import require_choice
-from analytic_dd.baselines.nets.augment import Augmentation
 from analytic_dd.baselines.nets.network import Network, Parameters
+from analytic_dd.baselines.nets.training import Course, trained
 
-__all__ = ["LOOPS", "DcConfig", "GradientMatching", "gradient_distance", "loss_gradient", "trained"]
+__all__ = ["LOOPS", "DcConfig", "GradientMatching", "gradient_distance", "loss_gradient"]
 
 LOOPS = {1: (1, 1), 10: (10, 50), 20: (20, 25), 30: (30, 20), 40: (40, 15), 50: (50, 10)}  # IPC: (outer, inner)
 
@@ -43,6 +43,8 @@ class DcConfig(MatchingConfig):
     net_lr: float = 0.01
     net_batch: int = 256
     distance: str = "cosine"
+
+    quick: ClassVar[Mapping[str, Any]] = QUICK | {"steps": 150, "init": "real"}
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -138,45 +140,9 @@ def loss_gradient(
         Whether the gradient can be differentiated in the images.
     """
     leaves = {name: value.detach().requires_grad_() for name, value in weights.items() if value.ndim > 1}
-    loss = F.cross_entropy(network(weights | leaves, images), labels)
+    loss = F.cross_entropy(network.logits(weights | leaves, images), labels)
     found = torch.autograd.grad(loss, list(leaves.values()), create_graph=create_graph)
     return dict(zip(leaves, found, strict=True))
-
-
-def trained(
-    network: Network,
-    weights: Parameters,
-    images: torch.Tensor,
-    labels: torch.Tensor,
-    *,
-    epochs: int,
-    batch: int,
-    lr: float,
-    generator: torch.Generator,
-    augmentation: Augmentation | None = None,
-    ledger: Ledger | None = None,
-) -> Parameters:
-    """Return the weights after ``epochs`` of gradient descent on the images, in shuffled batches.
-
-    With an augmentation each batch goes through one operation, with parameters for each image.
-    """
-    for _ in range(epochs):
-        for rows in torch.randperm(len(images), generator=generator).split(batch):
-            part = images[rows.to(images.device)]
-            if augmentation is not None:
-                part = augmentation(part, augmentation.draw(len(rows), generator))
-            leaves = {name: value.detach().requires_grad_() for name, value in weights.items()}
-            loss = F.cross_entropy(network(leaves, part), labels[rows.to(labels.device)])
-            gradients = torch.autograd.grad(loss, list(leaves.values()))
-            weights = {
-                name: value.detach() - lr * gradient
-                for (name, value), gradient in zip(leaves.items(), gradients, strict=True)
-            }
-            if ledger is not None:
-                ledger.network_steps += 1
-                ledger.synthetic_forward += len(rows)
-                ledger.synthetic_backward += len(rows)
-    return weights
 
 
 class GradientMatching(Matching):
@@ -226,18 +192,14 @@ class GradientMatching(Matching):
 
     def train(self, weights: Parameters, generator: torch.Generator) -> Parameters:
         """Return the network after the inner epochs on the images as they are."""
-        return trained(
-            self.network,
-            weights,
-            self.images,
-            self.classes_of_points,
-            epochs=self.inner,
-            batch=self.config.net_batch,
-            lr=self.config.net_lr,
-            generator=generator,
-            augmentation=self.augmentation,
-            ledger=self.ledger,
-        )
+
+        def samples(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            rows = rows.to(self.task.device)
+            return self.images[rows], self.classes_of_points[rows]
+
+        batch, lr, m = self.config.net_batch, self.config.net_lr, len(self.images)
+        course = Course(self.inner, batch, lr, augmentation=self.augmentation, always_shuffled=True)
+        return trained(self.network, weights, samples, m, course, generators=[generator], ledger=self.ledger)
 
     def distance(self, weights: Parameters, real: torch.Tensor, synthetic: torch.Tensor, label: int) -> torch.Tensor:
         """Return the distance of the gradients that two batches of one class give."""
@@ -246,10 +208,8 @@ class GradientMatching(Matching):
             labels = torch.full((len(images),), label, device=images.device)
             return loss_gradient(self.network, weights, images, labels, create_graph=create_graph)
 
-        self.ledger.real_forward += len(real)
-        self.ledger.real_backward += len(real)
-        self.ledger.synthetic_forward += len(synthetic)
-        self.ledger.synthetic_backward += 2 * len(synthetic)
+        n, m = len(real), len(synthetic)
+        self.ledger.add(real_forward=n, real_backward=n, synthetic_forward=m, synthetic_backward=2 * m)
         return gradient_distance(gradient(real, False), gradient(synthetic, True), distance=self.config.distance)
 
     @property

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
-from torch.func import vmap
 from torch.nn import functional as F
 
 from analytic_dd.baselines.methods.experts import Experts
-from analytic_dd.baselines.methods.method import Method, require_choice
+from analytic_dd.baselines.methods.method import Method, named, part, require_choice
 from analytic_dd.baselines.methods.unroll import Loss, Variables, passes, unrolled_gradient
 from analytic_dd.baselines.methods.unrolled_config import (
+    QUICK,
     UnrolledConfig,
-    count_passes,
     out_of_range,
     require_at_least,
     require_positive,
 )
-from analytic_dd.baselines.nets.adam import Adam
-from analytic_dd.baselines.nets.initial_weights import draw_weights, stacked
-from analytic_dd.baselines.nets.network import Parameters
-from analytic_dd.baselines.nets.sgd import Sgd
+from analytic_dd.baselines.nets.network import Parameters, stacked
+from analytic_dd.baselines.nets.optimizers import Adam, Optimizer, Sgd
+from analytic_dd.baselines.nets.training import summed_loss
 
-__all__ = ["WEIGHTS", "DdConfig", "UnrolledDistillation", "cross_entropy", "schedule"]
+__all__ = ["WEIGHTS", "DdConfig", "UnrolledDistillation", "schedule"]
 
 WEIGHTS = ("random", "fixed", "pretrained-random", "pretrained-fixed")
 
@@ -84,6 +83,9 @@ class DdConfig(UnrolledConfig):
     halve_every: int = 2_360
     init: str = "noise"
 
+    quick: ClassVar[Mapping[str, Any]] = QUICK | {"inits": 2, "inner_epochs": 1, "batch": 256, "halve_every": 0}
+    own_predictor: ClassVar[str | None] = "own-steps"
+
     def __post_init__(self) -> None:
         super().__post_init__()
         require_choice("weights", self.weights, WEIGHTS)
@@ -121,17 +123,6 @@ def schedule(k: int, points_per_class: int, *, parts: int, inner_steps: int, inn
     rows = torch.arange(k * points_per_class).reshape(k, points_per_class)
     epoch = [rows[:, step % parts :: parts].flatten() for step in range(inner_steps)]
     return epoch * inner_epochs
-
-
-def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Return the mean over rows of -<label, log softmax of the logits>.
-
-    Examples
-    --------
-    >>> cross_entropy(torch.zeros(3, 4), torch.eye(4)[:3])
-    tensor(1.3863)
-    """
-    return -(labels * F.log_softmax(logits, dim=1)).sum(dim=1).mean()
 
 
 class UnrolledDistillation(Method):
@@ -190,7 +181,7 @@ class UnrolledDistillation(Method):
         steps, epochs, parts = config.inner_steps, config.inner_epochs, config.parts or config.inner_steps
         return schedule(self.task.k, self.points_per_class, parts=parts, inner_steps=steps, inner_epochs=epochs)
 
-    def _optimizer(self, lr: float) -> Adam | Sgd:
+    def _optimizer(self, lr: float) -> Optimizer:
         return Adam(lr) if self.config.optimizer == "adam" else Sgd(lr, momentum=self.config.momentum)
 
     @property
@@ -220,7 +211,8 @@ class UnrolledDistillation(Method):
         return stacked([self._draw(generator) for _ in range(count)])
 
     def _draw(self, generator: torch.Generator) -> Parameters:
-        return draw_weights(self.network, self.config.scheme, generator, device=self.task.device, dtype=self.task.dtype)
+        task = self.task
+        return self.network.draw(generator, scheme=self.config.scheme, device=task.device, dtype=task.dtype)
 
     def inner_loss(self, weights: Parameters, variables: Variables, step: int) -> torch.Tensor:
         """Return the loss of stacked networks in a gradient step, their sum: the gradient of each is its own."""
@@ -230,10 +222,9 @@ class UnrolledDistillation(Method):
 
     def summed_loss(self, weights: Parameters, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Return the sum over stacked networks of the mean loss of some images."""
-        if len(next(iter(weights.values()))) == 1:
-            return cross_entropy(self.network({name: value[0] for name, value in weights.items()}, images), labels)
-        each: Callable[[Parameters], torch.Tensor] = vmap(lambda one: cross_entropy(self.network(one, images), labels))
-        return each(weights).sum()
+        together = len(next(iter(weights.values()))) > 1
+        weights = weights if together else {name: value[0] for name, value in weights.items()}
+        return summed_loss(self.network, weights, images, labels, together=together, shared=True)
 
     def real_batch(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the real images of a step and their one-hot labels."""
@@ -257,7 +248,7 @@ class UnrolledDistillation(Method):
         )
         slope = found.step_sizes.double().cpu() * sizes
         self._move(index, found.variables, slope.sum().expand(1) if len(self.log_sizes) == 1 else slope)
-        count_passes(self.ledger, self.counts)
+        self.ledger.add(**self.counts)
         if bool(found.value.isfinite()):
             self.fault = out_of_range(self.variables, self.step_sizes)
         return float("nan") if self.fault else float(found.value) / self.config.networks
@@ -292,18 +283,17 @@ class UnrolledDistillation(Method):
 
     def state(self) -> dict[str, torch.Tensor]:
         """Return what is learned, the buffers of both optimisers, and which experts the ledger has."""
-        found = {f"variables/{name}": value.clone() for name, value in self.variables.items()}
-        found |= {f"optimizer/{name}": value for name, value in self.optimizer.state().items()}
-        found |= {f"sizes/{name}": value for name, value in self.optimizer_sizes.state().items()}
+        found = named("variables", {name: value.clone() for name, value in self.variables.items()})
+        found |= named("optimizer", self.optimizer.state()) | named("sizes", self.optimizer_sizes.state())
         counted = torch.tensor(sorted(self.experts.counted), dtype=torch.int64)
         return found | {"log_sizes": self.log_sizes.clone(), "experts": counted}
 
     def restore(self, state: Mapping[str, torch.Tensor]) -> None:
         """Continue from a state."""
         self.prepare()
-        self.variables = _part(state, "variables/")
-        self.optimizer.restore(_part(state, "optimizer/"))
-        self.optimizer_sizes.restore({name: value.cpu() for name, value in _part(state, "sizes/").items()})
+        self.variables = part("variables", state)
+        self.optimizer.restore(part("optimizer", state))
+        self.optimizer_sizes.restore({name: value.cpu() for name, value in part("sizes", state).items()})
         self.log_sizes = state["log_sizes"].cpu().clone()
         self.experts.counted = {int(index) for index in state["experts"]}
 
@@ -330,7 +320,3 @@ class UnrolledDistillation(Method):
             f"the networks diverged at step sizes up to {self.used:.3g}; lower step_size "
             f"({now['step_size']:g} now), lr_step ({now['lr_step']:g}) or lr ({now['lr']:g})"
         )
-
-
-def _part(state: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    return {name.removeprefix(prefix): value.clone() for name, value in state.items() if name.startswith(prefix)}

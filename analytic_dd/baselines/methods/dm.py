@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 
-from analytic_dd.baselines.methods.matching import Matching, MatchingConfig
+from analytic_dd.baselines.methods.matching import QUICK, Matching, MatchingConfig
 from analytic_dd.baselines.nets.augment import Augmentation
 
 __all__ = ["DistributionMatching", "DmConfig", "distance_of_means"]
@@ -28,6 +30,8 @@ class DmConfig(MatchingConfig):
     lr: float = 1.0
     augment: bool = True
     digits: bool = False
+
+    quick: ClassVar[Mapping[str, Any]] = QUICK | {"steps": 100, "augment": False}
 
 
 def distance_of_means(real: torch.Tensor, synthetic: torch.Tensor) -> torch.Tensor:
@@ -82,7 +86,6 @@ class DistributionMatching(Matching):
             loss = distance_of_means(wanted, self.network.embed(network, synthetic))
             gradients.append(torch.autograd.grad(loss, leaf)[0])
             losses.append(loss.detach())
-            self.ledger.real_forward += len(real)
-            self.ledger.synthetic_forward += len(leaf)
-            self.ledger.synthetic_backward += len(leaf)
+            m = len(leaf)
+            self.ledger.add(real_forward=len(real), synthetic_forward=m, synthetic_backward=m)
         return float(torch.stack(losses).sum()) if self.descend(gradients) else float("nan")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -15,23 +14,13 @@ import torch
 
 from analytic_dd.baselines.ledger import Ledger
 from analytic_dd.baselines.methods.method import Config, Method, configured
+from analytic_dd.baselines.methods.registry import method_type
 from analytic_dd.baselines.methods.task import Task
 from analytic_dd.data import Dataset, require_device
 from analytic_dd.errors import DataError, DivergenceError
 from analytic_dd.files import read_npz, write_npz
 
-__all__ = ["METHODS", "BaselineResult", "Callback", "distill", "method_type", "require_device"]
-
-METHODS = {  # name: (module, class)
-    "kip": ("kip", "KernelInducingPoints"),
-    "label-solve": ("label_solve", "LabelSolve"),
-    "dc": ("dc", "GradientMatching"),
-    "dsa": ("dsa", "SiameseAugmentation"),
-    "dm": ("dm", "DistributionMatching"),
-    "mtt": ("mtt", "TrajectoryMatching"),
-    "dd": ("dd", "UnrolledDistillation"),
-    "ld": ("ld", "LabelDistillation"),
-}
+__all__ = ["BaselineResult", "Callback", "distill"]
 
 FORMAT = "analytic_dd.BaselineState/1"
 
@@ -81,21 +70,6 @@ class BaselineResult:
     ledger: Ledger = field(default_factory=Ledger)
 
 
-def method_type(name: str) -> type[Method]:
-    """Return the class of a method by its name.
-
-    Raises
-    ------
-    ValueError
-        No such method.
-    """
-    if name not in METHODS:
-        raise ValueError(f"unknown method {name!r}; choose from {', '.join(METHODS)}")
-    module, kind = METHODS[name]
-    found: type[Method] = getattr(importlib.import_module(f"analytic_dd.baselines.methods.{module}"), kind)
-    return found
-
-
 def distill(
     method: str,
     dataset: Dataset,
@@ -115,7 +89,7 @@ def distill(
     Parameters
     ----------
     method : str
-        One of ``METHODS``: kip, label-solve, dc, dsa, dm, mtt, dd, ld.
+        kip, label-solve, dc, dsa, dm, mtt, dd, ld, a name that was registered, or MODULE:CLASS.
     dataset : Dataset
         The method sees its training part only.
     points_per_class : int
@@ -208,14 +182,7 @@ class _Run:
             while self.ledger.steps < self.config.steps:
                 if budget is not None and self.ledger.wall_seconds >= budget:
                     break
-                index = self.ledger.steps
-                with self.ledger.timed(self.device):
-                    loss = self.method.step(index)
-                if not math.isfinite(loss):
-                    raise DivergenceError(
-                        f"{self.method.name}: the loss of step {index} is {loss}; {self.method.knob}"
-                        + ("" if state_file is None else f"; the state before it is in {state_file}")
-                    )
+                loss = self.step(self.ledger.steps)
                 self.ledger.steps += 1
                 self.losses.append((self.ledger.steps, self.ledger.wall_seconds, loss))
                 if state_file is not None:
@@ -224,9 +191,20 @@ class _Run:
                         self.save(state_file, good)
                 if callback is not None:
                     callback(self.ledger.steps, loss, self.method)
+        except DivergenceError as error:
+            where = "" if state_file is None else f"; the state before it is in {state_file}"
+            raise DivergenceError(f"{self.method.name}: {error}{where}") from error
         finally:
             if state_file is not None:
                 self.save(state_file, good)
+
+    def step(self, index: int) -> float:
+        """Do a step and return its loss, a finite number."""
+        with self.ledger.timed(self.device):
+            loss = self.method.step(index)
+        if not math.isfinite(loss):
+            raise DivergenceError(f"the loss of step {index} is {loss}; {self.method.knob}")
+        return loss
 
     def save(self, path: Path, state: Mapping[str, torch.Tensor]) -> None:
         meta = {"identity": self.identity(), "ledger": self.ledger.to_dict()}

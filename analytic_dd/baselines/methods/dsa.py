@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from analytic_dd.baselines.methods.dc import DcConfig, GradientMatching
+from analytic_dd.baselines.methods.matching import QUICK
 from analytic_dd.baselines.nets.augment import Augmentation
 
 __all__ = ["DsaConfig", "SiameseAugmentation"]
@@ -22,6 +25,8 @@ class DsaConfig(DcConfig):
 
     init: str = "real"
     digits: bool = False
+
+    quick: ClassVar[Mapping[str, Any]] = QUICK | {"steps": 200}
 
 
 class SiameseAugmentation(GradientMatching):

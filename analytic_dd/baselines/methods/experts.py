@@ -9,21 +9,18 @@ import math
 import time
 import zlib
 from collections import OrderedDict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
 from analytic_dd.baselines.ledger import Ledger
 from analytic_dd.baselines.methods.task import Task
-from analytic_dd.baselines.methods.unroll import descend
 from analytic_dd.baselines.nets.augment import Augmentation
-from analytic_dd.baselines.nets.initial_weights import draw_weights
 from analytic_dd.baselines.nets.network import Network, Parameters
+from analytic_dd.baselines.nets.training import Course, weights_by_epoch
 from analytic_dd.errors import DataError, DivergenceError
 from analytic_dd.files import read_npz, write_npz
 
@@ -46,7 +43,7 @@ class Training:
     batch : int
         All samples, in their order, where there are no more.
     scheme : str
-        Of the first weights, see :func:`draw_weights`.
+        Of the first weights, see :meth:`Network.draw`.
     augmentation : Augmentation, optional
         One operation a batch, with parameters for each image.
     every : bool
@@ -124,42 +121,28 @@ def train_expert(network: Network, task: Task, training: Training, *, generator:
     -----
     *Cost.* epochs * n passes forward and backward, (epochs + 1) times the size of the network in memory.
     """
-    weights = draw_weights(network, training.scheme, generator, device=task.device, dtype=task.dtype)
-    kept, seconds = [_copy(weights)], []
-    size = torch.tensor([training.lr], dtype=task.dtype, device=task.device)
-    for epoch in range(training.epochs):
-        started = time.perf_counter(), time.process_time()
-        for rows in _batches(task.n, training.batch, generator):
-            images, labels = task.images(rows), task.labels(rows)
-            if training.augmentation is not None:
-                images = training.augmentation(images, training.augmentation.draw(len(rows), generator))
-
-            def loss(
-                w: Parameters, data: Any, step: int, images: torch.Tensor = images, labels: torch.Tensor = labels
-            ) -> torch.Tensor:
-                return F.cross_entropy(network(w, images), labels)
-
-            weights = descend(loss, weights, {}, size)
+    first = network.draw(generator, scheme=training.scheme, device=task.device, dtype=task.dtype)
+    kept, seconds = [_copy(first)], []
+    course = Course(training.epochs, training.batch, training.lr, augmentation=training.augmentation)
+    started = time.perf_counter(), time.process_time()
+    for weights in weights_by_epoch(network, first, task.samples, task.n, course, generators=[generator]):
         kept = [*kept, _copy(weights)] if training.every else [_copy(weights)]
-        seconds.append((time.perf_counter() - started[0], time.process_time() - started[1]))
+        now = time.perf_counter(), time.process_time()
+        seconds.append((now[0] - started[0], now[1] - started[1]))
+        started, done = now, len(seconds)
         if not all(bool(value.isfinite().all()) for value in kept[-1].values()):
             raise DivergenceError(
-                f"the weights of an expert are not finite after epoch {epoch + 1}; lower expert_lr, {training.lr:g} now"
+                f"the weights of an expert are not finite after epoch {done}; lower expert_lr, {training.lr:g} now"
             )
-        left = seconds[-1][0] * (training.epochs - epoch - 1)
-        _log.info("epoch %d of %d: %.1f s, %.0f s left", epoch + 1, training.epochs, seconds[-1][0], left)
-    snapshots = {name: torch.stack([copy[name] for copy in kept]) for name in weights}
-    first = 0 if training.every else training.epochs
-    return Trajectory(snapshots, np.array(seconds, dtype=np.float64).reshape(-1, 2), first)
+        left = seconds[-1][0] * (training.epochs - done)
+        _log.info("epoch %d of %d: %.1f s, %.0f s left", done, training.epochs, seconds[-1][0], left)
+    snapshots = {name: torch.stack([copy[name] for copy in kept]) for name in first}
+    seconds_by_epoch = np.array(seconds, dtype=np.float64).reshape(-1, 2)
+    return Trajectory(snapshots, seconds_by_epoch, 0 if training.every else training.epochs)
 
 
 def _copy(weights: Parameters) -> Parameters:
     return {name: value.detach().cpu().clone() for name, value in weights.items()}
-
-
-def _batches(n: int, batch: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
-    order = torch.randperm(n, generator=generator) if batch < n else torch.arange(n)
-    yield from order.split(batch)
 
 
 class Experts:
@@ -235,8 +218,7 @@ class Experts:
         if index in self.counted:
             return
         self.counted.add(index)
-        for name, value in self.passes(1).items():
-            setattr(self.ledger, name, getattr(self.ledger, name) + value)
+        self.ledger.add(**self.passes(1))
         if seconds:
             self.ledger.wall_seconds += float(found.seconds[:, 0].sum())
             self.ledger.cpu_seconds += float(found.seconds[:, 1].sum())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -73,6 +73,8 @@ class KernelConfig(Config):
     init: str = "real"
     feature_memory: float = 4e9
 
+    own_predictor: ClassVar[str | None] = "krr-own"
+
     def __post_init__(self) -> None:
         if self.kernel is not None and self.features is not None:
             raise ValueError(f"a kernel or features, not both: got {self.kernel!r} and {self.features!r}")
@@ -89,6 +91,11 @@ class KernelConfig(Config):
         require_choice("engine", self.engine, ("torch", "neural-tangents"))
         require_choice("init", self.init, ("real", "noise"))
         self._require_ranges()
+
+    @property
+    def soft_labels(self) -> bool:
+        """Labels that are solved or centred are no probabilities."""
+        return False
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)

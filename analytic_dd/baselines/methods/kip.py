@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 
@@ -12,9 +13,9 @@ from analytic_dd.baselines.methods.kernel_losses import feature_loss, kernel_los
 from analytic_dd.baselines.methods.kernel_target import KernelTarget
 from analytic_dd.baselines.methods.kernels import FeatureKernel
 from analytic_dd.baselines.methods.krr import ridge_value
-from analytic_dd.baselines.methods.method import Method, require_choice
+from analytic_dd.baselines.methods.method import Method, named, part, require_choice
 from analytic_dd.baselines.methods.solved_labels import feature_labels, kernel_labels, labels_in_graph
-from analytic_dd.baselines.nets.adam import Adam
+from analytic_dd.baselines.nets.optimizers import Adam
 from analytic_dd.errors import DivergenceError
 
 __all__ = ["KernelInducingPoints", "KipConfig"]
@@ -45,6 +46,8 @@ class KipConfig(KernelConfig):
     target_batch: int = 5_000
     lr: float = None  # type: ignore[assignment]
 
+    quick: ClassVar[Mapping[str, Any]] = {"target_batch": 500, "steps": 300}
+
     def __post_init__(self) -> None:
         super().__post_init__()
         finite = self.features is not None
@@ -61,6 +64,11 @@ class KipConfig(KernelConfig):
             raise ValueError(
                 f"target_batch and steps must be >= 0 and lr > 0, got {self.target_batch}, {self.steps} and {self.lr}"
             )
+
+    @property
+    def soft_labels(self) -> bool:
+        """One-hot labels that stay are probabilities."""
+        return self.labels == "fixed" and not self.centred
 
 
 class KernelInducingPoints(Method):
@@ -122,7 +130,7 @@ class KernelInducingPoints(Method):
             rows = self._rows(index)
             loss = self.loss(variables["x"], variables.get("y", self.y), rows)
         except torch.linalg.LinAlgError as error:
-            raise DivergenceError(f"{self.name}: step {index}: {str(error).split(';')[0]}; {self.knob}") from error
+            raise DivergenceError(f"step {index}: {str(error).split(';')[0]}; {self.knob}") from error
         found = torch.autograd.grad(loss, list(variables.values()))
         with torch.no_grad():
             moved = self.adam.step(variables, dict(zip(variables, found, strict=True)))
@@ -190,13 +198,13 @@ class KernelInducingPoints(Method):
 
     def state(self) -> dict[str, torch.Tensor]:
         """Return the inputs, the labels and the moments of Adam."""
-        return {"x": self.x.clone(), "y": self.y.clone()} | {f"adam/{k}": v for k, v in self.adam.state().items()}
+        return {"x": self.x.clone(), "y": self.y.clone()} | named("adam", self.adam.state())
 
     def restore(self, state: Mapping[str, torch.Tensor]) -> None:
         """Continue from a state; the kernel and what is kept of the target are made again."""
         self._prepare()
         self.x, self.y = state["x"].clone(), state["y"].clone()
-        self.adam.restore({name[5:]: value for name, value in state.items() if name.startswith("adam/")})
+        self.adam.restore(part("adam", state))
 
     def result(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the images and the labels; those that are solved are solved for the images as they are."""

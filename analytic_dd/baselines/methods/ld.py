@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 from torch.nn import functional as F
 
 from analytic_dd.baselines.methods.dd import DdConfig, UnrolledDistillation
 from analytic_dd.baselines.methods.unroll import Variables
+from analytic_dd.baselines.methods.unrolled_config import QUICK
 
 __all__ = ["LabelDistillation", "LdConfig"]
 
@@ -33,6 +36,8 @@ class LdConfig(DdConfig):
     halve_every: int = 0
     init: str = "real"
     confidence: float = 0.9
+
+    quick: ClassVar[Mapping[str, Any]] = QUICK | {"inits": 2, "batch": 256, "lr": 0.1, "step_size": 0.1}
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
-from analytic_dd.baselines.methods.method import Config, Method, require_choice
+from analytic_dd.baselines.methods.method import Config, Method, named, part, require_choice
 from analytic_dd.baselines.nets.augment import Augmentation
-from analytic_dd.baselines.nets.network import ConvNet, MultiLayerPerceptron, Network, Parameters
-from analytic_dd.baselines.nets.sgd import Sgd
+from analytic_dd.baselines.nets.named import network_named
+from analytic_dd.baselines.nets.network import Parameters
+from analytic_dd.baselines.nets.optimizers import Sgd
 
-__all__ = ["Matching", "MatchingConfig", "network_of"]
+__all__ = ["QUICK", "Matching", "MatchingConfig"]
+
+QUICK: dict[str, Any] = {"batch": 64, "width": 32, "depth": 2}  # sizes for digits
 
 
 @dataclass(frozen=True)
@@ -59,13 +63,6 @@ class MatchingConfig(Config):
             raise ValueError(f"lr must be > 0 and momentum in [0, 1), got {self.lr} and {self.momentum}")
 
 
-def network_of(config: MatchingConfig, shape: tuple[int, int, int], k: int) -> Network:
-    """Return the network that a config names, for images of a shape (c, h, w)."""
-    if config.network == "mlp":
-        return MultiLayerPerceptron(shape, k, widths=(config.width,) * config.depth)
-    return ConvNet(shape, k, width=config.width, depth=config.depth)
-
-
 class Matching(Method):
     """Synthetic images that descend so that they act on random networks as real ones do.
 
@@ -81,7 +78,8 @@ class Matching(Method):
 
     def _prepare(self) -> None:
         """What follows from the config and the task."""
-        self.network = network_of(self.config, self.task.shape, self.task.k)
+        config, task = self.config, self.task
+        self.network = network_named(config.network, task.shape, task.k, width=config.width, depth=config.depth)
         self.augmentation = self._augmentation()
         self.sgd = Sgd(self.config.lr, momentum=self.config.momentum)
 
@@ -120,13 +118,13 @@ class Matching(Method):
 
     def state(self) -> dict[str, torch.Tensor]:
         """Return the images and their velocities."""
-        return {"images": self.images.clone()} | {f"sgd/{name}": value for name, value in self.sgd.state().items()}
+        return {"images": self.images.clone()} | named("sgd", self.sgd.state())
 
     def restore(self, state: Mapping[str, torch.Tensor]) -> None:
         """Continue from a state."""
         self._prepare()
         self.images = state["images"].clone()
-        self.sgd.restore({name[4:]: value for name, value in state.items() if name.startswith("sgd/")})
+        self.sgd.restore(part("sgd", state))
 
     def result(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the images and one-hot labels."""

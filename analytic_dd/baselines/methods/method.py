@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import numbers
 import os
 import zlib
@@ -16,11 +15,12 @@ import torch
 
 from analytic_dd.baselines.ledger import Ledger
 from analytic_dd.baselines.methods.task import Task, class_major_labels
+from analytic_dd.errors import unknown_word
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = ["Config", "Method", "configured", "require_choice"]
+__all__ = ["Config", "Method", "configured", "named", "part", "require_choice"]
 
 _WORDS = {bool: "true or false", int: "an integer", float: "a number", str: "text"}
 _TYPES: dict[Any, Any] = {int: numbers.Integral, float: numbers.Real, str: (str, os.PathLike)}
@@ -39,6 +39,14 @@ class Config:
     """
 
     steps: int = 1000
+
+    quick: ClassVar[Mapping[str, Any]] = {}  # options with which ten digits take some seconds on one core
+    own_predictor: ClassVar[str | None] = None  # what scores a set as the method itself does: krr-own, own-steps
+
+    @property
+    def soft_labels(self) -> bool:
+        """Whether the labels are probabilities, so that networks may be trained on them as they are."""
+        return True
 
 
 class Method(ABC):
@@ -139,9 +147,7 @@ def configured(config_type: type[_C], config: _C | Mapping[str, Any] | None) -> 
     known, types = {field.name: field.default for field in fields(config_type)}, get_type_hints(config_type)
     for name, value in config.items():
         if name not in known:
-            near = difflib.get_close_matches(str(name), known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise ValueError(f"unknown option {name!r}; choose from {', '.join(known)}{hint}")
+            raise ValueError(unknown_word("option", name, known))
         kinds = get_args(types[name]) or (types[name],)
         if not (value is None and known[name] is None) and not any(_is_a(value, kind) for kind in kinds):
             wanted = " or ".join(_WORDS[kind] for kind in kinds if kind in _WORDS)
@@ -159,6 +165,15 @@ def _is_a(value: Any, kind: Any) -> bool:
 def require_choice(name: str, value: Any, known: tuple[str, ...]) -> None:
     """Refuse a value that is not one of ``known``, with the nearest one."""
     if value not in known:
-        near = difflib.get_close_matches(str(value), known, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise ValueError(f"unknown {name} {value!r}; choose from {', '.join(known)}{hint}")
+        raise ValueError(unknown_word(name, value, known))
+
+
+def named(prefix: str, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return a state under names that begin with ``prefix/``, to stand beside others."""
+    return {f"{prefix}/{name}": value for name, value in state.items()}
+
+
+def part(prefix: str, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return what :func:`named` has put into a state, by its own names and as copies."""
+    start = f"{prefix}/"
+    return {name.removeprefix(start): value.clone() for name, value in state.items() if name.startswith(start)}

@@ -5,24 +5,24 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch.nn import functional as F
 
-from analytic_dd.baselines.methods.method import Method, require_choice
+from analytic_dd.baselines.methods.method import Method, named, part, require_choice
 from analytic_dd.baselines.methods.task import Task
 from analytic_dd.baselines.methods.unroll import Variables, passes, unrolled_gradient
 from analytic_dd.baselines.methods.unrolled_config import (
+    QUICK,
     UnrolledConfig,
-    count_passes,
     out_of_range,
     require_at_least,
     require_positive,
 )
 from analytic_dd.baselines.nets.augment import Augmentation, AugmentParameters
 from analytic_dd.baselines.nets.network import Parameters
-from analytic_dd.baselines.nets.sgd import Sgd
+from analytic_dd.baselines.nets.optimizers import Sgd
 
 __all__ = ["PUBLISHED", "MttConfig", "TrajectoryMatching", "student_batches", "trajectory_distance"]
 
@@ -88,6 +88,20 @@ class MttConfig(UnrolledConfig):
     augment: bool = True
     digits: bool = False
     init: str = "real"
+
+    quick: ClassVar[Mapping[str, Any]] = QUICK | {
+        "experts": 5,
+        "expert_epochs": 15,
+        "expert_lr": 0.05,
+        "expert_batch": 64,
+        "student_steps": 10,
+        "expert_span": 2,
+        "max_start": 4,
+        "lr_img": 10.0,
+        "lr_lr": 1e-3,
+        "lr_0": 0.2,
+        "augment": False,
+    }
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -237,7 +251,7 @@ class TrajectoryMatching(Method):
         slope = found.step_sizes.sum().double().cpu() * self.step_size
         self.images = self.sgd.step({"images": self.images}, found.variables)["images"]
         self.log_lr = self.sgd_lr.step({"log_lr": self.log_lr}, {"log_lr": slope})["log_lr"]
-        count_passes(self.ledger, self.counts)
+        self.ledger.add(**self.counts)
         if bool(found.value.isfinite()):
             self.fault = out_of_range({"images": self.images}, self.step_size)
         return float("nan") if self.fault else float(found.value)
@@ -256,7 +270,7 @@ class TrajectoryMatching(Method):
             images = variables["images"][rows]
             if self.augmentation is not None:
                 images = self.augmentation(images, drawn[step])
-            return F.cross_entropy(self.network(weights, images), classes[rows])
+            return F.cross_entropy(self.network.logits(weights, images), classes[rows])
 
         return loss
 
@@ -277,16 +291,15 @@ class TrajectoryMatching(Method):
     def state(self) -> dict[str, torch.Tensor]:
         """Return images, step size, velocities, and which experts the ledger has."""
         found = {"images": self.images.clone(), "log_lr": self.log_lr.clone()}
-        found |= {f"sgd/{name}": value for name, value in self.sgd.state().items()}
-        found |= {f"sgd_lr/{name}": value for name, value in self.sgd_lr.state().items()}
+        found |= named("sgd", self.sgd.state()) | named("sgd_lr", self.sgd_lr.state())
         return found | {"experts": torch.tensor(sorted(self.experts.counted), dtype=torch.int64)}
 
     def restore(self, state: Mapping[str, torch.Tensor]) -> None:
         """Continue from a state; experts are read or trained again as they are drawn."""
         self._prepare()
         self.images, self.log_lr = state["images"].clone(), state["log_lr"].cpu().clone()
-        self.sgd.restore({name[4:]: value for name, value in state.items() if name.startswith("sgd/")})
-        self.sgd_lr.restore({name[7:]: value.cpu() for name, value in state.items() if name.startswith("sgd_lr/")})
+        self.sgd.restore(part("sgd", state))
+        self.sgd_lr.restore({name: value.cpu() for name, value in part("sgd_lr", state).items()})
         self.experts.counted = {int(index) for index in state["experts"]}
 
     def result(self) -> tuple[torch.Tensor, torch.Tensor]:

@@ -91,6 +91,10 @@ class Task:
         """Return the classes (len(rows),) of samples."""
         return self.classes_of[torch.as_tensor(rows, device=self.device)]
 
+    def samples(self, rows: np.ndarray | torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return normalised samples and their classes."""
+        return self.images(rows), self.labels(rows)
+
     def draw(self, label: int, count: int, rng: np.random.Generator) -> np.ndarray:
         """Draw ``count`` different samples of a class; all of them where it has fewer."""
         members = self.members[label]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from analytic_dd.baselines.nets.network import Parameters
+from analytic_dd.errors import unknown_word
 
 __all__ = ["UNROLLS", "Unrolled", "descend", "gradient", "passes", "unrolled_gradient"]
 
@@ -120,7 +121,7 @@ def unrolled_gradient(
     (tensor(2.2500), tensor([1.5000]), tensor([9.]))
     """
     if unroll not in UNROLLS:
-        raise ValueError(f"unknown unroll {unroll!r}; choose from {', '.join(UNROLLS)}")
+        raise ValueError(unknown_word("unroll", unroll, UNROLLS))
     if not len(step_sizes):
         value = objective({name: value.detach() for name, value in weights.items()})
         zeros = {name: torch.zeros_like(value) for name, value in variables.items()}

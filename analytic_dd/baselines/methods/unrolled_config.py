@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -14,11 +15,12 @@ from analytic_dd.baselines.methods.method import Config, require_choice
 from analytic_dd.baselines.methods.task import Task
 from analytic_dd.baselines.methods.unroll import UNROLLS
 from analytic_dd.baselines.nets.augment import Augmentation
-from analytic_dd.baselines.nets.initial_weights import SCHEMES
 from analytic_dd.baselines.nets.named import NETWORKS, network_named
-from analytic_dd.baselines.nets.network import Network
+from analytic_dd.baselines.nets.network import SCHEMES, Network
 
-__all__ = ["UnrolledConfig", "count_passes", "out_of_range", "require_at_least", "require_positive"]
+__all__ = ["QUICK", "UnrolledConfig", "out_of_range", "require_at_least", "require_positive"]
+
+QUICK: dict[str, Any] = {"network": "mlp", "width": 64, "depth": 1, "steps": 150}  # sizes for digits
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class UnrolledConfig(Config):
     width, depth : int, optional
         Of the network, see :func:`network_named`.
     scheme : str
-        First weights: ``xavier``, ``he`` or ``uniform``, see :func:`draw_weights`.
+        First weights: ``xavier``, ``he`` or ``uniform``, see :meth:`Network.draw`.
     experts : int
         Networks that are trained on the training part.
     expert_epochs : int
@@ -111,9 +113,3 @@ def out_of_range(values: Mapping[str, torch.Tensor], sizes: torch.Tensor) -> str
     if not bool(((sizes > 0.0) & sizes.isfinite()).all()):
         return "sizes"
     return "" if all(bool((one * one).sum().isfinite()) for one in values.values()) else "values"
-
-
-def count_passes(ledger: Ledger, counts: dict[str, int]) -> None:
-    """Add what one step takes."""
-    for name, value in counts.items():
-        setattr(ledger, name, getattr(ledger, name) + value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from analytic_dd.baselines.nets.network import ConvNet, MultiLayerPerceptron, Network
 from analytic_dd.baselines.nets.transfer import AlexNet, ResNet18, Vgg11
+from analytic_dd.errors import unknown_word
 
 __all__ = ["NETWORKS", "network_named"]
 
@@ -29,7 +30,7 @@ def network_named(
     317706
     """
     if name not in NETWORKS:
-        raise ValueError(f"unknown network {name!r}; choose from {', '.join(NETWORKS)}")
+        raise ValueError(unknown_word("network", name, NETWORKS))
     if (width is not None and width < 1) or (depth is not None and depth < 1):
         raise ValueError(f"width and depth must be at least 1, got {width} and {depth}")
     if name == "convnet":

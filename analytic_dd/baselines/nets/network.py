@@ -1,74 +1,156 @@
-"""Networks as pure functions of their parameters, which torch.func can differentiate, vectorise and unroll.
+"""Networks: torch modules that are called with parameters of the caller's own.
 
-A network holds shapes only. Its parameters are a dictionary of tensors that are drawn with a generator of one's own, so
-nothing touches the global random state.
+A network holds the shapes of its parameters and no numbers: they are on torch's meta device. The numbers are a
+dictionary of tensors, drawn by a generator of the caller's own, which :func:`torch.func.functional_call` puts in their
+places. So training can be vectorised over networks, differentiated and unrolled, and no draw touches the global random
+state. ``network.load_state_dict(parameters, assign=True)`` makes an ordinary module of it.
 """
 
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 
 import torch
-from torch.nn import functional as F
+from torch import nn
+from torch.func import functional_call
 
-__all__ = ["ConvNet", "MultiLayerPerceptron", "Network", "Parameters"]
+from analytic_dd.errors import unknown_word
+
+__all__ = ["SCHEMES", "ConvNet", "InstanceNorm", "MultiLayerPerceptron", "Network", "Parameters", "block", "stacked"]
 
 Parameters = dict[str, torch.Tensor]
 
+SCHEMES = ("uniform", "xavier", "he")
 
-class Network(ABC):
-    """A classifier: embedding, then one linear layer.
 
-    Attributes
+class Network(nn.Sequential):
+    """A classifier: layers one after the other, the last a linear one with the name ``classifier``.
+
+    Parameters
     ----------
     shape : (c, h, w)
+        Of an image.
     k : int
+        Number of classes.
+    layers : mapping of str to nn.Module
+        In their order, made on the meta device.
     """
 
-    shape: tuple[int, int, int]
-    k: int
+    def __init__(self, shape: tuple[int, int, int], k: int, layers: Mapping[str, nn.Module]) -> None:
+        super().__init__(OrderedDict(layers))
+        self.shape, self.k = shape, k
 
-    @abstractmethod
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the shape of every parameter in the order they are applied."""
+    def logits(self, parameters: Parameters, images: torch.Tensor) -> torch.Tensor:
+        """Return the logits (n, k) of images (n, c, h, w)."""
+        return _call(self, parameters, images)
 
-    @abstractmethod
     def embed(self, parameters: Parameters, images: torch.Tensor) -> torch.Tensor:
         """Return what stands before the classifier (n, features)."""
+        before = nn.Sequential(OrderedDict(list(self.named_children())[:-1]))
+        return _call(before, {n: p for n, p in parameters.items() if not n.startswith("classifier.")}, images)
 
-    def __call__(self, parameters: Parameters, images: torch.Tensor) -> torch.Tensor:
-        """Return the logits (n, k) of images (n, c, h, w)."""
-        return F.linear(self.embed(parameters, images), parameters["classifier.weight"], parameters["classifier.bias"])
-
-    def draw(
-        self, generator: torch.Generator, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
-    ) -> Parameters:
-        """Draw parameters: weights and biases uniform on +- 1/sqrt(fan in), as torch's layers; norms 1 and 0."""
-        parameters: Parameters = {}
-        bound = 1.0
-        for name, shape in self.shapes().items():
-            if ".norm." in name:
-                parameters[name] = torch.ones(shape) if name.endswith("weight") else torch.zeros(shape)
-                continue
-            if len(shape) > 1:
-                bound = 1.0 / math.sqrt(math.prod(shape[1:]))  # the bias that follows has the fan of its weight
-            parameters[name] = bound * (2.0 * torch.rand(shape, generator=generator) - 1.0)
-        return {name: value.to(device=device, dtype=dtype) for name, value in parameters.items()}
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shape of every parameter in the order they are applied."""
+        return {name: tuple(value.shape) for name, value in self.named_parameters()}
 
     def size(self) -> int:
         """Return the number of parameters."""
-        return sum(math.prod(shape) for shape in self.shapes().values())
+        return sum(value.numel() for value in self.parameters())
+
+    def draw(
+        self,
+        generator: torch.Generator,
+        *,
+        scheme: str = "uniform",
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> Parameters:
+        r"""Draw parameters.
+
+            uniform   on +- 1 / sqrt(fan in), biases too, as the layers of torch
+            xavier    normal, variance 2 / (fan in + fan out); biases are 0
+            he        normal, variance 2 / fan in; biases are 0
+
+        A norm starts at scale 1 and shift 0. A filter counts in the fans as often as it has pixels.
+
+        Parameters
+        ----------
+        generator : torch.Generator
+            On the CPU: draws do not depend on the device.
+        scheme : {"uniform", "xavier", "he"}
+
+        References
+        ----------
+        Glorot, Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010; He,
+        Zhang, Ren, Sun, "Delving deep into rectifiers", ICCV 2015.
+        """
+        if scheme not in SCHEMES:
+            raise ValueError(unknown_word("scheme", scheme, SCHEMES))
+        drawn: Parameters = {}
+        for path, layer in self.named_modules():
+            dot, fan_in, fan_out = f"{path}." if path else "", 1, 1
+            for name, parameter in layer.named_parameters(recurse=False):
+                shape, matrix = parameter.shape, parameter.ndim > 1
+                if isinstance(layer, InstanceNorm):
+                    drawn[dot + name] = torch.ones(shape) if name == "weight" else torch.zeros(shape)
+                    continue
+                if matrix:
+                    fan_in, fan_out = math.prod(shape[1:]), shape[0] * math.prod(shape[2:])
+                if scheme == "uniform":  # the bias that follows has the fan of its weight
+                    drawn[dot + name] = 1.0 / math.sqrt(fan_in) * (2.0 * torch.rand(shape, generator=generator) - 1.0)
+                elif matrix:
+                    fans = fan_in + fan_out if scheme == "xavier" else fan_in
+                    drawn[dot + name] = math.sqrt(2.0 / fans) * torch.randn(shape, generator=generator)
+                else:
+                    drawn[dot + name] = torch.zeros(shape)
+        return {name: value.to(device=device, dtype=dtype) for name, value in drawn.items()}
 
 
-@dataclass(frozen=True)
+def _call(module: nn.Module, parameters: Parameters, images: torch.Tensor) -> torch.Tensor:
+    # no two names share a tensor, and to look for those that do takes as long as a small network
+    found: torch.Tensor = functional_call(module, parameters, (images,), tie_weights=False)
+    return found
+
+
+def stacked(networks: Sequence[Parameters]) -> Parameters:
+    """Return weights with one more axis in front, for :func:`torch.func.vmap`."""
+    return {name: torch.stack([weights[name] for weights in networks]) for name in networks[0]}
+
+
+class InstanceNorm(nn.Module):
+    """Normalise every channel of every image, then scale and shift.
+
+    It is written out because torch's own has no second derivative under vmap.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.empty(channels)), nn.Parameter(torch.empty(channels))
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Return the normalised maps (n, c, h, w)."""
+        mean = hidden.mean(dim=(2, 3), keepdim=True)
+        centred = hidden - mean
+        variance = (centred * centred).mean(dim=(2, 3), keepdim=True)
+        return centred * torch.rsqrt(variance + 1e-5) * self.weight[:, None, None] + self.bias[:, None, None]
+
+
+def block(conv: nn.Conv2d, *after: nn.Module, norm: bool = True) -> nn.Sequential:
+    """Return a convolution, an instance norm with the name ``norm`` if asked for, and what comes after."""
+    layers: list[tuple[str, nn.Module]] = [("conv", conv)]
+    if norm:
+        layers.append(("norm", InstanceNorm(conv.out_channels)))
+    return nn.Sequential(OrderedDict([*layers, *((type(one).__name__, one) for one in after)]))
+
+
 class ConvNet(Network):
     """Blocks of convolution 3x3, instance norm with affine, ReLU, average pool 2; then a linear layer.
 
     The first convolution pads by 3 on one channel (28 to 32 pixels), by 1 otherwise.
 
-    Attributes
+    Parameters
     ----------
     width, depth : int
         128 and 3 in the literature: 317,706 parameters on MNIST, 320,010 on CIFAR-10.
@@ -79,62 +161,23 @@ class ConvNet(Network):
     (317706, 320010)
     """
 
-    shape: tuple[int, int, int]
-    k: int
-    width: int = 128
-    depth: int = 3
-
-    def __post_init__(self) -> None:
-        if min(self._sizes()) < 1:
-            _, height, width = self.shape
+    def __init__(self, shape: tuple[int, int, int], k: int, *, width: int = 128, depth: int = 3) -> None:
+        channels, *sides = shape
+        padding = 3 if channels == 1 and min(sides) >= 28 else 1
+        last = [(side + 2 * (padding - 1)) >> depth for side in sides]
+        if min(last) < 1:
             raise ValueError(
-                f"{self.depth} halvings leave no pixel of {height} x {width}; lower depth, or use an MLP for rows"
+                f"{depth} halvings leave no pixel of {sides[0]} x {sides[1]}; lower depth, or use an MLP for rows"
             )
-
-    def _padding(self) -> int:
-        return 3 if self.shape[0] == 1 and min(self.shape[1:]) >= 28 else 1
-
-    def _sizes(self) -> tuple[int, int]:
-        grown = 2 * (self._padding() - 1)
-        height, width = ((size + grown) >> self.depth for size in self.shape[1:])
-        return height, width
-
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the shape of every parameter."""
-        found: dict[str, tuple[int, ...]] = {}
-        channels = self.shape[0]
-        for block in range(self.depth):
-            found[f"{block}.conv.weight"] = (self.width, channels, 3, 3)
-            found[f"{block}.conv.bias"] = (self.width,)
-            found[f"{block}.norm.weight"] = (self.width,)
-            found[f"{block}.norm.bias"] = (self.width,)
-            channels = self.width
-        height, width = self._sizes()
-        found["classifier.weight"] = (self.k, self.width * height * width)
-        found["classifier.bias"] = (self.k,)
-        return found
-
-    def embed(self, parameters: Parameters, images: torch.Tensor) -> torch.Tensor:
-        """Return the flattened last block (n, width * h * w)."""
-        hidden = images
-        for block in range(self.depth):
-            weight, bias = parameters[f"{block}.conv.weight"], parameters[f"{block}.conv.bias"]
-            hidden = F.conv2d(hidden, weight, bias, padding=self._padding() if block == 0 else 1)
-            gain, shift = parameters[f"{block}.norm.weight"], parameters[f"{block}.norm.bias"]
-            hidden = F.relu(instance_norm(hidden, gain, shift))
-            hidden = F.avg_pool2d(hidden, 2)
-        return hidden.flatten(1)
+        layers: dict[str, nn.Module] = {}
+        with torch.device("meta"):
+            for index in range(depth):
+                conv = nn.Conv2d(width if index else channels, width, 3, padding=1 if index else padding)
+                layers[str(index)] = block(conv, nn.ReLU(), nn.AvgPool2d(2))
+            layers |= {"flatten": nn.Flatten(), "classifier": nn.Linear(width * math.prod(last), k)}
+        super().__init__(shape, k, layers)
 
 
-def instance_norm(hidden: torch.Tensor, gain: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
-    """Normalise every channel of every image; written out, so that second derivatives and vmap work everywhere."""
-    mean = hidden.mean(dim=(2, 3), keepdim=True)
-    centred = hidden - mean
-    variance = (centred * centred).mean(dim=(2, 3), keepdim=True)
-    return centred * torch.rsqrt(variance + 1e-5) * gain[:, None, None] + shift[:, None, None]
-
-
-@dataclass(frozen=True)
 class MultiLayerPerceptron(Network):
     """Fully connected layers with ReLU.
 
@@ -142,26 +185,15 @@ class MultiLayerPerceptron(Network):
     --------
     >>> network = MultiLayerPerceptron((1, 8, 8), 10, widths=(64,))
     >>> parameters = network.draw(torch.Generator().manual_seed(0))
-    >>> tuple(network(parameters, torch.zeros(5, 1, 8, 8)).shape), network.size()
+    >>> tuple(network.logits(parameters, torch.zeros(5, 1, 8, 8)).shape), network.size()
     ((5, 10), 4810)
     """
 
-    shape: tuple[int, int, int]
-    k: int
-    widths: tuple[int, ...] = (128, 128)
-
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the shape of every parameter."""
-        found: dict[str, tuple[int, ...]] = {}
-        fan = math.prod(self.shape)
-        for layer, width in enumerate(self.widths):
-            found |= {f"{layer}.weight": (width, fan), f"{layer}.bias": (width,)}
-            fan = width
-        return found | {"classifier.weight": (self.k, fan), "classifier.bias": (self.k,)}
-
-    def embed(self, parameters: Parameters, images: torch.Tensor) -> torch.Tensor:
-        """Return the last hidden layer."""
-        hidden = images.flatten(1)
-        for layer in range(len(self.widths)):
-            hidden = F.relu(F.linear(hidden, parameters[f"{layer}.weight"], parameters[f"{layer}.bias"]))
-        return hidden
+    def __init__(self, shape: tuple[int, int, int], k: int, *, widths: tuple[int, ...] = (128, 128)) -> None:
+        layers: dict[str, nn.Module] = {"flatten": nn.Flatten()}
+        sizes = (math.prod(shape), *widths)
+        with torch.device("meta"):
+            for index, width in enumerate(widths):
+                layers |= {str(index): nn.Linear(sizes[index], width), f"relu{index}": nn.ReLU()}
+            layers["classifier"] = nn.Linear(sizes[-1], k)
+        super().__init__(shape, k, layers)

@@ -1,9 +1,10 @@
-"""Training networks from scratch on one set: stochastic gradient descent with momentum, one by one or together."""
+"""Training networks from scratch by stochastic gradient descent, one by one or stacked in one computation."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch.func import vmap
@@ -11,50 +12,154 @@ from torch.nn import functional as F
 
 from analytic_dd.baselines.ledger import Ledger
 from analytic_dd.baselines.nets.augment import Augmentation
-from analytic_dd.baselines.nets.network import ConvNet, MultiLayerPerceptron, Network, Parameters
-from analytic_dd.baselines.nets.sgd import Sgd
+from analytic_dd.baselines.nets.network import ConvNet, MultiLayerPerceptron, Network, Parameters, stacked
+from analytic_dd.baselines.nets.optimizers import Sgd
 
-__all__ = ["train_network", "train_networks"]
+__all__ = ["Course", "Samples", "summed_loss", "train_networks", "trained", "weights_by_epoch"]
 
 _TOGETHER = 2_000  # pixels of a batch up to which networks train together on a CPU, see the notes of train_networks
 
+Samples = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]  # rows to images and targets
 
-def train_network(
+
+@dataclass(frozen=True)
+class Course:
+    """How networks are trained.
+
+    Attributes
+    ----------
+    epochs : int
+        Passes over the set; the last batch of each may be smaller.
+    batch : int
+    lr, momentum, weight_decay : float
+    drops : bool
+        The step size is a tenth in the second half of the epochs.
+    augmentation : Augmentation, optional
+        One operation a batch, with parameters for each image.
+    always_shuffled : bool
+        A batch that holds the whole set is shuffled too, as gradient matching was published; else it keeps its order.
+    """
+
+    epochs: int
+    batch: int = 256
+    lr: float = 0.01
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    drops: bool = False
+    augmentation: Augmentation | None = None
+    always_shuffled: bool = False
+
+    def rate(self, epoch: int) -> float:
+        """Return the step size of an epoch."""
+        return self.lr / 10.0 if self.drops and 2 * epoch >= self.epochs else self.lr
+
+
+def weights_by_epoch(
     network: Network,
-    images: torch.Tensor,
-    labels: torch.Tensor,
+    weights: Parameters,
+    samples: Samples,
+    n: int,
+    course: Course,
     *,
-    epochs: int,
-    batch: int = 256,
-    lr: float = 0.01,
-    momentum: float = 0.9,
-    weight_decay: float = 5e-4,
-    augmentation: Augmentation | None = None,
-    generator: torch.Generator,
+    generators: Sequence[torch.Generator],
     ledger: Ledger | None = None,
-) -> Parameters:
-    """Train one network from scratch; see :func:`train_networks`.
+) -> Iterator[Parameters]:
+    r"""Train, and yield the weights after every epoch.
+
+        v <- momentum v + grad (mean over the batch of -y . log softmax f(x)) + weight_decay theta
+        theta <- theta - lr v
 
     Parameters
     ----------
-    labels : (m,) int64 or (m, k) float tensor
-        Classes, or target probabilities.
-    generator : torch.Generator
-        On the CPU; draws the initial weights, the order of the samples and the augmentation.
+    weights : Parameters
+        First weights: of one network, or stacked where there are several generators.
+    samples : callable
+        Rows to images and targets, which are classes or probabilities.
+    n : int
+        Number of samples.
+    generators : sequence of torch.Generator
+        One a network; each draws the batches and the augmentation of its own.
+    ledger : Ledger, optional
+        Counts steps, and passes of samples as those of synthetic ones.
     """
-    return train_networks(
-        network,
-        images,
-        labels,
-        generators=[generator],
-        epochs=epochs,
-        batch=batch,
-        lr=lr,
-        momentum=momentum,
-        weight_decay=weight_decay,
-        augmentation=augmentation,
-        ledger=ledger,
-    )[0]
+    sgd = Sgd(course.lr, momentum=course.momentum, weight_decay=course.weight_decay)
+    for epoch in range(course.epochs):
+        sgd.lr = course.rate(epoch)
+        for rows in _batches(n, course, generators):
+            drawn = [_drawn(samples, one, course, generator) for one, generator in zip(rows, generators, strict=True)]
+            images, targets = (part[0] if len(part) == 1 else torch.stack(part) for part in zip(*drawn, strict=True))
+            leaves = {name: value.detach().requires_grad_() for name, value in weights.items()}
+            loss = summed_loss(network, leaves, images, targets, together=len(generators) > 1)
+            gradients = torch.autograd.grad(loss, list(leaves.values()))
+            with torch.no_grad():
+                weights = sgd.step(leaves, dict(zip(leaves, gradients, strict=True)))
+            if ledger is not None:
+                seen = sum(map(len, rows))
+                ledger.add(network_steps=len(rows), synthetic_forward=seen, synthetic_backward=seen)
+        yield weights
+
+
+def trained(
+    network: Network,
+    weights: Parameters,
+    samples: Samples,
+    n: int,
+    course: Course,
+    *,
+    generators: Sequence[torch.Generator],
+    ledger: Ledger | None = None,
+) -> Parameters:
+    """Return the weights after the last epoch of :func:`weights_by_epoch`."""
+    for found in weights_by_epoch(network, weights, samples, n, course, generators=generators, ledger=ledger):
+        weights = found
+    return weights
+
+
+def summed_loss(
+    network: Network,
+    weights: Parameters,
+    images: torch.Tensor,
+    targets: torch.Tensor,
+    *,
+    together: bool,
+    shared: bool = False,
+) -> torch.Tensor:
+    """Return the mean cross-entropy of a network, or the sum of those of stacked ones: the gradient of each is its own.
+
+    Parameters
+    ----------
+    together : bool
+        The weights are stacked.
+    shared : bool
+        All stacked networks see the same images; else these and the targets are stacked too.
+    """
+
+    def loss(weights: Parameters, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return F.cross_entropy(network.logits(weights, images), targets)
+
+    if not together:
+        return loss(weights, images, targets)
+    axes = (0, None, None) if shared else (0, 0, 0)
+    each: torch.Tensor = vmap(loss, in_dims=axes)(weights, images, targets)
+    return each.sum()
+
+
+def _batches(n: int, course: Course, generators: Sequence[torch.Generator]) -> list[list[torch.Tensor]]:
+    """Return, for each step of an epoch, the rows that each network sees."""
+    if course.batch >= n and not course.always_shuffled:
+        return [[torch.arange(n)] * len(generators)]
+    orders = [torch.randperm(n, generator=generator).split(course.batch) for generator in generators]
+    return [list(step) for step in zip(*orders, strict=True)]
+
+
+def _drawn(
+    samples: Samples, rows: torch.Tensor, course: Course, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the (augmented) images of some rows and their targets."""
+    images, targets = samples(rows)
+    if course.augmentation is not None:
+        images = course.augmentation(images, course.augmentation.draw(len(rows), generator))
+    return images, targets
 
 
 def train_networks(
@@ -62,36 +167,25 @@ def train_networks(
     images: torch.Tensor,
     labels: torch.Tensor,
     *,
+    course: Course,
     generators: Sequence[torch.Generator],
-    epochs: int,
-    batch: int = 256,
-    lr: float = 0.01,
-    momentum: float = 0.9,
-    weight_decay: float = 5e-4,
-    augmentation: Augmentation | None = None,
     together: bool | None = None,
     ledger: Ledger | None = None,
 ) -> list[Parameters]:
-    r"""Train networks from scratch on one set by stochastic gradient descent.
-
-        v <- momentum v + grad (mean over the batch of -y . log softmax f(x)) + weight_decay theta
-        theta <- theta - lr v,      lr divided by 10 in the second half of the epochs
+    r"""Train networks from scratch on one set of images; see :func:`weights_by_epoch`.
 
     Parameters
     ----------
     network : Network
     images : (m, c, h, w) tensor
     labels : (m,) int64 or (m, k) float tensor
+        Classes, or target probabilities.
+    course : Course
     generators : sequence of torch.Generator
-        One a network: what it draws depends on its generator alone, not on the other networks.
-    epochs : int
-        Passes over the set. A batch that holds the whole set is not shuffled; the last one of an epoch may be smaller.
-    augmentation : Augmentation, optional
-        One operation a batch, with parameters for each image.
+        One a network, on the CPU. It draws the first weights, the order of the samples and the augmentation, so that a
+        network depends on its generator alone and not on the other networks.
     together : bool, optional
-        Train all in one vectorised computation. Default: as measured.
-    ledger : Ledger, optional
-        Counts steps and passes.
+        Train all in one vectorised computation. By default as measured.
 
     Returns
     -------
@@ -105,85 +199,31 @@ def train_networks(
     was not measured.
     *Numerics.* Together or not, networks agree to rounding, which training amplifies.
     """
-    for name, value in (("epochs", epochs), ("batch", batch)):
+    for name, value in (("epochs", course.epochs), ("batch", course.batch)):
         if value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
-    targets = F.one_hot(labels, network.k).to(images.dtype) if labels.ndim == 1 else labels.to(images.dtype)
+    targets = labels if labels.ndim == 1 else labels.to(images.dtype)
     if together is None:
-        together = _faster_together(network, images, batch)
-    groups = [list(generators)] if together else [[generator] for generator in generators]
-    trained = []
-    for group in groups:
-        descent = _Descent(network, group, images, sgd=Sgd(lr, momentum=momentum, weight_decay=weight_decay))
-        for epoch in range(epochs):
-            descent.sgd.lr = lr if 2 * epoch < epochs else lr / 10.0
-            for chosen in _batches(len(images), min(batch, len(images)), group):
-                descent.step(*_samples(images, targets, chosen, group, augmentation))
-                if ledger is not None:
-                    ledger.network_steps += len(group)
-                    ledger.synthetic_forward += chosen[0].numel() * len(group)
-                    ledger.synthetic_backward += chosen[0].numel() * len(group)
-        trained += descent.networks()
-    return trained
+        together = _faster_together(network, images, course.batch)
+
+    def samples(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return images[rows.to(images.device)], targets[rows.to(targets.device)]
+
+    made: list[Parameters] = []
+    for group in [list(generators)] if together else [[generator] for generator in generators]:
+        drawn = [network.draw(generator, device=images.device, dtype=images.dtype) for generator in group]
+        weights = drawn[0] if len(group) == 1 else stacked(drawn)
+        weights = trained(network, weights, samples, len(images), course, generators=group, ledger=ledger)
+        made += [weights] if len(group) == 1 else _apart(weights, len(group))
+    return made
+
+
+def _apart(weights: Parameters, count: int) -> list[Parameters]:
+    """Return stacked networks one by one."""
+    return [{name: value[net].clone() for name, value in weights.items()} for net in range(count)]
 
 
 def _faster_together(network: Network, images: torch.Tensor, batch: int) -> bool:
     if images.device.type != "cpu":
         return isinstance(network, ConvNet | MultiLayerPerceptron)
     return bool(min(batch, len(images)) * math.prod(images.shape[2:]) <= _TOGETHER)
-
-
-def _batches(m: int, batch: int, generators: Sequence[torch.Generator]) -> list[list[torch.Tensor]]:
-    """Return, for each step of an epoch, the samples of each network."""
-    if batch == m:
-        return [[torch.arange(m)] * len(generators)]
-    orders = [torch.randperm(m, generator=generator).split(batch) for generator in generators]
-    return [list(step) for step in zip(*orders, strict=True)]
-
-
-def _samples(
-    images: torch.Tensor,
-    targets: torch.Tensor,
-    chosen: Sequence[torch.Tensor],
-    generators: Sequence[torch.Generator],
-    augmentation: Augmentation | None,
-) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-    """Return the (augmented) images and the targets of each network."""
-    rows = [index.to(images.device) for index in chosen]
-    drawn = [images[index] for index in rows]
-    if augmentation is not None:
-        pairs = zip(drawn, generators, strict=True)
-        drawn = [augmentation(batch, augmentation.draw(len(batch), generator)) for batch, generator in pairs]
-    return drawn, [targets[index] for index in rows]
-
-
-class _Descent:
-    """Parameters of one network, or of several stacked."""
-
-    def __init__(
-        self, network: Network, generators: Sequence[torch.Generator], images: torch.Tensor, *, sgd: Sgd
-    ) -> None:
-        self.sgd, self.nets = sgd, len(generators)
-        drawn = [network.draw(generator, device=images.device, dtype=images.dtype) for generator in generators]
-        one = drawn[0]
-        self.parameters = one if self.nets == 1 else {name: torch.stack([p[name] for p in drawn]) for name in one}
-
-        def loss(parameters: Parameters, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-            return -(y * F.log_softmax(network(parameters, x), dim=1)).sum(dim=1).mean()
-
-        self.loss: Callable[..., torch.Tensor] = loss if self.nets == 1 else vmap(loss)
-
-    def step(self, images: list[torch.Tensor], targets: list[torch.Tensor]) -> None:
-        """Take one step; networks do not see each other, so the gradient of the sum is that of each."""
-        x, y = (part[0] if self.nets == 1 else torch.stack(part) for part in (images, targets))
-        leaves = {name: value.requires_grad_() for name, value in self.parameters.items()}
-        gradients = torch.autograd.grad(self.loss(leaves, x, y).sum(), list(leaves.values()))
-        with torch.no_grad():
-            self.parameters = self.sgd.step(leaves, dict(zip(leaves, gradients, strict=True)))
-
-    def networks(self) -> list[Parameters]:
-        """Return the parameters of each network."""
-        values = {name: value.detach() for name, value in self.parameters.items()}
-        if self.nets == 1:
-            return [values]
-        return [{name: value[net].clone() for name, value in values.items()} for net in range(self.nets)]

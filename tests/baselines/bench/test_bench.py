@@ -11,14 +11,20 @@ import numpy as np
 import pytest
 
 from analytic_dd import cli
-from analytic_dd.baselines.bench import plan as cells_module
+from analytic_dd.baselines.bench import plan as plan_module
+from analytic_dd.baselines.bench import protocol as protocol_module
 from analytic_dd.baselines.bench import run as benchmark_module
 from analytic_dd.baselines.bench.journal import KEY, read_rows
-from analytic_dd.baselines.bench.plan import NAMES, parse_variant, plan
+from analytic_dd.baselines.bench.plan import names, parse_variant, plan, quick_options
+from analytic_dd.baselines.bench.protocol import Protocol
 from analytic_dd.baselines.bench.run import Benchmark
 from analytic_dd.baselines.bench.set_file import load_set
 from analytic_dd.baselines.bench.table import Summary, summaries, table
 from analytic_dd.baselines.methods import kip as kip_module
+from analytic_dd.baselines.methods import registry
+from analytic_dd.baselines.methods.method import configured
+from analytic_dd.baselines.methods.registry import METHODS as KNOWN
+from analytic_dd.baselines.methods.registry import method_type
 from analytic_dd.data import Dataset
 from analytic_dd.errors import DataError
 
@@ -317,7 +323,7 @@ def test_a_file_of_options_is_read_and_words_go_over_it(run, tmp_path):
         ({"predictors": ["convnet+das"]}, "unknown predictor 'convnet+das'"),
         ({"seeds": (-1,)}, "seeds must be integers >= 0"),
         ({"config": ["steps=3"]}, "METHOD.KEY=VALUE"),
-        ({"config": ["kipp.steps=3"]}, "unknown part 'kipp'"),
+        ({"config": ["kipp.steps=3"]}, "configuration 'kipp'"),
         ({"config": ["evaluate.net=3"]}, "did you mean nets"),
         ({"config": ["evaluate.nets=0"]}, "nets must be at least 1"),
         ({"config": ["missing.json"]}, "missing.json"),
@@ -399,7 +405,7 @@ def test_soft_labels_are_asked_of_methods_that_may_have_them(small, method, appl
 
 
 def test_a_kernel_matrix_of_too_many_points_is_left_out(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(cells_module, "LARGEST_KERNEL", 59)
+    monkeypatch.setattr(plan_module, "LARGEST_KERNEL", 59)
     _, _, error = run(methods=["full"], predictors=["krr-common", "ridge"])
     assert "left out: full, small, krr-common: a kernel matrix of 60 points; at most 59 are solved" in error
     assert [row["predictor"] for row in rows_of(tmp_path)] == ["ridge"]
@@ -452,14 +458,78 @@ def test_spreads_over_seeds_and_over_networks_are_kept_apart():
 
 
 def test_every_name_is_a_method():
-    assert [variant.method for name in NAMES for variant in parse_variant(name)] == ["closed-form", *NAMES]
+    assert [variant.method for name in names() for variant in parse_variant(name)] == ["closed-form", *names()]
 
 
 def test_the_quick_options_are_options_of_the_methods():
-    from analytic_dd.baselines.bench.command import QUICK
-    from analytic_dd.baselines.bench.protocol import Protocol
-    from analytic_dd.baselines.methods.driver import method_type
-    from analytic_dd.baselines.methods.method import configured
-
-    for name, options in QUICK.items():
+    assert set(quick_options()) == {"evaluate", *KNOWN} - {"label-solve"}
+    for name, options in quick_options().items():
         configured(Protocol if name == "evaluate" else method_type(name).config_type, options)
+
+
+OWN = """
+from torch.nn.functional import one_hot
+from analytic_dd.baselines import Config, Method
+
+class Firsts(Method):
+    name = "firsts"
+
+    def start(self):
+        self.images = self.task.real_images(self.points_per_class, self.rng(-1))
+
+    def step(self, index):
+        return 0.0
+
+    def state(self):
+        return {"images": self.images}
+
+    def restore(self, state):
+        self.images = state["images"]
+
+    def result(self):
+        return self.images, one_hot(self.classes_of_points, self.task.k).double()
+"""
+
+
+def test_a_method_of_a_users_own_is_a_method_by_module_and_class(run, tmp_path, monkeypatch):
+    (tmp_path / "my_methods.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(registry, "METHODS", dict(KNOWN))
+    monkeypatch.setattr(plan_module, "METHODS", registry.METHODS)
+    monkeypatch.setattr(protocol_module, "METHODS", registry.METHODS)
+    methods = ["my_methods:Firsts:steps=3", "random"]
+    status, _, error = run(methods=methods, predictors=["ridge", "mlp+soft", "krr-own"])
+    assert (status, error) == (0, "")
+    rows = [row for row in rows_of(tmp_path) if row["method"] == "firsts"]
+    assert [(row["predictor"], row["variant"], row["steps"]) for row in rows] == [
+        ("ridge", "steps=3", 3),
+        ("mlp+soft", "steps=3", 3),
+    ]
+    status, _, error = run(methods=["my_methods:Seconds"], out="other")
+    assert (status, len(error.splitlines())) == (2, 1)
+    assert "cannot import the method my_methods:Seconds" in error
+
+
+def test_sets_of_unrolled_methods_are_scored_by_networks_that_take_their_own_steps(run, tmp_path):
+    config = ["dd.width=5", "dd.network=mlp", "dd.batch=20", "dd.steps=2"]
+    status, _, error = run(
+        methods=["dd:inits=1", "dd:weights=fixed", "random"], predictors=["own-steps"], config=config
+    )
+    assert (status, error) == (0, "")
+    rows = rows_of(tmp_path)
+    assert [(row["method"], row["variant"]) for row in rows] == [("dd", "inits=1"), ("dd", "weights=fixed")]
+    assert [len(row["accuracies"]) for row in rows] == [2, 1]  # fixed weights make one network
+    assert [row["accuracy_std"] is None for row in rows] == [False, True]
+
+
+def test_data_are_whitened_before_they_are_distilled(run, tmp_path):
+    for words in ("zca", "zca:absolute=0.5"):
+        assert run("--preprocess", words, methods=["random"], predictors=["ridge"], out=words)[0] == 0
+    found = [rows_of(tmp_path, out)[0] for out in ("zca", "zca:absolute=0.5")]
+    assert [row["data"] for row in found] == ["small, ZCA relative", "small, ZCA absolute=0.5"]
+    assert len({row["settings"]["data_sha256"] for row in found}) == 2
+    for words, message in (("pca", "unknown preprocessing 'pca'"), ("zca:relative=x", "must be a number, got 'x'")):
+        status, _, error = run("--preprocess", words, out="never")
+        assert (status, len(error.splitlines())) == (2, 1)
+        assert message in error

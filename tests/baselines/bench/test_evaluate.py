@@ -5,18 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from analytic_dd import data
 from analytic_dd.baselines.bench import evaluate as protocol
 from analytic_dd.baselines.bench.controls import random_real
 from analytic_dd.baselines.bench.evaluate import evaluate, targets_of
-from analytic_dd.baselines.ledger import Ledger
-from analytic_dd.baselines.nets import training
-from analytic_dd.baselines.nets.augment import Augmentation
 from analytic_dd.baselines.nets.named import network_named
-from analytic_dd.baselines.nets.network import ConvNet, MultiLayerPerceptron
-from analytic_dd.baselines.nets.training import train_network, train_networks
 from analytic_dd.data import Dataset
 from analytic_dd.errors import DataError, ShapeError
 
@@ -29,16 +23,6 @@ def digits():
 @pytest.fixture(scope="module")
 def small_set(digits):
     return random_real(digits, 1, seed=0)
-
-
-def generators(count):
-    return [torch.Generator().manual_seed(seed) for seed in range(count)]
-
-
-def problem(m=7, k=3, shape=(2, 8, 9), dtype=torch.float64):
-    """Images and classes whose sizes all differ."""
-    rng = np.random.default_rng(0)
-    return torch.from_numpy(rng.standard_normal((m, *shape))).to(dtype), torch.from_numpy(rng.integers(0, k, m))
 
 
 def test_random_real_images_score_as_published_for_this_size_and_class_means_far_above(digits):
@@ -112,7 +96,7 @@ def sealed(dataset):
 
 
 def test_the_test_part_is_not_read_before_all_networks_are_trained(digits, small_set, monkeypatch):
-    closed, score, events = sealed(digits), protocol._test_accuracies, []
+    closed, score, events = sealed(digits), protocol.test_accuracies, []
 
     def open_and_score(model, trained, dataset, device):
         events.append(len(trained))
@@ -124,10 +108,10 @@ def test_the_test_part_is_not_read_before_all_networks_are_trained(digits, small
     options = {"width": 8, "depth": 2, "nets": 2, "epochs": 5, "together": False}
     with pytest.raises(AssertionError, match="before the end"):
         list(closed.blocks("test"))
-    monkeypatch.setattr(protocol, "_test_accuracies", open_and_score)
+    monkeypatch.setattr(protocol, "test_accuracies", open_and_score)
     found = evaluate(*small_set, closed, **options)
     assert events == [2]
-    monkeypatch.setattr(protocol, "_test_accuracies", score)
+    monkeypatch.setattr(protocol, "test_accuracies", score)
     assert found.accuracies == evaluate(*small_set, digits, **options).accuracies
 
 
@@ -135,61 +119,6 @@ def test_a_protocol_that_peeks_is_noticed(digits, small_set, monkeypatch):
     monkeypatch.setattr(protocol, "images_of", lambda inputs, dataset, device: list(dataset.blocks("test")))
     with pytest.raises(AssertionError, match="before the end"):
         evaluate(*small_set, sealed(digits), nets=1, epochs=1)
-
-
-@pytest.mark.parametrize("epochs", [1, 4, 5])
-@pytest.mark.parametrize("soft", [False, True])
-def test_training_is_that_of_torch(epochs, soft, ratio):
-    images, classes = problem()
-    network = MultiLayerPerceptron((2, 8, 9), 3, widths=(5,))
-    labels = torch.softmax(torch.linspace(-1, 1, 21, dtype=torch.float64).reshape(7, 3), 1) if soft else classes
-    theirs = {
-        name: value.requires_grad_() for name, value in network.draw(generators(1)[0], dtype=torch.float64).items()
-    }
-    optimiser = torch.optim.SGD(theirs.values(), lr=0.05, momentum=0.9, weight_decay=5e-3)
-    for epoch in range(epochs):
-        optimiser.param_groups[0]["lr"] = 0.05 if epoch < (epochs + 1) // 2 else 0.005
-        optimiser.zero_grad()
-        nn.functional.cross_entropy(network(theirs, images), labels).backward()
-        optimiser.step()
-    ours = train_network(network, images, labels, epochs=epochs, lr=0.05, weight_decay=5e-3, generator=generators(1)[0])
-    for name, value in theirs.items():
-        assert ratio(ours[name], value.detach(), size=100, amplification=epochs) < 30, name
-
-
-@pytest.mark.parametrize("augmentation", [None, Augmentation()], ids=["plain", "augmented"])
-@pytest.mark.parametrize("batch", [3, 7])
-def test_together_is_one_by_one(augmentation, batch, ratio):
-    images, classes = problem()
-    network = ConvNet((2, 8, 9), 3, width=5, depth=2)
-    options = {"epochs": 4, "batch": batch, "augmentation": augmentation}
-    alone, together = (
-        train_networks(network, images, classes, generators=generators(3), together=choice, **options)
-        for choice in (False, True)
-    )
-    for one, other in zip(alone, together, strict=True):
-        for name, value in one.items():
-            assert ratio(other[name], value, size=100, amplification=100) < 30, name
-    assert not torch.equal(alone[0]["classifier.weight"], alone[1]["classifier.weight"])
-
-
-def test_every_sample_is_seen_once_an_epoch_and_the_ledger_counts_it():
-    images, classes = problem()
-    ledger, network = Ledger(), MultiLayerPerceptron((2, 8, 9), 3, widths=(5,))
-    train_networks(network, images, classes, generators=generators(2), epochs=3, batch=3, ledger=ledger)
-    assert ledger.network_steps == 2 * 3 * 3  # networks, epochs, batches of 3, 3 and 1
-    assert ledger.synthetic_forward == ledger.synthetic_backward == 2 * 3 * 7
-
-
-def test_batches_are_shuffled_anew_each_epoch_by_each_network():
-    drawn, orders = generators(2), []
-    for _ in range(2):
-        steps = training._batches(7, 3, drawn)
-        assert [len(step[0]) for step in steps] == [3, 3, 1]
-        orders += [tuple(torch.cat([step[net] for step in steps]).tolist()) for net in range(2)]
-    assert all(sorted(order) == list(range(7)) for order in orders)
-    assert len(set(orders)) == 4
-    assert training._batches(7, 7, drawn)[0][0].tolist() == list(range(7))
 
 
 def test_soft_labels_that_are_classes_train_like_classes(digits, small_set):

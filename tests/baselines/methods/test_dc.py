@@ -15,7 +15,6 @@ from analytic_dd.baselines.methods.dc import (
     GradientMatching,
     gradient_distance,
     loss_gradient,
-    trained,
 )
 from analytic_dd.baselines.methods.task import Task
 from analytic_dd.baselines.nets.augment import Augmentation
@@ -137,62 +136,10 @@ def test_the_gradient_of_the_loss_is_that_of_its_matrices_and_filters():
     images, labels = normal(6, 2, 7, 5), torch.tensor([0, 1, 2, 0, 1, 2])
     found = loss_gradient(NETWORK, weights, images, labels)
     assert list(found) == ["0.conv.weight", "1.conv.weight", "classifier.weight"]
-    wanted = torch.func.grad(lambda w: F.cross_entropy(NETWORK(w, images), labels))(weights)
+    wanted = torch.func.grad(lambda w: F.cross_entropy(NETWORK.logits(w, images), labels))(weights)
     assert all(torch.equal(value, wanted[name]) for name, value in found.items())
     assert not any(value.requires_grad for value in found.values())
     assert not any(value.requires_grad for value in weights.values())
-
-
-def test_training_in_one_batch_is_gradient_descent(ratio):
-    weights = NETWORK.draw(generator(), dtype=torch.float64)
-    images, labels = normal(6, 2, 7, 5), torch.tensor([0, 1, 2, 0, 1, 2])
-    ledger = Ledger()
-    found = trained(NETWORK, weights, images, labels, epochs=3, batch=6, lr=0.05, generator=generator(), ledger=ledger)
-    by_hand = weights
-    for _ in range(3):
-        slope = torch.func.grad(lambda w: F.cross_entropy(NETWORK(w, images), labels))(by_hand)
-        by_hand = {name: value - 0.05 * slope[name] for name, value in by_hand.items()}
-    for name, value in found.items():
-        moved = by_hand[name] - weights[name]
-        if float(moved.abs().max()) < 1e-12:  # the bias before an instance norm has no influence
-            assert float((value - weights[name]).abs().max()) < 1e-12
-        else:
-            assert ratio(value - weights[name], moved, size=6, amplification=1e4) < 30
-    assert (ledger.network_steps, ledger.synthetic_forward, ledger.synthetic_backward) == (3, 18, 18)
-
-
-class Recorder(MultiLayerPerceptron):
-    """A linear network that notes the batches it sees."""
-
-    def embed(self, parameters, images):
-        """Return the images, after noting the first pixel of each."""
-        self.seen.append(images[:, 0, 0, 0].detach().clone())
-        return super().embed(parameters, images)
-
-
-@pytest.mark.parametrize("batch", [1, 4, 7, 100])
-def test_every_epoch_sees_every_image_once_in_another_order(batch):
-    network = Recorder((1, 1, 2), 3, widths=())
-    object.__setattr__(network, "seen", [])
-    images = torch.arange(14.0).reshape(7, 1, 1, 2)
-    weights = network.draw(generator())
-    ledger, labels = Ledger(), torch.zeros(7, dtype=torch.int64)
-    trained(network, weights, images, labels, epochs=2, batch=batch, lr=1e-3, generator=generator(), ledger=ledger)
-    epochs = torch.cat(network.seen).reshape(2, 7)
-    assert torch.equal(epochs.sort(dim=1).values, images[:, 0, 0, 0].expand(2, 7))
-    assert not torch.equal(epochs[0], epochs[1])
-    assert [len(part) for part in network.seen] == 2 * [len(part) for part in torch.zeros(7).split(batch)]
-    assert (ledger.network_steps, ledger.synthetic_forward) == (2 * math.ceil(7 / batch), 14)
-
-
-def test_training_with_augmentation_has_parameters_for_each_image():
-    network = Recorder((1, 4, 4), 3, widths=())
-    object.__setattr__(network, "seen", [])
-    images, labels = torch.ones(7, 1, 4, 4), torch.zeros(7, dtype=torch.int64)
-    augmentation = Augmentation(("color",))
-    settings = {"epochs": 1, "batch": 7, "lr": 1e-3, "augmentation": augmentation}
-    trained(network, network.draw(generator()), images, labels, generator=generator(), **settings)
-    assert len(set(network.seen[0].tolist())) == 7
 
 
 def method(config, per_class=2, dataset=None):
@@ -236,7 +183,7 @@ def test_the_inner_training_learns_the_classes_of_the_images():
     dc = method({"inner": 60, "net_lr": 0.05})
     weights = dc.draw_network(dc.generator(0))
     losses = [
-        float(F.cross_entropy(dc.network(found, dc.images), dc.classes_of_points))
+        float(F.cross_entropy(dc.network.logits(found, dc.images), dc.classes_of_points))
         for found in (weights, dc.train(weights, dc.generator(1)))
     ]
     assert losses[1] < 0.8 * losses[0]

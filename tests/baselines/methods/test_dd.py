@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from analytic_dd import data
 from analytic_dd.baselines.bench.own_steps import trained_networks
 from analytic_dd.baselines.ledger import Ledger
-from analytic_dd.baselines.methods.dd import WEIGHTS, DdConfig, UnrolledDistillation, cross_entropy, schedule
+from analytic_dd.baselines.methods.dd import WEIGHTS, DdConfig, UnrolledDistillation, schedule
 from analytic_dd.baselines.methods.driver import distill
 from analytic_dd.baselines.methods.ld import LabelDistillation, LdConfig
 from analytic_dd.baselines.methods.task import Task
@@ -69,8 +69,8 @@ def test_one_step_of_a_linear_softmax_has_the_derivative_of_the_hand(unroll, rat
     tensors = [torch.from_numpy(value) for value in (W, b, x, X, y, Y)]
     W, b, x, X, y, Y = tensors
     found = unrolled_gradient(
-        lambda w, v, step: cross_entropy(network(w, v["images"][:, None, None]), y),
-        lambda w: cross_entropy(network(w, X[:, None, None]), Y),
+        lambda w, v, step: F.cross_entropy(network.logits(w, v["images"][:, None, None]), y),
+        lambda w: F.cross_entropy(network.logits(w, X[:, None, None]), Y),
         {"classifier.weight": W, "classifier.bias": b},
         {"images": x},
         torch.tensor([eta], dtype=torch.float64),
@@ -115,7 +115,9 @@ def test_stacked_networks_have_the_sum_of_their_losses():
     dd = method({"inits": 3})
     weights, (images, labels) = dd.initial_weights(0), dd.real_batch(0)
     apart = [
-        F.cross_entropy(dd.network({name: value[net] for name, value in weights.items()}, images), labels.argmax(1))
+        F.cross_entropy(
+            dd.network.logits({name: value[net] for name, value in weights.items()}, images), labels.argmax(1)
+        )
         for net in range(3)
     ]
     assert float(dd.summed_loss(weights, images, labels)) == pytest.approx(float(sum(apart)), rel=1e-14)
@@ -262,7 +264,7 @@ def test_networks_made_again_from_a_result_have_the_loss_of_the_distillation(nam
     network, found = trained_networks(result, dataset, nets=5)
     assert len(found) == 1
     task = Task.of(dataset)
-    loss = F.cross_entropy(network(found[0], task.images(torch.arange(30))), task.classes_of)
+    loss = F.cross_entropy(network.logits(found[0], task.images(torch.arange(30))), task.classes_of)
     assert float(loss) == pytest.approx(reported, rel=1e-5)
 
 
@@ -275,7 +277,7 @@ def test_networks_made_again_start_from_weights_that_no_step_has_seen(weights):
     assert len({float(one["0.weight"].sum()) for one in found}) == 3
     again = trained_networks(result, small(), nets=3)[1]
     assert all(same(one, other) for one, other in zip(found, again, strict=True))
-    assert network == MultiLayerPerceptron((3, 4, 5), 3, widths=(6,))
+    assert network.shapes() == MultiLayerPerceptron((3, 4, 5), 3, widths=(6,)).shapes()
 
 
 def test_sets_of_other_methods_have_no_steps_of_their_own():

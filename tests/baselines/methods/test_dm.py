@@ -1,10 +1,9 @@
 """Distribution matching: one step to the class means, the gradient, the augmentation that both sides share."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from analytic_dd import data
 from analytic_dd.baselines.ledger import Ledger
@@ -13,26 +12,19 @@ from analytic_dd.baselines.methods.task import Task
 from analytic_dd.baselines.nets.network import ConvNet, Network
 
 
-@dataclass(frozen=True)
 class Rotation(Network):
     """An embedding by an orthonormal matrix."""
 
-    shape: tuple[int, int, int]
-    k: int
+    def __init__(self, shape, k):
+        d = int(np.prod(shape))
+        rotate = nn.Linear(d, d, bias=False, device="meta")
+        layers = {"flatten": nn.Flatten(), "rotate": rotate, "classifier": nn.Linear(d, k, device="meta")}
+        super().__init__(shape, k, layers)
 
-    def shapes(self):
-        """One square matrix."""
-        d = int(np.prod(self.shape))
-        return {"Q": (d, d)}
-
-    def draw(self, generator, *, device="cpu", dtype=torch.float32):
+    def draw(self, generator, *, scheme="uniform", device="cpu", dtype=torch.float32):
         """Draw an orthonormal matrix."""
-        Q = torch.linalg.qr(torch.randn(self.shapes()["Q"], generator=generator, dtype=torch.float64)).Q
-        return {"Q": Q.to(device=device, dtype=dtype)}
-
-    def embed(self, parameters, images):
-        """Return the rotated images."""
-        return images.flatten(1) @ parameters["Q"]
+        normal = torch.randn(self.shapes()["rotate.weight"], generator=generator, dtype=torch.float64)
+        return {"rotate.weight": torch.linalg.qr(normal).Q.to(device=device, dtype=dtype)}
 
 
 def method(config, *, per_class=3, dtype=torch.float64, seed=0):

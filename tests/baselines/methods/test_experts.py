@@ -56,42 +56,10 @@ def test_an_expert_is_trained_by_plain_gradient_descent(ratio):
     assert equal(found.at(0), weights)
     images, labels = small.images(torch.arange(23)), small.labels(torch.arange(23))
     for _ in range(2):
-        slope = torch.func.grad(lambda w: F.cross_entropy(NETWORK(w, images), labels))(weights)
+        slope = torch.func.grad(lambda w: F.cross_entropy(NETWORK.logits(w, images), labels))(weights)
         weights = {name: value - 0.1 * slope[name] for name, value in weights.items()}
     for name, value in found.at(2).items():
         assert ratio(value, weights[name], size=23) < 30
-
-
-class Recorder(MultiLayerPerceptron):
-    """A linear network that notes the batches it sees."""
-
-    def embed(self, parameters, images):
-        """Return the images, after noting them."""
-        self.seen.append(images.detach().clone())
-        return super().embed(parameters, images)
-
-
-@pytest.mark.parametrize("batch", [1, 8, 23, 100])
-def test_every_epoch_sees_every_sample_once(batch):
-    network, small = Recorder((1, 4, 5), 3, widths=()), task()
-    object.__setattr__(network, "seen", [])
-    train_expert(network, small, Training(2, lr=1e-4, batch=batch), generator=torch.Generator().manual_seed(0))
-    first, second = torch.cat(network.seen).flatten(1).reshape(2, 23, 20)
-    wanted = small.images(torch.arange(23)).flatten(1)
-    order = wanted[:, 0].sort().values
-    assert torch.equal(first[:, 0].sort().values, order)
-    assert torch.equal(second[:, 0].sort().values, order)
-    assert torch.equal(first, second) == (batch >= 23)
-    assert torch.equal(first, wanted) == (batch >= 23)
-
-
-def test_augmentation_changes_what_an_expert_sees():
-    network, small = Recorder((1, 4, 5), 3, widths=()), task()
-    object.__setattr__(network, "seen", [])
-    training = Training(1, batch=100, augmentation=Augmentation(("color",)))
-    train_expert(network, small, training, generator=torch.Generator().manual_seed(0))
-    shifts = (network.seen[0] - small.images(torch.arange(23))).flatten(1).mean(dim=1)
-    assert len(set(shifts.tolist())) == 23
 
 
 def test_an_expert_depends_on_the_seed_and_its_number_alone():

@@ -62,20 +62,6 @@ def test_the_ledger_has_the_counts_made_by_hand(digits):
     assert (finite.kernel_entries, finite.real_forward, finite.synthetic_forward) == (0, n, 20)
 
 
-def test_two_runs_are_equal_and_a_finished_state_stays(digits, tmp_path):
-    state = tmp_path / "state.npz"
-    runs = [distill("label-solve", digits, seed=1, state_file=state, resume=True) for _ in range(2)]
-    runs.append(distill("label-solve", digits, seed=1))
-    assert np.array_equal(runs[0].y, runs[1].y)
-    assert np.array_equal(runs[0].y, runs[2].y)
-    assert runs[1].ledger.kernel_entries == runs[0].ledger.kernel_entries
-
-
-def test_more_than_one_step_is_refused(digits):
-    with pytest.raises(ValueError, match="Label Solve is one step, got steps = 2"):
-        distill("label-solve", digits, config={"steps": 2})
-
-
 def test_kip_starts_where_label_solve_ends_but_for_its_own_draw(digits):
     """KIP with solved labels and no step is Label Solve on its own real samples."""
     found = distill("kip", digits, config={"steps": 0, "labels": "solved"})

@@ -86,7 +86,7 @@ def test_the_derivative_of_one_step_in_the_step_size(unroll, ratio):
     x, y = torch.randn(6, 2, 5, 4, generator=torch.Generator().manual_seed(2)).double(), torch.arange(6) % 3
 
     def loss(w, variables, step):
-        return F.cross_entropy(NETWORK(w, variables["images"]), y)
+        return F.cross_entropy(NETWORK.logits(w, variables["images"]), y)
 
     found = unrolled_gradient(
         loss,
@@ -96,7 +96,7 @@ def test_the_derivative_of_one_step_in_the_step_size(unroll, ratio):
         torch.tensor([0.7], dtype=torch.float64),
         unroll=unroll,
     )
-    g = torch.func.grad(lambda w: F.cross_entropy(NETWORK(w, x), y))(first)
+    g = torch.func.grad(lambda w: F.cross_entropy(NETWORK.logits(w, x), y))(first)
     away = sum(((first[name] - 0.7 * g[name] - target[name]) * g[name]).sum() for name in g)
     size = sum((first[name] - target[name]).square().sum() for name in g)
     assert ratio(found.step_sizes, (-2.0 * away / size)[None], size=NETWORK.size()) < 30

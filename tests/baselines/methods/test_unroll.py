@@ -7,8 +7,7 @@ from torch.func import vmap
 from torch.nn import functional as F
 
 from analytic_dd.baselines.methods.unroll import UNROLLS, descend, gradient, passes, unrolled_gradient
-from analytic_dd.baselines.nets.initial_weights import stacked
-from analytic_dd.baselines.nets.network import ConvNet, MultiLayerPerceptron
+from analytic_dd.baselines.nets.network import ConvNet, MultiLayerPerceptron, stacked
 
 NETWORK = ConvNet((2, 5, 4), 3, width=4, depth=2)
 
@@ -42,7 +41,7 @@ def classifier_loss(network=NETWORK, m=6):
     def loss(weights, variables, step):
         rows = torch.arange(m) if step % 2 else torch.arange(m // 2)  # batches that differ by the step
         labels = torch.softmax(variables["logits"][rows], dim=1)
-        return F.cross_entropy(network(weights, variables["images"][rows]), labels)
+        return F.cross_entropy(network.logits(weights, variables["images"][rows]), labels)
 
     return loss
 
@@ -52,7 +51,7 @@ def classifier():
     weights = NETWORK.draw(torch.Generator().manual_seed(0), dtype=torch.float64)
     data = {"images": normal(6, 2, 5, 4, seed=1), "logits": normal(6, 3, seed=2)}
     x, y = normal(9, 2, 5, 4, seed=3), torch.arange(9) % 3
-    return weights, data, lambda w: F.cross_entropy(NETWORK(w, x), y)
+    return weights, data, lambda w: F.cross_entropy(NETWORK.logits(w, x), y)
 
 
 @pytest.mark.parametrize("steps", [0, 1, 2, 9])
@@ -145,7 +144,7 @@ def test_stacked_networks_add_their_derivatives(unroll, ratio):
     one = classifier_loss(network)
 
     def objective(w):
-        return F.cross_entropy(network(w, x), y)
+        return F.cross_entropy(network.logits(w, x), y)
 
     together = unrolled_gradient(
         lambda w, v, step: vmap(lambda each: one(each, v, step))(w).sum(),
@@ -222,7 +221,7 @@ def test_passes_are_those_that_are_made(unroll):
 
     def loss(weights, variables, step):
         seen["forward"] += len(variables["images"])
-        return F.cross_entropy(network(weights, variables["images"]), labels)
+        return F.cross_entropy(network.logits(weights, variables["images"]), labels)
 
     weights = network.draw(torch.Generator().manual_seed(0), dtype=torch.float64)
     sizes = torch.full((3,), 0.1, dtype=torch.float64)

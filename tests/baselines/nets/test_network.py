@@ -1,4 +1,6 @@
-"""The transfer networks: sizes of the literature, the layers of torch, and none that is blind to its image."""
+"""Networks: sizes of the literature, the layers of torch, first weights, and none that is blind to its image."""
+
+import math
 
 import pytest
 import torch
@@ -8,11 +10,12 @@ from torch.nn import functional as F
 from analytic_dd import data
 from analytic_dd.baselines.bench.controls import random_real
 from analytic_dd.baselines.bench.evaluate import images_of
-from analytic_dd.baselines.nets.named import network_named
-from analytic_dd.baselines.nets.training import train_network
-from analytic_dd.baselines.nets.transfer import AlexNet, ResNet18, Vgg11
+from analytic_dd.baselines.nets.named import NETWORKS, network_named
+from analytic_dd.baselines.nets.network import SCHEMES, ConvNet, stacked
+from analytic_dd.baselines.nets.training import Course, train_networks
 
-KINDS = {"resnet18": ResNet18, "vgg11": Vgg11, "alexnet": AlexNet}
+TRANSFER = ("resnet18", "vgg11", "alexnet")
+NETWORK = ConvNet((3, 16, 16), 10, width=40, depth=2)
 
 
 @pytest.mark.parametrize(
@@ -31,23 +34,40 @@ def test_parameter_counts_are_those_of_the_literature(name, shape, k, size):
     assert network_named(name, shape, k).size() == size
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", TRANSFER)
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 4, 5), (1, 28, 28), (3, 32, 32), (3, 17, 16)], ids=str)
 def test_every_size_of_image_gives_logits_that_depend_on_it(name, shape):
-    network = KINDS[name](shape, 7, width=4)
+    network = network_named(name, shape, 7, width=4)
     parameters = network.draw(torch.Generator().manual_seed(0), dtype=torch.float64)
     images = torch.randn((5, *shape), generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    logits = network(parameters, images)
+    logits = network.logits(parameters, images)
     assert logits.shape == (5, 7)
     assert bool(logits.isfinite().all())
     assert float(logits.std(dim=0).min()) > 1e-8  # a norm of one pixel would make all images alike, to rounding
-    assert torch.allclose(network(parameters, images[2:3]), logits[2:3], rtol=1e-10)  # alone as in a batch
+    assert torch.allclose(network.logits(parameters, images[2:3]), logits[2:3], rtol=1e-10)  # alone as in a batch
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_parameters_of_any_scheme_make_an_ordinary_module_with_the_same_logits(name, scheme):
+    network, before = network_named(name, (3, 32, 32), 5, width=4), torch.get_rng_state()
+    parameters = network.draw(torch.Generator().manual_seed(0), scheme=scheme)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert {key: tuple(value.shape) for key, value in parameters.items()} == network.shapes()
+    assert all(value.is_meta for value in network.parameters())
+    images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    logits, hidden = network.logits(parameters, images), network.embed(parameters, images)
+    wanted = F.linear(hidden, parameters["classifier.weight"], parameters["classifier.bias"])
+    assert torch.equal(logits, wanted)
+    assert bool(logits.isfinite().all())
+    network.load_state_dict(parameters, assign=True)
+    assert torch.equal(network(images), logits)
 
 
 @pytest.mark.parametrize("name", ["vgg11", "alexnet"])
 @pytest.mark.parametrize("shape", [(3, 32, 32), (1, 28, 28)], ids=str)
 def test_plain_networks_are_those_of_torch_layer_by_layer(name, shape, ratio):
-    network = KINDS[name](shape, 3, width=4)
+    network = network_named(name, shape, 3, width=4)
     parameters = network.draw(torch.Generator().manual_seed(0), dtype=torch.float64)
     plan = {
         "vgg11": [(4, 3, 1), (8, 3, 1), (16, 3, 0), (16, 3, 1), (32, 3, 0), (32, 3, 1), (32, 3, 0), (32, 3, 1)],
@@ -64,11 +84,11 @@ def test_plain_networks_are_those_of_torch_layer_by_layer(name, shape, ratio):
     for target, value in zip(theirs.parameters(), parameters.values(), strict=True):
         target.data.copy_(value)
     images = torch.randn((2, *shape), generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    assert ratio(network(parameters, images), theirs(images).detach(), size=100, amplification=10) < 30
+    assert ratio(network.logits(parameters, images), theirs(images).detach(), size=100, amplification=10) < 30
 
 
 def test_a_residual_block_adds_what_comes_in(ratio):
-    network = ResNet18((3, 8, 8), 5, width=4)
+    network = network_named("resnet18", (3, 8, 8), 5, width=4)
     parameters = network.draw(torch.Generator().manual_seed(0), dtype=torch.float64)
     images = torch.randn((2, 3, 8, 8), generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 
@@ -85,7 +105,7 @@ def test_a_residual_block_adds_what_comes_in(ratio):
             skip = normed(f"{name}.skip", hidden, step) if block == 0 and stage > 0 else hidden
             hidden = F.relu(inner + skip)
     wanted = F.linear(hidden.mean((2, 3)), parameters["classifier.weight"], parameters["classifier.bias"])
-    assert ratio(network(parameters, images), wanted, size=100, amplification=10) < 30
+    assert ratio(network.logits(parameters, images), wanted, size=100, amplification=10) < 30
 
 
 @pytest.mark.parametrize(
@@ -107,15 +127,62 @@ def test_they_learn_ten_digits(name, width, epochs):
     digits = data.load("digits")
     inputs, labels = random_real(digits, 1, seed=0)
     images, classes = images_of(inputs, digits), torch.from_numpy(labels.argmax(axis=1))
-    network = KINDS[name]((1, 8, 8), 10, width=width)
-    start = torch.Generator().manual_seed(0)
-    trained = train_network(network, images, classes, epochs=epochs, lr=0.03, generator=start)
-    assert torch.equal(network(trained, images).argmax(dim=1), classes)
+    network = network_named(name, (1, 8, 8), 10, width=width)
+    course = Course(epochs, lr=0.03, momentum=0.9, weight_decay=5e-4, drops=True)
+    (found,) = train_networks(network, images, classes, course=course, generators=[torch.Generator().manual_seed(0)])
+    assert torch.equal(network.logits(found, images).argmax(dim=1), classes)
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", TRANSFER)
 def test_what_is_no_image_is_refused(name):
     with pytest.raises(ValueError, match="4 x 4 pixels or more, got 1 x 64; use an MLP"):
-        KINDS[name]((1, 1, 64), 3)
+        network_named(name, (1, 1, 64), 3)
     with pytest.raises(ValueError, match="even number"):
-        KINDS[name]((1, 8, 8), 3, width=3)
+        network_named(name, (1, 8, 8), 3, width=3)
+
+
+def drawn(scheme, seed=0, **others):
+    """First weights by a rule."""
+    return NETWORK.draw(torch.Generator().manual_seed(seed), scheme=scheme, **others)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "deviation"),
+    [
+        ("xavier", lambda i, o: math.sqrt(2.0 / (i + o))),
+        ("he", lambda i, o: math.sqrt(2.0 / i)),
+        ("uniform", lambda i, o: 1.0 / math.sqrt(3.0 * i)),
+    ],
+)
+def test_weights_have_the_variance_of_their_rule(scheme, deviation):
+    weights = drawn(scheme)
+    fans = {"0.conv.weight": (27, 360), "1.conv.weight": (360, 360), "classifier.weight": (640, 10)}
+    for name, (fan_in, fan_out) in fans.items():
+        value, wanted = weights[name], deviation(fan_in, fan_out)
+        assert float(value.std()) == pytest.approx(wanted, rel=4.0 / math.sqrt(2 * value.numel()))  # 4 standard errors
+        assert abs(float(value.mean())) < 4.0 * wanted / math.sqrt(value.numel())
+        assert (float(value.abs().max()) < math.sqrt(3.0) * wanted) == (scheme == "uniform")
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_norms_are_one_and_zero_and_normal_rules_have_no_bias(scheme):
+    for name, value in drawn(scheme).items():
+        if "norm" in name:
+            assert torch.equal(value, torch.full_like(value, float(name.endswith("weight"))))
+        elif name.endswith("bias"):
+            assert bool(value.any()) == (scheme == "uniform")
+
+
+def test_draws_depend_on_the_generator_alone():
+    one, two, other = drawn("he"), drawn("he"), drawn("he", 1)
+    assert all(torch.equal(value, two[name]) for name, value in one.items())
+    assert not torch.equal(one["0.conv.weight"], other["0.conv.weight"])
+    assert drawn("he", dtype=torch.float64)["0.conv.weight"].dtype == torch.float64
+    both = stacked([one, other])
+    assert both["0.conv.weight"].shape == (2, 40, 3, 3, 3)
+    assert torch.equal(both["0.conv.weight"][1], other["0.conv.weight"])
+
+
+def test_another_rule_is_refused():
+    with pytest.raises(ValueError, match="unknown scheme 'glorot'; choose from uniform, xavier, he"):
+        drawn("glorot")

@@ -1,0 +1,92 @@
+"""The methods by their names. Importing this file imports none of them.
+
+A method of the package is one line here. A method of a user's own is a class with :func:`register` above it, or any
+subclass of :class:`Method` that is asked for as ``MODULE:CLASS``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import TYPE_CHECKING, TypeVar
+
+from analytic_dd.errors import unknown_word
+
+if TYPE_CHECKING:
+    from analytic_dd.baselines.methods.method import Method
+
+__all__ = ["METHODS", "method_type", "register"]
+
+_HERE = "analytic_dd.baselines.methods"
+
+_M = TypeVar("_M", bound="type[Method]")
+
+METHODS: dict[str, str | type[Method]] = {
+    "kip": f"{_HERE}.kip:KernelInducingPoints",
+    "label-solve": f"{_HERE}.label_solve:LabelSolve",
+    "dc": f"{_HERE}.dc:GradientMatching",
+    "dsa": f"{_HERE}.dsa:SiameseAugmentation",
+    "dm": f"{_HERE}.dm:DistributionMatching",
+    "mtt": f"{_HERE}.mtt:TrajectoryMatching",
+    "dd": f"{_HERE}.dd:UnrolledDistillation",
+    "ld": f"{_HERE}.ld:LabelDistillation",
+}
+
+
+def register(kind: _M) -> _M:
+    """Make a method known by its ``name``; a decorator of classes.
+
+    Raises
+    ------
+    ValueError
+        Another method has that name.
+    """
+    known = METHODS.get(kind.name, kind)
+    if known is not kind and known != f"{kind.__module__}:{kind.__qualname__}":
+        raise ValueError(f"there is another method with the name {kind.name!r}; give yours a name of its own")
+    METHODS[kind.name] = kind
+    return kind
+
+
+def method_type(name: str) -> type[Method]:
+    """Return the class of a method by its name, or by MODULE:CLASS; the latter is registered by its own name.
+
+    Raises
+    ------
+    ValueError
+        There is no such method, or what MODULE:CLASS names is none.
+
+    Examples
+    --------
+    >>> method_type("dm").__name__
+    'DistributionMatching'
+    >>> method_type("md")
+    Traceback (most recent call last):
+        ...
+    ValueError: unknown method 'md'; choose from kip, label-solve, dc, dsa, dm, mtt, dd, ld; did you mean dm?
+    """
+    found = METHODS.get(name)
+    if found is None and ":" in name:
+        return register(_imported(name))
+    if found is None:
+        raise ValueError(unknown_word("method", name, METHODS))
+    return _imported(found) if isinstance(found, str) else found
+
+
+def _imported(path: str) -> type[Method]:
+    """Return the class at MODULE:CLASS; a module may lie in the working directory."""
+    from analytic_dd.baselines.methods.method import Method
+
+    module, _, kind = path.partition(":")
+    if not path.startswith(_HERE) and os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    try:
+        found = getattr(importlib.import_module(module), kind)
+    except (ImportError, AttributeError, ValueError) as error:
+        if path.startswith(_HERE):
+            raise
+        raise ValueError(f"cannot import the method {path} ({error}); write MODULE:CLASS") from error
+    if not (isinstance(found, type) and issubclass(found, Method) and isinstance(getattr(found, "name", None), str)):
+        raise ValueError(f"{path} is not a method; derive a class with a name from analytic_dd.baselines.Method")
+    return found
