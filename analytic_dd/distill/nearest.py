@@ -144,8 +144,10 @@ def nearest_features(
     if labels is not None:
         _refuse_with_labels(ridge, tau, feature_weights, box)
         W, Ys = as_matrices(W=W, labels=labels)
-        Phis, optimum = nearest_for_labels(W, Ys, split, rcond=rcond)
-        return _measured(describe(Phis, Ys, 0.0, theorem="T6b"), Phi_ref, split, optimum)
+        Phis, spectrum, optimum = nearest_for_labels(W, Ys, split, rcond=rcond)
+        error = norm((Ys.T @ spectrum.U / spectrum.s) @ spectrum.Vt - W) / norm(W)
+        built = describe(Phis, Ys, 0.0, theorem="T6b", relative_error=error, spectrum=spectrum)
+        return _measured(built, Phi_ref, split, optimum)
     V, optimum = _cheapest(split, tau)
     _require_span(V.T @ split.B, split, tau)
     Phis = Phi_ref - (V @ (V.T @ split.N)) / split.scale

@@ -8,15 +8,15 @@ from analytic_dd.arrays import Array, eps_of, namespace, norm
 from analytic_dd.distill.exact import target
 from analytic_dd.distill.references import ReferenceSplit
 from analytic_dd.errors import InfeasibleError, ShapeError
-from analytic_dd.linalg import pseudo_inverse, thin_svd
+from analytic_dd.linalg import Spectrum, pseudo_inverse, thin_svd
 
 __all__ = ["nearest_for_labels"]
 
 
 def nearest_for_labels(
     W: Array, Ys: Array, split: ReferenceSplit, *, rcond: float | None = None
-) -> tuple[Array, float]:
-    r"""Return  Phis = Ys (W^+)^T + [N]_(m-q)  and its distance to the references.
+) -> tuple[Array, Spectrum, float]:
+    r"""Return  Phis = Ys (W^+)^T + [N]_(m-q),  its decomposition and its distance to the references.
 
     Theorem: T6b. A set of full row rank is exact at ridge 0 iff  Phis W^T = Ys  and row(W) is in its row space. The
     first fixes the part within row(W); the second leaves rank m - q for the rest: Eckart-Young. Proved for
@@ -45,8 +45,11 @@ def nearest_for_labels(
     _require_references(s[:kept], split)
     within = Ys @ pseudo_inverse(W, rcond=rcond).T
     beside = ((U[:, :kept] * s[:kept]) @ Vt[:kept, :]) / split.scale
+    Phis = within + beside
+    found = thin_svd(Phis)
+    _require_both_parts(found, norm(within), norm(beside))
     moved = norm(split.scale * within - split.B @ split.rows)
-    return within + beside, math.hypot(moved, norm(s[kept:]))
+    return Phis, found, math.hypot(moved, norm(s[kept:]))
 
 
 def _require_sizes(W: Array, Ys: Array, split: ReferenceSplit) -> None:
@@ -96,4 +99,18 @@ def _require_references(s: Array, split: ReferenceSplit) -> None:
             theorem="T6b",
             value=float(s[-1]),
             limit=split.cutoff,
+        )
+
+
+def _require_both_parts(found: Spectrum, within: float, beside: float) -> None:
+    """In the sum of the two parts neither may vanish by rounding: the set has full row rank in floating point too."""
+    m = found.U.shape[0]
+    if found.rank < m:
+        raise InfeasibleError(
+            f"T6b: the set must have full row rank, got rank {found.rank} of {m} points in floating point: what the "
+            f"labels fix has norm {within:.2g}, what the references add {beside:.2g}; multiply the labels by about "
+            f"{beside / within:.0e}, or use learned labels (labels=None)",
+            theorem="T6b",
+            value=found.rank,
+            limit=m,
         )

@@ -262,6 +262,27 @@ def test_fixed_labels_are_exact_and_at_the_predicted_distance(library, ratio, re
     assert built.predicted_distance == pytest.approx(wanted, rel=1e-10 if library.dtype == "float64" else 1e-4)
 
 
+@pytest.mark.parametrize("power", [0, 4, 7, 10, -4, -10])
+def test_the_error_of_fixed_labels_is_measured(refit, rng, power):
+    """The reported error is that of the rounded set, not of the theorem: 0 was reported where it is 1e-4."""
+    W, references = rng.standard_normal((K, P)) * 10.0**power, 10 * rng.standard_normal((M, P))
+    built = nearest_features(W, references, labels=rng.standard_normal((M, K)))
+    error = np.linalg.norm(refit(built.features, built.labels, 0.0) - W) / np.linalg.norm(W)
+    assert error == pytest.approx(built.relative_error, abs=30 * 2.0**-52 * size_of(W, M) * built.amplification)
+    assert (built.relative_error > 1e-6) if power == 10 else (built.relative_error < 1e-4)
+
+
+@pytest.mark.parametrize("power", [26, 150, -26])
+def test_fixed_labels_that_vanish_beside_the_references_or_hide_them_are_refused(rng, power):
+    W, references, Ys = rng.standard_normal((K, P)), 10 * rng.standard_normal((M, P)), rng.standard_normal((M, K))
+    with pytest.raises(InfeasibleError, match="must have full row rank") as error:
+        nearest_features(W * 10.0**power, references, labels=Ys)
+    assert (error.value.theorem, error.value.limit) == ("T6b", M)
+    assert error.value.value < M
+    factor = float(str(error.value).split("multiply the labels by about ")[1].split(",")[0])
+    assert nearest_features(W * 10.0**power, references, labels=factor * Ys).relative_error < 1e-9
+
+
 def test_centred_labels_for_a_centred_model(ratio, refit, rng):
     W, references = rng.standard_normal((K, P)), rng.standard_normal((M, P))
     W = W - W.mean(axis=0)
