@@ -289,9 +289,10 @@ class RidgeDistiller(ClassifierMixin, _Distiller):
 class RidgeDistillerRegressor(RegressorMixin, _Distiller):
     """Ridge regression, distilled into one point an output in closed form.
 
-    As :class:`RidgeDistiller` with outputs in the place of classes: the k points have the unit vectors as labels
-    (``labels="one-hot"``), or learned labels. ``distilled_y_`` (m, k) are the labels, (m,) for one output; the ridge is
-    chosen by leave-one-out squared error.
+    As :class:`RidgeDistiller` with outputs in the place of classes: the k points have unit vectors as labels, each in
+    the unit of its output (``labels="one-hot"``), or learned labels. ``distilled_y_`` (m, k) are the labels, (m,) for
+    one output; the ridge is chosen by leave-one-out squared error, each output in its unit. The unit is a power of two
+    near the spread of the output, so that no result depends on the unit of y.
 
     Theorem: T2, T3, T4, T12, T16.
 

@@ -253,21 +253,29 @@ def _amplification(Ys: Array, spectrum: Spectrum, s: Array, ridge: float) -> flo
     The part of dPhis within row(Phis) and the part outside have orthogonal effects. Labels outside range(Phis) (a rank
     deficient W, or m > p) have alpha = Ys / ridge there.
     """
-    xp, t_max = namespace(s), spectrum.largest
+    xp = namespace(s)
     if not spectrum.rank:
         return 1.0
+    unit = _power_of_two(max(float(xp.max(s)), math.sqrt(ridge)))  # the amplification has no unit, squares have
+    t, s, ridge = spectrum.s * unit, s / unit, ridge / unit / unit
+    t_max = float(t[0])
 
     def size(A: Array) -> float:
         return float(xp.max(xp.linalg.svdvals(A)))
 
     damped = s * s + ridge
     least, projected = float(xp.min(damped)), spectrum.U.T @ Ys
-    alpha, w = size(projected / damped[:, None]), size(projected * spectrum.s[:, None])
+    alpha, w = size(projected / damped[:, None]), size(projected * t[:, None])
     within = min(alpha * ridge / least + w * t_max, size(projected) / least)
     m, p = spectrum.U.shape[0], spectrum.Vt.shape[1]
     unseen = size(Ys - spectrum.U @ projected) if spectrum.rank < m else 0.0
     outside = math.hypot(alpha, unseen / ridge if ridge > 0.0 else 0.0) if spectrum.rank < p else 0.0
     return max(float(xp.max(s)) * max(within + unseen / least, outside), size(Ys) * t_max) / w
+
+
+def _power_of_two(size: float) -> float:
+    """The power of two next to a size; division by it is exact."""
+    return math.ldexp(1.0, min(max(math.frexp(size)[1], -1000), 1000))
 
 
 def free_matrix(W: Array, Ys: Array, *, rng: np.random.Generator, scale: float | None = None) -> Array:

@@ -104,7 +104,7 @@ def describe(
     """
     spectrum = thin_svd(Phis) if spectrum is None else spectrum
     xp, s = namespace(Phis), spectrum.s
-    gain = s / (s * s + ridge)  # singular values of the target D = R(Phis): in general not in descending order
+    gain = 1.0 / (s + ridge / s)  # singular values of the target D = R(Phis): in general not in descending order
     order = xp.argsort(-gain)
     U, Vt = xp.take(spectrum.U, order, axis=1), xp.take(spectrum.Vt, order, axis=0)
     D = Spectrum(U, xp.take(gain, order, axis=0), Vt, 0.0, 0.0)

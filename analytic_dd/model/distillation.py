@@ -16,6 +16,7 @@ from analytic_dd.features import FeatureMap, Identity, from_text, penalised
 from analytic_dd.model.fit import FitOptions, OriginalModel, fit_source
 from analytic_dd.model.references import choose_references, given_references
 from analytic_dd.model.source import Source
+from analytic_dd.model.units import in_outputs
 
 __all__ = ["Distillation", "build_map", "distil", "distil_model", "fit_options", "for_given", "problem_of", "streams"]
 
@@ -31,6 +32,7 @@ class Distillation:
     source : Source or None
         None where there were sums only.
     model : OriginalModel
+        Of outputs in the units of the source.
     construction : Construction
     result : DistilledInputs
     plain_map : FeatureMap or None
@@ -101,6 +103,8 @@ def distil(
         else:
             near = given_references(model, source, references, classes=reference_classes)
     result = distil_model(model, construction, rng=free_rng, references=near, clock=clock)
+    if source.units is not None:
+        result = in_outputs(result, source.units)
     return Distillation(source, model, construction, result, plain, scaling)
 
 

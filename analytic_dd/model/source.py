@@ -18,6 +18,7 @@ from analytic_dd.data.dataset import content_sha256
 from analytic_dd.data.normalisation import class_means, value_range
 from analytic_dd.errors import DataError
 from analytic_dd.labels import centred_one_hot, one_hot
+from analytic_dd.model.units import units_of
 
 __all__ = ["ArraySource", "DatasetSource", "Origin", "Source"]
 
@@ -63,6 +64,8 @@ class Source(ABC):
         ``"one-hot"``, ``"centred"`` or ``"outputs"``.
     weights : (n,) array or None
         Positive.
+    units : (k,) array or None
+        What outputs are divided by, powers of two; None for classes.
     """
 
     n: int
@@ -74,6 +77,7 @@ class Source(ABC):
     classified: bool
     label_kind: str
     weights: np.ndarray | None
+    units: np.ndarray | None = None
 
     @abstractmethod
     def blocks(
@@ -206,7 +210,7 @@ class DatasetSource(Source):
 
 
 class ArraySource(Source):
-    """Samples in an array, taken as they are: whoever wants them normalised does so first.
+    """Samples in an array, taken as they are (whoever wants them normalised does so first); outputs in their units.
 
     Parameters
     ----------
@@ -242,6 +246,7 @@ class ArraySource(Source):
         self.classes = tuple(range(self.k)) if classes is None else classes
         encode = centred_one_hot if centred else one_hot
         self.labels = None if classes is None else np.asarray(encode(np.arange(self.k), self.k))
+        self.units = units_of(self.y) if classes is None else None
 
     def blocks(
         self, rows: int, order: np.ndarray | None = None, *, dtype: type = np.float64, device: str = "cpu"
@@ -252,7 +257,7 @@ class ArraySource(Source):
             some = slice(start, min(start + rows, total)) if order is None else order[start : start + rows]
             X: np.ndarray = self.X[some].reshape(-1, self.d).astype(dtype, copy=False)
             y = self.y[some]
-            Y: np.ndarray = (y if self.labels is None else self.labels[y]).astype(dtype, copy=False)
+            Y: np.ndarray = (y / self.units if self.labels is None else self.labels[y]).astype(dtype, copy=False)
             arrays = (X, Y) if self.weights is None else (X, Y, self.weights[some])
             yield tuple(_placed(A, device) for A in arrays)
 

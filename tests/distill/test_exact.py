@@ -215,3 +215,19 @@ def test_wrong_roots_are_refused(rng):
 def test_limit_of_extreme_weights_is_zero_or_infinite_without_an_exception(scale):
     limit = largest_ridge(scale * np.eye(K, P), np.eye(K))
     assert limit == (np.inf if scale < 1 else 0.0)
+
+
+@pytest.mark.parametrize("power", [-300, -200, -120, 120, 200, 300])
+@pytest.mark.parametrize("root", ["large", "small"])
+def test_weights_of_any_unit_have_the_diagnostics_of_unit_size(rng, power, root):
+    """Squares of singular values overflow or vanish there: what has no unit is computed without them."""
+    W = rng.standard_normal((K, P))
+    plain, other = (distill_features(w, np.eye(K), ridge=0.0, root=root) for w in (W, W * 2.0**power))
+    assert np.array_equal(other.features, plain.features / 2.0**power)
+    assert (other.amplification, other.condition) == (plain.amplification, plain.condition)
+    if power > -200:  # else the largest ridge is no number
+        ridge = 0.5 * largest_ridge(W, np.eye(K))
+        plain, other = (
+            distill_features(W * unit, np.eye(K), ridge=ridge / unit / unit, root=root) for unit in (1.0, 2.0**power)
+        )
+        assert other.amplification == pytest.approx(plain.amplification, rel=1e-12)
