@@ -217,9 +217,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     *_in("features/dense.py", ("the bias is added twice", "S - self._like(H, b)", "S + self._like(H, b)")),
     *_in("features/conv_circular.py", ("symbols of the mirrored kernel", "np.exp(2j * np.pi", "np.exp(-2j * np.pi")),
-    *_in("features/coupling.py", ("the scale is not undone", "_cut(r * xp.exp(-s))", "_cut(r * xp.exp(s))")),
+    *_in("features/blocks.py", ("the scale is not undone", "_cut(r * xp.exp(-s))", "_cut(r * xp.exp(s))")),
     *_in(
-        "features/residual.py",
+        "features/blocks.py",
         ("the fixed point of the wrong sign", "new = V - self.branch(X, place)", "new = V + self.branch(X, place)"),
     ),
     *_in(

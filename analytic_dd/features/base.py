@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 import array_api_compat as compat
 import numpy as np
 
-from analytic_dd.arrays import Array, as_matrix, dtype_name, eps_of, namespace
+from analytic_dd.arrays import Array, as_matrix, detached, dtype_name, eps_of, namespace
 from analytic_dd.errors import InfeasibleError, RangeError
 from analytic_dd.features.ranges import Range
 from analytic_dd.features.sizes import Sizes
@@ -25,11 +25,6 @@ Kind = Literal["bijective", "surjective", "injective", "general"]
 
 
 _BLOCK_BYTES = 64 * 2**20  # what a block of samples may take in its widest layer
-
-
-def _detached(X: Array) -> Array:
-    """The values of ``X``: what is only checked must not touch torch's graph."""
-    return X.detach() if compat.is_torch_array(X) else X
 
 
 def draw_seed(rng: np.random.Generator | int) -> int:
@@ -97,7 +92,7 @@ class FeatureMap(ABC):
 
     def __call__(self, X: Array) -> Array:
         """Return the features (n, p) of the inputs ``X`` (n, d), a block of samples at a time."""
-        as_matrix(_detached(X), "X", columns=self.d)
+        as_matrix(X, "X", columns=self.d)
         return self._blockwise(self._map, X)
 
     def preimage(self, Phi: Array, *, near: Array | None = None) -> Array:
@@ -110,10 +105,10 @@ class FeatureMap(ABC):
         RangeError
             A row of ``Phi`` is not in the range; the message names the worst entry and by how much. Nothing is clamped.
         """
-        as_matrix(_detached(Phi), "Phi", columns=self.p)
+        as_matrix(Phi, "Phi", columns=self.p)
         if near is not None:
-            as_matrix(_detached(near), "near", rows=Phi.shape[0], columns=self.d)
-        check = self.in_range(_detached(Phi))
+            as_matrix(near, "near", rows=Phi.shape[0], columns=self.d)
+        check = self.in_range(detached(Phi))
         if not check:
             where = f"row {check.row}" + (f", column {check.column}" if check.column >= 0 else "")
             raise RangeError(
@@ -236,15 +231,15 @@ class FeatureMap(ABC):
         ((2, 3), True)
         """
         x = x[None, :] if getattr(x, "ndim", 2) == 1 else x
-        as_matrix(_detached(x), "x", rows=1, columns=self.d)
+        as_matrix(x, "x", rows=1, columns=self.d)
         return self._jacobian(x)
 
     def _along(
         self, function: Callable[[Array, Array], Array], X: Array, V: Array, name: str, sizes: tuple[int, int]
     ) -> Array:
         """Check X and V and apply ``function`` to blocks of rows; ``sizes`` are the columns of V and of the values."""
-        as_matrix(_detached(V), name, columns=sizes[0])
-        as_matrix(_detached(X), "X", rows=None if X.shape[0] == 1 else V.shape[0], columns=self.d)
+        as_matrix(V, name, columns=sizes[0])
+        as_matrix(X, "X", rows=None if X.shape[0] == 1 else V.shape[0], columns=self.d)
         if X.shape[0] == 1:
             return self._blockwise(lambda rows: function(X, rows), V, columns=sizes[1])
         return self._blockwise(function, X, V, columns=sizes[1])

@@ -86,7 +86,8 @@ class Compose(FeatureMap):
 
     def in_range(self, Phi: Array) -> RangeCheck:
         """Say whether ``Phi`` and its default pre-images, map after map, are in the ranges."""
-        return _undone(self.maps, as_matrix(Phi, "Phi", columns=self.p))
+        as_matrix(Phi, "Phi", columns=self.p)
+        return _undone(self.maps, Phi)
 
     def scale_into_range(self, Phi: Array) -> float:
         """Return the largest c <= 1, to one per cent, with which every map recommends 1 for what it is given.
@@ -119,7 +120,8 @@ class Compose(FeatureMap):
             What the first map from above that cannot says.
         """
         as_matrix(Phi, "Phi", columns=self.p)
-        references = [as_matrix(near, "near", rows=Phi.shape[0], columns=self.d)]
+        as_matrix(near, "near", rows=Phi.shape[0], columns=self.d)
+        references = [near]
         for phi in self.maps[:-1]:
             references.append(phi(references[-1]))
         for phi, reference in zip(reversed(self.maps), reversed(references), strict=True):

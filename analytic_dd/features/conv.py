@@ -16,12 +16,11 @@ from analytic_dd.features.base import FeatureMap, RangeCheck, draw_seed, paramet
 from analytic_dd.features.conv_border import ValidLayer, ZeroLayer
 from analytic_dd.features.conv_circular import CircularLayer, torus_norm
 from analytic_dd.features.conv_layer import ConvolutionLayer, draw_kernel
-from analytic_dd.features.pooling import AveragePooling, MaxPooling
 from analytic_dd.features.ranges import Open, Range, Subspace
 from analytic_dd.features.registry import MapOptions, option, register
 from analytic_dd.features.scaling import largest_scale
 from analytic_dd.features.sizes import MOST_LAYERS, Shape, Sizes, as_count, as_image_shape, as_sizes, default_layers
-from analytic_dd.features.stage import ActivationStage, Chain, Stage
+from analytic_dd.features.stage import ActivationStage, AveragePooling, Chain, MaxPooling, Stage
 
 __all__ = ["Convolutional"]
 

@@ -12,8 +12,7 @@ from analytic_dd.arrays import Array, as_matrix, dtype_name, namespace
 from analytic_dd.errors import RangeError
 from analytic_dd.features.activations import ACTIVATIONS, Activation
 from analytic_dd.features.base import FeatureMap, Kind, RangeCheck, draw_seed, parameters_from
-from analytic_dd.features.layers import draw_layer
-from analytic_dd.features.obstacle import find_obstacle
+from analytic_dd.features.layers import draw_layer, find_obstacle
 from analytic_dd.features.ranges import Box, Open, Range, Subspace
 from analytic_dd.features.registry import MapOptions, option, register
 from analytic_dd.features.right_inverse import SquareInverse, nearest_solution, right_inverse, spectral_norm

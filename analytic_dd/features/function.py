@@ -56,7 +56,9 @@ inputs (one_image_features), or points whose features span the features (T10)
         return Open(self.p, "a function is known forwards only")
 
     def _map(self, X: Array) -> Array:
-        return as_matrix(self.function(X), "features of the function", rows=X.shape[0], columns=self.p)
+        Phi = self.function(X)
+        as_matrix(Phi, "features of the function", rows=X.shape[0], columns=self.p)
+        return Phi
 
     def _preimage(self, Phi: Array, near: Array | None) -> Array:
         raise InfeasibleError(

@@ -12,12 +12,10 @@ import numpy as np
 from analytic_dd.arrays import Array
 from analytic_dd.errors import ShapeError
 from analytic_dd.features.base import FeatureMap, Kind, draw_seed, parameters_from
-from analytic_dd.features.coupling import AdditiveCoupling, AffineCoupling, Block
-from analytic_dd.features.downsampling import Downsampling
-from analytic_dd.features.mixing import Mixing
+from analytic_dd.features.blocks import AdditiveCoupling, AffineCoupling, Block, ResidualBlock
+from analytic_dd.features.orthogonal import Downsampling, Mixing
 from analytic_dd.features.ranges import Subspace
 from analytic_dd.features.registry import MapOptions, option, register
-from analytic_dd.features.residual import ResidualBlock
 from analytic_dd.features.sizes import MOST_LAYERS, Sizes, as_count, as_image_shape, as_sizes
 
 __all__ = ["InvertibleNetwork"]

@@ -2,45 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import json
-import pickle
 from collections.abc import Callable
 from typing import Any
 
-import array_api_strict
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytic_dd.arrays import dtype_name, to_numpy
+from analytic_dd.arrays import to_numpy
 from analytic_dd.errors import InfeasibleError, RangeError, ShapeError
 from analytic_dd.features import conv_border
 from analytic_dd.features.conv import Convolutional
 from analytic_dd.features.conv_border import ValidLayer, ZeroLayer
 from analytic_dd.features.conv_circular import CircularLayer, torus_norm
 from analytic_dd.features.conv_layer import ConvolutionLayer, draw_kernel
-from analytic_dd.features.pooling import AveragePooling, MaxPooling
-from analytic_dd.features.stage import ActivationStage, Chain
+from analytic_dd.features.stage import ActivationStage, AveragePooling, Chain, MaxPooling
 
 EPS = float(np.finfo(np.float64).eps)
 RATIO = 30.0
 LAYERS = {"circular": CircularLayer, "valid": ValidLayer, "zero": ZeroLayer}
-
-LIBRARIES: dict[str, tuple[Callable[[np.ndarray], Any], str, Any]] = {
-    "numpy64": (lambda A: A, "float64", contextlib.nullcontext()),
-    "numpy32": (lambda A: A.astype(np.float32), "float32", contextlib.nullcontext()),
-    "torch64": (torch.tensor, "float64", contextlib.nullcontext()),
-    "torch32": (lambda A: torch.tensor(A, dtype=torch.float32), "float32", contextlib.nullcontext()),
-    "jax64": (jnp.asarray, "float64", None),
-    "strict64": (array_api_strict.asarray, "float64", contextlib.nullcontext()),
-    "strict32": (lambda A: array_api_strict.asarray(A.astype("float32")), "float32", contextlib.nullcontext()),
-}
 
 MAPS: dict[str, Callable[[], Convolutional]] = {
     "one layer": lambda: Convolutional((6, 10), [3], stride=2, rng=0),
@@ -323,23 +306,13 @@ def test_a_point_is_its_own_nearest_preimage(kind: type[AveragePooling] | type[M
 # The map
 
 
-CASES = [(name, library) for name in MAPS for library in LIBRARIES if library != "jax64"]
-CASES += [(name, "jax64") for name in ("one layer", "average", "max", "valid")]  # compiling takes a second each
-
-
-@pytest.mark.parametrize(("name", "library"), CASES)
-def test_round_trip(name: str, library: str) -> None:
-    """phi(preimage(Phi)) = Phi, without and with a reference; library and dtype are those of the features."""
-    phi, (array, dtype, context) = MAPS[name](), LIBRARIES[library]
-    rng = np.random.default_rng(3)
-    with jax.enable_x64(True) if context is None else context:
-        Phi, near = array(rng.standard_normal((3, phi.p))), array(rng.standard_normal((3, phi.d)))
-        for reference in (None, near):
-            X = phi.preimage(Phi, near=reference)
-            assert type(X) is type(Phi)
-            assert dtype_name(X) == dtype
-            assert ratio(phi(X), Phi, phi, float(np.finfo(dtype).eps)) < RATIO
-        assert relative(phi(near), phi(to_numpy(near).astype(np.float64))) < RATIO * float(np.finfo(dtype).eps) * 10
+@every_map
+def test_round_trip(name: str) -> None:
+    """phi(preimage(Phi)) = Phi, near a reference too."""
+    phi, rng = MAPS[name](), np.random.default_rng(3)
+    Phi, near = rng.standard_normal((3, phi.p)), rng.standard_normal((3, phi.d))
+    for reference in (None, near):
+        assert ratio(phi(phi.preimage(Phi, near=reference)), Phi, phi) < RATIO
 
 
 @every_map
@@ -408,30 +381,6 @@ def test_asinh_refuses_what_its_inverse_overflows_at() -> None:
     assert 0.3 < c < 0.355
     assert phi.in_range(c * Phi)
     assert phi.scale_into_range(np.ones((1, phi.p))) == 1.0
-
-
-@every_map
-def test_torch_gradients(name: str) -> None:
-    """gradcheck forward, and J_phi J_preimage = I."""
-    phi = MAPS[name]()
-    x = torch.tensor(np.random.default_rng(5).standard_normal((1, phi.d)), requires_grad=True)
-    assert torch.autograd.gradcheck(phi, (x,), fast_mode=True)
-    Phi = torch.tensor(np.random.default_rng(6).standard_normal((1, phi.p)), requires_grad=True)
-    back = torch.autograd.functional.jacobian(phi.preimage, Phi)[0, :, 0, :]
-    forth = torch.autograd.functional.jacobian(phi, phi.preimage(Phi).detach())[0, :, 0, :]
-    assert relative(forth @ back, np.eye(phi.p)) < RATIO * EPS * len(phi.layers) * phi.condition()
-
-
-@every_map
-def test_specification_and_pickle_rebuild_the_map(name: str) -> None:
-    phi = MAPS[name]()
-    X = np.random.default_rng(0).standard_normal((2, phi.d))
-    options = json.loads(json.dumps(phi.options()))
-    for other in (Convolutional(**options), pickle.loads(pickle.dumps(phi))):
-        assert other == phi
-        assert np.array_equal(other(X), phi(X))
-    options["rng"] += 1
-    assert not np.allclose(Convolutional(**options)(X), phi(X))
 
 
 # Defaults and refusals

@@ -2,44 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import math
-import pickle
 from collections.abc import Callable
 from typing import Any
 
-import array_api_strict
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from analytic_dd.arrays import dtype_name, to_numpy
+from analytic_dd.arrays import to_numpy
 from analytic_dd.errors import InfeasibleError
-from analytic_dd.features.conditioner import Conditioner
-from analytic_dd.features.coupling import AdditiveCoupling, AffineCoupling, Block
-from analytic_dd.features.downsampling import Downsampling
+from analytic_dd.features.blocks import AdditiveCoupling, AffineCoupling, Block, Conditioner, ResidualBlock
 from analytic_dd.features.invertible import InvertibleNetwork
 from analytic_dd.features.layers import draw_orthonormal
-from analytic_dd.features.mixing import Mixing
-from analytic_dd.features.residual import ResidualBlock
+from analytic_dd.features.orthogonal import Downsampling, Mixing
 
 EPS = float(np.finfo(np.float64).eps)
 RATIO = 30.0
-
-LIBRARIES: dict[str, tuple[Callable[[np.ndarray], Any], str, Any]] = {
-    "numpy64": (lambda A: A, "float64", contextlib.nullcontext()),
-    "numpy32": (lambda A: A.astype(np.float32), "float32", contextlib.nullcontext()),
-    "torch64": (torch.tensor, "float64", contextlib.nullcontext()),
-    "torch32": (lambda A: torch.tensor(A, dtype=torch.float32), "float32", contextlib.nullcontext()),
-    "jax64": (jnp.asarray, "float64", None),
-    "strict64": (array_api_strict.asarray, "float64", contextlib.nullcontext()),
-    "strict32": (lambda A: array_api_strict.asarray(A.astype("float32")), "float32", contextlib.nullcontext()),
-}
 
 COUPLINGS = ("additive", "affine", "residual")
 MAPS: dict[str, Callable[[], InvertibleNetwork]] = {
@@ -91,22 +72,15 @@ def test_comparators_fail_on_planted_errors() -> None:
 # The map
 
 
-@pytest.mark.parametrize("library", LIBRARIES)
 @every_map
-def test_round_trip(name: str, library: str) -> None:
-    """Both ways, for every library and dtype; a bijection has one pre-image, so a reference changes nothing."""
-    phi, (array, dtype, context) = MAPS[name](), LIBRARIES[library]
-    rng = np.random.default_rng(3)
-    eps = float(np.finfo(dtype).eps)
-    with jax.enable_x64(True) if context is None else context:
-        Phi, near = array(rng.standard_normal((3, phi.p))), array(rng.standard_normal((3, phi.d)))
-        X = phi.preimage(Phi)
-        assert type(X) is type(Phi)
-        assert dtype_name(X) == dtype
-        assert ratio(phi(X), Phi, phi, eps) < RATIO
-        assert ratio(phi.preimage(phi(near)), near, phi, eps) < RATIO
-        assert np.array_equal(to_numpy(phi.preimage(Phi, near=near)), to_numpy(X))
-        assert relative(phi(near), phi(to_numpy(near).astype(np.float64))) < RATIO * eps
+def test_round_trip(name: str) -> None:
+    """Both ways; a bijection has one pre-image, so a reference changes nothing."""
+    phi, rng = MAPS[name](), np.random.default_rng(3)
+    Phi, near = rng.standard_normal((3, phi.p)), rng.standard_normal((3, phi.d))
+    X = phi.preimage(Phi)
+    assert ratio(phi(X), Phi, phi) < RATIO
+    assert ratio(phi.preimage(phi(near)), near, phi) < RATIO
+    assert np.array_equal(phi.preimage(Phi, near=near), X)
 
 
 @pytest.mark.parametrize(
@@ -166,30 +140,6 @@ def test_jacobian_has_full_rank_and_condition_bounds_its_own(name: str) -> None:
         J = torch.func.jacrev(lambda x: phi(x[None, :])[0])(x)
         assert int(torch.linalg.matrix_rank(J)) == phi.d
         assert float(torch.linalg.cond(J)) < phi.condition()
-
-
-@every_map
-def test_torch_gradients(name: str) -> None:
-    """gradcheck forward, and J_phi J_preimage = I (through the fixed point iteration too)."""
-    phi = MAPS[name]()
-    x = torch.tensor(np.random.default_rng(5).standard_normal((1, phi.d)), requires_grad=True)
-    assert torch.autograd.gradcheck(phi, (x,), fast_mode=True)
-    Phi = torch.tensor(np.random.default_rng(6).standard_normal((1, phi.p)), requires_grad=True)
-    back = torch.autograd.functional.jacobian(phi.preimage, Phi)[0, :, 0, :]
-    forth = torch.autograd.functional.jacobian(phi, phi.preimage(Phi).detach())[0, :, 0, :]
-    assert relative(forth @ back, np.eye(phi.p)) < RATIO * EPS * phi.blocks * phi.condition()
-
-
-@every_map
-def test_specification_and_pickle_rebuild_the_map(name: str) -> None:
-    phi = MAPS[name]()
-    X = np.random.default_rng(0).standard_normal((2, phi.d))
-    options = json.loads(json.dumps(phi.options()))
-    for other in (InvertibleNetwork(**options), pickle.loads(pickle.dumps(phi))):
-        assert other == phi
-        assert np.array_equal(other(X), phi(X))
-    options["rng"] += 1
-    assert not np.allclose(InvertibleNetwork(**options)(X), phi(X))
 
 
 def test_features_are_not_linear() -> None:
