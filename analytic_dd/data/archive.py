@@ -2,7 +2,8 @@
 
 Nothing is extracted. A member is refused by its name or kind (``..``, an absolute path, a link, a device) and by its
 *declared* size, before a byte of it is unpacked. A compressed tar may unpack only as far as the headers that were
-checked allow, so that a bomb hidden in a header, or behind the last member, stops as well.
+checked allow, so that a bomb hidden in a header, or behind the last member, stops as well. Hidden members, and what
+systems leave beside a user's files, are left out.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 from analytic_dd.errors import DataError
-from analytic_dd.files import MAX_BYTES, file_error
+from analytic_dd.files import MAX_BYTES, file_error, may_unpack_to, open_file
 
 __all__ = ["MAX_MEMBER", "is_archive", "members", "open_stream"]
 
@@ -42,17 +43,22 @@ _DAMAGED = (
     *(EOFError, OSError, ValueError, NotImplementedError, RuntimeError),
 )
 
+# Of Windows' method 9 and of others there is no decompressor here.
+_PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+_LITTER = {"__macosx", "@eadir", "$recycle.bin", "lost+found", "system volume information", "thumbs.db", "desktop.ini"}
+_DEEPEST = 8  # folders of a folder; links may lead round
+
 Member = tuple[str, Callable[[], bytes]]
 
 
 def open_stream(path: Path) -> IO[bytes]:
     """Open a file for reading, through the decompressor that its first bytes ask for (gzip, bzip2, xz or none)."""
-    with _opened(path) as file:
+    with open_file(path) as file:
         start = file.read(6)
     for magic, opener in _COMPRESSED.items():
         if start.startswith(magic):
             return opener(path, "rb")  # type: ignore[no-any-return]
-    return _opened(path)
+    return open_file(path)
 
 
 def is_archive(path: Path) -> bool:
@@ -60,33 +66,44 @@ def is_archive(path: Path) -> bool:
     return bool(re.search(r"\.(zip|tar|tgz|tbz2?|txz|tar\.(gz|bz2|xz))$", path.name.lower()))
 
 
-def members(path: Path, *, max_bytes: int = MAX_BYTES) -> Iterator[Member]:
+def members(path: Path, *, max_bytes: int = MAX_BYTES, folders: bool = False) -> Generator[Member, None, None]:
     """Yield (name, read) for every file of a tar, a zip or a folder; ``read()`` returns its bytes, while it is current.
+
+    Names have slashes. Hidden files and folders, and those that systems leave (``__MACOSX``), are left out. With
+    ``folders``, folders that the archive names are yielded too: their names end with a slash.
 
     Raises
     ------
     DataError
-        A hostile member, more than ``max_bytes`` declared, a damaged or truncated archive; one line that names the
-        archive and, where there is one, the member.
+        A hostile member, more declared than ``max_bytes`` or than :func:`analytic_dd.files.may_unpack_to`, a damaged or
+        truncated archive, two zips behind one another; one line that names the archive and, where there is one, the
+        member.
     OSError
         A file cannot be opened.
     """
+    for name, read in _all_members(path, max_bytes):
+        if not _is_litter(name) and (folders or not name.endswith("/")):
+            yield name, read
+
+
+def _all_members(path: Path, max_bytes: int) -> Iterator[Member]:
     if path.is_dir():
-        yield from _folder_members(path)
+        yield from _folder_members(path, path, ())
         return
-    if path.suffix.lower() == ".zip":
-        with _opened(path) as stream, _damage(path):
-            yield from _zip_members(stream, path, max_bytes)
-        return
+    with open_file(path) as stream:
+        max_bytes = may_unpack_to(os.fstat(stream.fileno()).st_size, max_bytes)
+        if path.suffix.lower() == ".zip":
+            with _damage(path):
+                yield from _zip_members(stream, path, max_bytes)
+            return
     with open_stream(path) as stream, _damage(path), ThreadPoolExecutor(1) as thread:
         yield from _tar_members(_ReadAhead(stream, thread), path, max_bytes)
 
 
-def _opened(path: Path) -> IO[bytes]:
-    try:
-        return open(path, "rb")
-    except OSError as error:
-        raise file_error(path, error, "read") from error
+def _is_litter(name: str) -> bool:
+    """Say whether a file or a folder above it is hidden, or one that a system leaves."""
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    return any(part.startswith(".") or part.lower() in _LITTER for part in parts)
 
 
 @contextlib.contextmanager
@@ -100,31 +117,37 @@ def _damage(path: Path) -> Iterator[None]:
         raise DataError(f"{path} is damaged or truncated ({reason}); make or fetch it again") from error
 
 
-def _folder_members(path: Path) -> Iterator[Member]:
-    for folder, folders, names in os.walk(path, onerror=partial(_refuse_folder, path), followlinks=True):
-        if len(Path(folder).relative_to(path).parts) >= 3:
-            folders.clear()  # no format here is deeper; this also ends a cycle of links
-        folders.sort()
-        for name in sorted(names):
-            file = Path(folder, name)
-            yield file.relative_to(path).as_posix(), partial(_read_file, file)
-
-
-def _refuse_folder(path: Path, error: OSError) -> None:
-    raise file_error(error.filename or path, error, "read") from error
+def _folder_members(root: Path, folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Member]:
+    """Yield the members of a folder in the order of their names; a link to a folder above is not followed."""
+    try:
+        here = folder.stat()
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise file_error(folder, error, "read") from error
+    identity = here.st_dev, here.st_ino
+    if identity in above or len(above) > _DEEPEST:
+        return
+    for entry in entries:
+        file = Path(entry.path)
+        name = file.relative_to(root).as_posix()
+        if not file.is_dir():
+            yield name, partial(_read_file, file)
+        elif not _is_litter(name):
+            yield name + "/", bytes
+            yield from _folder_members(root, file, (*above, identity))
 
 
 def _read_file(file: Path) -> bytes:
-    try:
-        _check_member(file.name, file.stat().st_size, file.parent)
-        return file.read_bytes()
-    except OSError as error:
-        raise file_error(file, error, "read") from error
+    with open_file(file) as stream:
+        _check_member(file.name, os.fstat(stream.fileno()).st_size, file.parent)
+        return stream.read()
 
 
 def _zip_members(file: IO[bytes], path: Path, max_bytes: int) -> Iterator[Member]:
     with zipfile.ZipFile(file) as archive:
         total = 0
+        if _begins_with_another(file, archive):
+            raise DataError(f"{path} is two zips behind one another, of which the last alone is found; separate them")
         for info in archive.infolist():
             mode = info.external_attr >> 16
             _refuse_name(info.filename, path)
@@ -132,15 +155,24 @@ def _zip_members(file: IO[bytes], path: Path, max_bytes: int) -> Iterator[Member
                 raise DataError(f"{path}: member {info.filename!r} is a link or a device, which is never read; drop it")
             if info.flag_bits & 1:
                 raise DataError(f"{path}: member {info.filename!r} is encrypted; unpack it yourself first")
+            if info.compress_type not in _PACKINGS:
+                packing = "Deflate64" if info.compress_type == 9 else f"method {info.compress_type}"
+                raise DataError(f"{path}: member {info.filename!r} is packed by {packing}; pack it again by deflate")
             total = _charge(total, info.file_size, max_bytes, info.filename, path)
         for info in archive.infolist():
-            if not info.is_dir():
-                yield info.filename, partial(_read_zipped, archive, info, path)
+            yield info.filename.replace("\\", "/"), partial(_read_zipped, archive, info, path)
+
+
+def _begins_with_another(file: IO[bytes], archive: zipfile.ZipFile) -> bool:
+    first = min((info.header_offset for info in archive.infolist()), default=0)
+    file.seek(0)
+    return first > 0 and file.read(4) == b"PK\x03\x04"
 
 
 def _tar_members(file: _ReadAhead, path: Path, max_bytes: int) -> Iterator[Member]:
     stream: Any = _Allowance(file, path)
-    with tarfile.open(fileobj=stream, mode="r|", bufsize=_AHEAD, tarinfo=_Header) as archive:
+    # ignore_zeros: a tar may follow behind the end mark of another
+    with tarfile.open(fileobj=stream, mode="r|", bufsize=_AHEAD, tarinfo=_Header, ignore_zeros=True) as archive:
         total = 0
         while (info := archive.next()) is not None:
             archive.members.clear()  # type: ignore[attr-defined]  # tarfile keeps every header otherwise
@@ -149,8 +181,7 @@ def _tar_members(file: _ReadAhead, path: Path, max_bytes: int) -> Iterator[Membe
                 raise DataError(f"{path}: member {info.name!r} is a link or a device, which is never read; drop it")
             total = _charge(total, info.size, max_bytes, info.name, path)
             stream.allow(info.size)
-            if info.isreg():
-                yield info.name, partial(_read_tarred, archive, info, path)
+            yield info.name + "/" * info.isdir(), partial(_read_tarred, archive, info, path)
     stream.finish()
 
 
@@ -182,7 +213,9 @@ def _charge(total: int, size: int, max_bytes: int, name: str, path: Path) -> int
     """Add a declared size to the total, or refuse the member before it is unpacked."""
     total += size + _BLOCK
     if total > max_bytes:
-        raise DataError(f"{path}: with member {name!r} it declares {total:,} bytes, more than {max_bytes:,}; split it")
+        raise DataError(
+            f"{path}: with member {name!r} it declares {total:,} bytes, more than {max_bytes:,}; unpack or split it"
+        )
     return total
 
 

@@ -1,42 +1,39 @@
-"""Images in class folders: ``train|test/<class>/*.png`` or ``<class>/*.png``, as a folder, a tar or a zip."""
+"""Images in class folders, in a folder, a tar or a zip.
+
+    <class>/x.png      train/<class>/x.png      train/<class>/images/x.png      any of them inside other folders
+
+Beside ``train`` lie ``test`` or ``val``; the latter may be one folder of images, whose ``val_annotations.txt`` names
+their classes (Tiny ImageNet). Where a class folder holds no image that is read, or a folder has no clear place,
+the whole is refused: a class that vanished would be a wrong answer.
+"""
 
 from __future__ import annotations
 
-import io
 import math
-import os
-import struct
 import warnings
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from analytic_dd.data.archive import members
 from analytic_dd.data.dataset import Dataset
+from analytic_dd.data.image import decode, is_image, is_read
 from analytic_dd.errors import DataError
 from analytic_dd.files import MAX_BYTES
 
-__all__ = ["is_image", "read_image_folder"]
+__all__ = ["read_image_folder"]
 
-# Bitmap decoders only: no format that runs a program (EPS) or is a container of others.
-_FORMATS = {
-    ".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".bmp": "BMP", ".gif": "GIF", ".tif": "TIFF", ".tiff": "TIFF",
-    ".webp": "WEBP", ".pgm": "PPM", ".ppm": "PPM",
-}  # fmt: skip
-_DECODERS = tuple(dict.fromkeys(_FORMATS.values()))
-_MAX_PIXELS = 2**26
-_SKIPPED = {0xC4, 0xDB, 0xDD, *range(0xE0, 0xF0), 0xFE}  # of a JPEG, before its frame: tables, applications, comments
-_TEST_NAMES = ("test", "val", "validation")
-_MODES = {"L": "L", "1": "L", "RGB": "RGB", "P": "RGB"}
+_TRAIN = ("train", "training")
+_TEST = ("test", "testing", "val", "valid", "validation")  # the first that has classes is the test part
+_ANNOTATIONS = "val_annotations.txt"
+_LISTED = 10  # images that a refusal names
 
-
-def is_image(name: str) -> bool:
-    """Say whether a member's name is that of an image; hidden files (and macOS's shadows of files) are not."""
-    *folders, file = name.split("/")
-    hidden = file.startswith(".") or "__MACOSX" in folders
-    return os.path.splitext(file)[1].lower() in _FORMATS and not hidden
+Folders = tuple[str, ...]
 
 
 def read_image_folder(path: str | Path, *, name: str | None = None, max_bytes: int = MAX_BYTES) -> Dataset:
@@ -45,8 +42,7 @@ def read_image_folder(path: str | Path, *, name: str | None = None, max_bytes: i
     Parameters
     ----------
     path : str or Path
-        A folder, a tar (plain, gz, bz2, xz) or a zip. The last folder of an image is its class, the folder above its
-        part: ``train`` and, if there is one, ``test`` (or ``val``). Without parts a test part is set aside.
+        A folder, a tar (plain, gz, bz2, xz) or a zip; layouts as above. Without parts a test part is set aside.
     name : str, optional
         Name of the data set. Default: that of the file or folder.
     max_bytes : int
@@ -60,8 +56,8 @@ def read_image_folder(path: str | Path, *, name: str | None = None, max_bytes: i
     Raises
     ------
     DataError
-        No images, images of different sizes or colour modes, a damaged image or archive, a hostile member; one line
-        that names the file.
+        No images, a folder without a clear place, a class folder without an image, a hostile member; images that are
+        damaged, of different sizes, transparent, animated or of more than 8 bits, all in one list.
 
     Notes
     -----
@@ -70,128 +66,227 @@ def read_image_folder(path: str | Path, *, name: str | None = None, max_bytes: i
     in the order of the result.
     """
     path = Path(path)
-    parts: dict[str, _Images] = {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # PIL warns of metadata, and of a size that is refused below
-        for member, read in members(path, max_bytes=max_bytes):
+    images, found = _Images(path, max_bytes), _Found()
+    with warnings.catch_warnings(), closing(members(path, max_bytes=max_bytes, folders=True)) as all_members:
+        warnings.simplefilter("ignore")  # PIL warns of metadata, and of a size that is refused
+        for member, read in all_members:
+            names = [part for part in member.split("/") if part not in ("", ".")]
+            if member.endswith("/"):
+                found.folders.add(tuple(names))
+                continue
+            *folders, file = names
+            found.folders.add(tuple(folders))
             if is_image(member):
-                part, label = _place(member, path)
-                parts.setdefault(part.lower(), _Images(path, max_bytes)).add(label, member, read())
-    train, test = _train_and_test(parts, path)
-    x_train, labels = train.finish()
-    x_test, test_labels = test.finish() if test else (None, None)
-    title = name or path.resolve().name.split(".")[0]
-    arrays = (x_train, labels, x_test, test_labels)
-    return Dataset.from_arrays(*arrays, name=title, source=str(path), split=True, channels="last")
+                images.add(tuple(folders), file, read)
+            elif file == _ANNOTATIONS:
+                found.annotations[tuple(folders)] = _annotations(read(), f"{path}: {member!r}")
+    images.refuse_offenders()
+    parts, left_out = _Layout(path, images.places, found).parts()
+    x_train, labels = images.part(parts[0])
+    x_test, test_labels = images.part(parts[1]) if len(parts) > 1 else (None, None)
+    source = str(path) + (f" ({', '.join(left_out)} not used)" if left_out else "")
+    arrays, title = (x_train, labels, x_test, test_labels), name or path.resolve().name.split(".")[0]
+    return Dataset.from_arrays(*arrays, name=title, source=source, split=True, channels="last")
 
 
-def _place(member: str, path: Path) -> tuple[str, str]:
-    """Return (part, class) of an image from its folders; the part is empty where no folder is above the class."""
-    folders = [part for part in member.split("/")[:-1] if part not in ("", ".")]
-    if not folders or folders[-1].lower() in ("train", *_TEST_NAMES):
-        raise DataError(f"{path}: {member!r} lies in no class folder; put images into <class>/ or train/<class>/")
-    return (folders[-2] if len(folders) > 1 else ""), folders[-1]
+def _annotations(data: bytes, where: str) -> dict[str, str]:
+    """Return the class of each image from lines of a name, a class and more, with tabs between them."""
+    lines = [line.split("\t") for line in data.decode("utf-8", "replace").splitlines() if line.strip()]
+    if any(len(line) < 2 for line in lines):
+        raise DataError(f"{where} must have lines of a file name, a tab and a class; mend or remove it")
+    return {line[0]: line[1] for line in lines}
 
 
-def _train_and_test(parts: dict[str, _Images], path: Path) -> tuple[_Images, _Images | None]:
-    """Say which part is which; an unknown part beside others is refused, not merged."""
-    if not parts:
-        raise DataError(f"{path} has no images ({', '.join(_FORMATS)}) in class folders")
-    test = [part for part in parts if part in _TEST_NAMES]
-    if "train" in parts and len(test) == len(parts) - 1 <= 1:
-        return parts["train"], parts[test[0]] if test else None
-    if len(parts) == 1 and not test:
-        return next(iter(parts.values())), None
-    found = ", ".join(repr(part) for part in sorted(parts))
-    raise DataError(f"{path} has images under {found}; keep class folders in train/ and test/, or all in one folder")
+@dataclass
+class _Found:
+    """What lies there beside images: folders, and classes by file."""
+
+    folders: set[Folders] = field(default_factory=set)
+    annotations: dict[Folders, dict[str, str]] = field(default_factory=dict)
 
 
 class _Images:
-    """The images of one part: pixels in an array that grows by doubling, put in order at the end."""
+    """The images in an array that grows by doubling, with the places that they came from."""
 
     def __init__(self, path: Path, max_bytes: int) -> None:
+        self.places: list[tuple[Folders, str]] = []
         self._path, self._max_bytes = path, max_bytes
-        self._places: list[tuple[str, str]] = []
         self._pixels: np.ndarray = np.empty((0,), np.uint8)
+        self._offenders: list[tuple[str, str]] = []
+        self._unread: list[tuple[Folders, str]] = []
 
-    def add(self, label: str, member: str, data: bytes) -> None:
-        """Decode one image; its size and colours must be those of the first."""
-        where = f"{self._path}: {member!r}"
-        image = _opened(data, where)
-        shape: tuple[int, ...] = (image.height, image.width, 3) if image.mode == "RGB" else (image.height, image.width)
-        count = len(self._places)
-        if count and shape != self._pixels.shape[1:]:
-            first = "x".join(map(str, self._pixels.shape[1:]))
-            got = "x".join(map(str, shape))
-            raise DataError(f"{where} is {got}, but {self._places[0][1]!r} is {first}; make sizes and colours equal")
-        if (count + 1) * math.prod(shape) > self._max_bytes:
+    def add(self, folders: Folders, file: str, read: Callable[[], bytes]) -> None:
+        """Decode one image, or note why it cannot be used; size and colours must be those of the first."""
+        member = "/".join((*folders, file))
+        if not is_read(file):
+            self._unread.append((folders, member))
+            return
+        data = read()
+        try:
+            pixels = decode(data)
+        except DataError as error:
+            self._offenders.append((member, str(error)))
+            return
+        count = len(self.places)
+        if count and pixels.shape != self._pixels.shape[1:]:
+            first, got = ("x".join(map(str, shape)) for shape in (self._pixels.shape[1:], pixels.shape))
+            self._offenders.append((member, f"is {got}, but {'/'.join(self._member(0))!r} is {first}"))
+            return
+        if (count + 1) * math.prod(pixels.shape) > self._max_bytes:
+            where = f"{self._path}: {member!r}"
             raise DataError(f"{where}: the images decode to more than the {self._max_bytes:,} bytes that are read")
         if count == len(self._pixels):
-            self._grow(max(1, 2 * count), shape)
-        self._pixels[count] = np.asarray(image)
-        self._places.append((label, member))
+            self._grow(max(1, 2 * count), pixels.shape)
+        self._pixels[count] = pixels
+        self.places.append((folders, file))
+
+    def _member(self, index: int) -> tuple[str, ...]:
+        folders, file = self.places[index]
+        return (*folders, file)
 
     def _grow(self, capacity: int, shape: tuple[int, ...]) -> None:
         """Make room; memory that no image reaches is never touched, so doubling costs none."""
         grown = np.empty((capacity, *shape), np.uint8)
-        grown[: len(self._places)] = self._pixels[: len(self._places)].reshape(-1, *shape)
+        grown[: len(self.places)] = self._pixels[: len(self.places)].reshape(-1, *shape)
         self._pixels = grown
 
-    def finish(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the images, sorted by class and name, and their classes."""
-        order = sorted(range(len(self._places)), key=self._places.__getitem__)
+    def refuse_offenders(self) -> None:
+        """Refuse the whole where an image cannot be used, with one list of all that cannot.
+
+        A picture of a kind that is not read may lie above the class folders, as the logo of a project does.
+        """
+        above = {folders[:length] for folders, _ in self.places for length in range(len(folders))}
+        unread = [(member, "is of a kind that is not read") for folders, member in self._unread if folders not in above]
+        offenders = self._offenders + unread
+        if not offenders:
+            return
+        count, total = len(offenders), len(self.places) + len(offenders)
+        listed = "; ".join(f"{member!r} {reason}" for member, reason in offenders[:_LISTED])
+        more = f"; and {count - _LISTED} more" if count > _LISTED else ""
+        raise DataError(
+            f"{self._path}: {count} of {total} images cannot be used: {listed}{more}. Convert them to 8-bit grey or "
+            "RGB of one size without transparency, or move them away"
+        )
+
+    def part(self, labels: dict[int, str]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the images of a part, sorted by class and name, and their classes; labels by index."""
+        order = sorted(labels, key=lambda i: (labels[i], self._member(i)))
         for one, other in pairwise(order):
-            if self._places[one] == self._places[other]:
-                raise DataError(f"{self._path}: member {self._places[one][1]!r} comes twice; make the archive again")
-        x = self._pixels[: len(order)]
-        labels = np.array([self._places[i][0] for i in order])
-        return (x if order == list(range(len(order))) else x[order]), labels
+            if self._member(one) == self._member(other):
+                raise DataError(f"{self._path}: member {'/'.join(self._member(one))!r} comes twice")
+        run = order == list(range(order[0], order[0] + len(order)))
+        chosen = slice(order[0], order[0] + len(order)) if run else order
+        return self._pixels[chosen], np.array([labels[i] for i in order])
 
 
-def _opened(data: bytes, where: str) -> Any:
-    """Return a decoded grey or RGB image; its declared size is looked at before it is decoded."""
-    from PIL import Image
+class _Layout:
+    """Which part and which class each image belongs to, by the folders that it lies in."""
 
-    try:
-        frame = _jpeg_frame(data)
-        if frame is not None:
-            mode, width, height = frame
-            _refuse_size(width, height, where)
-            return Image.frombytes(mode, (width, height), data, "jpeg", mode, "")
-        image = Image.open(io.BytesIO(data), formats=_DECODERS)
-        _refuse_size(image.width, image.height, where)
-        if image.mode not in _MODES:
-            raise DataError(f"{where} has colour mode {image.mode}; convert it to 8-bit grey or RGB")
-        image.load()
-        return image if image.mode == _MODES[image.mode] else image.convert(_MODES[image.mode])
-    except (DataError, MemoryError):
-        raise
-    except Image.DecompressionBombError as error:
-        raise DataError(f"{where} declares more than {_MAX_PIXELS:,} pixels; shrink it") from error
-    except Exception as error:  # a damaged image makes the decoders raise almost anything
-        reason = "no image that can be read" if "BytesIO" in str(error) else " ".join(str(error).split())
-        raise DataError(f"{where} is damaged ({reason}); replace it") from error
+    def __init__(self, path: Path, places: list[tuple[Folders, str]], found: _Found) -> None:
+        if not places:
+            raise DataError(f"{path} has no images in class folders; wanted <class>/ or train/<class>/ with images")
+        self._path, self._places = path, places
+        used = {folders for folders, _ in places}
+        self._strip = _common(used)
+        deepest = max(map(len, used)) - len(self._strip)
+        self._always = deepest > 1 and all(folders[-1:] == ("images",) for folders in used)
+        trained = [folders for folders in used if folders[len(self._strip) :][1:] == ("images",)]
+        self._is_class = any(folders[len(self._strip)].lower() in _TRAIN for folders in trained)
+        inside = [folders for folders in found.folders if folders[: len(self._strip)] == self._strip]
+        self._folders = {self._relative(folders) for folders in inside}
+        self._annotations = {self._relative(folders): labels for folders, labels in found.annotations.items()}
+        self._by_folder: dict[Folders, list[int]] = {}
+        for index, (folders, _) in enumerate(places):
+            self._by_folder.setdefault(self._relative(folders), []).append(index)
+
+    def _relative(self, folders: Folders) -> Folders:
+        """Return folders without those that all images lie in, and without a last ``images`` that is no class."""
+        folders = folders[len(self._strip) :]
+        if folders[-1:] != ("images",):
+            return folders
+        of_a_part = len(folders) == 2 and folders[0].lower() in _TEST and not self._is_class
+        return folders[:-1] if self._always or of_a_part or len(folders) > 2 else folders
+
+    def parts(self) -> tuple[list[dict[int, str]], list[str]]:
+        """Return the classes of the images by index, of the training part and of a test part, and parts left out."""
+        shallow = [folders for folders in self._by_folder if len(folders) < 2]
+        if len(shallow) == len(self._by_folder):
+            return [self._flat()], []
+        labelled: dict[str, dict[int, str]] = {}
+        unlabelled = []
+        for folders, indices in self._by_folder.items():
+            part = folders[0].lower() if folders else ""
+            if folders in self._annotations:
+                labelled.setdefault(part, {}).update(self._annotated(folders, indices))
+            elif len(folders) == 2:
+                labelled.setdefault(part, {}).update(dict.fromkeys(indices, folders[1]))
+            elif len(folders) < 2:
+                unlabelled.append(folders)
+            else:
+                raise self._unclear()
+        train, tests = [part for part in labelled if part in _TRAIN], [part for part in _TEST if part in labelled]
+        if len(train) != 1 or {*labelled} - {*train, *tests}:
+            raise self._unclear()
+        loose = [folders for folders in unlabelled if not (tests and len(folders) == 1 and folders[0].lower() in _TEST)]
+        if loose:
+            raise self._in_no_class(loose[0])
+        self._require_images({*train, *tests[:1]})
+        left_out = [*tests[1:], *(folders[0] for folders in unlabelled)]
+        return [labelled[part] for part in (*train, *tests[:1])], left_out
+
+    def _flat(self) -> dict[int, str]:
+        """Return the classes of a layout without parts."""
+        if () in self._by_folder:
+            raise self._in_no_class(())
+        parts = {folders[0].lower() for folders in self._by_folder}.intersection((*_TRAIN, *_TEST))
+        if len(parts) == len(self._by_folder) or (parts.intersection(_TRAIN) and parts.intersection(_TEST)):
+            raise self._in_no_class(next(folders for folders in self._by_folder if folders[0].lower() in parts))
+        above = self._strip[-1].lower() if self._strip else ""
+        if above in _TEST:
+            raise DataError(f"{self._path} has images under {above!r} only; add train/<class>/ beside it, or rename it")
+        self._require_images(set())
+        return {index: folders[0] for folders, indices in self._by_folder.items() for index in indices}
+
+    def _annotated(self, folders: Folders, indices: list[int]) -> dict[int, str]:
+        """Return the classes of images that a file of annotations names."""
+        known = self._annotations[folders]
+        missing = [self._places[i][1] for i in indices if self._places[i][1] not in known]
+        if missing:
+            where = "/".join((*folders, _ANNOTATIONS))
+            raise DataError(f"{self._path}: {where!r} names no class for {missing[0]!r}; add it or remove the image")
+        return {index: known[self._places[index][1]] for index in indices}
+
+    def _require_images(self, parts: set[str]) -> None:
+        """Refuse a folder at the place of a class that has no image, nor has any folder in it."""
+        depth = 2 if parts else 1
+        with_images = {folders[:depth] for folders in self._by_folder}
+        for folders in sorted(self._folders):
+            classlike = len(folders) == depth and (not parts or folders[0].lower() in parts)
+            if classlike and folders not in with_images:
+                where = "/".join((*self._strip, *folders))
+                raise DataError(
+                    f"{self._path}: class folder {where!r} has no image that is read; put some into it, or move it away"
+                )
+
+    def _in_no_class(self, folders: Folders) -> DataError:
+        folders_of, file = self._places[self._by_folder[folders][0]]
+        member = "/".join((*folders_of, file))
+        return DataError(
+            f"{self._path}: {member!r} lies in no class folder; put images into <class>/ or train/<class>/"
+        )
+
+    def _unclear(self) -> DataError:
+        counts = Counter(folders[0] if folders else "" for folders in self._by_folder)
+        found = ", ".join(repr(part) for part in sorted(counts)[:_LISTED])
+        return DataError(
+            f"{self._path} has images under {found}; keep class folders in train/ and test/, or all in one folder"
+        )
 
 
-def _refuse_size(width: int, height: int, where: str) -> None:
-    if width * height > _MAX_PIXELS:
-        raise DataError(f"{where} declares {width} x {height} pixels, over {_MAX_PIXELS:,}; shrink it")
-
-
-def _jpeg_frame(data: bytes) -> tuple[str, int, int] | None:
-    """Return (mode, width, height) of an 8-bit grey or colour JPEG, which needs no more of PIL than its decoder.
-
-    A small image takes as long to open as to decode: PIL parses all of its headers. None for any other file.
-    """
-    if not data.startswith(b"\xff\xd8\xff"):
-        return None
-    place = 2
-    while place + 10 <= len(data) and data[place] == 0xFF:
-        marker = data[place + 1]
-        if marker in (0xC0, 0xC1, 0xC2):  # baseline, extended, progressive
-            bits, height, width, channels = struct.unpack_from(">BHHB", data, place + 4)
-            return ("L" if channels == 1 else "RGB", width, height) if bits == 8 and channels in (1, 3) else None
-        if marker not in _SKIPPED:
-            return None
-        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
-    return None
+def _common(used: set[Folders]) -> Folders:
+    """Return the folders that all images lie in, short of their class folders."""
+    first, last = min(used), max(used)
+    length = 0
+    while length < min(len(first), len(last)) - 1 and first[length] == last[length]:
+        length += 1
+    return first[:length]

@@ -15,7 +15,8 @@ from analytic_dd.data.cifar_binary import is_cifar_binary, is_cifar_pickle, read
 from analytic_dd.data.dataset import Dataset
 from analytic_dd.data.download import download
 from analytic_dd.data.idx import find_idx, has_all_idx, is_idx, read_idx_folder
-from analytic_dd.data.image_folder import is_image, read_image_folder
+from analytic_dd.data.image import is_image
+from analytic_dd.data.image_folder import read_image_folder
 from analytic_dd.data.registry import REGISTRY, Entry, Form
 from analytic_dd.errors import DataError
 
