@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -82,14 +83,15 @@ def _read_files(path: Path) -> dict[str, bytes]:
     """Return the files of the set by their last name; other members are not read."""
     wanted = {*_FILES[10], *_FILES[100], _NAMES[10], "fine_label_names.txt", "coarse_label_names.txt"}
     files: dict[str, bytes] = {}
-    for member, read in members(path):
-        if is_cifar_pickle(member):
-            raise refuse_cifar_pickle(path, member)
-        file = PurePosixPath(member).name
-        if file in wanted:
-            if file in files:
-                raise DataError(f"{path}: {file} comes twice, again as {member!r}; keep one")
-            files[file] = read()
+    with closing(members(path)) as found:
+        for member, read in found:
+            if is_cifar_pickle(member):
+                raise refuse_cifar_pickle(path, member)
+            file = PurePosixPath(member).name
+            if file in wanted:
+                if file in files:
+                    raise DataError(f"{path}: {file} comes twice, again as {member!r}; keep one")
+                files[file] = read()
     return files
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +15,12 @@ from analytic_dd.data.array_files import read_arrays
 from analytic_dd.data.cifar_binary import is_cifar_binary, is_cifar_pickle, read_cifar_binary, refuse_cifar_pickle
 from analytic_dd.data.dataset import Dataset
 from analytic_dd.data.download import download
-from analytic_dd.data.idx import find_idx, has_all_idx, is_idx, read_idx_folder
+from analytic_dd.data.idx import has_all_idx, is_idx, read_idx_folder
 from analytic_dd.data.image import is_image
 from analytic_dd.data.image_folder import read_image_folder
 from analytic_dd.data.registry import REGISTRY, Entry, Form
 from analytic_dd.errors import DataError
+from analytic_dd.files import expanded, file_error
 
 __all__ = ["Listing", "describe", "fetch", "load", "locations", "names", "read_digits", "read_path"]
 
@@ -70,14 +72,15 @@ def names() -> tuple[str, ...]:
 
 
 def locations() -> dict[str, Path | None]:
-    """Return the folders that are looked in, in order: ``$ANALYTIC_DD_DATA`` (None when unset) and the cache."""
+    """Return the folders that are looked in: ``$ANALYTIC_DD_DATA``, None when unset; the cache, None without a home."""
     import platformdirs
 
     variable = os.environ.get(VARIABLE)
-    return {
-        f"${VARIABLE}": Path(variable) if variable else None,
-        "cache": Path(platformdirs.user_cache_dir("analytic_dd")),
-    }
+    try:
+        cache = Path(platformdirs.user_cache_dir("analytic_dd"))
+    except RuntimeError:  # a user without a home folder needs none where the variable is set
+        cache = None
+    return {f"${VARIABLE}": expanded(variable) if variable else None, "cache": cache}
 
 
 def load(name: str | os.PathLike[str] | Entry, *, offline: bool = False, progress: bool = False) -> Dataset:
@@ -172,12 +175,15 @@ def _listing(entry: Entry) -> Listing:
 
 
 def _size(path: Path) -> int:
-    files = [path] if path.is_file() else [file for file in path.iterdir() if file.is_file()]
-    return sum(file.stat().st_size for file in files)
+    try:
+        files = [path] if path.is_file() else [file for file in path.iterdir() if file.is_file()]
+        return sum(file.stat().st_size for file in files)
+    except OSError as error:
+        raise file_error(error.filename or path, error, "read") from error
 
 
 def _is_path(name: str) -> bool:
-    return os.sep in name or "/" in name or os.path.exists(name)
+    return os.sep in name or "/" in name or name.startswith("~") or os.path.exists(name)
 
 
 def _entry(name: object) -> Entry:
@@ -196,7 +202,7 @@ def _find(entry: Entry) -> tuple[Form, Path] | None:
         for form in entry.forms if folder else ():
             for relative in form.paths:
                 path = Path(str(folder), relative)
-                if has_all_idx(path) if form.idx else path.exists():
+                if _exists(path) and (not form.idx or has_all_idx(path)):
                     return form, path
     return None
 
@@ -217,6 +223,10 @@ def _read(entry: Entry, form: Form, path: Path) -> Dataset:
 def _download(entry: Entry, *, offline: bool, progress: bool) -> Path:
     """Download the files of an entry into the cache and return their folder."""
     variable, cache = locations().values()
+    if cache is None:
+        raise DataError(
+            f"{entry.key} has no place: this user has no home folder for a cache; set ${VARIABLE} to a folder"
+        )
     if offline:
         wanted = ", ".join(path for form in entry.forms for path in form.paths)
         where = f"${VARIABLE} ({variable or 'not set'}) and {cache}"
@@ -236,8 +246,8 @@ def read_path(path: str | Path, *, name: str | None = None) -> Dataset:
     Parameters
     ----------
     path : str or Path
-        An npz file; a folder of IDX files, or one of these; a CIFAR archive or folder (binary version); a folder, a
-        tar or a zip of class folders of images.
+        An npz file; IDX files in a folder, a tar or a zip, or one of them; a CIFAR archive or folder (binary version);
+        a folder, a tar or a zip of class folders of images.
     name : str, optional
         Name of the data set. Default: the reader's.
 
@@ -248,12 +258,12 @@ def read_path(path: str | Path, *, name: str | None = None) -> Dataset:
     OSError
         A file cannot be opened.
     """
-    path = Path(path).expanduser()
-    if not os.path.exists(path):
+    path = expanded(path)
+    if not _exists(path):
         raise DataError(f"there is no file or folder {path}; check the path")
     if path.suffix.lower() == ".npz":
         return read_arrays(path, name=name)
-    if find_idx(path, "train-images") or (path.is_file() and is_idx(path.name)):
+    if is_idx(path.name) and path.is_file():
         return read_idx_folder(path, name=name)
     if path.is_dir() or is_archive(path):
         return _read_members(path, name)
@@ -265,14 +275,25 @@ def read_path(path: str | Path, *, name: str | None = None) -> Dataset:
 
 def _read_members(path: Path, name: str | None) -> Dataset:
     """Read an archive or a folder with the reader that its first telling member asks for."""
-    for member, _ in members(path):
-        if is_cifar_pickle(member):
-            raise refuse_cifar_pickle(path, member)
-        if is_cifar_binary(member):
-            return read_cifar_binary(path, name=name)
-        if is_image(member):
-            return read_image_folder(path, name=name)
+    with closing(members(path)) as found:
+        for member, _ in found:
+            if is_cifar_pickle(member):
+                raise refuse_cifar_pickle(path, member)
+            if is_idx(member):
+                return read_idx_folder(path, name=name)
+            if is_cifar_binary(member):
+                return read_cifar_binary(path, name=name)
+            if is_image(member):
+                return read_image_folder(path, name=name)
     raise DataError(f"{path} holds no data set: neither IDX or CIFAR files nor images in class folders")
+
+
+def _exists(path: Path) -> bool:
+    """Say whether there is a file or a folder; where that may not be asked, the error names the path."""
+    try:
+        return path.exists()
+    except OSError as error:
+        raise file_error(path, error, "read") from error
 
 
 def read_digits() -> Dataset:

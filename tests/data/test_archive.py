@@ -219,3 +219,47 @@ def test_tail_of_zeros_of_any_usual_record_is_fine(tmp_path):
         tar.addfile(tarfile.TarInfo("c/1.png"), io.BytesIO())
     (tmp_path / "a.tar").write_bytes(stream.getvalue() + bytes(100 * 512))
     assert contents(tmp_path / "a.tar") == [("c/1.png", b"")]
+
+
+@pytest.mark.parametrize("kind", PACK)
+def test_tars_behind_one_another_are_read_to_the_end(kind, tmp_path, tar_bytes, write):
+    more = write["tar"](tmp_path / "more.tar", [("c/3.png", b"three")]).read_bytes()
+    path = tmp_path / f"a.{kind}"
+    path.write_bytes(PACK[kind](tar_bytes) + PACK[kind](more))
+    assert contents(path) == [*FILES, ("c/3.png", b"three")]
+    path.write_bytes(PACK[kind](tar_bytes + more))
+    assert contents(path) == [*FILES, ("c/3.png", b"three")]
+
+
+def test_zips_behind_one_another_are_refused(tmp_path, write, refused):
+    """A zip is found from its end: the first of two would vanish."""
+    one, two = (write["zip"](tmp_path / f"{i}.zip", FILES).read_bytes() for i in range(2))
+    (tmp_path / "a.zip").write_bytes(one + two)
+    refused(lambda: contents(tmp_path / "a.zip"), tmp_path / "a.zip", "two zips behind one another")
+    (tmp_path / "a.zip").write_bytes(b"#!/bin/sh a program that unpacks itself" + two)
+    assert contents(tmp_path / "a.zip") == FILES
+
+
+def test_packing_that_is_not_read_is_named(tmp_path, write, refused):
+    data = write["zip"](tmp_path / "a.zip", FILES).read_bytes()
+    for method, words in ((9, "Deflate64"), (95, "method 95")):
+        packed = data.replace(b"PK\x01\x02\x14\x03\x14\0\0\0\x08", b"PK\x01\x02\x14\x03\x14\0\0\0" + bytes([method]))
+        assert packed != data
+        (tmp_path / "a.zip").write_bytes(packed)
+        refused(lambda: contents(tmp_path / "a.zip"), "'train/ant/1.png'", f"packed by {words}; pack it again")
+
+
+def test_a_pipe_is_refused_before_it_is_read(tmp_path, refused):
+    for name in ("a.tar", "a.zip"):
+        os.mkfifo(tmp_path / name)
+        refused(lambda name=name: contents(tmp_path / name), tmp_path / name, "not a regular file")
+    os.mkfifo(tmp_path / "0.png")
+    refused(lambda: [read() for name, read in members(tmp_path) if name == "0.png"], tmp_path / "0.png", "regular file")
+
+
+def test_a_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch, refused):
+    def denied(_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "scandir", denied)
+    refused(lambda: contents(tmp_path), f"cannot read {tmp_path}: permission denied", kind=PermissionError)

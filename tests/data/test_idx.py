@@ -8,7 +8,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from analytic_dd.data import read_idx, read_idx_folder
+from analytic_dd.data import load, read_idx, read_idx_folder
 
 RNG = np.random.default_rng(4)
 
@@ -148,3 +148,66 @@ def test_bz2_idx_is_read_too(tmp_path, refused):
     np.testing.assert_array_equal(read_idx(tmp_path / "x"), PIXELS)
     (tmp_path / "x").write_bytes(bz2.compress(GOOD)[:-9])
     refused(lambda: read_idx(tmp_path / "x"), tmp_path / "x")
+
+
+LABELS = (np.arange(11) % 3).astype(np.uint8)
+# layout: names of images and labels, by part ("train", or how the test part is called)
+LAYOUTS = {
+    "mnist": "{part}-{kind}-idx{n}-ubyte",
+    "mnist, packed": "{part}-{kind}-idx{n}-ubyte.gz",
+    "dots": "{part}-{kind}.idx{n}-ubyte",
+    "emnist": "emnist-letters-{part}-{kind}-idx{n}-ubyte.gz",
+    "kaggle's folders": "{part}-{kind}-idx{n}-ubyte/{part}-{kind}-idx{n}-ubyte",
+    "kaggle's folders inside another": "data/{part}-{kind}.idx{n}-ubyte/{part}-{kind}.idx{n}-ubyte",
+    "torchvision": "MNIST/raw/{part}-{kind}-idx{n}-ubyte",
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("test", ["t10k", "test"])
+@pytest.mark.parametrize("kind", ["folder", "tar", "zip"])
+def test_sets_are_found_where_they_usually_lie(layout, test, kind, tmp_path, write):
+    files = []
+    for part in ("train", test):
+        for what, n, data in (("images", 3, idx(PIXELS, 8)), ("labels", 1, idx(LABELS, 8))):
+            name = LAYOUTS[layout].format(part=part, kind=what, n=n)
+            files.append((name, gzip.compress(data) if name.endswith(".gz") else data))
+    path = write[kind](
+        tmp_path / f"mine.{kind}", [*files, ("README.md", b""), (".hidden/train-images-idx3-ubyte", b"")]
+    )
+    data = load(path)
+    np.testing.assert_array_equal(data.x_train, PIXELS)
+    np.testing.assert_array_equal(data.x_test, PIXELS)
+    assert data.y_train.tolist() == data.y_test.tolist() == LABELS.tolist()
+    assert data.name == ("emnist-letters" if layout == "emnist" else "mine.folder" if kind == "folder" else "mine")
+    if kind == "folder" and layout in ("mnist", "mnist, packed", "dots", "emnist"):
+        assert load(path / files[0][0]).sha256 == data.sha256
+
+
+def test_of_several_sets_one_must_be_named(idx_folder, tmp_path, refused):
+    for folder in ("MNIST/raw", "FashionMNIST/raw"):
+        (tmp_path / "root" / folder).mkdir(parents=True)
+        for file in idx_folder.glob("t*"):
+            (tmp_path / "root" / folder / file.name).write_bytes(file.read_bytes())
+    root = tmp_path / "root"
+    refused(lambda: load(root), root, "FashionMNIST/raw, MNIST/raw", "name the folder")
+    assert load(root / "MNIST").name == "MNIST"
+    for file in idx_folder.glob("t*-ubyte"):
+        file.with_name(f"emnist-digits-{file.name}").write_bytes(file.read_bytes())
+    refused(lambda: read_idx_folder(idx_folder), "., emnist-digits")
+    assert read_idx_folder(idx_folder / "emnist-digits-train-labels-idx1-ubyte").name == "emnist-digits"
+
+
+def test_a_packed_and_an_unpacked_copy_are_one_set(idx_folder):
+    for file in list(idx_folder.iterdir()):
+        file.with_name(file.name + ".gz").write_bytes(gzip.compress(file.read_bytes()))
+    np.testing.assert_array_equal(read_idx_folder(idx_folder).x_train, PIXELS)
+
+
+def test_packed_numbers_may_not_grow_beyond_bounds(tmp_path, refused):
+    """65 MB of zeros in 65 kB: beyond 64 MB, and beyond 100 times the size."""
+    path = tmp_path / "x.gz"
+    path.write_bytes(gzip.compress(idx(np.zeros((65, 2**20), np.uint8), 8)))
+    refused(lambda: read_idx(path), path, "68,157,440", "67,108,864", "unpack it yourself")
+    path.write_bytes(gzip.compress(idx(np.zeros((63, 2**20), np.uint8), 8)))
+    assert read_idx(path).shape == (63, 2**20)

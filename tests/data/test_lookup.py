@@ -132,6 +132,34 @@ def test_home_is_expanded(tmp_path, monkeypatch):
     assert data.load("~/mine").name == "mine"
 
 
+def test_home_is_expanded_in_the_variable(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("ANALYTIC_DD_DATA", "~/sets")
+    assert data.locations()["$ANALYTIC_DD_DATA"] == tmp_path / "sets"
+
+
+def test_a_user_without_a_home_needs_none(places, monkeypatch, refused):
+    import platformdirs
+
+    def none(*_):
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.setattr(platformdirs, "user_cache_dir", none)
+    write_idx(places[0] / "mnist")
+    assert data.load(entry("mnist")).name == "MNIST"
+    assert [line.state for line in data.describe()] == ["embedded", "found", *["not found"] * 3]
+    refused(lambda: data.load("cifar10"), "cifar10", "no home folder", "ANALYTIC_DD_DATA")
+
+
+def test_places_that_may_not_be_read_are_named(places, monkeypatch, refused):
+    def denied(self):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(places[0]), "exists", denied)
+    for call in (data.describe, lambda: data.load("mnist"), lambda: data.load(places[0])):
+        refused(call, f"cannot read {places[0]}", "permission denied", kind=PermissionError)
+
+
 def test_description_lists_every_name(places):
     write_idx(places[0] / "fashion-mnist")
     lines = {line.name: line for line in data.describe()}
