@@ -14,7 +14,7 @@ from analytic_dd.data.archive import is_archive, members
 from analytic_dd.data.array_files import read_arrays
 from analytic_dd.data.cifar_binary import is_cifar_binary, is_cifar_pickle, read_cifar_binary, refuse_cifar_pickle
 from analytic_dd.data.dataset import Dataset
-from analytic_dd.data.download import download
+from analytic_dd.data.download import download, is_intact
 from analytic_dd.data.idx import has_all_idx, is_idx, read_idx_folder
 from analytic_dd.data.image import is_image
 from analytic_dd.data.image_folder import read_image_folder
@@ -127,7 +127,7 @@ def load(name: str | os.PathLike[str] | Entry, *, offline: bool = False, progres
     if not entry.forms:
         return read_digits()
     found = _find(entry)
-    if found is None:
+    if found is None or not _is_published(entry, found[1]):
         _download(entry, offline=offline, progress=progress)
         found = _find(entry)
     if found is None:
@@ -149,7 +149,9 @@ def fetch(name: str | Entry, *, progress: bool = False) -> Path | None:
     if not entry.forms:
         return None
     found = _find(entry)
-    return found[1] if found else _download(entry, offline=False, progress=progress)
+    if found is not None and _is_published(entry, found[1]):
+        return found[1]
+    return _download(entry, offline=False, progress=progress)
 
 
 def describe(name: str | None = None) -> tuple[Listing, ...]:
@@ -207,6 +209,15 @@ def _find(entry: Entry) -> tuple[Form, Path] | None:
     return None
 
 
+def _is_published(entry: Entry, path: Path) -> bool:
+    """Say whether a download that lies in the cache is what was published; a user's own folder is the user's affair."""
+    cache = locations()["cache"]
+    if cache is None or not path.is_relative_to(cache):
+        return True
+    folder = path if path.is_dir() else path.parent
+    return all(is_intact(folder / file.name, file) for file in entry.files if (folder / file.name).exists())
+
+
 def _read(entry: Entry, form: Form, path: Path) -> Dataset:
     if form.idx:
         data = read_idx_folder(path, name=form.title, classes=entry.classes or None)
@@ -231,8 +242,8 @@ def _download(entry: Entry, *, offline: bool, progress: bool) -> Path:
         wanted = ", ".join(path for form in entry.forms for path in form.paths)
         where = f"${VARIABLE} ({variable or 'not set'}) and {cache}"
         raise DataError(
-            f"{entry.key} is not on this machine: looked for {wanted} in {where}; run `analytic-dd data fetch "
-            f"{entry.key}` with a network, or set ${VARIABLE}"
+            f"{entry.key} is not on this machine, or damaged: looked for {wanted} in {where}; run `analytic-dd data "
+            f"fetch {entry.key}` with a network, or set ${VARIABLE}"
         )
     folder = Path(str(cache), entry.key)
     for file in entry.files:

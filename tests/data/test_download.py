@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import http.client
 import http.server
 import os
 import threading
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 import analytic_dd.data as data
+from analytic_dd.data import download as download_module
 from analytic_dd.data.download import download
 from analytic_dd.data.registry import REGISTRY
 
@@ -114,13 +116,10 @@ def test_failed_download_leaves_the_file_that_stood_there(server, tmp_path, refu
 
 
 def test_interrupt_passes_through_and_leaves_nothing(server, tmp_path, monkeypatch):
-    import requests
-
-    def interrupt(self, *_, **__):
-        yield BODY[:5000]
+    def interrupt(self, *_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(requests.Response, "iter_content", interrupt)
+    monkeypatch.setattr(http.client.HTTPResponse, "read1", interrupt)
     with pytest.raises(KeyboardInterrupt):
         download(remote(server.url + "/good.bin"), tmp_path / "d")
     assert os.listdir(tmp_path / "d") == []
@@ -141,6 +140,40 @@ def test_progress_bar_shows_on_a_terminal_only(server, tmp_path, monkeypatch, ca
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     download(remote(server.url + "/good.bin"), tmp_path / "b", progress=True)
     assert "102k/102k" in capsys.readouterr().err.replace(".", "")
+
+
+def test_server_that_sends_more_than_the_file_has_is_left(server, tmp_path, refused):
+    url = f"{server.url}/endless"
+    server.answers["/endless"] = (BODY * 400, 10**9)  # 41 MB of a declared gigabyte
+    refused(lambda: download(remote(url), tmp_path), url, "sends more than the 102,400 bytes")
+    assert os.listdir(tmp_path) == []
+
+
+def test_server_that_sends_nothing_or_next_to_nothing_is_left(server, tmp_path, monkeypatch, refused):
+    done = threading.Event()
+
+    def drip(self):
+        self.send_response(200)
+        self.end_headers()
+        for i in range(1000):
+            if done.wait(0.01 if self.path == "/drip" else 5.0):
+                return
+            self.wfile.write(BODY[i : i + 1])
+
+    monkeypatch.setattr(_Handler, "do_GET", drip)
+    monkeypatch.setattr(download_module, "_TIMEOUT", 0.2)
+    try:
+        refused(lambda: download(remote(f"{server.url}/silent"), tmp_path), "silent: timed out")
+        refused(lambda: download(remote(f"{server.url}/drip"), tmp_path), "drip: the server sends too slowly")
+    finally:
+        done.set()
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_a_killed_download_left_is_removed(server, tmp_path):
+    (tmp_path / ".file.bin.0123abcd.part").write_bytes(b"half")
+    download(remote(server.url + "/good.bin"), tmp_path)
+    assert os.listdir(tmp_path) == ["file.bin"]
 
 
 def idx_bodies():
@@ -169,6 +202,18 @@ def test_load_downloads_then_reads_the_cache(entry, server, places):
     assert data.load(entry, offline=True).sha256 == first.sha256
     assert len(server.asked) == 4
     assert data.fetch(entry) == places / "fashion-mnist"
+
+
+def test_what_lies_in_the_cache_is_checked(entry, server, places, refused):
+    first = data.load(entry)
+    file = places / "fashion-mnist" / entry.files[0].name
+    file.write_bytes(file.read_bytes()[:-1] + b"!")
+    refused(lambda: data.load(entry, offline=True), "damaged", "data fetch")
+    assert data.load(entry).sha256 == first.sha256
+    assert server.asked.count(f"/{file.name}") == 2
+    file.write_bytes(b"")
+    assert data.fetch(entry) == places / "fashion-mnist"
+    assert data.load(entry, offline=True).sha256 == first.sha256
 
 
 def test_offline_asks_nobody(entry, server, refused):
