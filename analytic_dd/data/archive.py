@@ -96,8 +96,20 @@ def _all_members(path: Path, max_bytes: int) -> Iterator[Member]:
             with _damage(path):
                 yield from _zip_members(stream, path, max_bytes)
             return
-    with open_stream(path) as stream, _damage(path), ThreadPoolExecutor(1) as thread:
+    with open_stream(path) as stream, _damage(path), _thread() as thread:
         yield from _tar_members(_ReadAhead(stream, thread), path, max_bytes)
+
+
+@contextlib.contextmanager
+def _thread() -> Iterator[Executor]:
+    """Give a thread, and do not wait for its end: where a generator is left unfinished, that may come while the
+    interpreter collects garbage in the middle of starting another thread, and the two would wait for each other.
+    """
+    thread = ThreadPoolExecutor(1)
+    try:
+        yield thread
+    finally:
+        thread.shutdown(wait=False, cancel_futures=True)
 
 
 def _is_litter(name: str) -> bool:
@@ -118,17 +130,18 @@ def _damage(path: Path) -> Iterator[None]:
 
 
 def _folder_members(root: Path, folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Member]:
-    """Yield the members of a folder in the order of their names; a link to a folder above is not followed."""
+    """Yield the files of a folder by name, then those of its folders; a link to a folder above is not followed."""
     try:
         here = folder.stat()
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        entries = sorted(
+            (Path(entry.path) for entry in os.scandir(folder)), key=lambda file: (file.is_dir(), file.name)
+        )
     except OSError as error:
         raise file_error(folder, error, "read") from error
     identity = here.st_dev, here.st_ino
     if identity in above or len(above) > _DEEPEST:
         return
-    for entry in entries:
-        file = Path(entry.path)
+    for file in entries:
         name = file.relative_to(root).as_posix()
         if not file.is_dir():
             yield name, partial(_read_file, file)

@@ -6,6 +6,7 @@ import io
 import lzma
 import os
 import tarfile
+import threading
 import tracemalloc
 import zipfile
 
@@ -263,3 +264,16 @@ def test_a_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch, refused):
 
     monkeypatch.setattr(os, "scandir", denied)
     refused(lambda: contents(tmp_path), f"cannot read {tmp_path}: permission denied", kind=PermissionError)
+
+
+def test_an_archive_left_unread_waits_for_no_thread(tmp_path, tar_bytes, monkeypatch):
+    """It may be collected while another thread is starting, which would wait for this one."""
+
+    def join(*_):
+        raise AssertionError("waited for a thread")
+
+    (tmp_path / "a.tar").write_bytes(tar_bytes)
+    found = members(tmp_path / "a.tar")
+    assert next(found)[0] == FILES[0][0]
+    monkeypatch.setattr(threading.Thread, "join", join)
+    found.close()
