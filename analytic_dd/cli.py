@@ -18,10 +18,13 @@ from typing import Any, NoReturn
 from analytic_dd import __version__, theorems
 from analytic_dd.baselines.bench import command as bench
 from analytic_dd.distill.construction import chosen, modes, options
-from analytic_dd.errors import DivergenceError
+from analytic_dd.errors import DataError, DivergenceError, shown
+from analytic_dd.files import expanded
 from analytic_dd.progress import Progress
 
 __all__ = ["main"]
+
+_LONGEST = 10_000  # characters of a line that is printed
 
 
 class _Parser(argparse.ArgumentParser):
@@ -36,6 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with contextlib.suppress(ValueError):  # in a thread that is not the main one
         if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
             signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system's stop is an interrupt
+    streams: tuple[Any, ...] = (sys.stdout, sys.stderr)
+    for stream in streams:
+        with contextlib.suppress(AttributeError, ValueError):  # what a caller put there need not be a file
+            stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no error
     try:
         options = _parser().parse_args(arguments)
         return int(options.run(options))
@@ -48,18 +55,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except MemoryError as error:
         return _complain(f"out of memory ({error}); use fewer features or points", 2)
+    except ModuleNotFoundError as error:
+        return _complain(f"{error.name} is needed for this and not installed; pip install 'analytic-dd[all]'", 2)
     except (ValueError, TypeError, OSError, DivergenceError) as error:
         return _complain(_reason(error), 2)
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong, in one line."""
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+    """What went wrong, in one line; an error of the file system names the file."""
+    reason: object = error.strerror if isinstance(error, OSError) and error.strerror else error
+    if isinstance(error, OSError) and error.filename:
+        reason = f"{error.filename}: {reason}"
     return _in_flags(" ".join(str(reason).split()))
 
 
 def _complain(line: str, status: int) -> int:
-    print(f"analytic-dd: {line}", file=sys.stderr)
+    print(f"analytic-dd: {shown(line, most=_LONGEST)}", file=sys.stderr)
     return status
 
 
@@ -82,7 +93,7 @@ def _add_distill(commands: Any) -> None:
     add = command.add_argument
     add("--data", metavar="NAME|PATH", help="a known data set (see 'data list') or a path; default digits")
     add("--features", metavar="MAP", help="identity (default), or another map with options, as name:key=value")
-    add("--from-stats", type=Path, metavar="FILE", help="sums of 'stats' or 'merge' in the place of the data")
+    add("--from-stats", type=_path, metavar="FILE", help="sums of 'stats' or 'merge' in the place of the data")
     add("--mode", default="exact", metavar="MODE", help=_modes_in_words())
     _add_options_of_constructions(command)
     add(
@@ -95,13 +106,13 @@ def _add_distill(commands: Any) -> None:
     add("--solver", default="auto", metavar="NAME", help="auto (by the predicted error of W), gram, refined, tsqr, ...")
     add("--intercept", action="store_true", help="fit and reproduce an unpenalised intercept (one point more)")
     add("--sample-weights", metavar="balanced|FILE", help="weights of the training samples: balanced, or an npy file")
-    add("--tikhonov", type=Path, metavar="FILE", help="npy file with the penalty Gamma, (p,) or (p, p)")
+    add("--tikhonov", type=_path, metavar="FILE", help="npy file with the penalty Gamma, (p,) or (p, p)")
     add(
         "--dtype", default="float64", choices=("float64", "float32"), help="arithmetic of the feature map while fitting"
     )
     add("--device", default="cpu", help="where to map, sum up and solve: cpu (default), cuda, cuda:1, ...")
     add("--seed", type=_seed, default=0, help="determines everything that is random (default 0)")
-    add("--out", type=Path, default=Path("out"), metavar="DIR", help="folder of the results (default out)")
+    add("--out", type=_path, default=Path("out"), metavar="DIR", help="folder of the results (default out)")
     add("--no-picture", dest="picture", action="store_false", help="store and report only")
     _add_common(command, _distill)
     command.add_argument("--offline", action="store_true", help="never open a socket")
@@ -169,23 +180,23 @@ def _add_stats(commands: Any) -> None:
         metavar="data|unit|FILE",
         help="normalisation: of this data set; none (bytes / 255); mean and std of an npz file that parties share",
     )
-    add("--state", type=Path, metavar="FILE", help="write sums there meanwhile; an interrupted run goes on from it")
+    add("--state", type=_path, metavar="FILE", help="write sums there meanwhile; an interrupted run goes on from it")
     add("--seed", type=_seed, default=0, help="of the map (default 0)")
-    add("--out", type=Path, default=Path("stats.npz"), metavar="FILE", help="default stats.npz")
+    add("--out", type=_path, default=Path("stats.npz"), metavar="FILE", help="default stats.npz")
     _add_common(command, _stats)
     command.add_argument("--offline", action="store_true", help="never open a socket")
 
 
 def _add_merge(commands: Any) -> None:
     command = commands.add_parser("merge", help="add files of sums", description=_merge.__doc__)
-    command.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    command.add_argument("--out", type=Path, default=Path("merged.npz"), metavar="FILE", help="default merged.npz")
+    command.add_argument("files", nargs="+", type=_path, metavar="FILE")
+    command.add_argument("--out", type=_path, default=Path("merged.npz"), metavar="FILE", help="default merged.npz")
     _add_common(command, _merge)
 
 
 def _add_verify(commands: Any) -> None:
     command = commands.add_parser("verify", help="certify stored sets, or check theorems", description=_verify.__doc__)
-    command.add_argument("files", nargs="*", type=Path, metavar="FILE|DIR", help="distilled.npz or its folder")
+    command.add_argument("files", nargs="*", type=_path, metavar="FILE|DIR", help="distilled.npz or its folder")
     command.add_argument(
         "--allow-inconclusive", action="store_true", help="exit status 0 too where rounding could hide an error"
     )
@@ -196,7 +207,7 @@ def _add_verify(commands: Any) -> None:
 
 def _add_show(commands: Any) -> None:
     command = commands.add_parser("show", help="draw a stored set", description=_show.__doc__)
-    command.add_argument("folder", type=Path, metavar="FILE|DIR", help="distilled.npz or its folder")
+    command.add_argument("folder", type=_path, metavar="FILE|DIR", help="distilled.npz or its folder")
     _add_common(command, _show)
 
 
@@ -227,6 +238,14 @@ def _ridge(text: str) -> float | str:
         return text if text in ("loo", "gcv") else float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected loo, gcv or a number >= 0, got {text!r}") from None
+
+
+def _path(text: str) -> Path:
+    """A path in which ~ is the home folder."""
+    try:
+        return expanded(text)
+    except DataError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _seed(text: str) -> int:
@@ -315,23 +334,37 @@ def _distill_sums(given: argparse.Namespace, construction: Any, fit: Any, clock:
 
 
 def _stats(options: argparse.Namespace) -> int:
-    """Sum features and labels of one shard into a file; files of all shards, or of several parties, are merged."""
+    """Sum features and labels of one shard into a file; files of all shards, or of several parties, are merged.
+
+    Under torchrun every process sums a shard, and the first writes the sum of all.
+    """
+    from analytic_dd.cluster import torchrun_shard, torchrun_total
     from analytic_dd.data import load
     from analytic_dd.model.shard import sum_shard
 
+    share, shard, state = torchrun_shard(), options.shard, options.state
+    if share is not None:
+        if shard != "1/1":
+            raise ValueError(f"torchrun deals out the shards; leave out --shard {shard}")
+        shard = "{}/{}".format(*share)
+        state = None if state is None else state.with_name(f"{state.name}.{share[0]}")
     dataset = load(options.data, offline=options.offline, progress=sys.stderr.isatty())
     with Progress() as listener:
         statistics = sum_shard(
             dataset,
             options.features,
-            options.shard,
+            shard,
             moments=options.moments,
             labels=options.labels,
             sample_weight=options.sample_weights,
             seed=options.seed,
-            state=options.state,
+            state=state,
             listener=listener,
         )
+    if share is not None:
+        statistics = torchrun_total(statistics)
+        if share[0] > 1:
+            return 0
     statistics.save(options.out)
     return _print_sums(options, statistics)
 
@@ -427,4 +460,4 @@ def _print(options: argparse.Namespace, content: dict[str, Any], lines: Sequence
 
         print(to_json(content))
     else:
-        print("\n".join(lines))
+        print("\n".join(shown(part, most=_LONGEST) for line in lines for part in line.split("\n")))

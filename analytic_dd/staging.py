@@ -134,8 +134,8 @@ def _move_in(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def locked(folder: str | Path) -> Iterator[None]:
-    """Hold a folder for this process; it is made if needed.
+def locked(folder: str | Path, name: str = "") -> Iterator[None]:
+    """Hold a folder, or the file ``name`` in it, for this process; the folder is made if needed.
 
     The system gives a lock back when its process ends, however it ends: none can be left behind. On file systems
     without locks (some network ones) nothing is held.
@@ -148,15 +148,16 @@ def locked(folder: str | Path) -> Iterator[None]:
         The folder cannot be made or written.
     """
     folder = expanded(folder)
+    path = folder / (f".{name}{_LOCK}" if name else _LOCK)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle = _locked_file(folder)
+        handle = _locked_file(path, folder / name)
     except OSError as error:
         raise file_error(folder, error) from error
     try:
         yield
     finally:
-        _despite_interrupts(partial(_unlink, folder / _LOCK))
+        _despite_interrupts(partial(_unlink, path))
         os.close(handle)
 
 
@@ -165,14 +166,14 @@ def _unlink(path: Path) -> None:
         path.unlink()
 
 
-def _locked_file(folder: Path) -> int:
-    path = folder / _LOCK
+def _locked_file(path: Path, held: Path) -> int:
+    """Open and lock ``path``, the lock of ``held``."""
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             if take_lock(handle) is False:
                 holder = os.read(handle, 200).decode(errors="replace").strip() or "another process"
-                raise DataError(f"{holder} is writing to {folder}; wait until it ends, or choose another folder")
+                raise DataError(f"{holder} is writing to {held}; wait until it ends, or choose another place")
             if _is_at(path, handle):
                 os.truncate(handle, 0)
                 os.write(handle, f"process {os.getpid()} on {socket.gethostname()}".encode())

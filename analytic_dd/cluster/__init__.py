@@ -1,6 +1,6 @@
 """Sums made by several processes or machines, and added: shards, Dask, torch.distributed (imported when used)."""
 
-from analytic_dd.cluster.all_reduce import all_reduce_statistics
+from analytic_dd.cluster.all_reduce import all_reduce_statistics, torchrun_shard, torchrun_total
 from analytic_dd.cluster.array_source import ArraySource
 from analytic_dd.cluster.dask_sums import dask_array_statistics, dask_statistics
 from analytic_dd.cluster.shards import ShardTask, dataset_shard, parse_shard, shard_range, shard_tasks
@@ -15,4 +15,6 @@ __all__ = [
     "parse_shard",
     "shard_range",
     "shard_tasks",
+    "torchrun_shard",
+    "torchrun_total",
 ]

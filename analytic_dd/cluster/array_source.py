@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from analytic_dd.errors import DataError
-from analytic_dd.files import file_error
+from analytic_dd.files import expanded, file_error, open_file
 
 __all__ = ["ArraySource"]
 
@@ -20,7 +20,7 @@ class ArraySource:
 
     Attributes
     ----------
-    x, y : str
+    x, y : str or Path
         Paths of the samples (n, ...) and of the labels (n,) integers or (n, k) floats; a name that ends in ``.npy`` is
         a npy file, anything else a zarr array.
     name, sha256 : str
@@ -34,10 +34,14 @@ class ArraySource:
     FileNotFoundError: [Errno 2] cannot read none.npy: no such file or directory; check the path
     """
 
-    x: str
-    y: str
+    x: str | Path
+    y: str | Path
     name: str = "arrays"
     sha256: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("x", "y"):
+            object.__setattr__(self, name, str(expanded(getattr(self, name))))
 
     def open(self) -> tuple[Any, Any]:
         """Return both arrays, from which slices are read when they are asked for.
@@ -62,14 +66,25 @@ class ArraySource:
         return np.array(x[start:stop]), np.array(y[start:stop])
 
 
-def _open(path: str) -> Any:
-    if path.endswith(".npy"):
-        try:
-            return np.load(path, mmap_mode="r", allow_pickle=False)
-        except OSError as error:
-            raise file_error(path, error, "read") from error
-        except (ValueError, EOFError) as error:
-            raise DataError(f"{path} is not a npy file of numbers ({error}); make it again") from error
+def _open(path: str | Path) -> Any:
+    path = str(path)
+    array = _mapped(path) if path.endswith(".npy") else _zarr(path)
+    if array.dtype.kind not in "buif":
+        raise DataError(f"{path} must hold numbers, got dtype {array.dtype}; convert it")
+    return array
+
+
+def _mapped(path: str) -> np.ndarray:
+    open_file(path).close()  # a device or a pipe is refused before it is read
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+    except OSError as error:
+        raise file_error(path, error, "read") from error
+    except (ValueError, EOFError, ArithmeticError) as error:
+        raise DataError(f"{path} is not a npy file of numbers ({error}); make it again") from error
+
+
+def _zarr(path: str) -> Any:
     if not Path(path).exists():
         raise file_error(path, FileNotFoundError(2, "no such file or directory"), "read")
     try:
@@ -77,9 +92,6 @@ def _open(path: str) -> Any:
     except ImportError as error:
         raise ImportError(f"{path} is read with zarr; install analytic-dd[dask], or give a npy file") from error
     try:
-        array = zarr.open_array(path, mode="r")
+        return zarr.open_array(path, mode="r")
     except Exception as error:  # zarr raises errors of its own, of no common class
         raise DataError(f"{path} is not a zarr array ({error}); name a npy file or a zarr array") from error
-    if array.dtype.kind not in "buif":
-        raise DataError(f"{path} must hold numbers, got dtype {array.dtype}")
-    return array

@@ -83,37 +83,42 @@ def dask_array_statistics(x: Any, y: Any, client: Any, *, task: ShardTask, chain
     Parameters
     ----------
     x, y : dask arrays
-        (n, ...) and (n,) or (n, k); chunked along the samples only and in the same places.
+        (n, ...) and (n,) or (n, k); chunked along the samples only and in the same places. A chunk may be empty.
     client : distributed.Client
     task : ShardTask
         Feature map, normalisation and labels; its source is for the provenance, its ``start`` and ``stop`` are unused.
     chains : int
-        As many as there are workers.
+        As many as there are workers, at least one.
 
     Raises
     ------
     DataError
-        Other chunks in ``x`` and ``y``, or chunks within a sample.
+        Other chunks in ``x`` and ``y``, chunks within a sample or of unknown size, no sample at all.
     """
     import dask
 
+    if chains < 1:
+        raise ValueError(f"at least one chain is needed, got {chains}; take the number of workers")
+    if any(math.isnan(size) for size in (*x.chunks[0], *y.chunks[0])):
+        raise DataError("the sizes of the chunks must be known; call compute_chunk_sizes() of x and of y")
     if x.chunks[0] != y.chunks[0] or any(len(sizes) > 1 for sizes in (*x.chunks[1:], *y.chunks[1:])):
         raise DataError(
             f"x and y must be chunked along the samples only and alike, got chunks {x.chunks} and {y.chunks}; rechunk"
         )
-    if any(math.isnan(size) for size in x.chunks[0]):
-        raise DataError("the sizes of the chunks must be known; call compute_chunk_sizes()")
     edges = np.cumsum([0, *x.chunks[0]])
-    parts = list(zip(x.to_delayed().ravel(), y.to_delayed().ravel(), strict=True))
+    chunks = zip(x.to_delayed().ravel(), y.to_delayed().ravel(), edges[:-1], edges[1:], strict=True)
+    parts = [part for part in chunks if part[2] < part[3]]  # a filter may have emptied others
+    if not parts:
+        raise DataError("x and y have no sample; the chunks are all empty")
     chains = min(chains, len(parts))
     cuts = [i * len(parts) // chains for i in range(chains + 1)]
     sums = []
     for first, last in itertools.pairwise(cuts):
         total = None
         for index in range(first, last):
-            piece = replace(task, start=int(edges[index]), stop=int(edges[index + 1]))
-            # one graph a chain: a chunk is forgotten when it has been added
-            total = dask.delayed(_extended)(total, *parts[index], dask.delayed(piece, traverse=False))
+            of_x, of_y, start, stop = parts[index]
+            piece = dask.delayed(replace(task, start=int(start), stop=int(stop)), traverse=False)
+            total = dask.delayed(_extended)(total, of_x, of_y, piece)  # one graph a chain: an added chunk is forgotten
         sums.append(client.compute(total, optimize_graph=False))
     return _tree_sum(sums, client)
 

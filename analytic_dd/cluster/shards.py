@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +21,7 @@ from analytic_dd.errors import DataError
 from analytic_dd.features import FeatureMap, from_spec
 from analytic_dd.labels import centred_one_hot, one_hot
 from analytic_dd.linalg import GramStatistics, Provenance, accumulate
+from analytic_dd.staging import locked
 
 __all__ = ["ShardTask", "agreement", "dataset_shard", "parse_shard", "shard_range", "shard_tasks"]
 
@@ -140,8 +142,10 @@ class ShardTask:
         ------
         BlockError
             Samples that cannot be read or added; it names them.
+        DataError
+            Another process is at work on ``state``, or it is the state of another task.
         """
-        with threadpoolctl.threadpool_limits(threads), ThreadPoolExecutor(1) as thread:
+        with _held(state), threadpoolctl.threadpool_limits(threads), ThreadPoolExecutor(1) as thread:
             ahead = ReadAhead(self.source.read, self.stop, thread)
             return accumulate(
                 GramStatistics(self._map.p, self.k),
@@ -172,12 +176,21 @@ class ShardTask:
         return Provenance.of(agree, data=name, sha256=sha256, start=start, stop=stop, shard=self.shard)
 
 
+def _held(state: str | Path | None) -> AbstractContextManager[None]:
+    """Hold a state file, so that no second process goes on from it."""
+    return nullcontext() if state is None else locked(Path(state).parent, Path(state).name)
+
+
 def _encoded(y: np.ndarray, k: int, labels: str) -> np.ndarray:
     if labels == "values":
         return y.reshape(len(y), -1).astype(np.float64, copy=False)
+    y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
     if y.ndim != 1 or y.dtype.kind not in "iu":
-        raise DataError(f"labels must be {len(y)} integers 0 .. {k - 1}, got dtype {y.dtype} of shape {y.shape}")
-    return np.asarray((centred_one_hot if labels == "centred" else one_hot)(y.astype(np.int64), k))
+        raise DataError(
+            f"labels must be {len(y)} integers 0 .. {k - 1}, got dtype {y.dtype} of shape {y.shape}; for rows of "
+            "numbers use labels='values'"
+        )
+    return np.asarray((centred_one_hot if labels == "centred" else one_hot)(y, k))
 
 
 def shard_tasks(
@@ -273,4 +286,7 @@ def dataset_shard(
         return Provenance.of(agree, start=a, stop=b, shard=f"{i}/{count}", **where)
 
     empty = GramStatistics(feature_map.p, k)
-    return accumulate(empty, read, start=start, stop=stop, rows=rows, state=state, provenance=told, progress=progress)
+    with _held(state):
+        return accumulate(
+            empty, read, start=start, stop=stop, rows=rows, state=state, provenance=told, progress=progress
+        )

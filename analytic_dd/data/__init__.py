@@ -15,7 +15,17 @@ from analytic_dd.data.dataset import Dataset
 from analytic_dd.data.download import RemoteFile
 from analytic_dd.data.idx import read_idx, read_idx_folder
 from analytic_dd.data.image_folder import read_image_folder
-from analytic_dd.data.lookup import Listing, describe, fetch, load, locations, names, read_digits, read_path
+from analytic_dd.data.lookup import (
+    Listing,
+    describe,
+    fetch,
+    load,
+    load_several,
+    locations,
+    names,
+    read_digits,
+    read_path,
+)
 from analytic_dd.data.normalisation import normalised, pixels, value_range
 from analytic_dd.data.registry import Entry, Form
 
@@ -29,6 +39,7 @@ __all__ = [
     "device_blocks",
     "fetch",
     "load",
+    "load_several",
     "locations",
     "moments_for",
     "names",

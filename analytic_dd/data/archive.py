@@ -28,7 +28,7 @@ from typing import IO, Any
 from analytic_dd.errors import DataError
 from analytic_dd.files import MAX_BYTES, file_error, may_unpack_to, open_file
 
-__all__ = ["MAX_MEMBER", "is_archive", "members", "open_stream"]
+__all__ = ["MAX_MEMBER", "is_archive", "members", "open_stream", "title"]
 
 MAX_MEMBER = 256 * 2**20  # the largest single file of a known data set, CIFAR-100's train.bin, has 154 MB
 
@@ -46,6 +46,7 @@ _DAMAGED = (
 # Of Windows' method 9 and of others there is no decompressor here.
 _PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 _LITTER = {"__macosx", "@eadir", "$recycle.bin", "lost+found", "system volume information", "thumbs.db", "desktop.ini"}
+_ENDING = r"\.(zip|tar|tgz|tbz2?|txz|tar\.(gz|bz2|xz))$"
 _DEEPEST = 8  # folders of a folder; links may lead round
 
 Member = tuple[str, Callable[[], bytes]]
@@ -63,7 +64,13 @@ def open_stream(path: Path) -> IO[bytes]:
 
 def is_archive(path: Path) -> bool:
     """Say whether the name of a file is that of a tar or a zip."""
-    return bool(re.search(r"\.(zip|tar|tgz|tbz2?|txz|tar\.(gz|bz2|xz))$", path.name.lower()))
+    return bool(re.search(_ENDING, path.name, re.IGNORECASE))
+
+
+def title(path: Path) -> str:
+    """Return the name of a folder, or that of an archive without its ending."""
+    name = path.resolve().name
+    return name if path.is_dir() else re.sub(_ENDING, "", name, flags=re.IGNORECASE)
 
 
 def members(path: Path, *, max_bytes: int = MAX_BYTES, folders: bool = False) -> Generator[Member, None, None]:

@@ -51,13 +51,16 @@ def normalised_blocks(
 
 
 def require_device(device: str) -> None:
-    """Refuse a device that torch cannot compute on here."""
-    import torch
-
+    """Refuse a device that torch cannot compute on here in float64, and any without torch."""
     try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"no device {device!r} here ({str(error).splitlines()[0]}); use device 'cpu'") from error
+        import torch
+    except ModuleNotFoundError as error:
+        raise ValueError(f"device {device!r} needs torch; pip install 'analytic-dd[torch]', or use 'cpu'") from error
+    try:
+        torch.zeros(1, dtype=torch.float64, device=device).cpu().item()
+    except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"no device {device!r} with float64 here ({reason}); use device 'cpu'") from error
 
 
 def device_blocks(

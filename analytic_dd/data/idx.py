@@ -23,7 +23,7 @@ from typing import IO
 
 import numpy as np
 
-from analytic_dd.data.archive import members, open_stream
+from analytic_dd.data.archive import members, open_stream, title
 from analytic_dd.data.dataset import Dataset
 from analytic_dd.errors import DataError
 from analytic_dd.files import MAX_BYTES, file_error, may_unpack_to
@@ -182,8 +182,8 @@ def read_idx_folder(
     arrays = _arrays(root, {member.name: key for key, member in chosen.items()})
     parts = [_pair(root, arrays, part) for part in ("train", "test")]
     prefix = next(iter(chosen.values())).prefix
-    title = name or prefix or (root.resolve().name if root.is_dir() else root.name.split(".")[0])
-    return Dataset.from_arrays(*parts[0], *parts[1], name=title, source=str(root), classes=classes, split=True)
+    called = name or prefix or title(root)
+    return Dataset.from_arrays(*parts[0], *parts[1], name=called, source=str(root), classes=classes, split=True)
 
 
 def _one_set(root: Path, own: _Member | None) -> dict[tuple[str, str], _Member]:

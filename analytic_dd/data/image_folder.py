@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from analytic_dd.data.archive import members
+from analytic_dd.data.archive import members, title
 from analytic_dd.data.dataset import Dataset
 from analytic_dd.data.image import decode, is_image, is_read
 from analytic_dd.errors import DataError
@@ -85,8 +85,8 @@ def read_image_folder(path: str | Path, *, name: str | None = None, max_bytes: i
     x_train, labels = images.part(parts[0])
     x_test, test_labels = images.part(parts[1]) if len(parts) > 1 else (None, None)
     source = str(path) + (f" ({', '.join(left_out)} not used)" if left_out else "")
-    arrays, title = (x_train, labels, x_test, test_labels), name or path.resolve().name.split(".")[0]
-    return Dataset.from_arrays(*arrays, name=title, source=source, split=True, channels="last")
+    arrays = (x_train, labels, x_test, test_labels)
+    return Dataset.from_arrays(*arrays, name=name or title(path), source=source, split=True, channels="last")
 
 
 def _annotations(data: bytes, where: str) -> dict[str, str]:

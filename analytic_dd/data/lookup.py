@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +24,7 @@ from analytic_dd.data.registry import REGISTRY, Entry, Form
 from analytic_dd.errors import DataError
 from analytic_dd.files import expanded, file_error
 
-__all__ = ["Listing", "describe", "fetch", "load", "locations", "names", "read_digits", "read_path"]
+__all__ = ["Listing", "describe", "fetch", "load", "load_several", "locations", "names", "read_digits", "read_path"]
 
 VARIABLE = "ANALYTIC_DD_DATA"
 
@@ -133,6 +135,25 @@ def load(name: str | os.PathLike[str] | Entry, *, offline: bool = False, progres
     if found is None:
         raise DataError(f"{entry.key} was downloaded, but none of its files is {entry.forms[0].paths}; mend its entry")
     return _read(entry, *found)
+
+
+def load_several(
+    names: Sequence[str | os.PathLike[str]], *, offline: bool = False, progress: bool = False
+) -> list[Dataset]:
+    """Load data sets as :func:`load` does, and tell those apart by their folders that would have the same name.
+
+    Examples
+    --------
+    ``one/data.npz`` and ``two/data.npz`` are both called ``data`` when they are loaded alone.
+    """
+    loaded = [load(name, offline=offline, progress=progress) for name in names]
+    for depth in range(2, 10):
+        count = Counter(dataset.name for dataset in loaded)
+        for i, (dataset, name) in enumerate(zip(loaded, names, strict=True)):
+            if count[dataset.name] > 1 and str(name) not in REGISTRY:
+                parts = expanded(Path(name)).resolve().parts[-depth:]
+                loaded[i] = replace(dataset, name="/".join((*parts[:-1], dataset.name.rpartition("/")[2])))
+    return loaded
 
 
 def fetch(name: str | Entry, *, progress: bool = False) -> Path | None:

@@ -8,7 +8,8 @@ import textwrap
 import numpy as np
 import pytest
 
-from analytic_dd.cluster import all_reduce_statistics
+from analytic_dd import cli
+from analytic_dd.cluster import all_reduce_statistics, torchrun_shard
 from analytic_dd.linalg import GramStatistics
 
 SCRIPT = textwrap.dedent(
@@ -95,3 +96,29 @@ def test_two_processes_get_the_sums_of_all(tmp_path, ratio):
 def test_without_a_group_it_is_refused():
     with pytest.raises(RuntimeError, match=r"call torch[.]distributed[.]init_process_group first"):
         all_reduce_statistics(GramStatistics(2, 1).update(np.ones((1, 2)), np.ones((1, 1))))
+
+
+def test_processes_of_torchrun_write_the_sums_of_all(tmp_path, ratio):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += ["-m", "analytic_dd", "stats", "--data", "digits", "--state", str(tmp_path / "state")]
+    environment = os.environ | {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*command, "--out", str(tmp_path / "sums.npz")], env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 1  # of the first process
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["state.1", "state.2", "sums.npz"]
+    found = GramStatistics.load(tmp_path / "sums.npz")
+    cli.main(["stats", "--data", "digits", "--out", str(tmp_path / "whole.npz")])
+    wanted = GramStatistics.load(tmp_path / "whole.npz")
+    assert found.n == found.provenance.count == wanted.n
+    for name in ("G", "C"):
+        assert ratio(getattr(found, name), getattr(wanted, name), size=found.n) < 30
+
+
+def test_under_torchrun_no_shard_is_asked_for(tmp_path, monkeypatch, capsys):
+    for name, value in (("TORCHELASTIC_RUN_ID", "none"), ("RANK", "1"), ("WORLD_SIZE", "2")):
+        monkeypatch.setenv(name, value)
+    assert torchrun_shard() == (2, 2)
+    assert cli.main(["stats", "--shard", "1/3", "--out", str(tmp_path / "sums.npz")]) == 2
+    assert "leave out --shard 1/3" in capsys.readouterr().err

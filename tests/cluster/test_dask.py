@@ -97,6 +97,44 @@ def test_dask_arrays_of_chunks(client, source):
         dask_array_statistics(x, y.rechunk(300), client, task=task, chains=2)
 
 
+def test_chunks_that_a_filter_emptied_are_no_chunks(client, source):
+    import dask.array as da
+
+    x, y = (np.asarray(array) for array in source.open())
+    (task,) = tasks(source, 1)
+    for kept, chains in ((np.arange(N) >= 800, 2), (np.arange(N) % 800 < 400, 9)):
+        some = da.from_array(kept, chunks=400)
+        some_x = da.from_array(x, chunks=(400, D))[some].compute_chunk_sizes()
+        some_y = da.from_array(y, chunks=400)[some].compute_chunk_sizes()
+        assert 0 in some_x.chunks[0]
+        sums = dask_array_statistics(some_x, some_y, client, task=task, chains=chains)
+        Phi, Y = task.features_of(x[kept], y[kept])
+        assert sums.n == kept.sum()
+        assert np.linalg.norm(sums.G - Phi.T @ Phi) <= 30 * 2**-52 * N * np.linalg.norm(sums.G)
+        assert np.array_equal(sums.sum_y, Y.sum(axis=0))
+    empty = da.from_array(np.zeros(N, bool), chunks=400)
+    none = [da.from_array(a, chunks=c)[empty].compute_chunk_sizes() for a, c in ((x, (400, D)), (y, 400))]
+    with pytest.raises(DataError, match="x and y have no sample"):
+        dask_array_statistics(*none, client, task=task, chains=2)
+
+
+@pytest.mark.parametrize("chains", [0, -1])
+def test_no_chains_are_refused(source, chains):
+    import dask.array as da
+
+    x, y = (da.from_array(np.asarray(array)) for array in source.open())
+    with pytest.raises(ValueError, match=f"at least one chain is needed, got {chains}"):
+        dask_array_statistics(x, y, None, task=tasks(source, 1)[0], chains=chains)
+
+
+def test_chunks_of_unknown_sizes_are_named(source):
+    import dask.array as da
+
+    x, y = (da.from_array(np.asarray(array)) for array in source.open())
+    with pytest.raises(DataError, match=r"call compute_chunk_sizes\(\) of x and of y"):
+        dask_array_statistics(x[y > 0], y[y > 0], None, task=tasks(source, 1)[0], chains=1)
+
+
 def test_corrupt_samples_are_named(client, source, tmp_path):
     x = np.asarray(source.open()[0]).astype(np.float64)
     x[2050, 3] = np.nan

@@ -1,5 +1,6 @@
 """Shards: together all samples, the same sums as one run, files that merge, bounded memory."""
 
+import os
 import pickle
 import tracemalloc
 
@@ -11,6 +12,7 @@ from analytic_dd.data import Dataset
 from analytic_dd.errors import DataError
 from analytic_dd.features import FullyConnected, Identity
 from analytic_dd.linalg import BlockError, GramStatistics, merge_files
+from analytic_dd.staging import locked
 
 N, D, K = 103, 12, 3
 MEAN, STD = np.array([120.0]), np.array([70.0])
@@ -211,3 +213,41 @@ def test_truncated_file_in_the_middle_of_the_stream_is_named(arrays, phi, tmp_pa
     with pytest.raises(BlockError, match="samples 50 to 60 cannot be added"):
         task.statistics(state=tmp_path / "state.npz")
     assert GramStatistics.load(tmp_path / "state.npz").n == 50
+
+
+def test_paths_may_be_paths_and_begin_with_the_home(source, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for made in (ArraySource(tmp_path / "x.npy", tmp_path / "y.npy"), ArraySource("~/x.npy", "~/y.npy")):
+        assert (made.x, made.y) == (source.x, source.y)
+        assert pickle.loads(pickle.dumps(made)) == made
+
+
+@pytest.mark.parametrize("name", ["x.npy", "y.npy"])
+def test_a_pipe_or_text_in_the_place_of_numbers_is_refused(source, tmp_path, name):
+    np.save(tmp_path / name, np.array(["a"] * N))
+    with pytest.raises(DataError, match=f"{name} must hold numbers, got dtype <U1"):
+        source.open()
+    (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(DataError, match=f"{name} is not a regular file"):
+        source.open()
+
+
+def test_labels_in_a_column_or_without_sign_are_labels(source, arrays, phi, tmp_path):
+    wanted = tasks(source, phi, 1)[0].statistics()
+    for y in (arrays[1][:, None], arrays[1].astype(np.uint64)):
+        np.save(tmp_path / "y.npy", y)
+        assert np.array_equal(tasks(source, phi, 1)[0].statistics().C, wanted.C)
+
+
+def test_two_processes_do_not_go_on_from_one_state(source, phi, tmp_path):
+    (task,) = tasks(source, phi, 1)
+    with (
+        locked(tmp_path, "sums.npz"),
+        pytest.raises(DataError, match=f"process {os.getpid()} on .* is writing to .*sums.npz; wait"),
+    ):
+        task.statistics(state=tmp_path / "sums.npz")
+    first = task.statistics(state=tmp_path / "sums.npz")
+    assert first.n == N
+    assert np.array_equal(task.statistics(state=tmp_path / "sums.npz").G, first.G)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["sums.npz", "x.npy", "y.npy"]

@@ -1,10 +1,12 @@
 """Blocks converted on the device are those converted on the host."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
 
-from analytic_dd.data.blocks import device_blocks, normalised_blocks
+from analytic_dd.data.blocks import device_blocks, normalised_blocks, require_device
 from analytic_dd.errors import DataError
 
 N = 23
@@ -51,3 +53,15 @@ def test_channels_and_options_are_checked(images):
         next(device_blocks(*images, **(options | {"mean": np.zeros(5)})))
     with pytest.raises(ValueError, match="dtype must be float64 or float32"):
         next(device_blocks(*images, **(options | {"dtype": "float16"})))
+
+
+@pytest.mark.parametrize("device", ["mps", "cuda:99", "meta", "nowhere"])
+def test_a_device_that_cannot_compute_in_double_is_named(device):
+    with pytest.raises(ValueError, match=f"no device '{device}' with float64 here .*; use device 'cpu'"):
+        require_device(device)
+
+
+def test_a_device_without_torch_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ValueError, match=r"device 'cuda' needs torch; pip install 'analytic-dd\[torch\]'"):
+        require_device("cuda")

@@ -199,3 +199,20 @@ def test_import_is_light():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_sets_of_one_name_are_told_apart_by_their_folders(tmp_path):
+    for folder in ("one", "two", "other/two"):
+        (tmp_path / folder).mkdir(parents=True)
+        np.savez(tmp_path / folder / "data.npz", x=np.eye(10), y=[0, 1] * 5)
+    names = [*(tmp_path / folder / "data.npz" for folder in ("one", "two", "other/two")), "digits"]
+    loaded = [data.name for data in data.load_several(names)]
+    assert loaded == ["one/data", f"{tmp_path.name}/two/data", "other/two/data", "digits"]
+    assert [data.name for data in data.load_several(names[:1])] == ["data"]
+
+
+@pytest.mark.parametrize("name", ["set.v1", "set.v2"])
+def test_a_dot_in_the_name_of_a_folder_is_part_of_it(name, tmp_path, write, image):
+    files = [(f"{label}/{i}.png", image(np.full((5, 7), i, np.uint8))) for label in "ab" for i in range(5)]
+    assert data.load(write["folder"](tmp_path / name, files)).name == name
+    assert data.load(write["tar"](tmp_path / f"{name}.tar.gz", files, "w:gz")).name == name

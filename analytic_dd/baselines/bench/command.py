@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from analytic_dd.baselines.methods.registry import METHODS
+from analytic_dd.files import expanded
+from analytic_dd.staging import locked
 
 __all__ = ["add_arguments", "run"]
 
@@ -63,7 +65,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add("--quick", action="store_true", help="sizes for digits that take about a minute on one core")
     add("--dry-run", action="store_true", help="print the cells and do nothing")
     add("--offline", action="store_true", help="never open a socket")
-    add("--out", type=Path, default=Path("bench"), metavar="DIR", help="folder of the results (default bench)")
+    add("--out", type=expanded, default=Path("bench"), metavar="DIR", help="folder of the results (default bench)")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -89,7 +91,7 @@ def run(options: argparse.Namespace) -> int:
     config = _config(options)
     variants = [variant for text in options.methods for variant in parse_variant(text)]
     progress = sys.stderr.isatty()
-    datasets = [data.load(name, offline=options.offline, progress=progress) for name in options.data]
+    datasets = data.load_several(options.data, offline=options.offline, progress=progress)
     if options.preprocess is not None:
         datasets = [preprocessed(options.preprocess, dataset) for dataset in datasets]
     cells = plan(
@@ -112,7 +114,8 @@ def run(options: argparse.Namespace) -> int:
         _print(options, {"cells": found}, [f"{one['cell']}: {one['state']}" for one in found])
         return 0
     try:
-        failed = benchmark.run()
+        with locked(options.out):
+            failed = benchmark.run()
     except KeyboardInterrupt:
         print("analytic-dd: interrupted; what is done stays, go on with --resume", file=sys.stderr)
         return 130
@@ -139,7 +142,7 @@ def _config(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
                 raise ValueError(f"--config takes METHOD.KEY=VALUE or evaluate.KEY=VALUE, got {text!r}")
             found.setdefault(part, {})[key] = value
         else:
-            for part, values in _read_config(Path(text)).items():
+            for part, values in _read_config(expanded(text)).items():
                 found.setdefault(part, {}).update(values)
     return found
 
