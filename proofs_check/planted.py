@@ -73,10 +73,13 @@ MUTATIONS: tuple[Mutation, ...] = (
         ),
     ),
     *_in(
-        "ridge/choice.py",
+        "ridge/gcv.py",
         ("GCV: the shrinkage is not squared", "(shrunk**2) @ energy", "shrunk @ energy"),
-        ("GCV: the intercept is no degree of freedom", "(n - rank - intercept)", "(n - rank)"),
-        ("GCV: the denominator is not squared", "/ left**2 / statistics.k", "/ left / statistics.k"),
+        ("GCV: the denominator is not squared", "/ left**2 / k", "/ left / k"),
+    ),
+    *_in(
+        "ridge/scores.py",
+        ("GCV: the intercept is no degree of freedom", "free=n - rank - intercept", "free=n - rank"),
     ),
     *_in(
         "labels/given_features.py",

@@ -9,14 +9,11 @@ import scipy.linalg
 
 from analytic_dd.arrays import Array, namespace
 from analytic_dd.errors import ShapeError
+from analytic_dd.linalg.thresholds import LIMITS
 
 __all__ = ["CholeskyFactor"]
 
-# numpy and scipy have BLAS threads of their own, which wait for work at each other's expense for some 50 ms. scipy
-# copies less: it is worth that from here on, and costs nothing where one thread does the work.
-_LARGE, _SMALL = 3072, 64
 _BLOCK = 64  # rows solved at a time: the array API has no triangular solve, so a small general one takes its place
-_ALL_VALUES = 256  # size up to which all eigenvalues take less time than the ends by iteration
 
 
 class CholeskyFactor:
@@ -60,7 +57,7 @@ class CholeskyFactor:
             raise ShapeError(f"a Cholesky factor needs a square matrix, got shape {tuple(A.shape)}")
         xp = namespace(A)
         try:
-            if isinstance(A, np.ndarray) and A.shape[0] >= _LARGE:
+            if isinstance(A, np.ndarray) and A.shape[0] >= LIMITS.cholesky_overwrites:
                 # the transpose is in the order that LAPACK has: nothing is copied but A, once
                 self.L: Array = scipy.linalg.cholesky(A.T, lower=False, check_finite=False).T
             else:
@@ -77,7 +74,7 @@ class CholeskyFactor:
         """Return ``A^-1 B`` for ``B`` (p, q)."""
         if B.ndim != 2 or B.shape[0] != self.L.shape[0]:
             raise ShapeError(f"B must have {self.L.shape[0]} rows, got shape {tuple(B.shape)}")
-        if isinstance(B, np.ndarray) and not _SMALL < len(B) < _LARGE:
+        if isinstance(B, np.ndarray) and not LIMITS.cholesky_small < len(B) < LIMITS.cholesky_overwrites:
             return scipy.linalg.cho_solve((self.L.T, False), B, check_finite=False)
         return self._substitute(self._substitute(B, transposed=False), transposed=True)
 
@@ -104,7 +101,7 @@ class CholeskyFactor:
         are not isolated. For p <= 256 all eigenvalues are computed.
         """
         xp, L, p = namespace(self.L), self.L, self.L.shape[0]
-        if p <= _ALL_VALUES:
+        if p <= LIMITS.eigenvalues:
             values = xp.linalg.eigvalsh(L @ L.T)
             return float(values[-1]), max(float(values[0]), 0.0)
         start = xp.asarray(

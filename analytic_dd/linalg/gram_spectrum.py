@@ -8,10 +8,9 @@ import numpy as np
 import scipy.linalg
 
 from analytic_dd.arrays import Array, namespace, to_numpy
+from analytic_dd.linalg.thresholds import LIMITS
 
 __all__ = ["GramSpectrum", "eigendecomposition"]
-
-_LARGE = 2048  # from here on the memory counts; below, the wait for the threads of numpy's BLAS, another library
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ def eigendecomposition(G: Array) -> GramSpectrum:
     by the vectors, and work space), p^2 after.
     """
     xp = namespace(G)
-    if isinstance(G, np.ndarray) and G.shape[0] >= _LARGE:
+    if isinstance(G, np.ndarray) and G.shape[0] >= LIMITS.eigh_overwrites:
         values, vectors = scipy.linalg.eigh(G, driver="evd", check_finite=False)
     else:
         values, vectors = xp.linalg.eigh(G)

@@ -21,12 +21,12 @@ from analytic_dd.files import read_npz, write_npz
 from analytic_dd.linalg.cholesky import CholeskyFactor
 from analytic_dd.linalg.gram_spectrum import GramSpectrum, eigendecomposition
 from analytic_dd.linalg.provenance import Provenance
+from analytic_dd.linalg.thresholds import LIMITS
 
 __all__ = ["Sums", "read_sums", "require_same_sizes", "write_sums"]
 
 _FORMAT = "analytic_dd.GramStatistics/1"  # the name that 0.1 gave it; 0.1 reads these files too
 _ARRAYS = ("G", "C", "yy", "sum_phi", "sum_y")
-_FINE = 1e-10  # of trace(G): below such a ridge the rank is decided on the spectrum
 _ROUNDING = 100.0 * 2.0**-52  # of trace(G): an eigenvalue below minus this is no rounding of a sum of squares
 
 
@@ -279,7 +279,7 @@ class Sums:
     def _is_definite(self, ridge: float) -> bool:
         """Whether G + ridge I is positive definite by so much that a Cholesky factor exists."""
         trace = self.trace
-        return ridge > 0.0 and _FINE * trace <= ridge < float("inf") and trace < float("inf")
+        return ridge > 0.0 and LIMITS.definite * trace <= ridge < float("inf") and trace < float("inf")
 
     def save(self, path: str | Path) -> None:
         """Write the sums and their provenance to an npz file, atomically and without pickles."""

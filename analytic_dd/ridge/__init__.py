@@ -4,20 +4,20 @@ from analytic_dd.ridge.choice import (
     RidgeChoice,
     choose_by_gcv,
     choose_ridge,
-    leave_one_out_scores,
     ridge_grid,
     select_ridge,
-    validation_scores,
 )
 from analytic_dd.ridge.dual import DualStatistics
 from analytic_dd.ridge.fit import FittedWeights, SampleBlocks, fit_weights, require_scale
 from analytic_dd.ridge.refinement import RefinedWeights, refine_weights
-from analytic_dd.ridge.solver_choice import SolverChoice, choose_solver
+from analytic_dd.ridge.scores import leave_one_out_scores, validation_scores
+from analytic_dd.ridge.solver_choice import SOLVERS, SolverChoice, choose_solver
 from analytic_dd.ridge.stream import SampleStream
 from analytic_dd.ridge.stream_weights import StreamWeights, stream_weights
 from analytic_dd.ridge.weights import AffineWeights, ridge_weights, ridge_weights_with_intercept
 
 __all__ = [
+    "SOLVERS",
     "AffineWeights",
     "DualStatistics",
     "FittedWeights",

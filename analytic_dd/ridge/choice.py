@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from analytic_dd.arrays import Array, as_matrices, as_matrix, in_double, namespace, to_numpy
+from analytic_dd.arrays import Array, as_matrices, as_matrix, namespace
 from analytic_dd.errors import ShapeError
 from analytic_dd.linalg import GramStatistics, Sums
 from analytic_dd.ridge.dual import DualStatistics
-from analytic_dd.ridge.left_out import LeftOut, right_decisions
+from analytic_dd.ridge.scores import (
+    Blocks,
+    gcv_of_sums,
+    leave_one_out_scores,
+    left_out_scores,
+    require_scoring,
+    validation_scores,
+)
 
 __all__ = [
     "CRITERIA",
     "RidgeChoice",
     "choose_by_gcv",
     "choose_ridge",
-    "leave_one_out_scores",
     "ridge_grid",
     "select_ridge",
-    "validation_scores",
 ]
 
 CRITERIA = ("loo", "gcv", "validation")
-Blocks = Iterable[tuple[Array, ...]]  # (Phi, Y) or (Phi, Y, sample weights)
 
 
 @dataclass(frozen=True)
@@ -65,118 +68,6 @@ def ridge_grid(statistics: Sums | DualStatistics, *, lowest: float = 1e-10, coun
     """Return ``count`` ridges from ``lowest * s_1^2`` to ``s_1^2``, evenly on a log scale (two a decade by default)."""
     largest = statistics.largest_eigenvalue()
     return (largest if largest > 0.0 else 1.0) * np.geomspace(lowest, 1.0, count)
-
-
-def leave_one_out_scores(
-    statistics: Sums,
-    blocks: Blocks,
-    ridges: Sequence[float] | np.ndarray,
-    *,
-    scoring: str,
-    intercept: bool = False,
-    exact: Callable[[np.ndarray], np.ndarray] | None = None,
-    centred: Sums | None = None,
-) -> tuple[np.ndarray, int]:
-    r"""Score every ridge by leave-one-out over the samples in ``blocks``, which are among those in ``statistics``.
-
-        residual without sample i = e_i / (1 - h_i),   e = y - W phi,   h_i = phi^T (G + ridge I)^-1 phi  (+ 1/n)
-
-    so (1 - h_i) times the prediction without sample i is  W phi - h_i y, which decides as that prediction does. Of a
-    sample of weight w the part u = min(w, 1) is left out (h_i becomes u h_i) and its score counts w times: an integer
-    weight is then the same as so many copies of the sample.
-
-    Theorem: T13, T12 (weights).
-
-    Parameters
-    ----------
-    statistics : Sums
-        Sums over *all* samples.
-    blocks : iterable of (Phi, Y) or (Phi, Y, sample_weight)
-        Samples to score, (b, p) and (b, k), and their weights (b,) where ``statistics`` has such; a subset costs less
-        than all.
-    ridges : sequence of float
-        Each > 0.
-    scoring : {"accuracy", "squared_error"}
-    intercept : bool
-        Whether the model has an unpenalised intercept.
-    exact : callable, optional
-        For accuracy: the features in ``blocks`` were rounded to float32, and ``exact(positions)`` gives those of some
-        samples again, by their places in ``blocks`` as a whole. Decisions are those of the exact features.
-    centred : Sums, optional
-        ``statistics.centred()`` where it is at hand; its eigendecomposition is not made again.
-
-    Returns
-    -------
-    scores : (L,) array
-        Fraction of right decisions (argmax), or mean over samples and outputs of the squared residual.
-    samples : int
-        Those of weight > 0.
-
-    Notes
-    -----
-    *Cost.* One product (b, p) by (p, p) a block, 2 p^2 flops a sample, whatever the number of ridges; by accuracy most
-    of it in float32 and only where it can decide (:class:`analytic_dd.ridge.left_out.LeftOut`).
-    """
-    _check_scoring(scoring)
-    about_mean = (statistics.centred() if centred is None else centred) if intercept else None
-    left = LeftOut(statistics, ridges, centred=about_mean)
-    total, weight, samples, place = np.zeros(len(ridges)), 0.0, 0, 0
-    for Phi, Y, *given in blocks:
-        again = None if exact is None else functools.partial(_shifted, exact, place)
-        place += int(Phi.shape[0])
-        Phi, Y = Phi if again is not None and scoring == "accuracy" else in_double(Phi), in_double(Y)
-        w = in_double(given[0]) if given else None
-        part = None if w is None else namespace(w).where(w < 1.0, w, 1.0)
-        counts = None if w is None else to_numpy(w)
-        if scoring == "accuracy":
-            total += _weighted_sum(left.right(Phi, Y, part, again), counts)
-        else:
-            predictions, h = left.predictions(Phi, Y, part)
-            total += _sum_of_scores(to_numpy(predictions / (1.0 - h)[:, :, None]), to_numpy(Y), scoring, counts)
-        weight += Phi.shape[0] if counts is None else float(counts.sum())
-        samples += int(Phi.shape[0]) if counts is None else int(np.sum(counts > 0.0))
-    return total / weight / (1 if scoring == "accuracy" else statistics.k), samples
-
-
-def validation_scores(
-    statistics: Sums | DualStatistics,
-    blocks: Blocks,
-    ridges: Sequence[float] | np.ndarray,
-    *,
-    scoring: str,
-    intercept: bool = False,
-    centred: Sums | DualStatistics | None = None,
-) -> tuple[np.ndarray, int]:
-    """Score every ridge on the samples in ``blocks``, which are *not* among those in ``statistics``; see above."""
-    _check_scoring(scoring)
-    mean, mean_y = statistics.mean_phi, statistics.mean_y
-    about_mean = statistics.centred() if intercept and centred is None else centred
-    path = (statistics if about_mean is None else about_mean).path(ridges)
-    total, samples = np.zeros(len(ridges)), 0
-    for Phi, Y in blocks:
-        Phi, Y = in_double(Phi), in_double(Y)
-        F, offset = (Phi - mean, mean_y) if intercept else (Phi, 0.0)
-        fitted = np.stack([to_numpy(F @ path[i, ...].T + offset) for i in range(len(ridges))], axis=1)
-        total += _sum_of_scores(fitted, to_numpy(Y), scoring)
-        samples += int(Phi.shape[0])
-    return total / samples / (1 if scoring == "accuracy" else statistics.k), samples
-
-
-def _gcv_scores(statistics: Sums, ridges: np.ndarray, *, intercept: bool) -> np.ndarray:
-    """n |Y - H Y|^2 / (n - trace H)^2 / k a ridge, from the sums alone; the intercept adds 1 1^T / n to H.
-
-    The part of Y outside the range of Phi is common to all ridges; what a ridge adds to it is a sum of squares, so a
-    small score is not a difference of large numbers. NaN where n - trace H is rounding.
-    """
-    spectrum, n = statistics.spectrum(), statistics.weight
-    rank = spectrum.rank
-    values = to_numpy(spectrum.values)[:rank]
-    energy = to_numpy((statistics.C @ spectrum.vectors) ** 2).sum(axis=0)[:rank] / values
-    unexplained = max(float(to_numpy(statistics.yy).sum()) - float(np.sum(energy)), 0.0)
-    shrunk = ridges[:, None] / (values + ridges[:, None])  # (L, rank)
-    left = (n - rank - intercept) + shrunk.sum(axis=1)
-    left = np.where(left > n * np.finfo(np.float64).eps, left, np.nan)
-    return np.asarray(n * (unexplained + (shrunk**2) @ energy) / left**2 / statistics.k)
 
 
 def choose_by_gcv(statistics: Sums, *, intercept: bool = False) -> RidgeChoice:
@@ -218,7 +109,7 @@ def choose_ridge(
     exact : callable, optional
         See :func:`leave_one_out_scores`.
     """
-    _check_scoring(scoring)
+    require_scoring(scoring)
     if criterion not in CRITERIA:
         raise ValueError(f"unknown criterion {criterion!r}; choose from {', '.join(CRITERIA)}")
     fitted = statistics if centred is None else centred
@@ -228,9 +119,9 @@ def choose_ridge(
         if isinstance(fitted, DualStatistics):
             scores = fitted.gcv(grid)
         else:
-            scores = _gcv_scores(fitted, grid, intercept=centred is not None)
+            scores = gcv_of_sums(fitted, grid, intercept=centred is not None)
     elif criterion == "loo" and isinstance(fitted, DualStatistics):
-        scores, samples = _left_out_rows(fitted, grid, rows, scoring)
+        scores, samples = left_out_scores(fitted, grid, rows, scoring)
     else:
         options: dict[str, Any] = {"scoring": scoring, "intercept": centred is not None, "centred": centred}
         score = validation_scores
@@ -238,35 +129,6 @@ def choose_ridge(
             score, options["exact"] = leave_one_out_scores, exact  # type: ignore[assignment]
         scores, samples = score(statistics, () if blocks is None else blocks, grid, **options)
     return choose(grid, scores, criterion=criterion, scoring=scoring, samples=samples)
-
-
-def _left_out_rows(
-    dual: DualStatistics, grid: np.ndarray, rows: np.ndarray | None, scoring: str
-) -> tuple[np.ndarray, int]:
-    rows = np.arange(dual.n) if rows is None else rows
-    counts = to_numpy(dual.root)[rows] ** 2
-    scores = _sum_of_scores(dual.left_out(grid, rows), to_numpy(dual.Y)[rows], scoring, counts) / counts.sum()
-    return scores / (1 if scoring == "accuracy" else dual.k), len(rows)
-
-
-def _sum_of_scores(fitted: np.ndarray, Y: np.ndarray, scoring: str, weights: np.ndarray | None = None) -> np.ndarray:
-    """Sum over samples, for each ridge: fitted (b, L, k) against Y (b, k)."""
-    if scoring == "squared_error":
-        return _weighted_sum(((fitted - Y[:, None, :]) ** 2).sum(axis=2), weights)
-    return _weighted_sum(right_decisions(fitted, Y), weights)
-
-
-def _weighted_sum(scores: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
-    return np.asarray(scores.sum(axis=0) if weights is None else weights @ scores)
-
-
-def _shifted(exact: Callable[[np.ndarray], np.ndarray], place: int, rows: np.ndarray) -> np.ndarray:
-    return exact(place + rows)
-
-
-def _check_scoring(scoring: str) -> None:
-    if scoring not in ("accuracy", "squared_error"):
-        raise ValueError(f"unknown scoring {scoring!r}; choose accuracy (classes) or squared_error (regression)")
 
 
 def choose(ridges: np.ndarray, scores: np.ndarray, *, criterion: str, scoring: str, samples: int) -> RidgeChoice:

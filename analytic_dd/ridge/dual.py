@@ -10,13 +10,14 @@ import numpy as np
 from analytic_dd.arrays import Array, as_matrices, as_matrix, as_ridge, as_weights, in_double, namespace, norm, to_numpy
 from analytic_dd.errors import DivergenceError, ShapeError
 from analytic_dd.linalg import CholeskyFactor, GramSpectrum, eigendecomposition, thin_svd
+from analytic_dd.ridge.gcv import gcv_scores
+from analytic_dd.ridge.refinement import refine
 
 __all__ = ["DualStatistics"]
 
 Solve = Callable[[Array], Array]
 
 _EPS = 2.0**-52
-_STEPS = 10
 _ROWS = 1024
 
 
@@ -235,27 +236,19 @@ class DualStatistics:
             raise ValueError("the dual needs ridge > 0, got 0.0; take solver='svd', which decides the rank")
         solve = self._solver(ridge)
         A = solve(self.T)
-        W = A.T @ self.F
         unit, xp = math.sqrt(self.n) * _EPS, namespace(self.K)
         rate = unit * (float(xp.linalg.trace(self.K)) / ridge + 1.0)  # the most that a step can leave of the error
-        worst = math.sqrt(unit * rate)
-        steps: list[float] = []
-        while len(steps) < _STEPS:
-            change = solve(self.T - self.F @ W.T - ridge * A)
-            A, move = A + change, change.T @ self.F
-            W = W + move
-            steps.append(norm(move) / (norm(W) or 1.0))
-            if len(steps) > 1:
-                rate = steps[-1] / steps[-2] if steps[-2] > 0.0 else 0.0
-            stalled = len(steps) > 1 and rate > 0.5
-            if rate * steps[-1] <= unit or (stalled and steps[-1] <= worst):
-                return W
-            if stalled or not math.isfinite(steps[-1]):
-                break
-        raise DivergenceError(
-            f"refinement of the dual stands at steps of {steps[-1]:.2g} of |W| after {len(steps)}; take solver='svd', "
-            "or a larger ridge"
+
+        def change(W: Array) -> Array:
+            nonlocal A
+            step = solve(self.T - self.F @ W.T - ridge * A)
+            A = A + step
+            return step.T @ self.F
+
+        refined = refine(
+            A.T @ self.F, change, goal=unit, enough=math.sqrt(unit * rate), contraction=rate, instead="svd"
         )
+        return refined.weights
 
     def path(self, ridges: Sequence[float] | np.ndarray) -> Array:
         """Return the weights (L, k, p) for all ``ridges``, from one eigendecomposition of K."""
@@ -301,15 +294,23 @@ class DualStatistics:
         return found
 
     def gcv(self, ridges: Sequence[float] | np.ndarray) -> np.ndarray:
-        """Return n |Y - H Y|^2 / (n - trace H)^2 / k for each ridge (L,); the intercept adds 1 1^T / n to H.
-
-        With weights n is their sum. NaN where n - trace H is not positive.
-        """
-        shrunk, scale, constant = self._shrunk(ridges)
-        energy = (to_numpy(self.inner_spectrum().vectors).T @ to_numpy(self.T)) ** 2
-        left = (self.weight - self.n) / scale + shrunk.sum(axis=0) - constant
-        left = np.where(left > 0.0, left, np.nan)
-        return np.asarray(self.weight * (energy.sum(axis=1) @ shrunk**2) / left**2 / self.k)
+        """Return the scores of generalised cross-validation (L,), see :func:`analytic_dd.ridge.gcv.gcv_scores`."""
+        spectrum = self.inner_spectrum()
+        rank = min(spectrum.rank, self.n - self.about_mean)
+        energy = ((to_numpy(spectrum.vectors).T @ to_numpy(self.T)) ** 2).sum(axis=1)
+        # about the mean the last eigenvector of full rank is the constant, along which labels have nothing
+        full = rank == self.n - self.about_mean
+        unexplained = 0.0 if full else float(energy[rank:].sum())
+        return gcv_scores(
+            to_numpy(spectrum.values)[:rank],
+            energy[:rank],
+            unexplained,
+            np.array([as_ridge(ridge) for ridge in ridges]),
+            n=self.weight,
+            free=self.weight - rank - self.about_mean,
+            k=self.k,
+            interpolates=full and self.weight == self.n,
+        )
 
     def _shrunk(self, ridges: Sequence[float] | np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
         """Return ridge / (eigenvalue + ridge) (n, L), up to a factor a ridge (L,); how much of 1 1^T / n is in it yet.

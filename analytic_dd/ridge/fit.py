@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -12,16 +13,15 @@ import numpy as np
 from analytic_dd.arrays import Array, as_ridge
 from analytic_dd.errors import DivergenceError
 from analytic_dd.linalg import GramStatistics, Sums
+from analytic_dd.linalg.thresholds import LIMITS
 from analytic_dd.ridge.choice import CRITERIA, RidgeChoice, choose_ridge
 from analytic_dd.ridge.dual import DualStatistics
+from analytic_dd.ridge.solver_choice import choose_solver, require_solver
 from analytic_dd.ridge.stream_weights import stream_weights
 
 __all__ = ["FittedWeights", "SampleBlocks", "fit_weights", "require_scale"]
 
-SOLVERS = ("auto", "svd", "gram", "dual", "tsqr", "refined")
-
 _KEPT_BYTES = 128 * 2**20  # of features of the samples that leave-one-out is scored on
-_LARGEST_RIDGE = 1e100  # times the trace of G: the squares of the weights are numbers still
 _SCORED_ROWS = 1024  # in a block of samples that are scored: nothing of the size of the sums is touched for each
 
 Statistics = Sums | DualStatistics
@@ -73,20 +73,20 @@ class FittedWeights:
 
 
 def fit_weights(
-    blocks: SampleBlocks,
+    blocks: SampleBlocks | None = None,
     *,
-    n: int,
-    p: int,
-    k: int,
+    n: int = 0,
+    p: int = 0,
+    k: int = 0,
     ridge: float | str = "loo",
     scoring: str = "squared_error",
     intercept: bool = False,
     solver: str = "auto",
-    accept: float = 0.0,
+    accept: float = LIMITS.accept,
     validation: Callable[[], Iterable[tuple[Array, ...]]] | None = None,
     max_samples: int = 10_000,
     rng: np.random.Generator | None = None,
-    statistics: Statistics | None = None,
+    statistics: Statistics | GramStatistics | None = None,
     timed: Timed | None = None,
 ) -> FittedWeights:
     r"""Fit ridge regression on a stream: sums or rows, the choice of the ridge, the weights.
@@ -100,10 +100,11 @@ def fit_weights(
 
     Parameters
     ----------
-    blocks : SampleBlocks
-        ``blocks()`` gives the samples; ``blocks(rows)`` some of them again, for leave-one-out.
+    blocks : SampleBlocks, optional
+        ``blocks()`` gives the samples; ``blocks(rows)`` some of them again, for leave-one-out. Without it the model is
+        that of ``statistics`` alone.
     n, p, k : int
-        Numbers of samples, features and outputs.
+        Numbers of samples, features and outputs; those of ``statistics`` where these are given.
     ridge : float, "loo", "gcv" or "validation"
         Absolute, or how to choose it (:func:`select_ridge`).
     scoring : {"squared_error", "accuracy"}
@@ -158,18 +159,22 @@ def fit_weights(
         ...
     ValueError: ridge must be loo, gcv, validation or a number >= 0, got 'aic'
     """
-    _require_options(ridge, solver, statistics, n, rng, max_samples)
     timed = _untimed if timed is None else timed
+    statistics = statistics.sums() if isinstance(statistics, GramStatistics) else statistics
+    if statistics is not None:
+        n, p, k = statistics.n, statistics.p, statistics.k
+    _require_options(blocks, ridge, solver, statistics, n, rng, max_samples)
     kept: tuple[np.ndarray, ...] | None = None
-    if statistics is None and _by_rows(solver, n, p):
+    if statistics is None and blocks is not None and _by_rows(solver, n, p):
         with timed("gram"):
             statistics = DualStatistics.of(blocks(stage="gram"), n=n)
     count = statistics.n if isinstance(statistics, DualStatistics) else n  # a sample of weight 0 has no row
     drawn = np.arange(count) if rng is None or ridge != "loo" else np.sort(rng.permutation(count)[:max_samples])
-    if statistics is None:
+    if statistics is None and blocks is not None:
         keep = {"loo": drawn}.get(str(ridge), drawn[:0])
         dtype = np.float32 if scoring == "accuracy" else np.float64
         statistics, kept = _sums(blocks(stage="gram"), p, k, keep, dtype, timed)
+    assert statistics is not None  # one of the two is given
     centred = statistics.centred() if intercept else None
     fitted = statistics if centred is None else centred
     require_scale(statistics, fitted, ridge)
@@ -188,19 +193,29 @@ def fit_weights(
 
 
 def _require_options(
-    ridge: float | str, solver: str, statistics: Statistics | None, n: int, rng: object, max_samples: int
+    blocks: SampleBlocks | None,
+    ridge: float | str,
+    solver: str,
+    statistics: Statistics | None,
+    n: int,
+    rng: object,
+    max_samples: int,
 ) -> None:
-    if solver not in SOLVERS:
-        raise ValueError(f"unknown solver {solver!r}; choose from {', '.join(SOLVERS)}")
     if isinstance(ridge, str) and ridge not in CRITERIA:
         raise ValueError(f"ridge must be {', '.join(CRITERIA)} or a number >= 0, got {ridge!r}")
     if not isinstance(ridge, str):
         as_ridge(ridge)
+    if statistics is None and blocks is None:
+        raise ValueError("there are neither samples nor sums; give blocks, or statistics")
+    if isinstance(statistics, DualStatistics):
+        require_solver(solver, ("auto", "svd", "dual", "tsqr"))
+    elif statistics is not None:
+        require_solver(solver, ("auto", "gram", "refined", "tsqr") if blocks is not None else ("auto", "gram"))
+        if blocks is None and ridge == "loo":
+            raise ValueError("ridge 'loo' reads samples, and there are sums only; take 'gcv' or a number")
+    require_solver(solver)
     if ridge == "loo" and n > max_samples and rng is None:
         raise ValueError(f"{n} samples: leave-one-out draws {max_samples} of them and needs rng=default_rng(seed)")
-    needs = {"gram": Sums, "refined": Sums, "dual": DualStatistics, "svd": DualStatistics}
-    if statistics is not None and not isinstance(statistics, needs.get(solver, object)):
-        raise ValueError(f"solver {solver!r} does not go with {type(statistics).__name__}; take solver='auto'")
 
 
 def _untimed(name: str) -> AbstractContextManager[None]:
@@ -244,7 +259,7 @@ def _chosen(
     centred: Statistics | None,
     criterion: str,
     scoring: str,
-    blocks: SampleBlocks,
+    blocks: SampleBlocks | None,
     drawn: np.ndarray,
     kept: tuple[np.ndarray, ...] | None,
     validation: Callable[[], Iterable[tuple[Array, ...]]] | None,
@@ -257,9 +272,9 @@ def _chosen(
         scored = validation()
     elif criterion == "loo" and isinstance(statistics, DualStatistics):
         rows = drawn
-    elif criterion == "loo" and kept is not None:
+    elif criterion == "loo" and blocks is not None and kept is not None:
         scored, exact = _pieces([kept]), _mapped_again(blocks, drawn) if scoring == "accuracy" else None
-    elif criterion == "loo":
+    elif criterion == "loo" and blocks is not None:
         scored = _pieces(blocks(drawn, stage="leave-one-out"))
     return choose_ridge(
         statistics, centred, criterion=criterion, scoring=scoring, blocks=scored, rows=rows, exact=exact
@@ -283,16 +298,25 @@ def _pieces(blocks: Iterable[tuple[Array, ...]]) -> Iterator[tuple[Array, ...]]:
 
 
 def _solved(
-    statistics: Statistics, centred: Statistics | None, blocks: SampleBlocks, ridge: float, solver: str, accept: float
+    statistics: Statistics,
+    centred: Statistics | None,
+    blocks: SampleBlocks | None,
+    ridge: float,
+    solver: str,
+    accept: float,
 ) -> tuple[Array, str, str, int]:
     """W, the solver that was taken, why, and the passes over the data."""
     if isinstance(statistics, DualStatistics):
         assert centred is None or isinstance(centred, DualStatistics)
         return *_from_rows(statistics if centred is None else centred, ridge, solver), 0
     assert centred is None or isinstance(centred, Sums)
+    if blocks is None:
+        choice = choose_solver(statistics if centred is None else centred, ridge, solver="gram")
+        reason = f"gram, as there are sums only: predicted error of W {choice.gram_error:.1e}"
+        return choice.weights, "gram", reason, 0
     found = stream_weights(
         statistics,
-        lambda: blocks(stage="refinement"),
+        functools.partial(blocks, stage="refinement"),
         ridge=ridge,
         solver=solver,
         intercept=centred is not None,
@@ -330,7 +354,7 @@ def require_scale(statistics: Statistics, fitted: Statistics, ridge: float | str
             f"the features of all samples are {what}, or too small for their squares in float64: there is nothing to "
             "fit; look at the data and its scale"
         )
-    if not isinstance(ridge, str) and float(ridge) > _LARGEST_RIDGE * trace:
+    if not isinstance(ridge, str) and float(ridge) > LIMITS.largest_ridge * trace:
         raise ValueError(
             f"ridge {float(ridge):.3g} is too large: the squared features add up to {trace:.3g}, and the weights would "
             "underflow; take a smaller one"

@@ -1,7 +1,9 @@
-"""Iterative refinement of W: a factor of the Gram matrix solves, the data say what is left."""
+"""Iterative refinement of W: rounded products of the samples solve, the samples say what is left."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from analytic_dd.arrays import Array, as_ridge, norm
@@ -9,7 +11,7 @@ from analytic_dd.errors import DivergenceError
 from analytic_dd.linalg import Sums
 from analytic_dd.ridge.stream import SampleStream
 
-__all__ = ["RefinedWeights", "refine_weights"]
+__all__ = ["RefinedWeights", "refine", "refine_weights"]
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,8 @@ def refine_weights(
 
         W_(j+1) = W_j + (sum (y - W_j phi) phi^T - ridge W_j) (G~ + ridge I)^-1
 
-    G~ may be rounded, or made of float32 products: its error decides how fast this converges, not where to (the
-    corrected seminormal equations; Bjorck 1987).
+    G~ is rounded: its error decides how fast this converges, not where to (the corrected seminormal equations; Bjorck
+    1987).
 
     Theorem: T13.
 
@@ -87,19 +89,56 @@ def refine_weights(
     except ValueError as error:
         raise DivergenceError(f"refinement needs a Cholesky factor: {error}, or solver='tsqr'") from error
     W = factor.solve(statistics.C.T).T
+
+    def change(W: Array) -> Array:
+        return factor.solve(stream.residual(W, ridge).T).T
+
+    return refine(W, change, goal=0.1 * target, enough=target, contraction=contraction, max_steps=max_steps)
+
+
+def refine(
+    W: Array,
+    change: Callable[[Array], Array],
+    *,
+    goal: float,
+    enough: float,
+    contraction: float,
+    max_steps: int = 10,
+    instead: str = "tsqr",
+) -> RefinedWeights:
+    """Add ``change(W)`` to W until what the next change is predicted to be, relative to W, is at most ``goal``.
+
+    Parameters
+    ----------
+    W : (k, p) array
+    change : callable
+        The correction of W by the samples, computed with rounded products.
+    goal : float
+    enough : float
+        A step at which steps may stop to shrink.
+    contraction : float
+        Factor of a step that is assumed until two steps show it.
+    instead : str
+        The solver that the message names.
+
+    Raises
+    ------
+    DivergenceError
+        A step that is not at most half of the one before, above ``enough``; ``max_steps`` of them.
+    """
     steps: list[float] = []
     while len(steps) < max_steps:
-        change = factor.solve(stream.residual(W, ridge).T).T
-        W = W + change
-        steps.append(norm(change) / (norm(W) or 1.0))
+        move = change(W)
+        W = W + move
+        steps.append(norm(move) / (norm(W) or 1.0))
         if len(steps) > 1:
             contraction = steps[-1] / steps[-2] if steps[-2] > 0.0 else 0.0
-            if contraction > 0.5 and steps[-1] > target:
-                break
         stalled = len(steps) > 1 and contraction > 0.5
-        if stalled or contraction * steps[-1] <= 0.1 * target:
+        if contraction * steps[-1] <= goal or (stalled and steps[-1] <= enough):
             return RefinedWeights(W, tuple(steps), contraction)
+        if stalled or not math.isfinite(steps[-1]):
+            break
     raise DivergenceError(
         f"refinement stands at steps of {steps[-1]:.2g} of |W| after {len(steps)} (factor {contraction:.2g} a step), "
-        f"target {target:.2g}; take solver='tsqr', or a larger ridge"
+        f"and {enough:.2g} is wanted; take solver={instead!r}, or a larger ridge"
     )

@@ -1,21 +1,46 @@
-"""Gram matrix, Gram matrix with refinement, or TSQR: chosen by what each is predicted to lose (T13)."""
+"""Gram matrix, Gram matrix with refinement, or TSQR: chosen by what each is predicted to lose (T13).
+
+The words for solvers are here, and the numbers that decide in :mod:`analytic_dd.linalg.thresholds`.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from analytic_dd.arrays import Array, as_ridge, namespace, norm
 from analytic_dd.linalg import StreamingQR, Sums, thin_svd
+from analytic_dd.linalg.thresholds import LIMITS
 
-__all__ = ["SolverChoice", "choose_solver", "factor_error"]
+__all__ = ["SOLVERS", "SolverChoice", "choose_solver", "factor_error", "require_solver"]
 
-_SOLVERS = ("auto", "gram", "refined", "tsqr")
 _EPS = 2.0**-52
-# a second pass over the data must promise more than this factor; it gains up to 30 times what it promises where noise
-# dominates, since K^2 r is a worst case (benchmarks/conditioning.py)
-_ENOUGH = 2.0
-_CONTRACTION = 0.03  # of a refinement step, above which it is not tried
+SOLVERS = {
+    "auto": "the fastest that loses nothing",
+    "svd": "an SVD of the features",
+    "gram": "the sums alone",
+    "dual": "inner products of the samples, refined",
+    "tsqr": "the triangular factor of a stream, which for n < p are its rows",
+    "refined": "the sums, refined by the samples",
+}
+_OF_SUMS = ("auto", "gram", "refined", "tsqr")
+
+
+def require_solver(solver: str, allowed: Collection[str] = tuple(SOLVERS)) -> None:
+    """Refuse a word that is no solver, or none for what is at hand.
+
+    Examples
+    --------
+    >>> require_solver("qr")
+    Traceback (most recent call last):
+        ...
+    ValueError: unknown solver 'qr'; choose from auto, svd, gram, dual, tsqr, refined
+    """
+    if solver not in SOLVERS:
+        raise ValueError(f"unknown solver {solver!r}; choose from {', '.join(SOLVERS)}")
+    if solver not in allowed:
+        raise ValueError(f"solver {solver!r} does not go with what is at hand; choose from {', '.join(allowed)}")
 
 
 @dataclass(frozen=True)
@@ -96,11 +121,10 @@ def choose_solver(statistics: Sums, ridge: float, *, solver: str = "auto", accep
     >>> choose_solver(sums, 1.0, solver="qr")
     Traceback (most recent call last):
         ...
-    ValueError: unknown solver 'qr'; choose from auto, gram, refined, tsqr
+    ValueError: unknown solver 'qr'; choose from auto, svd, gram, dual, tsqr, refined
     """
     ridge = as_ridge(ridge)
-    if solver not in _SOLVERS:
-        raise ValueError(f"unknown solver {solver!r}; choose from {', '.join(_SOLVERS)}")
+    require_solver(solver, _OF_SUMS)
     p = statistics.p
     largest, smallest, W = _solution(statistics, ridge)
     unit = math.sqrt(p) * _EPS
@@ -146,9 +170,9 @@ def factor_error(factor: StreamingQR, W: Array, ridge: float) -> tuple[float, fl
 
 
 def _cheapest(gram: float, tsqr: float, contraction: float, accept: float) -> str:
-    if math.isfinite(contraction) and gram <= max(_ENOUGH * tsqr, accept):
+    if math.isfinite(contraction) and gram <= max(LIMITS.gain * tsqr, accept):
         return "gram"
-    return "refined" if contraction <= _CONTRACTION else "tsqr"
+    return "refined" if contraction <= LIMITS.contraction else "tsqr"
 
 
 def _solution(statistics: Sums, ridge: float) -> tuple[float, float, Array]:

@@ -9,20 +9,16 @@ from dataclasses import dataclass
 from analytic_dd.arrays import Array, as_matrices, as_ridge, in_double, namespace
 from analytic_dd.errors import DivergenceError, ShapeError
 from analytic_dd.linalg import GramStatistics, StreamingQR, Sums, thin_svd
+from analytic_dd.linalg.thresholds import LIMITS
 from analytic_dd.ridge.dual import DualStatistics
 from analytic_dd.ridge.refinement import refine_weights
-from analytic_dd.ridge.solver_choice import choose_solver
+from analytic_dd.ridge.solver_choice import choose_solver, require_solver
 from analytic_dd.ridge.stream import SampleStream
+from analytic_dd.ridge.stream_weights import stream_weights
 
 __all__ = ["AffineWeights", "ridge_weights", "ridge_weights_with_intercept"]
 
-_SOLVERS = ("auto", "svd", "gram", "dual", "tsqr")
-
-_TINY = 1e5  # n p min(n, p) below which nothing takes time
-_SMALL = 2e9  # n p min(n, p) below which a thin SVD takes about a second, and is taken rather than TSQR
-_ACCEPT = 1e-13  # error of W at which sums are good enough
 _ROWS = 4096
-_WIDE = 16  # n / p up to which two products with the features take less time than 24 with a factor
 
 
 def ridge_weights(Phi: Array, Y: Array, *, ridge: float, solver: str = "auto", rcond: float | None = None) -> Array:
@@ -41,7 +37,7 @@ def ridge_weights(Phi: Array, Y: Array, *, ridge: float, solver: str = "auto", r
         Labels.
     ridge : float
         lambda >= 0. Absolute: ``ridge * I`` is added to the Gram matrix; never divided by n.
-    solver : {"auto", "svd", "gram", "dual", "tsqr"}
+    solver : {"auto", "svd", "gram", "dual", "tsqr", "refined"}
         ``auto``: at ridge > 0 the Gram matrix (n < p: the dual, Phi Phi^T (n, n)), with steps of refinement where they
         are needed; where these do not converge, and at ridge = 0, TSQR or, for n < p and where it takes about a second,
         a thin SVD.
@@ -84,14 +80,16 @@ def ridge_weights(Phi: Array, Y: Array, *, ridge: float, solver: str = "auto", r
     (n, p), (rows, k) = Phi.shape, Y.shape
     if rows != n:
         raise ShapeError(f"Phi and Y must have the same number of rows, got {n} and {rows}")
-    if solver not in _SOLVERS:
-        raise ValueError(f"unknown solver {solver!r}; choose from {', '.join(_SOLVERS)}")
+    require_solver(solver)
     W = _by_products(Phi, Y, ridge) if solver == "auto" else None
     if solver == "gram":
         W = GramStatistics(p, k).update(Phi, Y).weights(ridge)
     elif solver == "dual":
         W = DualStatistics(Phi, Y).weights(ridge)
-    elif solver == "tsqr" or (W is None and solver == "auto" and n >= p and n * p * p > _SMALL):
+    elif solver == "refined":
+        sums = GramStatistics(p, k).update(Phi, Y).sums()
+        W = stream_weights(sums, _stream(Phi, Y), ridge=ridge, solver=solver).weights
+    elif solver == "tsqr" or (W is None and solver == "auto" and n >= p and n * p * p > LIMITS.svd):
         W = StreamingQR(p, k).update(Phi, Y).weights(ridge, rcond=rcond)
     elif W is None:
         W = _by_svd(Phi, Y, ridge, rcond)
@@ -101,7 +99,7 @@ def ridge_weights(Phi: Array, Y: Array, *, ridge: float, solver: str = "auto", r
 def _by_products(Phi: Array, Y: Array, ridge: float) -> Array | None:
     """W from the Gram matrix, or for n < p the dual, refined by the data where that is needed; None where it fails."""
     n, p = Phi.shape
-    if ridge == 0.0 or n * p * min(n, p) < _TINY:
+    if ridge == 0.0 or n * p * min(n, p) < LIMITS.tiny:
         return None
     try:
         in_double(Phi[:1, :])
@@ -111,14 +109,14 @@ def _by_products(Phi: Array, Y: Array, ridge: float) -> Array | None:
         if n < p:
             return DualStatistics(Phi, Y).weights(ridge)
         sums = GramStatistics(p, Y.shape[1]).update(Phi, Y).sums()
-        if n <= _WIDE * p:
+        if n <= LIMITS.wide * p:
             with contextlib.suppress(DivergenceError):
                 return _refined_at_once(sums, Phi, Y, ridge)
-        choice = choose_solver(sums, ridge, accept=_ACCEPT)
+        choice = choose_solver(sums, ridge, accept=LIMITS.accept_in_memory)
         if choice.solver == "gram":
             return choice.weights
         if choice.solver == "refined":
-            target = max(choice.tsqr_error, _ACCEPT)
+            target = max(choice.tsqr_error, LIMITS.accept_in_memory)
             return refine_weights(sums, _stream(Phi, Y), ridge, target=target, contraction=choice.contraction).weights
     return None
 
@@ -127,7 +125,7 @@ def _refined_at_once(sums: Sums, Phi: Array, Y: Array, ridge: float) -> Array:
     """W with steps of refinement, which take less time than an estimate of the condition for n of the order of p."""
     trace = float(namespace(sums.C).linalg.trace(sums.G))
     most = math.sqrt(sums.p) * 2.0**-52 * (trace / ridge + 1.0)  # that a step can leave of the error
-    return refine_weights(sums, _stream(Phi, Y), ridge, target=_ACCEPT, contraction=most).weights
+    return refine_weights(sums, _stream(Phi, Y), ridge, target=LIMITS.accept_in_memory, contraction=most).weights
 
 
 def _stream(Phi: Array, Y: Array) -> SampleStream:

@@ -8,8 +8,14 @@ import numpy as np
 
 from analytic_dd.errors import ShapeError
 from analytic_dd.linalg import GramStatistics, StreamingQR, pseudo_inverse, row_basis, thin_svd
-from analytic_dd.ridge import ridge_weights, ridge_weights_with_intercept, select_ridge
-from analytic_dd.ridge.choice import leave_one_out_scores, ridge_grid, validation_scores
+from analytic_dd.ridge import (
+    leave_one_out_scores,
+    ridge_grid,
+    ridge_weights,
+    ridge_weights_with_intercept,
+    select_ridge,
+    validation_scores,
+)
 from proofs_check.implementation.judge import Dyadics, Judge, cond, probe, to_float
 from proofs_check.matrix import Matrix, weights
 

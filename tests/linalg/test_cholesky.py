@@ -1,5 +1,7 @@
 """The Cholesky factor: solutions, sizes beyond one block, extremes, refusals."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -34,7 +36,7 @@ def test_extremes_are_the_ends_of_the_spectrum(ratio, matrix, rng, cond):
 
 @pytest.mark.parametrize("cond", [1.0, 1e3])
 def test_iterated_extremes_are_inside_and_near_the_ends(monkeypatch, matrix, rng, cond):
-    monkeypatch.setattr(cholesky, "_ALL_VALUES", 0)
+    monkeypatch.setattr(cholesky, "LIMITS", replace(cholesky.LIMITS, eigenvalues=0))
     A = matrix(40, 17, rng=rng, cond=cond, scale=3.0)
     largest, smallest = CholeskyFactor(A.T @ A).extremes()
     rounding = 30 * 2.0**-52 * 40
@@ -56,7 +58,7 @@ def test_sizes_are_checked():
 
 @pytest.mark.parametrize("threshold", [1, 10**9])
 def test_both_libraries_make_the_same_factor(monkeypatch, ratio, threshold):
-    monkeypatch.setattr(cholesky, "_LARGE", threshold)
+    monkeypatch.setattr(cholesky, "LIMITS", replace(cholesky.LIMITS, cholesky_overwrites=threshold))
     F = np.random.default_rng(0).standard_normal((40, 20))
     A = F.T @ F
     half = np.tril(A) + np.triu(np.full_like(A, np.nan), 1)  # only the lower triangle is read

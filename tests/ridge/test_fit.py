@@ -8,7 +8,7 @@ import pytest
 from analytic_dd import select_ridge
 from analytic_dd.arrays import to_numpy
 from analytic_dd.errors import DivergenceError
-from analytic_dd.linalg import GramStatistics
+from analytic_dd.linalg import GramStatistics, Sums
 from analytic_dd.ridge import DualStatistics, fit_weights, require_scale
 
 K, P = 3, 11
@@ -63,7 +63,7 @@ def test_weights_are_those_of_an_svd(ratio, rng, n, intercept, weighted, ridge):
     assert (found.intercept is None) == (not intercept)
     if intercept:
         assert ratio(found.intercept, b, size=P, amplification=squared) < 30
-    assert isinstance(found.statistics, GramStatistics if n > P else DualStatistics)
+    assert isinstance(found.statistics, Sums if n > P else DualStatistics)
 
 
 @sizes
@@ -201,6 +201,27 @@ def test_bad_options_are_refused(rng, n, options, message):
     Phi, Y = made(n, rng)
     with pytest.raises(ValueError, match=message):
         fit(stream(Phi, Y), Phi, Y, **options)
+
+
+@both_intercepts
+@pytest.mark.parametrize("ridge", ["gcv", 0.5])
+def test_sums_alone_make_the_model(rng, ridge, intercept):
+    """No samples are at hand: the weights are those of the sums, and the reason says what they may be off by."""
+    Phi, Y = made(40, rng)
+    accumulated = GramStatistics(P, K).update(Phi, Y)
+    found = fit_weights(statistics=accumulated, ridge=ridge, intercept=intercept)
+    wanted = fit(stream(Phi, Y, rows_a_block=40), Phi, Y, ridge=ridge, intercept=intercept, solver="gram")
+    assert np.array_equal(found.weights, wanted.weights)
+    assert found.solver == "gram"
+    assert found.reason.startswith("gram, as there are sums only: predicted error of W")
+    for options, message in (
+        ({"ridge": "loo"}, "ridge 'loo' reads samples, and there are sums only; take 'gcv' or a number"),
+        ({"solver": "refined"}, "solver 'refined' does not go with what is at hand; choose from auto, gram"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            fit_weights(statistics=accumulated, **{"ridge": 1.0} | options)
+    with pytest.raises(ValueError, match="neither samples nor sums"):
+        fit_weights(ridge=1.0)
 
 
 @sizes

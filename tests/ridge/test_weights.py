@@ -1,5 +1,7 @@
 """Ridge regression weights: oracles, limits and metamorphic relations."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
@@ -192,7 +194,7 @@ def test_normal_equations_hold(library, ratio, rng):
 
 
 def test_unknown_solver_and_negative_ridge_are_refused(data):
-    with pytest.raises(ValueError, match="unknown solver 'cg'; choose from auto, svd, gram, dual, tsqr"):
+    with pytest.raises(ValueError, match="unknown solver 'cg'; choose from auto, svd, gram, dual, tsqr, refined"):
         ridge_weights(*data, ridge=1.0, solver="cg")
     with pytest.raises(ValueError, match="ridge must be finite and >= 0, got -1"):
         ridge_weights(*data, ridge=-1.0)
@@ -251,8 +253,7 @@ def test_products_are_taken_while_they_lose_nothing(monkeypatch, ratio, refit, m
     """n <= 16 p: refined at once; where the problem does not allow 1e-13, by the choice of the solver."""
     from analytic_dd.ridge import weights
 
-    monkeypatch.setattr(weights, "_TINY", 0.0)
-    monkeypatch.setattr(weights, "_WIDE", wide)
+    monkeypatch.setattr(weights, "LIMITS", replace(weights.LIMITS, tiny=0.0, wide=wide))
     made = []
 
     def watched(*given, **options):
@@ -274,7 +275,7 @@ def test_large_ill_conditioned_features_go_to_tsqr(monkeypatch, matrix, rng):
     from analytic_dd.ridge import weights
 
     Phi, Y = matrix(N, P, rng=rng, cond=1e9), rng.standard_normal((N, K))
-    monkeypatch.setattr(weights, "_SMALL", 0.0)
+    monkeypatch.setattr(weights, "LIMITS", replace(weights.LIMITS, svd=0.0))
     for ridge in (0.0, 1e-18):
         W = ridge_weights(Phi, Y, ridge=ridge)
         assert np.array_equal(W, ridge_weights(Phi, Y, ridge=ridge, solver="tsqr"))

@@ -1,0 +1,63 @@
+"""One table of the sizes and errors at which one method gives way to another, each with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["LIMITS", "Thresholds"]
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Every number that decides between two ways to the same weights; all doors read this table.
+
+    Attributes
+    ----------
+    accept : float
+        Predicted relative error of W at which sums over a stream are accurate enough. A second pass would map every
+        sample again; 1e-6 is far below what one step on the grid of ridges changes.
+    accept_in_memory : float
+        The same for features in memory, where a step of refinement costs two products: near what an SVD reaches.
+    gain : float
+        Factor of the predicted error that a second pass must promise. It gains up to 30 times what it promises where
+        noise dominates, since K^2 r is a worst case (benchmarks/conditioning.py).
+    contraction : float
+        Factor of a step of refinement above which it is not tried: two steps then gain less than three digits.
+    definite : float
+        Ridge over trace(G) from which G + ridge I has a Cholesky factor; below it the rank is decided on the spectrum.
+    tiny : float
+        n p min(n, p) below which nothing takes time: a thin SVD is the simplest.
+    svd : float
+        n p min(n, p) below which a thin SVD takes about a second, and is taken rather than TSQR.
+    wide : int
+        n / p up to which two products with the features take less time than the 24 with a factor that estimate the
+        condition.
+    eigh_overwrites : int
+        p from which the eigendecomposition overwrites its copy (scipy): there memory counts. Below, numpy does not wait
+        for the threads of another BLAS library.
+    cholesky_overwrites : int
+        The same for the Cholesky factor, which is faster: the wait counts for longer.
+    cholesky_small : int
+        p up to which one thread does the work, so that scipy's solution costs no wait.
+    eigenvalues : int
+        p up to which all eigenvalues take less time than the ends by iteration.
+    largest_ridge : float
+        Ridge over trace(G) above which the squares of the weights are no numbers any more.
+    """
+
+    accept: float = 1e-6
+    accept_in_memory: float = 1e-13
+    gain: float = 2.0
+    contraction: float = 0.03
+    definite: float = 1e-10
+    tiny: float = 1e5
+    svd: float = 2e9
+    wide: int = 16
+    eigh_overwrites: int = 2048
+    cholesky_overwrites: int = 3072
+    cholesky_small: int = 64
+    eigenvalues: int = 256
+    largest_ridge: float = 1e100
+
+
+LIMITS = Thresholds()
