@@ -14,6 +14,7 @@ __all__ = [
     "DataError",
     "DivergenceError",
     "InfeasibleError",
+    "LapackWarning",
     "RangeError",
     "RankWarning",
     "ShapeError",
@@ -84,6 +85,10 @@ class InfeasibleError(ValueError):
 def _rebuild_infeasible(message: str, state: dict[str, Any]) -> InfeasibleError:
     """Unpickle an :class:`InfeasibleError`; its keyword-only arguments defeat the default."""
     return InfeasibleError(message, **state)
+
+
+class LapackWarning(UserWarning):
+    """A factorisation did not converge, and a slower one took its place."""
 
 
 class RankWarning(UserWarning):

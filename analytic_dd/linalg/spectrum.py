@@ -5,10 +5,13 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 
-from analytic_dd.arrays import Array, as_matrix, eps_of, namespace
-from analytic_dd.errors import RankWarning
+import numpy as np
+import scipy.linalg
 
-__all__ = ["Spectrum", "pseudo_inverse", "row_basis", "thin_svd"]
+from analytic_dd.arrays import Array, as_matrix, eps_of, namespace, to_numpy
+from analytic_dd.errors import DivergenceError, LapackWarning, RankWarning
+
+__all__ = ["Spectrum", "pseudo_inverse", "row_basis", "svd", "thin_svd"]
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,8 @@ def thin_svd(A: Array, *, rcond: float | None = None) -> Spectrum:
     RankWarning
         A singular value lies within a factor of 10 above or 2 below the default cut-off: the rank is then a matter of
         rounding. An ``rcond`` that is given decides in silence.
+    LapackWarning
+        See :func:`svd`.
 
     Notes
     -----
@@ -90,7 +95,7 @@ def thin_svd(A: Array, *, rcond: float | None = None) -> Spectrum:
     """
     as_matrix(A, "A")
     xp = namespace(A)
-    U, s, Vt = xp.linalg.svd(A, full_matrices=False)
+    U, s, Vt = svd(A)
     relative = max(A.shape) * eps_of(A) if rcond is None else float(rcond)
     if not 0.0 <= relative < 1.0:
         raise ValueError(f"rcond must be in [0, 1), got {relative}; it is relative to the largest singular value")
@@ -106,6 +111,59 @@ def thin_svd(A: Array, *, rcond: float | None = None) -> Spectrum:
                 stacklevel=3,
             )
     return Spectrum(U[:, :rank], s[:rank], Vt[:rank, :], cutoff, dropped)
+
+
+def svd(A: Array) -> tuple[Array, Array, Array]:
+    r"""Return U (m, r), s (r,), Vt (r, p) with ``A = U diag(s) Vt`` and r = min(m, p), whatever the rank.
+
+    Parameters
+    ----------
+    A : (m, p) array
+        Finite.
+
+    Warns
+    -----
+    LapackWarning
+        Divide and conquer (gesdd) did not converge; the QR iteration (gesvd) took its place, on the host.
+
+    Raises
+    ------
+    DivergenceError
+        Neither converges.
+
+    Notes
+    -----
+    *Cost.* O(m p min(m, p)); some five times as much by gesvd.
+    """
+    xp = namespace(A)
+    try:
+        U, s, Vt = xp.linalg.svd(A, full_matrices=False)
+        converged = bool(xp.all(xp.isfinite(s)))  # jax returns NaN where others raise
+    except (np.linalg.LinAlgError, RuntimeError) as error:  # torch's LinAlgError is a RuntimeError
+        if "converge" not in str(error):
+            raise
+        converged = False
+    return (U, s, Vt) if converged else _by_qr_iteration(A)
+
+
+def _by_qr_iteration(A: Array) -> tuple[Array, Array, Array]:
+    shape = tuple(A.shape)
+    warnings.warn(
+        f"the SVD of a matrix {shape} did not converge by divide and conquer (gesdd); it was computed by the QR "
+        "iteration (gesvd), which is slower",
+        LapackWarning,
+        stacklevel=4,
+    )
+    try:
+        found = scipy.linalg.svd(to_numpy(A), full_matrices=False, lapack_driver="gesvd")
+    except np.linalg.LinAlgError as error:
+        raise DivergenceError(
+            f"the SVD of a matrix {shape} converges neither by gesdd nor by gesvd ({error}); scale its columns to one "
+            "size, or drop those that are rounding"
+        ) from error
+    xp, device = namespace(A), getattr(A, "device", None)
+    U, s, Vt = (xp.asarray(part, dtype=A.dtype, device=device) for part in found)
+    return U, s, Vt
 
 
 def pseudo_inverse(A: Array, *, rcond: float | None = None) -> Array:

@@ -199,8 +199,8 @@ class DualStatistics:
         *Cost.* O(n^2 p) once. *Numerics.* Nothing is squared before the decomposition.
         """
         if self._spectrum is None:
-            svd = thin_svd(self.F, rcond=0.0)
-            self._spectrum = GramSpectrum(svd.s**2, svd.Vt.T)
+            svd = thin_svd(self.F.T, rcond=0.0)  # of the transpose, which LAPACK is faster with
+            self._spectrum = GramSpectrum(svd.s**2, svd.U)
         return self._spectrum
 
     def largest_eigenvalue(self) -> float:
@@ -210,9 +210,9 @@ class DualStatistics:
     def weights_by_svd(self, ridge: float, *, rcond: float | None = None) -> Array:
         """Return W (k, p) by an SVD of the rows; for ridge = 0 the minimum-norm solution at the rank of ``rcond``."""
         ridge = as_ridge(ridge)
-        svd = thin_svd(self.F, rcond=rcond if ridge == 0.0 else 0.0)
+        svd = thin_svd(self.F.T, rcond=rcond if ridge == 0.0 else 0.0)
         gain = 1.0 / svd.s if ridge == 0.0 else svd.s / (svd.s**2 + ridge)
-        return ((self.T.T @ svd.U) * gain) @ svd.Vt
+        return ((svd.Vt @ self.T).T * gain) @ svd.U.T
 
     def weights(self, ridge: float) -> Array:
         r"""Return W (k, p), refined by residuals of the data.

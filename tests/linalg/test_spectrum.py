@@ -2,11 +2,14 @@
 
 import warnings
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.linalg
+import torch
 
-from analytic_dd.arrays import to_numpy
-from analytic_dd.errors import RankWarning
+from analytic_dd.arrays import namespace, to_numpy
+from analytic_dd.errors import DivergenceError, LapackWarning, RankWarning
 from analytic_dd.linalg import pseudo_inverse, row_basis, thin_svd
 
 M, P = 5, 11
@@ -92,3 +95,49 @@ def test_row_basis_spans_the_row_space(library, ratio, matrix, rng):
     assert B.shape == (3, P)
     assert ratio(B @ B.T, np.eye(3), eps=library.eps, size=P) < 30
     assert ratio(to_numpy(A) @ B.T @ B, A, eps=library.eps, size=P) < 30
+
+
+@pytest.fixture
+def diverging(monkeypatch, library):
+    """Divide and conquer that fails in every library, as it does for rare matrices and versions of LAPACK."""
+
+    def fails(A, full_matrices=True):
+        if library.name == "torch":
+            raise torch.linalg.LinAlgError("linalg.svd: The algorithm failed to converge")
+        if library.name == "jax":
+            r = min(A.shape)
+            return jnp.full((A.shape[0], r), jnp.nan), jnp.full(r, jnp.nan), jnp.full((r, A.shape[1]), jnp.nan)
+        raise np.linalg.LinAlgError("SVD did not converge")
+
+    monkeypatch.setattr(namespace(library.array(np.eye(2))).linalg, "svd", fails)
+    return library
+
+
+@pytest.mark.parametrize("shape", [(5, 7), (40, 7)])
+def test_svd_that_does_not_converge_gives_way_to_the_qr_iteration(diverging, ratio, rng, shape):
+    A = diverging.array(rng.standard_normal(shape))
+    with pytest.warns(LapackWarning, match=r"did not converge by divide and conquer \(gesdd\); it was .* \(gesvd\)"):
+        spectrum = thin_svd(A)
+    assert diverging.owns(spectrum.U, spectrum.s, spectrum.Vt)
+    made = (to_numpy(spectrum.U).astype(float) * to_numpy(spectrum.s)) @ to_numpy(spectrum.Vt).astype(float)
+    assert ratio(made, to_numpy(A).astype(float), size=max(shape), eps=diverging.eps) < 30
+    assert spectrum.rank == min(shape)
+
+
+def test_svd_that_converges_by_neither_says_so(monkeypatch, rng):
+    def fails(*_, **__):
+        raise np.linalg.LinAlgError("SVD did not converge")
+
+    monkeypatch.setattr(np.linalg, "svd", fails)
+    monkeypatch.setattr(scipy.linalg, "svd", fails)
+    with pytest.warns(LapackWarning), pytest.raises(DivergenceError, match="neither by gesdd nor by gesvd"):
+        thin_svd(rng.standard_normal((3, 5)))
+
+
+def test_other_errors_of_a_library_are_not_taken_for_divergence(monkeypatch, rng):
+    def fails(*_, **__):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(np.linalg, "svd", fails)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        thin_svd(rng.standard_normal((3, 5)))
