@@ -117,7 +117,13 @@ class _Distiller(BaseEstimator):
         ridges = (built.ridge,) if result.path is None else built.ridges  # type: ignore[attr-defined]
         intercepts = intercepts * len(path) if result.intercept is None else intercepts
         self.certificates_ = certificates_of(
-            self._map, result.inputs, built.labels, weights=path, intercepts=intercepts, ridges=ridges
+            self._map,
+            result.inputs,
+            built.labels,
+            weights=path,
+            intercepts=intercepts,
+            ridges=ridges,
+            feature_sizes=found.model.feature_sizes,
         )
         self.certificate_ = worst(self.certificates_)
         coefficients = [W if scaling is None else scaling.weights_of_inputs(W) for W in path]

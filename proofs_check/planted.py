@@ -206,7 +206,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     *_in(
         "judge/certificate.py",
-        ("the intercept's error is not seen", "math.sqrt(m) * np.abs(deviations.offset)", "0.0 * deviations.offset"),
+        ("the intercept's error is not seen", "root * np.abs(deviations.offset)", "0.0 * deviations.offset"),
     ),
     *_in(
         "features/fourier.py",

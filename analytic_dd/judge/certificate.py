@@ -21,7 +21,7 @@ import numpy as np
 from analytic_dd.arrays import Array, as_matrix, as_ridge, eps_of
 from analytic_dd.errors import ShapeError
 from analytic_dd.judge.refit import Refit, refit
-from analytic_dd.judge.units import Deviations, Regression, about_means, in_units
+from analytic_dd.judge.units import Deviations, Regression, about_means, in_units, stored
 
 __all__ = ["RATIO_LIMIT", "Certificate", "certify_recovery", "worst"]
 
@@ -100,7 +100,14 @@ def worst(certificates: Iterable[Certificate]) -> Certificate:
 
 
 def certify_recovery(
-    W: Array, Phis: Array, Ys: Array, *, ridge: float, map_condition: float = 1.0, intercept: Array | None = None
+    W: Array,
+    Phis: Array,
+    Ys: Array,
+    *,
+    ridge: float,
+    map_condition: float = 1.0,
+    intercept: Array | None = None,
+    feature_sizes: Array | None = None,
 ) -> Certificate:
     r"""Certify that ridge regression on (Phis, Ys) with ``ridge`` has the weights ``W``.
 
@@ -125,6 +132,9 @@ def certify_recovery(
     intercept : (k,) array, optional
         The unpenalised intercept of the model (T12); features and labels are then taken about their means, and
         the intercept is judged by the predictions.
+    feature_sizes : (p,) array, optional
+        Root mean square of each feature of the data, where it is known: the weights of every output are then judged
+        times these sizes too, so that no column of small weights and large features is rounding beside another.
 
     Returns
     -------
@@ -156,7 +166,10 @@ def certify_recovery(
     x = in_units(W, Phis, Ys, ridge=ridge, intercept=intercept)
     deviations = about_means(x)
     found = refit(x, deviations, eps=eps_of(Phis))
-    errors, changes = _judged(x, deviations, found)
+    measures = [_of_weights(x, deviations, found), _of_predictions(x, deviations, found)]
+    if feature_sizes is not None:
+        measures.append(_at_sizes(x, found, _as_sizes(feature_sizes, x.weights.shape[1]), measures[0][1]))
+    errors, changes = np.array(measures).swapaxes(0, 1)
     m, p = x.features.shape
     # Rounding errors of the m points add up; those of an inner product of length p grow like its square root.
     magnified = float(np.maximum(1.0, map_condition))  # NaN stays
@@ -202,23 +215,45 @@ def _verdict(ratio: float, bound: float, eps: float, *, doubtful: bool) -> str:
     return "pass" if bound <= max(_MEANINGFUL, 1e4 * eps) and not doubtful else "inconclusive"
 
 
-def _judged(x: Regression, deviations: Deviations, found: Refit) -> tuple[np.ndarray, np.ndarray]:
-    """Relative errors (2, k) of weights and predictions of each output, and what they may change by relative to eps."""
-    s, a, m = found.spectrum.s, x.share, len(x.features)
-    size = s[0] * deviations.stretch  # what is rounded is what is stored, not the deviations from the mean
+Measured = tuple[np.ndarray, np.ndarray]  # of each output (k,): a relative error, and its change by rounding over eps
+
+
+def _of_weights(x: Regression, deviations: Deviations, found: Refit) -> Measured:
+    W, Y = np.linalg.norm(x.weights, axis=1), np.linalg.norm(x.labels, axis=0)
+    size = found.spectrum.largest * deviations.stretch  # what is rounded is what is stored, not the deviations
+    change = size * (found.dual + x.share * W * found.gain) + Y * found.gain
+    error = np.hypot(np.linalg.norm(found.missing, axis=1), np.linalg.norm(found.delta, axis=1))
+    unit = _first_positive(W, Y * found.gain)
+    return error / unit, change / unit
+
+
+def _of_predictions(x: Regression, deviations: Deviations, found: Refit) -> Measured:
+    s, a, root = found.spectrum.s, x.share, math.sqrt(len(x.features))
     W, Y = np.linalg.norm(x.weights, axis=1), np.linalg.norm(x.labels, axis=0)
     shrinkage = a * s[0] ** 2 / (a * s[0] ** 2 + x.ridge) if s[0] > 0.0 else 0.0
-    predictions = np.hypot(found.predictions, math.sqrt(m) * np.abs(deviations.level))
-    errors = (
-        np.hypot(np.linalg.norm(found.missing, axis=1), np.linalg.norm(found.delta, axis=1)),
-        np.hypot(a * np.linalg.norm(found.delta * s, axis=1), math.sqrt(m) * np.abs(deviations.offset)),
-    )
-    changes = (
-        size * (found.dual + a * W * found.gain) + Y * found.gain,
-        a * size * (shrinkage * W + found.gain * found.residual) + shrinkage * Y + math.sqrt(m) * deviations.constant,
-    )
-    units = (_first_positive(W, Y * found.gain), _first_positive(predictions, Y))
-    return np.array(errors) / units, np.array(changes) / units
+    of_features = a * s[0] * deviations.stretch * (shrinkage * W + found.gain * found.residual)
+    change = of_features + shrinkage * Y + root * deviations.constant
+    error = np.hypot(a * np.linalg.norm(found.delta * s, axis=1), root * np.abs(deviations.offset))
+    unit = _first_positive(np.hypot(found.predictions, root * np.abs(deviations.level)), Y)
+    return error / unit, change / unit
+
+
+def _as_sizes(sizes: Array, p: int) -> np.ndarray:
+    if tuple(sizes.shape) != (p,):
+        raise ShapeError(f"feature_sizes must have shape {(p,)}, one a feature, got {tuple(sizes.shape)}")
+    row: np.ndarray = stored(as_matrix(sizes[None, :], "feature_sizes"))[0]
+    if row.min() < 0.0:
+        raise ValueError(f"feature_sizes must be >= 0, got {row.min():.3g}; they are root mean squares")
+    return row / (row.max() or 1.0)
+
+
+def _at_sizes(x: Regression, found: Refit, sizes: np.ndarray, change: np.ndarray) -> Measured:
+    """Measure weights times sizes (p,), the largest 1; a ``change`` of the weights may have any direction."""
+    wrong = np.linalg.norm((found.missing + found.delta @ found.spectrum.V.T) * sizes, axis=1)
+    W, weighted = np.linalg.norm(x.weights, axis=1), np.linalg.norm(x.weights * sizes, axis=1)
+    known = weighted > 0.0  # of a feature that the data do not have nothing is asked
+    unit = np.where(known, weighted, 1.0)
+    return np.where(known, wrong / unit, 0.0), np.where(known, change * W / unit, 1.0)
 
 
 def _first_positive(*sizes: np.ndarray) -> np.ndarray:

@@ -20,11 +20,17 @@ def certificates_of(
     weights: np.ndarray,
     intercepts: Sequence[np.ndarray | None],
     ridges: Sequence[float],
+    feature_sizes: np.ndarray | None = None,
 ) -> list[Certificate]:
-    """Certify inputs (m, d) with labels (m, k) through a feature map, for weights (L, k, p) at L ridges."""
+    """Certify inputs (m, d) with labels (m, k) through a feature map, for weights (L, k, p) at L ridges.
+
+    ``feature_sizes`` (p,) are those of the data, see :func:`certify_recovery`.
+    """
     Phis = feature_map(inputs)
     amplification = map_amplification(feature_map, inputs, Phis)
     return [
-        certify_recovery(W, Phis, labels, ridge=ridge, map_condition=amplification, intercept=b)
+        certify_recovery(
+            W, Phis, labels, ridge=ridge, map_condition=amplification, intercept=b, feature_sizes=feature_sizes
+        )
         for W, b, ridge in zip(weights, intercepts, ridges, strict=True)
     ]

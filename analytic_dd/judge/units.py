@@ -19,7 +19,7 @@ import numpy as np
 
 from analytic_dd.arrays import Array, as_matrix, to_numpy
 
-__all__ = ["Deviations", "Regression", "about_means", "in_units"]
+__all__ = ["Deviations", "Regression", "about_means", "in_units", "stored"]
 
 _ABSENT = -(10**6)  # the exponent of zero, below that of every float
 _LEAST = -1000  # a ridge further below acts on exact zeros only, and there its size does not matter

@@ -193,9 +193,14 @@ class Sums:
         return self.sum_y / self.weight
 
     @property
+    def squares(self) -> Array:
+        """Weighted sum of squares of each feature (p,): the diagonal of G."""
+        return namespace(self.G).linalg.diagonal(self.G)
+
+    @property
     def trace(self) -> float:
         """Trace of G: the weighted sum of squared features."""
-        return _total(namespace(self.G).linalg.diagonal(self.G))
+        return _total(self.squares)
 
     def apply_gram(self, X: Array) -> Array:
         """Return ``X G`` (q, p) for ``X`` (q, p)."""

@@ -98,6 +98,13 @@ class OriginalModel:
     solver_reason: str
     value_range: tuple[float, float]
 
+    @property
+    def feature_sizes(self) -> np.ndarray:
+        """The root mean square (p,) of each feature of the data, about its mean where there is an intercept."""
+        statistics = self.statistics if self.intercept is None else self.statistics.centred()
+        sizes: np.ndarray = np.sqrt(np.maximum(to_numpy(statistics.squares), 0.0) / statistics.weight)
+        return sizes
+
     def inputs_of(self, dataset: Dataset, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the normalised inputs (m, d) and classes (m,) of some training samples, in the order of ``rows``."""
         blocks = list(dataset.blocks("train", mean=self.mean, std=self.std, order=rows))

@@ -127,6 +127,11 @@ class DualStatistics:
         return namespace(self.T).sum(self.T * self.T, axis=0)
 
     @property
+    def squares(self) -> Array:
+        """Weighted sum of squares of each feature (p,): the diagonal of G."""
+        return namespace(self.F).sum(self.F * self.F, axis=0)
+
+    @property
     def trace(self) -> float:
         """Trace of G: the weighted sum of squared features."""
         size = norm(self.F)

@@ -131,3 +131,35 @@ def test_predictions_are_judged_beside_the_weights(matrix, rng):
     assert found.output_error < found.bound
     assert found.prediction_error == pytest.approx(1e-2 / np.hypot(1.0, 1e-2), abs=30 * EPS * 1e7 * P)
     assert found.verdict == "fail"
+
+
+def test_columns_of_far_units_are_no_pass_where_their_sizes_are_known(rng):
+    """Weights of 1e4 and 1e-4 for features of 1e-4 and 1e4: an error of 1e-12 of |W| is one of 1e-4 of the scores."""
+    sizes = np.array([1e4, 1e-4, 1.0, 1.0])
+    W = rng.standard_normal((K, 4)) / sizes
+    made = distill_features(W, np.eye(K))
+    assert certify_recovery(W, made.features, made.labels, ridge=0.0).verdict == "pass"
+    found = certify_recovery(W, made.features, made.labels, ridge=0.0, feature_sizes=sizes)
+    assert found.verdict == "inconclusive"
+    wrong = W * np.array([1.1, 1.0, 1.0, 1.0])  # of |W| that is 1e-9
+    assert certify_recovery(wrong, made.features, made.labels, ridge=0.0).ratio < found.ratio * 1e9
+    assert certify_recovery(wrong, made.features, made.labels, ridge=0.0, feature_sizes=sizes).verdict != "pass"
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1.0, 1e300])
+def test_sizes_near_each_other_change_no_verdict(rng, unit):
+    W = rng.standard_normal((K, P))
+    made = distill_features(W, np.eye(K))
+    sizes = unit * rng.uniform(0.1, 1.0, P)
+    sizes[0] = 0.0  # a feature that the data do not have
+    found = certify_recovery(W, made.features, made.labels, ridge=0.0, feature_sizes=sizes)
+    assert found.verdict == "pass"
+    noisy = W * (1 + 1e-9 * rng.standard_normal(W.shape))
+    assert certify_recovery(noisy, made.features, made.labels, ridge=0.0, feature_sizes=sizes).verdict == "fail"
+
+
+def test_sizes_that_are_none_are_refused(rng):
+    W = rng.standard_normal((K, P))
+    for wrong, said in ((np.ones(P - 1), r"must have shape \(7,\)"), (-np.ones(P), "must be >= 0")):
+        with pytest.raises(ValueError, match=said):
+            certify_recovery(W, W, np.eye(K), ridge=0.0, feature_sizes=wrong)
