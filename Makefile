@@ -1,4 +1,4 @@
-# make demo | test | test-ntk | test-slow | proofs | lint | types | tables | clean
+# make demo | test | test-kernels | test-threads | test-ntk | test-slow | proofs | lint | types | tables | clean
 # TORCH_INDEX=ADDRESS takes torch from another package index (a CPU wheel, say).
 
 PYTHON ?= python3
@@ -16,7 +16,10 @@ endif
 # Two test processes with one BLAS thread each: more threads than cores wait for each other
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: demo test test-ntk test-slow proofs lint types tables bench clean
+# What rounds: the same on every processor but for the last digits
+NUMERICAL := tests/test_comparators.py tests/test_estimator.py $(addprefix tests/, linalg ridge losses labels features distill judge)
+
+.PHONY: demo test test-kernels test-threads test-ntk test-slow proofs lint types tables bench clean
 
 $(VENV)/base: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -38,6 +41,14 @@ demo: $(VENV)/base
 
 test: $(VENV)/test
 	$(ONE_THREAD) $(BIN)/python -m pytest -q -n 2
+
+# Every OpenBLAS kernel of this processor, 1 and 2 threads, both orders of matrices: for people, some minutes a kernel
+test-kernels: $(VENV)/test
+	$(BIN)/python tests/kernels.py $(NUMERICAL)
+
+# The numerical part with two threads; `make test` has one a process
+test-threads: $(VENV)/test
+	OMP_NUM_THREADS=2 OPENBLAS_NUM_THREADS=2 $(BIN)/python -m pytest -q --libraries numpy $(NUMERICAL)
 
 test-ntk: $(VENV)/ntk
 	$(ONE_THREAD) $(BIN)/python -m pytest -q -m ntk tests/baselines/methods/test_neural_tangents.py

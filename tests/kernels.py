@@ -19,7 +19,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 KERNELS = ("Prescott", "Nehalem", "Sandybridge", "Haswell", "Zen", "SkylakeX")
-PART = ("test_comparators.py", "linalg", "ridge", "labels", "distill", "judge", "features", "test_estimator.py")
 # numpy and scipy bring an OpenBLAS each; a matrix product and a factor are where a missing instruction shows
 PROBE = """
 import json, numpy, scipy.linalg, threadpoolctl
@@ -56,7 +55,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--kernels", nargs="+", default=[given] if given else KERNELS, metavar="KERNEL")
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--orders", nargs="+", default=["C", "F"], choices=["C", "F"])
-    parser.add_argument("tests", nargs="*", default=[str(Path("tests", name)) for name in PART])
+    parser.add_argument("tests", nargs="+", help="files and folders for pytest")
     options = parser.parse_args(arguments)
     if given and list(options.kernels) != [given]:
         parser.error(f"OPENBLAS_CORETYPE is {given} in this environment; unset it, or ask for --kernels {given}")
