@@ -141,6 +141,13 @@ def affine_minimal_features(W: Array, B: Array, c: Array, *, ridge: float = 0.0)
     DistilledFeatures
         All singular values of the features are equal: condition 1.
 
+    Raises
+    ------
+    ValueError
+        c lies in range(B): the features are not constrained.
+    InfeasibleError
+        T8e: the rows of W are not in span(B, c).
+
     Examples
     --------
     >>> B, c = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]), np.array([0.0, 0.0, 2.0])
@@ -155,7 +162,8 @@ def affine_minimal_features(W: Array, B: Array, c: Array, *, ridge: float = 0.0)
     if e is None:
         raise ValueError("c lies in range(B), so the features are not constrained; use minimal_features (T4)")
     xp = namespace(W)
-    basis = thin_svd(W).Vt
+    spectrum = thin_svd(W)
+    basis = spectrum.Vt
     inside = basis.T @ (basis @ e)
     seen = float(xp.sum(inside * inside))  # |P e|^2 = e . P e
     # Below this cosine the points would be 1e6 times farther out than one further point puts them
@@ -168,7 +176,8 @@ def affine_minimal_features(W: Array, B: Array, c: Array, *, ridge: float = 0.0)
         rest = basis
     m = int(rest.shape[0]) + 1
     S = xp.asarray(_simplex(m), dtype=W.dtype, device=getattr(W, "device", None))
-    Phis = f[None, :] + norm(f[None, :]) * math.sqrt(m) * (S @ rest)
+    # A direction of W carries the rounding of W over its singular value
+    Phis = _in_range(f[None, :] + norm(f[None, :]) * math.sqrt(m) * (S @ rest), B, c, spectrum.condition)
     Ys = labels_for(Phis, W, ridge=ridge)
     return DistilledFeatures(Phis, Ys, ridge, theorem="T8e", amplification=1.0, condition=1.0)
 
@@ -194,8 +203,8 @@ def _in_range(Phis: Array, B: Array, c: Array, amplification: float) -> Array:
     if error <= limit:
         return realisable
     raise InfeasibleError(
-        f"T8e: the points leave the range by {error:.1e}: W has a lower rank than Ys; use labels of rank W, "
-        "or learned labels",
+        f"T8e: the points leave the range by {error:.1e}: W is not in span(B, c), or has a lower rank than Ys; project "
+        "the weights on the range, and use labels of rank W or learned labels",
         theorem="T8e",
         value=error,
         limit=limit,

@@ -54,35 +54,36 @@ def test_every_library(summing_library, rng):
         assert np.linalg.norm(to_numpy(W) - wanted) < 30 * library.eps * N * gain(Phi, 1.0) * np.linalg.norm(wanted)
 
 
-def test_new_classes(rng):
+def test_new_classes(ratio, rng):
     (Phi, Y), V = data(rng), rng.standard_normal((P, R))
     built = future_set((Phi, Y), V, ridge=0.5)
     new = arrivals(rng, V, k=K + 2)
     wanted = ridge_weights(*together((Phi, np.hstack([Y, np.zeros((N, 2))])), new), ridge=0.5)
     later = update(built, *new)
     assert later.weights.shape == (K + 2, P)
-    assert np.linalg.norm(later.weights - wanted) < 1e-12 * np.linalg.norm(wanted)
+    assert ratio(later.weights, wanted, size=N, amplification=gain(np.vstack([Phi, new[0]]), 0.5)) < 30
 
 
-def test_updates_one_after_the_other_in_any_order(rng):
+def test_updates_one_after_the_other_in_any_order(ratio, rng):
     (Phi, Y), V = data(rng), rng.standard_normal((P, R))
     parts = [arrivals(rng, V) for _ in range(3)]
     wanted = ridge_weights(*together((Phi, Y), *parts), ridge=0.5)
+    lost = gain(np.vstack([Phi, *(F for F, _ in parts)]), 0.5)
     for order in ((0, 1, 2), (2, 0, 1)):
         memory = future_set((Phi, Y), V, ridge=0.5)
         for i in order:
             memory = update(memory, *parts[i])
             assert len(memory) == R + K
         for W in (memory.weights, ridge_weights(memory.features, memory.labels, ridge=0.5)):
-            assert np.linalg.norm(W - wanted) < 1e-12 * np.linalg.norm(wanted)
+            assert ratio(W, wanted, size=N, amplification=lost) < 30
     back = memory
     for i in range(3):
         back = update(back, *parts[i], sign=-1)
-    assert np.linalg.norm(back.weights - ridge_weights(Phi, Y, ridge=0.5)) < 1e-11 * np.linalg.norm(wanted)
+    assert ratio(back.weights, ridge_weights(Phi, Y, ridge=0.5), size=N, amplification=lost) < 30
 
 
 @pytest.mark.parametrize("gone", [[0], [1, 3], [0, 1, 2, 3]])
-def test_any_subset_of_named_samples_is_forgotten(rng, gone):
+def test_any_subset_of_named_samples_is_forgotten(ratio, rng, gone):
     """T23c: f + q points."""
     Phi, Y = data(rng)
     memory = future_set((Phi, Y), Phi[:4].T, ridge=0.5)
@@ -91,21 +92,21 @@ def test_any_subset_of_named_samples_is_forgotten(rng, gone):
     wanted = ridge_weights(np.delete(Phi, gone, axis=0), np.delete(Y, gone, axis=0), ridge=0.5)
     assert after.theorem == "T23c"
     for W in (after.weights, ridge_weights(after.features, after.labels, ridge=0.5)):
-        assert np.linalg.norm(W - wanted) < 1e-12 * np.linalg.norm(wanted)
+        assert ratio(W, wanted, size=N, amplification=gain(Phi, 0.5)) < 30
     # as if they had never been there: the set is a set of the remaining data, for every later sample
     new = arrivals(rng, Phi[:4].T)
     kept = (np.delete(Phi, gone, axis=0), np.delete(Y, gone, axis=0))
     wanted = ridge_weights(*together(kept, new), ridge=0.5)
-    assert np.linalg.norm(update(after, *new).weights - wanted) < 1e-11 * np.linalg.norm(wanted)
+    assert ratio(update(after, *new).weights, wanted, size=N, amplification=gain(np.vstack([Phi, new[0]]), 0.5)) < 30
 
 
-def test_two_holders_merge_on_a_common_subspace(rng):
+def test_two_holders_merge_on_a_common_subspace(ratio, rng):
     """T23d: the second holder's features lie in the subspace of the first."""
     (Phi, Y), V = data(rng), rng.standard_normal((P, 4))
     other = arrivals(rng, V, n=30)
     merged = update(future_set((Phi, Y), V, ridge=0.5), *other)
     wanted = ridge_weights(*together((Phi, Y), other), ridge=0.5)
-    assert np.linalg.norm(merged.weights - wanted) < 1e-12 * np.linalg.norm(wanted)
+    assert ratio(merged.weights, wanted, size=N, amplification=gain(np.vstack([Phi, other[0]]), 0.5)) < 30
 
 
 def test_fewer_points_cannot_do(rng):

@@ -68,7 +68,7 @@ def test_no_smaller_set_has_them(rng):
 
 
 @pytest.mark.parametrize("points", [1, 2])
-def test_fewer_points_leave_the_tail_of_the_singular_values_and_no_less(rng, points):
+def test_fewer_points_leave_the_tail_of_the_singular_values_and_no_less(ratio, rng, points):
     Phi, Y = data(rng)
     W = rng.standard_normal((K, P))
     wanted = gradient(Phi, Y, W)
@@ -76,8 +76,9 @@ def test_fewer_points_leave_the_tail_of_the_singular_values_and_no_less(rng, poi
     tail = np.linalg.norm(np.linalg.svd(wanted, compute_uv=False)[points:])
     got = np.linalg.norm(gradient(built.features, built.labels, W) - wanted)
     assert len(built) == points
-    assert got == pytest.approx(tail, rel=1e-12)
-    assert built.relative_errors[0] == pytest.approx(tail / np.linalg.norm(wanted), rel=1e-12)
+    lost = amplification(Phi, Y, W) * np.linalg.norm(wanted) / tail
+    assert ratio(got, tail, size=P, amplification=lost) < 30
+    assert ratio(built.relative_errors[0], tail / np.linalg.norm(wanted), size=P, amplification=lost) < 30
     for _ in range(20):  # Eckart and Young: any gradient of so few points has rank <= points
         other = gradient(rng.standard_normal((points, P)), rng.standard_normal((points, K)), W)
         assert np.linalg.norm(other - wanted) > tail
@@ -90,7 +91,8 @@ def test_fewer_points_for_several_weights_keep_the_largest_residuals(rng):
     W[2] += 1e-6 * rng.standard_normal((K, P))
     built = gradient_set((Phi, Y), W, points=K)
     assert built.fewest == P  # 3 K
-    assert max(built.relative_errors) < 1e-4
+    apart = max(np.linalg.norm(gradient(Phi, Y, W[i]) - gradient(Phi, Y, W[0])) for i in (1, 2))
+    assert max(built.relative_errors) < 2 * apart / np.linalg.norm(gradient(Phi, Y, W[0]))
 
 
 def test_weights_of_very_different_size_all_count(rng):
@@ -98,7 +100,8 @@ def test_weights_of_very_different_size_all_count(rng):
     W = rng.standard_normal((L, K, P))
     W[1] *= 1e10
     built = gradient_set((Phi, Y), W)
-    assert max(built.relative_errors) < 1e-12
+    for error, each in zip(built.relative_errors, W, strict=True):
+        assert error < 30 * 2.0**-52 * P * amplification(Phi, Y, each)
 
 
 def test_rotated_points_are_as_exact(ratio, rng):
@@ -111,7 +114,7 @@ def test_rotated_points_are_as_exact(ratio, rng):
     assert ratio(got, gradient(Phi, Y, W), size=P, amplification=scale) < 30
 
 
-def test_adam_takes_the_same_steps_at_its_own_iterates(rng):
+def test_adam_takes_the_same_steps_at_its_own_iterates(ratio, rng):
     """Adam is no linear method: the set is made for the weights it passes through."""
 
     def adam(Phi, Y, steps):
@@ -127,8 +130,10 @@ def test_adam_takes_the_same_steps_at_its_own_iterates(rng):
     path = adam(Phi, Y, 2)
     built = gradient_set((Phi, Y), path[:-1])
     assert len(built) == 2 * K
+    least = min(np.abs(gradient(Phi, Y, W)).min() for W in path[:-1])  # every entry makes a step of the same size
+    lost = max(np.linalg.norm(gradient(Phi, Y, W)) * amplification(Phi, Y, W) for W in path[:-1]) / least
     for one, other in zip(adam(built.features, built.labels, 2), path, strict=True):
-        assert np.linalg.norm(one - other) <= 1e-10 * np.linalg.norm(path[-1])
+        assert ratio(one, other, size=P, amplification=lost, unit=np.linalg.norm(path[-1])) < 30
 
 
 def test_bad_input_is_refused(rng):

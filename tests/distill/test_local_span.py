@@ -26,6 +26,11 @@ def problem(rng, activation="tanh", n=5):
     return W, lambda X: ACTIVATIONS[activation](X @ A.T + b), rng.standard_normal((n, D))
 
 
+def lost(Phi):
+    """Rounding of what these features miss: near copies are ill-conditioned."""
+    return 30 * 2.0**-52 * sum(Phi.shape) * np.linalg.cond(Phi)
+
+
 def missed(W, Phi):
     """|W (I - P)| / |W| for the projector P on the rows of Phi, by QR."""
     basis = np.linalg.qr(Phi.T)[0]
@@ -39,9 +44,10 @@ def test_features_of_the_inputs_span_the_weights(rng, activation):
     s = len(built.chosen)
     assert len(built) == s * (Q + 1) == len(built.inputs)
     assert np.array_equal(built.features, phi(built.inputs))
-    assert missed(W, phi(built.inputs)) < 1e-7
-    assert built.relative_error == pytest.approx(missed(W, phi(built.inputs)), rel=0.5, abs=1e-11)
-    assert certify_recovery(W, phi(built.inputs), built.labels, ridge=0.1).relative_error < 1e-7
+    rounding = lost(built.features)
+    assert missed(W, phi(built.inputs)) < rounding < 1e-3
+    assert abs(built.relative_error - missed(W, phi(built.inputs))) < rounding
+    assert certify_recovery(W, phi(built.inputs), built.labels, ridge=0.1).ratio < 30
 
 
 def test_count_is_that_of_the_theorem(rng):
@@ -54,14 +60,14 @@ def test_count_is_that_of_the_theorem(rng):
 
 
 @pytest.mark.parametrize("share", [0.01, 0.001])
-def test_copies_are_near_the_real_inputs(rng, share):
+def test_copies_are_near_the_real_inputs(ratio, rng, share):
     W, phi, X = problem(rng)
     built = near_copies(W, phi, X, largest_change=share)
     bases = X[list(built.chosen)]
     assert np.array_equal(built.inputs[:5], bases)
     change = np.abs(built.inputs[5:].reshape(5, Q, D) - bases[:, None, :]).max() / np.ptp(X)
     assert change <= share
-    assert built.largest_change == pytest.approx(change, rel=1e-9)
+    assert ratio(built.largest_change, change, size=1, amplification=np.abs(X).max() / (change * np.ptp(X))) < 30
     assert change > 0.01 * share
 
 
@@ -99,9 +105,13 @@ def test_an_unpenalised_intercept(rng):
     b = rng.standard_normal(Q)
     built = near_copies(W, phi, X, ridge=0.1, intercept=b)
     fit = ridge_weights_with_intercept(phi(built.inputs), built.labels, ridge=0.1)
-    assert np.linalg.norm(fit.weights - W) < 1e-6 * np.linalg.norm(W)
-    assert np.linalg.norm(fit.intercept - b) < 1e-6 * np.linalg.norm(b)
-    assert missed(W, built.features - built.features.mean(axis=0)) < 1e-7
+    about = built.features - built.features.mean(axis=0)
+    s = np.linalg.svd(about, compute_uv=False)
+    rounding = 30 * 2.0**-52 * sum(about.shape) * s[0] / s[len(about) - 2]  # of rank m - 1
+    size = np.linalg.norm(W) * (1 + np.linalg.norm(built.features.mean(axis=0)))
+    assert np.linalg.norm(fit.weights - W) < rounding * np.linalg.norm(W)
+    assert np.linalg.norm(fit.intercept - b) < rounding * (size + np.linalg.norm(b))
+    assert rounding < 1e-3
 
 
 def test_weights_of_lower_rank_take_fewer_copies(rng):
@@ -116,7 +126,7 @@ def test_a_map_onto_its_range_takes_one_image(rng):
     phi = FullyConnected([9, 5], activation="tanh", bias=True, rng=0)
     built = near_copies(rng.standard_normal((Q, 5)), phi, rng.standard_normal((4, 9)))
     assert len(built) == Q + 1
-    assert built.relative_error < 1e-9
+    assert built.relative_error < lost(to_numpy(built.features)) < 1e-3
     assert len(near_copies(rng.standard_normal((Q, 5)), Identity(5), rng.standard_normal((4, 5)))) == Q + 1
 
 
@@ -124,7 +134,7 @@ def test_a_deep_map_with_its_own_jacobian(rng):
     phi = FullyConnected([6, 20, 25], activation="tanh", bias=True, rng=1)
     W = rng.standard_normal((2, 25))
     built = near_copies(W, phi, rng.standard_normal((12, 6)), ridge=1e-3)
-    assert missed(W, phi(built.inputs)) < 1e-7
+    assert missed(W, phi(built.inputs)) < lost(built.features) < 1e-3
     assert len(built) < 25
 
 
@@ -134,7 +144,7 @@ def test_torch(rng):
     A = torch.tensor(rng.standard_normal((P, D)))
     built = near_copies(torch.tensor(W), lambda X: torch.tanh(X @ A.T), torch.tensor(X), ridge=0.1)
     assert isinstance(built.inputs, torch.Tensor)
-    assert missed(W, np.tanh(to_numpy(built.inputs) @ A.numpy().T)) < 1e-7
+    assert missed(W, np.tanh(to_numpy(built.inputs) @ A.numpy().T)) < lost(to_numpy(built.features)) < 1e-3
 
 
 def test_diagnostics_are_json(rng):

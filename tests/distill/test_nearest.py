@@ -258,8 +258,10 @@ def test_fixed_labels_are_exact_and_at_the_predicted_distance(library, ratio, re
     assert ratio(got, W, size=size_of(W, m), amplification=built.amplification, eps=library.eps) < 30
     _, s = split(W, references)
     wanted = math.hypot(np.linalg.norm((Ys - references @ W.T) @ np.linalg.pinv(W).T), np.linalg.norm(s[m - K :]))
-    assert built.distance == pytest.approx(wanted, rel=1e-10 if library.dtype == "float64" else 1e-4)
-    assert built.predicted_distance == pytest.approx(wanted, rel=1e-10 if library.dtype == "float64" else 1e-4)
+    t = np.linalg.svd(W, compute_uv=False)
+    lost = t[0] / t[-1] * (np.linalg.norm(references) + np.linalg.norm(Ys) / t[-1]) / wanted
+    for found in (built.distance, built.predicted_distance):
+        assert ratio(found, wanted, size=m + P, amplification=lost, eps=library.eps) < 30
 
 
 @pytest.mark.parametrize("power", [0, 4, 7, 10, -4, -10])
@@ -290,7 +292,8 @@ def test_centred_labels_for_a_centred_model(ratio, refit, rng):
     assert (
         ratio(refit(built.features, built.labels, 0.0), W, size=size_of(W, M), amplification=built.amplification) < 30
     )
-    assert built.distance == pytest.approx(built.predicted_distance, rel=1e-10)
+    lost = built.condition * np.linalg.norm(references) / built.distance
+    assert ratio(built.distance, built.predicted_distance, size=M + P, amplification=lost) < 30
 
 
 def test_no_direct_search_over_free_matrices_is_nearer(rng):
@@ -303,8 +306,8 @@ def test_no_direct_search_over_free_matrices_is_nearer(rng):
 
     starts = [rng.standard_normal(24) for _ in range(3)] + [np.linalg.pinv(references).T.ravel()]
     found = [minimize(distance, start, options={"maxiter": 150}).fun for start in starts]
-    assert min(found) >= 1 - 1e-9
-    assert min(found) < 1 + 1e-2
+    assert min(found) >= 1 - 30 * EPS * 10 * np.linalg.norm(references) / best
+    assert min(found) < 1 + 1e-2  # where the search stops
 
 
 def test_point_weights_hold_for_fixed_labels_too(ratio, refit, rng):
@@ -312,7 +315,8 @@ def test_point_weights_hold_for_fixed_labels_too(ratio, refit, rng):
     images = rng.uniform(0.1, 3, M)
     built = nearest_features(W, references, labels=Ys, point_weights=images)
     plain = nearest_features(W, references, labels=Ys).features - references
-    assert built.distance == pytest.approx(built.predicted_distance, rel=1e-10)
+    lost = built.condition * np.linalg.norm(references) / built.distance
+    assert ratio(built.distance, built.predicted_distance, size=M + P, amplification=lost) < 30
     assert built.distance < 0.999 * np.linalg.norm(np.sqrt(images)[:, None] * plain)
     assert (
         ratio(refit(built.features, built.labels, 0.0), W, size=size_of(W, M), amplification=built.amplification) < 30

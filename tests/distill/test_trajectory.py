@@ -41,6 +41,9 @@ METHODS = {
 }
 
 
+ROUNDING = 30 * 2.0**-52 * N  # of a step; step and momentum multiply an error by at most 3
+
+
 def furthest(one, other):
     return max(np.linalg.norm(a - b) for a, b in zip(one, other, strict=True)) / np.linalg.norm(other[-1])
 
@@ -53,9 +56,7 @@ def test_every_first_order_method_takes_the_same_steps_from_zero(rng, method):
     assert len(built) == built.exact_points == T * K
     assert furthest(
         descent(built.features, built.labels, zero, **METHODS[method]), descent(Phi, Y, zero, **METHODS[method])
-    ) < (
-        30 * 2**-52 * N * 3.0**T  # a step times momentum multiplies an error by at most 3
-    )
+    ) < (ROUNDING * 3.0**T)
 
 
 @pytest.mark.parametrize("method", ["plain", "heavy ball"])
@@ -65,7 +66,7 @@ def test_from_any_start(rng, method):
     built = trajectory_set((Phi, Y), T, start=start)
     got, wanted = (descent(A, B, start, **METHODS[method]) for A, B in ((built.features, built.labels), (Phi, Y)))
     assert len(built) == T * K
-    assert furthest(got, wanted) < 30 * 2**-52 * N * 3.0**T
+    assert furthest(got, wanted) < ROUNDING * 3.0**T
 
 
 def test_weight_decay_from_a_start_needs_its_predictions_too(rng):
@@ -74,11 +75,11 @@ def test_weight_decay_from_a_start_needs_its_predictions_too(rng):
     wanted = descent(Phi, Y, start, **options)
     with_decay, without = (trajectory_set((Phi, Y), 2, start=start, weight_decay=decay) for decay in (True, False))
     assert len(with_decay) <= 4 * K
-    assert furthest(descent(with_decay.features, with_decay.labels, start, **options), wanted) < 1e-12
+    assert furthest(descent(with_decay.features, with_decay.labels, start, **options), wanted) < ROUNDING * 3.0**2
     assert furthest(descent(without.features, without.labels, start, **options), wanted) > 1e-4
 
 
-def test_torch_sgd_on_the_set(rng):
+def test_torch_sgd_on_the_set(ratio, rng):
     Phi, Y = data(rng)
     built = trajectory_set((Phi, Y), T)
 
@@ -92,7 +93,7 @@ def test_torch_sgd_on_the_set(rng):
             optimiser.step()
         return layer.weight.detach().numpy()
 
-    assert np.linalg.norm(train(built.features, built.labels) - train(Phi, Y)) < 1e-12 * np.linalg.norm(train(Phi, Y))
+    assert ratio(train(built.features, built.labels), train(Phi, Y), size=N, amplification=3.0**T) < 30
 
 
 def test_sums_are_enough_in_every_library(summing_library, rng):
@@ -101,7 +102,8 @@ def test_sums_are_enough_in_every_library(summing_library, rng):
     built = trajectory_set(stats, T)
     F, B = to_numpy(built.features), to_numpy(built.labels)
     zero = np.zeros((K, P))
-    assert furthest(descent(F, B, zero), descent(Phi.astype(float), Y.astype(float), zero)) < 1e-10
+    wanted = descent(Phi.astype(float), Y.astype(float), zero)
+    assert furthest(descent(F, B, zero), wanted) < ROUNDING * 3.0**T * np.linalg.cond(Phi) ** 2  # of sums
 
 
 def test_one_point_fewer_misses(rng):
@@ -110,7 +112,8 @@ def test_one_point_fewer_misses(rng):
     complete, fewer = trajectory_set((Phi, Y), T), trajectory_set((Phi, Y), T, points=T * K - 1)
     zero = np.zeros((K, P))
     error = furthest(descent(fewer.features, fewer.labels, zero), descent(Phi, Y, zero))
-    assert error > 1e-7 > 1e5 * furthest(descent(complete.features, complete.labels, zero), descent(Phi, Y, zero))
+    exact = furthest(descent(complete.features, complete.labels, zero), descent(Phi, Y, zero))
+    assert exact < ROUNDING * 3.0**T < 1e-7 < error
     assert fewer.exact_points == T * K
     rows = np.vstack([gradient(Phi, Y, W) for W in [zero, *descent(Phi, Y, zero)[:-1]]])
     assert np.linalg.matrix_rank(rows) == T * K  # every gradient of a set lies in the row space of its features
@@ -121,12 +124,12 @@ def test_a_later_step_is_not_exact(rng):
     built, zero = trajectory_set((Phi, Y), 2), np.zeros((K, P))
     steps = (0.5, 1.3, 0.2, 0.9)
     got, wanted = (descent(A, B, zero, steps=steps) for A, B in ((built.features, built.labels), (Phi, Y)))
-    assert furthest(got[:2], wanted[:2]) < 1e-13
+    assert furthest(got[:2], wanted[:2]) < ROUNDING * 3.0**2
     assert furthest(got[2:], wanted[2:]) > 1e-4
 
 
 @pytest.mark.parametrize("blocks", [1, 2, 3, 5])
-def test_bound_of_fewer_points_is_a_bound(rng, blocks):
+def test_bound_of_fewer_points_is_a_bound(ratio, rng, blocks):
     """T19d, for steps of 1 / |G|; and the measured error is what a plain loop finds."""
     Phi, Y = data(rng, cond=100.0)
     steps, zero = 30, np.zeros((K, P))
@@ -135,20 +138,20 @@ def test_bound_of_fewer_points_is_a_bound(rng, blocks):
     got, wanted = (descent(A, B, zero, steps=sizes) for A, B in ((built.features, built.labels), (Phi, Y)))
     travelled = max(np.linalg.norm(W) for W in wanted)
     error = max(np.linalg.norm(a - b) for a, b in zip(got, wanted, strict=True)) / travelled
-    assert built.relative_error == pytest.approx(error, rel=1e-6, abs=1e-14)
+    assert ratio(built.relative_error, error, size=N * steps, unit=1.0) < 30
     assert error <= built.bound
     assert built.blocks == blocks
     assert built.theorem == "T19d"
     C, G = Y.T @ Phi, Phi.T @ Phi
     wanted_bound = 4 * np.linalg.norm(C) * steps / np.linalg.norm(G, 2) * np.exp(-((blocks - 1) ** 2) / steps)
-    assert built.bound * travelled == pytest.approx(wanted_bound, rel=1e-10)
+    assert ratio(built.bound * travelled, wanted_bound, size=N * steps) < 30
 
 
 def test_error_falls_with_the_points_and_a_complete_set_has_none(rng):
     Phi, Y = data(rng, cond=100.0)
     errors = [trajectory_set((Phi, Y), 30, points=m).relative_error for m in (3, 6, 9, 12, 17)]
     assert errors == sorted(errors, reverse=True)
-    assert errors[-1] < 1e-13
+    assert errors[-1] < ROUNDING * 30  # steps
     complete = trajectory_set((Phi, Y), 30)
     assert (len(complete), complete.bound, complete.theorem) == (P, 0.0, "T19a")
 
@@ -159,7 +162,8 @@ def test_long_trajectories_take_no_more_points_than_features(rng):
     steps = (0.9,) * 500
     assert len(built) == P
     assert (
-        furthest(descent(built.features, built.labels, zero, steps=steps), descent(Phi, Y, zero, steps=steps)) < 1e-11
+        furthest(descent(built.features, built.labels, zero, steps=steps), descent(Phi, Y, zero, steps=steps))
+        < ROUNDING * np.linalg.cond(Phi) ** 2 / 0.9  # the sum over steps of (1 - 0.9 / cond^2)^t
     )
 
 
