@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "benchmarks"
+EPS = 2.0**-52
 MODULES = ("records", "measurement", "conditioning", "peers", "benchmark_tables")
 
 
@@ -54,7 +55,7 @@ def test_peak_memory_of_a_stream_is_constant_in_n(scripts, monkeypatch, tmp_path
     run = quick("stream_memory", tmp_path)
     assert run["rows"][-1]["n"] * run["rows"][-1]["p"] * 8 > 100 * 2**20  # of float64, were it held
     assert 0.9 < run["peak_growth"] < 1.1
-    assert all(row["error"] < 1e-11 for row in run["rows"])
+    assert all(row["error"] < 30 * EPS * row["n"] for row in run["rows"])  # condition 1
     assert "to the power" in written(scripts, monkeypatch, tmp_path, "stream_memory")
 
 
@@ -73,13 +74,13 @@ def test_recorded_conditioning_is_what_the_theory_asks(scripts):
     assert max(row["cond"] for row in run["rows"]) == 1e10
 
 
-def test_exact_weights_are_those_of_the_stored_floats(scripts, refit):
+def test_exact_weights_are_those_of_the_stored_floats(scripts, ratio, refit):
     conditioning = scripts["conditioning"]
     for with_ridge in (False, True):
         Phi, Y, ridge = conditioning.problem(1e6, 1.0, with_ridge=with_ridge, seed=0, n=11, p=5, k=3)
         assert np.array_equal(conditioning.exact_weights(Phi, Y, ridge), refit(Phi, Y, ridge))
         s = np.linalg.svd(Phi, compute_uv=False)
-        assert np.sqrt((s[0] ** 2 + ridge) / (s[-1] ** 2 + ridge)) == pytest.approx(1e6, rel=1e-6)
+        assert ratio(np.sqrt((s[0] ** 2 + ridge) / (s[-1] ** 2 + ridge)), 1e6, size=11, amplification=1e6) < 30
 
 
 def test_every_peer_fits_the_same_model(scripts):
@@ -88,7 +89,7 @@ def test_every_peer_fits_the_same_model(scripts):
         found = measure(n=60, p=7)
         assert found["seconds"] > 0.0
         errors[name] = found["error"]
-    assert all(error < 1e-11 for error in errors.values()), errors
+    assert all(error < 30 * EPS * 60 * 10 for error in errors.values()), errors  # cond^2 of 60 x 7 numbers
     assert peers.ours_choice(n=60, p=7)["ridge"] == peers.ridge_cv(n=60, p=7)["ridge"]
 
 
@@ -108,16 +109,17 @@ def test_sizes_are_within_the_budget(scripts):
     assert max(8 * size["n"] * size["p"] for size in held) <= peers.MEMORY
 
 
-def test_exponent_and_its_error(scripts):
+def test_exponent_and_its_error(scripts, ratio):
     measurement, rng = scripts["measurement"], np.random.default_rng(0)
     n = np.geomspace(1e4, 2e6, 6)
     slope, error = measurement.exponent(n, 3e-6 * n**1.1)
-    assert slope == pytest.approx(1.1, abs=1e-12)
-    assert error < 1e-12
+    lost = np.log(n).max() / np.std(np.log(n))
+    assert ratio([slope, error], [1.1, 0.0], size=6, amplification=lost) < 30
     noise = 0.05
     slopes = [measurement.exponent(n, n * np.exp(noise * rng.standard_normal(6))) for _ in range(2000)]
     spread = np.std([slope for slope, _ in slopes])
-    assert np.sqrt(np.mean([error**2 for _, error in slopes])) == pytest.approx(spread, rel=0.1)
+    told = np.sqrt(np.mean([error**2 for _, error in slopes]))
+    assert 0.9 < told / spread < 1.1  # six standard deviations of 2,000 draws
 
 
 def test_peak_memory_is_that_of_the_process_and_not_of_its_parent(scripts, tmp_path):
@@ -147,9 +149,9 @@ def test_device_benchmark_runs_dry_on_the_cpu(scripts, monkeypatch, tmp_path):
     run = quick("distill_gpu", tmp_path, "--device", "cpu")
     (row,) = run["rows"]
     assert row["device"] == "cpu"
-    assert row["error"] < 1e-10
+    assert row["error"] < 30 * EPS * row["n"] * 10
     assert row["product_fraction_of_gemm"] > 0.0
-    assert sum(row["stages"].values()) == pytest.approx(row["seconds"])
+    assert sum(row["stages"].values()) == row["seconds"]
     written(scripts, monkeypatch, tmp_path, "distill_cpu")
 
 
@@ -163,6 +165,6 @@ def test_a_table_that_was_not_recorded_says_how(scripts, monkeypatch, tmp_path):
 @pytest.mark.parametrize("name", ["peers", "scaling", "workers"])
 def test_the_others_run_on_small_sizes(scripts, monkeypatch, tmp_path, name):
     run = quick(name, tmp_path)
-    assert all(row["error"] < 1e-11 for row in run["rows"])
+    assert all(row["error"] < 30 * EPS * row["n"] * 10 for row in run["rows"])
     assert all(row["megabytes"] > 0.0 for row in run["rows"])
     written(scripts, monkeypatch, tmp_path, name)

@@ -134,6 +134,11 @@ def test_an_onto_map_has_no_constraint():
         affine_minimal_features(W, *phi.affine())
 
 
+def test_weights_outside_of_what_the_features_span_are_refused():
+    with pytest.raises(InfeasibleError, match=r"the points leave the range by \S+: W is not in span\(B, c\)"):
+        affine_minimal_features(np.random.default_rng(0).standard_normal((K, 17)), *MAPS["narrow"]().affine())
+
+
 def test_sizes_that_do_not_fit_are_refused():
     B, c = MAPS["narrow"]().affine()
     with pytest.raises(ShapeError, match="do not fit"):

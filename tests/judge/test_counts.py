@@ -62,7 +62,7 @@ def test_no_point_pulls_harder_than_lamberts_function_allows(rng, k):
         return np.max(z) - special.softmax(z) @ z  # the best label is one-hot
 
     found = max(-optimize.minimize(lambda z: -pull(z), 3 * rng.standard_normal(k)).fun for _ in range(20))
-    assert found == pytest.approx(most, rel=1e-6)
+    assert most * (1 - 1e-6) < found <= most * (1 + 30 * 2.0**-52 * k)  # where the search stops, and never above
     W = math.sqrt(5.0 * most) * np.eye(k)[:, :1]  # |W|^2 = 5 most
     assert lambert_count(W, ridge=1.0) == 5
     assert lambert_count(W, ridge=1.0 + 1e-9) == 6
@@ -70,7 +70,7 @@ def test_no_point_pulls_harder_than_lamberts_function_allows(rng, k):
 
 
 @pytest.mark.parametrize("k", [2, 4])
-def test_count_is_tight_and_one_point_fewer_has_no_probabilities(k):
+def test_count_is_tight_and_one_point_fewer_has_no_probabilities(ratio, k):
     """k points with logits t H e_i at the maximum of t (1 - mu): one-hot labels, and ridge |W|^2 = k w."""
     most = special.lambertw((k - 1) / math.e).real
     t = 1.0 + most
@@ -80,7 +80,7 @@ def test_count_is_tight_and_one_point_fewer_has_no_probabilities(k):
     values, vectors = np.linalg.eigh(W)
     root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
     Phi = Z @ np.linalg.pinv(root).T
-    assert np.linalg.norm(root) ** 2 == pytest.approx(k * most, rel=1e-12)
+    assert ratio(np.linalg.norm(root) ** 2, k * most, size=k) < 30
     assert lambert_count(root, ridge=1.0 - 1e-12) == k
     assert lambert_count(root, ridge=1.001) == k + 1
     made = glm_labels(Phi, root, loss="softmax", ridge=1.0 - 1e-9)

@@ -166,8 +166,8 @@ def test_products_with_the_gram_matrix_and_its_trace(summing_library, ratio, dat
     given = GramStatistics(P, K).update(*(summing_library.array(A) for A in data)).sums()
     G, X = to_numpy(given.G), np.arange(5.0 * P).reshape(5, P)
     assert ratio(given.apply_gram(to_library(summing_library, X)), X @ G, size=P) < 30
-    assert given.trace == pytest.approx(np.trace(G), rel=1e-14)
-    assert given.largest_eigenvalue() == pytest.approx(np.linalg.norm(G, 2), rel=1e-12)
+    assert ratio(given.trace, np.trace(G), size=P) < 30
+    assert ratio(given.largest_eigenvalue(), np.linalg.norm(G, 2), size=P) < 30
     assert isinstance(given.on_host().G, np.ndarray)
 
 

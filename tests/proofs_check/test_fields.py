@@ -121,12 +121,12 @@ def test_enclosure_sees_what_is_not_zero_and_what_is_too_wide() -> None:
     assert not enclosure([arb("nan")])[0]
 
 
-def test_eigenvectors_enclose_those_of_numpy() -> None:
+def test_eigenvectors_enclose_those_of_numpy(ratio) -> None:
     F = Balls(1)
     A = F.draw(4, 6)
     values, vectors = symmetric_eigenvectors(A @ A.T)
     floats = np.array([[float(x.mid()) for x in row] for row in (A @ A.T).a.tolist()])
-    assert [float(v.mid()) for v in values] == pytest.approx(np.linalg.eigvalsh(floats), rel=1e-12)
+    assert ratio([float(v.mid()) for v in values], np.linalg.eigvalsh(floats), size=4) < 30
     assert enclosure([vectors.T @ vectors - F.eye(4), vectors.T @ A @ A.T @ vectors - F.diag(values)])[0]
 
 

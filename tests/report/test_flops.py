@@ -1,6 +1,7 @@
 """Modelled flops against counted products; the fraction is of a measured rate; nothing is measured for trifles."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -60,13 +61,13 @@ def test_a_map_that_does_not_say_has_no_flops_and_no_fraction():
     assert found["rates"]["features"]["fraction_of_gemm"] is None
 
 
-def test_fraction_is_flops_over_seconds_over_the_measured_rate(monkeypatch):
+def test_fraction_is_flops_over_seconds_over_the_measured_rate(monkeypatch, ratio):
     monkeypatch.setattr("analytic_dd.report.flops.gemm_rate", lambda: 1e6)
     seconds = {"gram": 0.5, "eigendecomposition": 0.25, "reading": 9.0, "choice": 0.0}
     found = stage_rates(SIZES, seconds)["rates"]
     assert sorted(found) == ["eigendecomposition", "gram"]
-    assert found["gram"]["fraction_of_gemm"] == pytest.approx((N * P * P + 2 * N * P * (K + 1)) / 0.5 / 1e6, rel=1e-15)
-    assert found["eigendecomposition"]["fraction_of_gemm"] == pytest.approx(9 * P**3 / 0.25 / 1e6, rel=1e-15)
+    assert ratio(found["gram"]["fraction_of_gemm"], (N * P * P + 2 * N * P * (K + 1)) / 0.5 / 1e6, size=1) < 30
+    assert ratio(found["eigendecomposition"]["fraction_of_gemm"], 9 * P**3 / 0.25 / 1e6, size=1) < 30
 
 
 def test_bytes_are_every_operand_once():
@@ -84,17 +85,22 @@ def test_trifles_are_not_measured(monkeypatch):
     assert found["rates"]["gram"]["flops"] > 0.0
 
 
-def test_the_rate_is_near_that_of_a_product():
-    import time
+def test_the_rate_is_that_of_the_best_product(monkeypatch, ratio):
+    """By a clock that goes 10^-9 s a flop of the square that is multiplied, and half of that for the largest."""
+    now, sizes = [0.0], []
 
-    A = np.random.default_rng(0).standard_normal((512, 512))
-    A @ A
-    seconds = []
-    for _ in range(5):
-        started = time.perf_counter()
-        A @ A
-        seconds.append(time.perf_counter() - started)
-    assert 0.1 < gemm_rate() / (2 * 512**3 / min(seconds)) < 10.0  # the machine has other work too
+    class Timed(np.ndarray):
+        def __matmul__(self, other):
+            sizes.append(len(self))
+            now[0] += 2.0 * len(self) ** 3 * (1e-9 if len(self) < 512 else 0.5e-9)
+            return self
+
+    draw = np.random.default_rng(0).standard_normal
+    generator = SimpleNamespace(standard_normal=lambda shape: draw(shape).view(Timed))
+    monkeypatch.setattr(np.random, "default_rng", lambda seed: generator)
+    monkeypatch.setattr("analytic_dd.report.flops.time.perf_counter", lambda: now[0])
+    assert ratio(gemm_rate(limit=1.0), 2e9, size=1, amplification=10) < 30  # differences of a clock
+    assert sizes == [128, 128, 256, 256, 512, 512]
 
 
 def test_samples_that_are_mapped_are_counted():
