@@ -17,7 +17,7 @@ endif
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 # What rounds: the same on every processor but for the last digits
-NUMERICAL := tests/test_comparators.py tests/test_estimator.py $(addprefix tests/, linalg ridge losses labels features distill judge)
+NUMERICAL := tests/test_comparators.py tests/test_estimator.py $(addprefix tests/, linalg ridge losses labels features distill model judge)
 
 .PHONY: demo test test-kernels test-threads test-ntk test-slow proofs lint types tables bench clean
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 import time
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -65,14 +66,14 @@ def small_set(tmp_path):
     return write
 
 
-def test_distill_writes_a_set_that_recovers_the_weights(run, tmp_path):
+def test_distill_writes_a_set_that_recovers_the_weights(run, ratio, tmp_path):
     status, printed, error = run("distill", "--out", tmp_path)
     assert (status, error) == (0, "")
     assert sorted(os.listdir(tmp_path)) == ["distilled.npz", "distilled.png", "report.json"]
     stored = load_distilled(tmp_path)
     assert stored.inputs.shape == (10, 64)
     W = ridge_weights(stored.inputs, stored.y, ridge=0.0)
-    assert np.linalg.norm(W - stored.w) / np.linalg.norm(stored.w) < 1e-12
+    assert ratio(W, stored.w, size=10 + 64, amplification=stored.certify().amplification) < 30
     assert "pass" in printed
 
 
@@ -85,7 +86,7 @@ def test_report_has_what_the_design_promises(run, tmp_path):
     assert report["accuracies"]["random"] < report["accuracies"]["class_mean"] < report["accuracies"]["original"]
     for name in ("recovery", "recovery_from_pixels"):
         assert set(report[name]) >= {"relative_error", "verdict", "ratio", "condition"}
-    assert report["recovery"]["relative_error"] <= 1e-12
+    assert report["recovery"]["verdict"] == "pass"
     assert {"reading", "features", "gram", "eigendecomposition", "construction"} <= set(report["seconds"])
     assert set(report) >= {
         "format",
@@ -485,9 +486,11 @@ def test_a_decompression_bomb_is_refused_by_its_declared_size(refused, tmp_path)
             member, {"descr": "|u1", "fortran_order": False, "shape": (10**6, 200, 200)}
         )
         member.write(bytes(2**20))
-    started = time.perf_counter()
+    tracemalloc.start()
     refused("--data", path, mentions=["bomb.npz"])
-    assert time.perf_counter() - started < 5.0
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 64 * 2**20  # of 40 GB
 
 
 def test_hostile_distilled_sets_are_one_line(run, tmp_path):
@@ -570,13 +573,13 @@ def test_an_interrupt_leaves_the_previous_result(run, tmp_path, stop):
     assert {name: (tmp_path / "out" / name).read_bytes() for name in os.listdir(tmp_path / "out")} == before
 
 
-def test_few_points_say_what_of_the_weights_is_lost(run, tmp_path):
+def test_few_points_say_what_of_the_weights_is_lost(run, ratio, tmp_path):
     status, printed, _ = run("distill", "--mode", "few", "--points", 5, "--out", tmp_path)
     report = json.loads((tmp_path / "report.json").read_text())
     run("distill", "--out", tmp_path / "whole")
     W, kept = (load_distilled(folder).w for folder in (tmp_path / "whole", tmp_path))
     lost = np.linalg.norm(W - kept) / np.linalg.norm(W)
-    assert report["error_to_original"] == pytest.approx(lost, rel=1e-12)
+    assert ratio(report["error_to_original"], lost, size=10 + 64, amplification=1 / lost) < 30
     assert status == 0
     assert f"W itself is missed by {lost:.2g}" in printed
     assert "recovery |W_s - W| / |W|" not in printed

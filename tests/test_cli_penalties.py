@@ -44,13 +44,19 @@ def training_inputs():
     return dataset, np.concatenate([X for X, _ in dataset.blocks("train", mean=mean, std=std)])
 
 
+def cond(F, ridge):
+    """cond_eff^2 of F^T F + ridge, of the directions that the samples have."""
+    values = np.linalg.eigvalsh(F.T @ F)
+    return (values[-1] + ridge) / (values[values > 1e-10 * values[-1]][0] + ridge)
+
+
 def relative(A, B):
     return np.linalg.norm(A - B) / np.linalg.norm(B)
 
 
 @pytest.mark.parametrize("intercept", [False, True])
 @pytest.mark.parametrize("features", ["identity", "fcnn:depth=2", "rff"])
-def test_several_ridges_are_recovered_from_the_file(distil, features, intercept):
+def test_several_ridges_are_recovered_from_the_file(distil, ratio, features, intercept):
     flags = ["--intercept"] if intercept else []
     stored, report = distil("--features", features, "--ridge", 0.1, 1, 10, *flags)
     assert report["theorem"] == ("T12 on T11" if intercept else "T11")
@@ -59,11 +65,12 @@ def test_several_ridges_are_recovered_from_the_file(distil, features, intercept)
     dataset, X = training_inputs()
     phi = stored.feature_map
     Phi, Phis, Y = phi(X), phi(stored.inputs), np.eye(10)[dataset.y_train]
+    centred = Phi - Phi.mean(axis=0)
     for row, W, ridge in zip(report["recovery_by_ridge"], stored.path, stored.ridges, strict=True):
         wanted = Ridge(alpha=row["ridge"], fit_intercept=intercept, solver="cholesky").fit(Phi, Y).coef_
         got = Ridge(alpha=ridge, fit_intercept=intercept, solver="svd").fit(Phis, stored.y).coef_
-        assert relative(W, wanted) < 1e-9
-        assert relative(got, W) < 30 * row["bound"] / 30
+        assert ratio(W, wanted, size=64, amplification=cond(centred if intercept else Phi, row["ridge"])) < 30
+        assert relative(got, W) <= row["bound"]
         assert row["original"] == row["distilled"]
 
 
@@ -81,30 +88,30 @@ def test_the_worst_of_several_ridges_decides(distil, tmp_path, capsys):
     assert [each.verdict for each in replace(stored, path=path).certificates()] == ["pass", "pass", "fail"]
 
 
-def test_balanced_weights_are_those_of_scikit_learn(distil):
+def test_balanced_weights_are_those_of_scikit_learn(distil, ratio):
     stored, report = distil("--ridge", 1, "--sample-weights", "balanced")
     dataset, X = training_inputs()
     counts = np.bincount(dataset.y_train)
     w = (len(dataset.y_train) / 10 / counts)[dataset.y_train]
     peer = Ridge(alpha=1.0, fit_intercept=False).fit(X, np.eye(10)[dataset.y_train], sample_weight=w)
-    assert relative(stored.w, peer.coef_) < 1e-10
+    assert ratio(stored.w, peer.coef_, size=64, amplification=cond(np.sqrt(w)[:, None] * X, 1.0)) < 30
     assert report["sample_weights"] == "balanced"
 
 
 @pytest.mark.parametrize("ridge", ["loo", 1.0, 1e-12])
-def test_weights_from_a_file_count_as_copies(distil, tmp_path, ridge):
+def test_weights_from_a_file_count_as_copies(distil, ratio, tmp_path, ridge):
     dataset, X = training_inputs()
     w = np.random.default_rng(0).integers(1, 4, len(X)).astype(float)
     np.save(tmp_path / "w.npy", w)
     stored, report = distil("--ridge", ridge, "--features", "cnn:depth=1", "--sample-weights", tmp_path / "w.npy")
     Phi, rows = stored.feature_map(X), np.repeat(np.arange(len(X)), w.astype(int))
     wanted = ridge_weights(Phi[rows], np.eye(10)[dataset.y_train[rows]], ridge=report["ridge"])
-    assert relative(stored.w, wanted) < 1e-8
+    assert ratio(stored.w, wanted, size=64, amplification=cond(Phi[rows], report["ridge"])) < 30
     assert report["recovery"]["verdict"] == "pass"
 
 
 @pytest.mark.parametrize("features", ["identity", "fcnn", "inn"])
-def test_tikhonov_penalty_from_a_file(distil, tmp_path, features):
+def test_tikhonov_penalty_from_a_file(distil, ratio, tmp_path, features):
     gamma = np.random.default_rng(0).uniform(0.5, 4.0, 64)
     np.save(tmp_path / "gamma.npy", gamma)
     stored, report = distil("--features", features, "--ridge", 1, "--tikhonov", tmp_path / "gamma.npy")
@@ -112,7 +119,8 @@ def test_tikhonov_penalty_from_a_file(distil, tmp_path, features):
     Phi = stored.feature_map(X) * np.sqrt(gamma)  # the stored map ends with the division by the root
     Y = np.eye(10)[dataset.y_train]
     wanted = np.linalg.solve(Phi.T @ Phi + np.diag(gamma), Phi.T @ Y).T
-    assert relative(TikhonovScaling(gamma).weights_of_inputs(stored.w), wanted) < 1e-10
+    lost = np.linalg.cond(Phi.T @ Phi + np.diag(gamma)) * gamma.max() / gamma.min()
+    assert ratio(TikhonovScaling(gamma).weights_of_inputs(stored.w), wanted, size=64, amplification=lost) < 30
     assert report["recovery"]["verdict"] == "pass"
     assert report["tikhonov"] == "given"
 

@@ -27,8 +27,8 @@ def test_ratio_fails_on_a_transposition_and_on_a_wrong_shape(ratio, rng):
 
 def test_ratio_is_relative_and_scales_with_its_amplification(ratio, rng):
     A, B = rng.standard_normal((2, 3, 7))
-    assert ratio(1e-8 * A, 1e-8 * B, size=1) == pytest.approx(ratio(A, B, size=1))
-    assert ratio(A, B, size=2, amplification=5) == pytest.approx(ratio(A, B, size=1) / 10)
+    assert ratio(1e-8 * A, 1e-8 * B, size=1) == pytest.approx(ratio(A, B, size=1), rel=30 * EPS)
+    assert ratio(A, B, size=2, amplification=5) == pytest.approx(ratio(A, B, size=1) / 10, rel=30 * EPS)
 
 
 def test_ratio_of_what_should_vanish_takes_the_unit_of_its_terms(ratio, rng):
@@ -64,12 +64,12 @@ def test_both_orders_hold_the_same_numbers(library, matrix, rng, pytestconfig):
 
 
 @pytest.mark.parametrize(("n", "p", "ridge"), [(3, 7, 0.0), (7, 3, 0.0), (3, 7, 0.25), (7, 3, 0.25)])
-def test_exact_oracle_agrees_with_lapack_on_well_conditioned_data(refit, matrix, rng, n, p, ridge):
+def test_exact_oracle_agrees_with_lapack_on_well_conditioned_data(ratio, refit, matrix, rng, n, p, ridge):
     Phi, Y = matrix(n, p, rng=rng), rng.standard_normal((n, 2))
     rows, zeros = np.vstack([Phi, np.sqrt(ridge) * np.eye(p)]), np.zeros((p, 2))
     wanted = np.linalg.lstsq(rows, np.vstack([Y, zeros]), rcond=1e-14)[0].T
-    assert np.linalg.norm(refit(Phi, Y, ridge) - wanted) < 1e-13 * np.linalg.norm(wanted)
-    assert np.linalg.norm(refit(Phi, Y, ridge + 1e-3) - wanted) > 1e-6 * np.linalg.norm(wanted)
+    assert ratio(refit(Phi, Y, ridge), wanted, size=n + p, amplification=10.0) < 30
+    assert not ratio(refit(Phi, Y, ridge + 1e-3), wanted, size=n + p, amplification=10.0) < 1e6
 
 
 def test_exact_oracle_keeps_what_float64_loses(refit):
@@ -78,10 +78,9 @@ def test_exact_oracle_keeps_what_float64_loses(refit):
     assert np.array_equal(refit(Phi, Phi @ np.array([[2.0], [3.0]]), 0.0), [[2.0, 3.0]])
 
 
-def test_matrix_has_the_spectrum_that_was_asked_for(matrix, rng):
+def test_matrix_has_the_spectrum_that_was_asked_for(ratio, matrix, rng):
     s = np.linalg.svd(matrix(5, 11, rng=rng, cond=1e4, scale=3.0, rank=3), compute_uv=False)
-    assert np.allclose(s[:3], [3.0, 3e-2, 3e-4], rtol=1e-10)
-    assert s[3] < 1e-14
+    assert ratio(s / [3.0, 3e-2, 3e-4, 1.0, 1.0], [1.0, 1.0, 1.0, 0.0, 0.0], size=11, amplification=1e4) < 30
 
 
 def test_libraries_differ_in_kind_or_dtype(library):

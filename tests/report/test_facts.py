@@ -69,43 +69,57 @@ def of(made, name):
 def test_a_nearest_set_is_exact_from_its_file(made, name):
     report, stored = of(made, name)
     assert report["recovery"]["verdict"] == "pass"
-    assert report["recovery"]["relative_error"] < 1e-9
     assert stored.certify().verdict == "pass"
     assert report["accuracies"]["distilled"] == report["accuracies"]["original"]
 
 
+def lost(stored, moved, size):
+    """Of a distance: differences of features of that size, through the map and the projector on row(W)."""
+    s = np.linalg.svd(stored.w, compute_uv=False)
+    return stored.feature_map.condition() * s[0] / s[s > 1e-10 * s[0]][-1] * size / moved
+
+
 @pytest.mark.parametrize("name", SETS)
-def test_measured_distances_are_those_of_the_stored_arrays(made, name):
+def test_measured_distances_are_those_of_the_stored_arrays(made, ratio, name):
     report, stored = of(made, name)
     facts, phi, r = report["realistic"], stored.feature_map, len(stored.references)
     Phi_ref = phi(normalised(stored.references, stored.mean, stored.std))
     moved = np.linalg.norm(phi(stored.inputs)[:r] - Phi_ref)
     change = stored.x[:r] - stored.references
-    assert facts["distance_features"] == pytest.approx(moved, rel=1e-12)
-    assert facts["relative_distance_features"] == pytest.approx(moved / np.linalg.norm(Phi_ref), rel=1e-12)
-    assert facts["distance_pixels"] == pytest.approx(np.linalg.norm(change), rel=1e-12)
-    assert facts["largest_pixel_change"] == pytest.approx(np.abs(change).max(), rel=1e-12)
-    assert facts["largest_pixel_change_fraction"] == pytest.approx(np.abs(change).max() / 16.0, rel=1e-12)
+    amplification = np.linalg.norm(Phi_ref) / moved
+    for key, wanted in {
+        "distance_features": moved,
+        "relative_distance_features": moved / np.linalg.norm(Phi_ref),
+        "distance_pixels": np.linalg.norm(change),
+        "largest_pixel_change": np.abs(change).max(),
+        "largest_pixel_change_fraction": np.abs(change).max() / 16.0,
+    }.items():
+        assert ratio(facts[key], wanted, size=64, amplification=amplification) < 30, key
     assert facts["label_range"] == [stored.y.min(), stored.y.max()]
 
 
 @pytest.mark.parametrize("name", [name for name in SETS if name != "box"])
-def test_distance_from_the_file_is_the_predicted_optimum(made, name):
+def test_distance_from_the_file_is_the_predicted_optimum(made, ratio, name):
     """Scaled rows are farther: the optimum knows no range."""
-    facts = of(made, name)[0]["realistic"]
-    if of(made, name)[0]["row_scale"] == [1.0, 1.0]:
-        assert facts["predicted_distance_ratio"] == pytest.approx(1.0, abs=1e-10)
+    report, stored = of(made, name)
+    facts = report["realistic"]
+    if report["row_scale"] == [1.0, 1.0]:
+        size = facts["distance_features"] / facts["relative_distance_features"]
+        amplification = lost(stored, facts["distance_features"], size)
+        assert ratio(facts["predicted_distance_ratio"], 1.0, size=64, amplification=amplification) < 30
     else:
         assert name == "rff"
         assert facts["predicted_distance_ratio"] > 1.0
 
 
-def test_optimum_is_that_of_an_independent_formula(made):
+def test_optimum_is_that_of_an_independent_formula(made, ratio):
     _, stored = of(made, "identity, ridge")
     references = normalised(stored.references, stored.mean, stored.std)
     N = references @ (np.eye(64) - np.linalg.pinv(stored.w) @ stored.w)
     optimum = math.sqrt(np.sum(np.linalg.svd(N, compute_uv=False)[20:30] ** 2))
-    assert of(made, "identity, ridge")[0]["realistic"]["predicted_distance"] == pytest.approx(optimum, rel=1e-10)
+    amplification = lost(stored, optimum, np.linalg.norm(references))
+    predicted = of(made, "identity, ridge")[0]["realistic"]["predicted_distance"]
+    assert ratio(predicted, optimum, size=64, amplification=amplification) < 30
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -136,14 +150,14 @@ def test_a_box_keeps_the_stored_pixels_in_the_range_of_the_data(made):
 def test_rounding_to_8_bits_has_256_levels_and_both_ends(made):
     _, stored = of(made, "identity")
     levels = rounded(stored) * 255.0 / 16.0
-    assert np.allclose(levels, np.round(levels), rtol=0, atol=1e-12)
+    assert np.abs(levels - np.round(levels)).max() <= 30 * 2.0**-52 * 255.0
     assert rounded(stored).min() == 0.0
     inside = (stored.x >= 0.0) & (stored.x <= 16.0)
     assert np.abs(rounded(stored) - stored.x)[inside].max() <= 0.5001 * 16.0 / 255.0
 
 
 @pytest.mark.parametrize("name", ["identity", "identity, ridge", "fcnn"])
-def test_what_rounding_costs_is_measured_before_and_after_the_labels_are_solved_again(made, digits, name):
+def test_what_rounding_costs_is_measured_before_and_after_the_labels_are_solved_again(made, digits, ratio, name):
     report, stored = of(made, name)
     eight, phi = report["realistic"]["eight_bit"], stored.feature_map
     Phis = phi(normalised(rounded(stored), stored.mean, stored.std))
@@ -153,11 +167,12 @@ def test_what_rounding_costs_is_measured_before_and_after_the_labels_are_solved_
     for key, labels in (("before", stored.y), ("after", solved)):
         W = ridge_weights(Phis, labels, ridge=stored.ridge)
         error = np.linalg.norm(W - stored.w) / np.linalg.norm(stored.w)
-        assert eight["recovery"][key] == pytest.approx(error, rel=1e-8)
+        amplification = np.linalg.cond(Phis) / error  # the error is relative to |W|
+        assert ratio(eight["recovery"][key], error, size=64, amplification=amplification) < 30
         found = phi(normalised(digits.x_test, stored.mean, stored.std)) @ W.T
         assert eight["decision_agreement"][key] == np.mean(found.argmax(axis=1) == decisions.argmax(axis=1))
     best = np.linalg.norm(stored.w - stored.w @ inverse @ Phis) / np.linalg.norm(stored.w)
-    assert eight["recovery"]["after"] == pytest.approx(best, rel=1e-8)  # no labels do better
+    assert ratio(eight["recovery"]["after"], best, size=64, amplification=amplification) < 30  # no labels do better
     assert best < eight["recovery"]["before"]
     assert (eight["decisions_on"], eight["decisions"]) == ("test", 360)
 
@@ -182,38 +197,40 @@ def test_without_a_test_part_decisions_are_those_on_training_samples(digits, tmp
 
 
 ONE = {
-    "leaky relu": ("fcnn", {}, 1e-9),
-    "leaky relu, ridge": ("fcnn", {"distilled_ridge": 0.5}, 1e-9),
-    "biased tanh": ("fcnn:activation=tanh,bias=true", {}, 1e-9),
-    "sigmoid": ("fcnn:activation=sigmoid,width=40", {}, 1e-8),
-    "gelu, by Newton's method": ("fcnn:activation=gelu,width=30", {"distilled_ridge": 0.1}, 1e-8),
-    "convolutional": ("cnn:depth=1", {}, 1e-9),
-    "random Fourier": ("rff:p=16", {"largest_change": 0.05}, 1e-8),
-    "identity": ("identity", {}, 1e-12),
+    "leaky relu": ("fcnn", {}),
+    "leaky relu, ridge": ("fcnn", {"distilled_ridge": 0.5}),
+    "biased tanh": ("fcnn:activation=tanh,bias=true", {}),
+    "sigmoid": ("fcnn:activation=sigmoid,width=40", {}),
+    "gelu, by Newton's method": ("fcnn:activation=gelu,width=30", {"distilled_ridge": 0.1}),
+    "convolutional": ("cnn:depth=1", {}),
+    "random Fourier": ("rff:p=16", {"largest_change": 0.05}),
+    "identity": ("identity", {}),
 }
 
 
 @pytest.mark.parametrize("name", ONE)
-def test_one_image_carries_the_model(made, digits, name):
-    features, options, error = ONE[name]
+def test_one_image_carries_the_model(made, digits, ratio, name):
+    features, options = ONE[name]
     report, stored = made(features, mode="one-image", **options)
     facts = report["realistic"]
     assert len(stored.x) == 11
-    assert report["recovery"]["relative_error"] <= error
     assert report["recovery"]["verdict"] != "fail"
+    assert report["recovery"]["ratio"] < 30
     assert report["accuracies"]["distilled"] == report["accuracies"]["original"]
     assert stored.references.shape == (1, 8, 8)
     assert np.array_equal(stored.references[0], digits.x_train[report["reference_rows"][0]])
-    assert 0.0 < facts["largest_pixel_change_fraction"] <= options.get("largest_change", 0.01) + 1e-12
+    assert 0.0 < facts["largest_pixel_change_fraction"] <= options.get("largest_change", 0.01) * (1 + 1e-12)
     assert np.abs(stored.x - stored.references).max() == facts["largest_pixel_change"]
-    assert facts["predicted_distance_ratio"] == pytest.approx(1.0, abs=1e-4)  # eps sqrt(q)
     assert report["diagnostics"]["step"] > 0.0
     every = np.broadcast_to(stored.references, stored.x.shape)  # one reference for each of the points
     relative = np.linalg.norm(stored.x - every) / np.linalg.norm(every)
-    assert facts["relative_distance_pixels"] == pytest.approx(relative, rel=1e-12)
+    assert ratio(facts["relative_distance_pixels"], relative, size=64, amplification=1 / relative) < 30
     Phi_ref = stored.feature_map(normalised(every, stored.mean, stored.std))
     moved = np.linalg.norm(stored.feature_map(stored.inputs) - Phi_ref)
-    assert facts["relative_distance_features"] == pytest.approx(moved / np.linalg.norm(Phi_ref), rel=1e-12)
+    size = np.linalg.norm(Phi_ref)
+    assert ratio(facts["relative_distance_features"], moved / size, size=64, amplification=size / moved) < 30
+    amplification = lost(stored, moved, size)
+    assert ratio(facts["predicted_distance_ratio"], 1.0, size=64, amplification=amplification) < 30
 
 
 def test_the_seed_draws_the_one_image_from_all_classes(digits, tmp_path):
@@ -230,14 +247,14 @@ def test_relu_has_no_such_set(digits, tmp_path):
     assert not (tmp_path / "none").exists()
 
 
-def test_given_references_are_used_as_they_are(digits, tmp_path):
+def test_given_references_are_used_as_they_are(digits, ratio, tmp_path):
     images = digits.x_train[[5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]] / 2.0
     made = run(digits, "identity", chosen(mode="nearest"), tmp_path, references=images)
     content = made.content
     stored = load_distilled(tmp_path)
     assert content["references"] == "given"
     assert (content["points"], content["reference_classes"], content["reference_rows"]) == (12, None, None)
-    assert np.allclose(stored.references, images, rtol=0, atol=1e-13)
+    assert ratio(stored.references, images, size=1) < 30
     assert content["realistic"]["label_agreement"] is None
     with pytest.raises(ValueError, match="got 12 references and 20 points wanted"):
         run(digits, "identity", chosen(mode="nearest", points_per_class=2), tmp_path, references=images)
