@@ -10,6 +10,8 @@ from analytic_dd.features.fourier import RandomFourier
 from analytic_dd.features.function import Function
 from analytic_dd.features.identity import Identity
 from analytic_dd.features.invertible import InvertibleNetwork
+from analytic_dd.features.network import Network
+from analytic_dd.features.patches import Patches
 from analytic_dd.features.registry import MapOptions, check_text, from_spec, from_text, option, register
 from analytic_dd.features.spectral import median_lengthscale
 from analytic_dd.features.tikhonov import TikhonovScaling, penalised
@@ -25,7 +27,9 @@ __all__ = [
     "Identity",
     "InvertibleNetwork",
     "MapOptions",
+    "Network",
     "NeuralTangent",
+    "Patches",
     "RandomFourier",
     "RangeCheck",
     "TikhonovScaling",

@@ -151,10 +151,14 @@ class ConvolutionLayer(Stage):
 
     def vjp(self, X: Array, U: Array, place: Place) -> Array:
         """Put every tap times ``U`` back on the pixel that it was read from."""
-        xp = namespace(U)
+        return self.fold(namespace(U).matmul(U, place(U, self.taps).T), place)
+
+    def fold(self, patches: Array, place: Place) -> Array:
+        """Add patches (N, rows, columns, size^2 c_in) up to images: the transpose of :meth:`patches`."""
+        xp = namespace(patches)
         h, w, size = *self.shape_out[:2], self.size
-        patches = xp.reshape(xp.matmul(U, place(U, self.taps).T), (-1, h, w, size, size, self.shape_in[2]))
-        down, across = (place(U, A) for A in self._reads)
+        down, across = (place(patches, A) for A in self._reads)
+        patches = xp.reshape(patches, (-1, h, w, size, size, self.shape_in[2]))
         columns = xp.tensordot(patches, down, axes=((1, 3), (0, 1)))  # (N, w, size, c_in, rows of the image)
         return xp.permute_dims(xp.tensordot(columns, across, axes=((1, 2), (0, 1))), (0, 2, 3, 1))
 
@@ -173,12 +177,14 @@ class ConvolutionLayer(Stage):
         rows, columns = ([slice(a, a + n, self.stride) for a, n in enumerate(span)] for span in spans)
         return rows, columns
 
-    def _correlate(self, X: Array, place: Place) -> Array:
-        xp = namespace(X)
+    def patches(self, X: Array) -> Array:
+        """Return what the kernel sees at every position, (N, rows, columns, size^2 c_in)."""
         padded = self._pad(self._pad(X, 1), 2)
         rows, columns = self.windows()
-        patches = xp.concat([padded[:, a, b, :] for a in rows for b in columns], axis=-1)
-        return xp.matmul(patches, place(X, self.taps))
+        return namespace(X).concat([padded[:, a, b, :] for a in rows for b in columns], axis=-1)
+
+    def _correlate(self, X: Array, place: Place) -> Array:
+        return namespace(X).matmul(self.patches(X), place(X, self.taps))
 
 
 def take(X: Array, indices: np.ndarray, axis: int) -> Array:

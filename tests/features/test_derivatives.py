@@ -21,6 +21,7 @@ from analytic_dd.features import (
     Identity,
     InvertibleNetwork,
     NeuralTangent,
+    Patches,
     RandomFourier,
     TikhonovScaling,
 )
@@ -47,11 +48,23 @@ SMOOTH = {
     "inn-affine": InvertibleNetwork((2, 4), coupling="affine", squeeze="haar", blocks=2, rng=8),
     "inn-checkerboard": InvertibleNetwork((4, 2, 2), coupling="affine", squeeze="checkerboard", rng=8),
     "inn-residual": InvertibleNetwork(9, coupling="residual", blocks=2, rng=8),
+    "patches-softplus": Patches.from_data(
+        np.random.default_rng(7).standard_normal((20, 108)),
+        (6, 6, 3),
+        filters=5,
+        size=3,
+        grid=2,
+        activation="softplus",
+        rng=np.random.default_rng(8),
+    ),
     "compose-smooth": Compose(
         [FullyConnected([8, 7], activation="tanh", rng=1), RandomFourier(7, 5, lengthscale=1.0, rng=2)]
     ),
 }
 PIECEWISE = {
+    "patches": Patches.from_data(
+        np.random.default_rng(7).standard_normal((20, 80)), (8, 10), filters=5, size=4, rng=np.random.default_rng(8)
+    ),
     "cnn-circular": Convolutional((4, 6), [3], stride=2, rng=7),
     "cnn-circular-5": Convolutional((4, 4, 2), [5, 4], size=5, stride=[2, 1], bias=True, rng=7),
     "cnn-average": Convolutional((4, 4, 2), [3], pool="average", rng=7),

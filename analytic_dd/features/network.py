@@ -1,0 +1,207 @@
+"""Any torch module as a feature map: forwards, with derivatives by torch.func, named by the SHA-256 of its weights."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import array_api_compat as compat
+import numpy as np
+
+from analytic_dd.arrays import Array, as_matrix, dtype_name, namespace, to_numpy
+from analytic_dd.errors import InfeasibleError, ShapeError
+from analytic_dd.features.base import FeatureMap, Kind
+from analytic_dd.features.ranges import Open
+from analytic_dd.features.registry import register
+from analytic_dd.features.sizes import as_sizes
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Network"]
+
+_CHUNK = 64  # rows of a Jacobian at a time
+
+
+@register("network")
+class Network(FeatureMap):
+    """A torch module from images or vectors to feature vectors, frozen and in evaluation mode.
+
+    Theorem: T22b (near copies of a few real inputs carry a model on this map), T9 where its Jacobian has rank p.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Maps (n, channels, rows, columns) or (n, d) to (n, p). A copy is taken, so that later training changes nothing.
+    input_shape : sequence of int
+        An input row is (rows, columns, channels), (rows, columns) or (d,), channels last as everywhere in this package;
+        images reach the module as (n, channels, rows, columns).
+    name : str, optional
+        What the specification calls it; the name of the class by default.
+
+    Raises
+    ------
+    ShapeError
+        The module gives no matrix (n, p).
+    TypeError
+        Not a torch module.
+
+    Warns
+    -----
+    UserWarning
+        The module is in training mode: the copy is put into evaluation mode, without dropout and batch statistics.
+
+    Notes
+    -----
+    Arrays of any library go in, and features of the same library, dtype and device come out. The module computes in the
+    dtype of the inputs; one that was trained in float32 gives features of float64 accuracy for float64 inputs.
+
+    No file holds the module. Its specification has the SHA-256 of the weights and buffers; whoever loads a set passes
+    the map, and other weights are refused.
+
+    *Cost.* A Jacobian is min(p, d) products with it, 64 at a time.
+
+    Examples
+    --------
+    >>> import torch
+    >>> module = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Tanh()).eval()
+    >>> phi = Network(module, (4,))
+    >>> phi.d, phi.p, phi(np.ones((2, 4))).shape, phi.jacobian(np.ones(4)).shape
+    (4, 3, (2, 3), (3, 4))
+    >>> Network(torch.nn.Conv2d(1, 2, 3).eval(), (5, 5))
+    Traceback (most recent call last):
+        ...
+    analytic_dd.errors.ShapeError: the module must give a matrix (n, p), got shape (1, 2, 3, 3); end it with \
+torch.nn.Flatten()
+    """
+
+    is_code = True
+    kind: Kind = "general"
+
+    def __init__(self, module: torch.nn.Module, input_shape: int | Sequence[int], *, name: str | None = None) -> None:
+        import torch
+
+        if not isinstance(module, torch.nn.Module):
+            raise TypeError(
+                f"module must be a torch.nn.Module, got {type(module).__name__}; features.Function takes any"
+            )
+        self.input_shape = as_sizes("input_shape", input_shape)
+        if len(self.input_shape) > 3:
+            raise ShapeError(f"input_shape must be (d,), (rows, columns) or with channels, got {self.input_shape}")
+        if any(part.training for part in module.modules()):
+            warnings.warn("the module is in training mode; its copy is put into evaluation mode", stacklevel=2)
+        self.title = type(module).__name__ if name is None else name
+        self.sha256 = _sha256(module)
+        self._module = copy.deepcopy(module).eval().requires_grad_(False)
+        self._copies: dict[tuple[str, str], torch.nn.Module] = {}
+        self.d = math.prod(self.input_shape)
+        weight = next(self._module.parameters(), torch.zeros(1))
+        with torch.no_grad():
+            found = self._module(self._images(torch.zeros((1, self.d), dtype=weight.dtype, device=weight.device)))
+        if found.ndim != 2:
+            raise ShapeError(
+                f"the module must give a matrix (n, p), got shape {tuple(found.shape)}; end it with torch.nn.Flatten()"
+            )
+        self.p = int(found.shape[1])
+
+    @property
+    def range(self) -> Open:
+        """A neighbourhood of a point, where the Jacobian has rank p."""
+        return Open(self.p, "a network is known forwards only")
+
+    def _images(self, X: torch.Tensor) -> torch.Tensor:
+        """Rows as what the module takes."""
+        if len(self.input_shape) == 1:
+            return X
+        h, w, c = (*self.input_shape, 1)[:3]
+        return X.reshape(-1, h, w, c).permute(0, 3, 1, 2)
+
+    def _function(self, X: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+        """The features of rows, by a copy of the module in the dtype and on the device of ``X``."""
+        key = str(X.dtype), str(X.device)
+        if key not in self._copies:
+            self._copies[key] = copy.deepcopy(self._module).to(dtype=X.dtype, device=X.device)
+        module = self._copies[key]
+        return lambda rows: module(self._images(rows))
+
+    def _tensor(self, X: Array) -> torch.Tensor:
+        import torch
+
+        if compat.is_torch_array(X):
+            return X  # type: ignore[no-any-return]
+        weight = next(self._module.parameters(), torch.zeros(1))
+        return torch.as_tensor(np.array(to_numpy(X)), device=weight.device)
+
+    def _returned(self, found: torch.Tensor, like: Array) -> Array:
+        if compat.is_torch_array(like):
+            return found
+        values = found.detach().cpu().numpy()
+        return namespace(like).asarray(values, dtype=like.dtype, device=compat.device(like))
+
+    def _map(self, X: Array) -> Array:
+        import torch
+
+        T = self._tensor(X)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and compat.is_torch_array(X)):
+            found = self._function(T)(T)
+        as_matrix(found, f"features of {self.title}", rows=T.shape[0], columns=self.p)
+        return self._returned(found, X)
+
+    def _jvp(self, X: Array, V: Array) -> Array:
+        import torch
+
+        T, D = self._tensor(X), self._tensor(V)
+        T = T.expand(D.shape[0], -1)
+        return self._returned(torch.func.jvp(self._function(T), (T,), (D,))[1], V)
+
+    def _vjp(self, X: Array, U: Array) -> Array:
+        import torch
+
+        T, C = self._tensor(X), self._tensor(U)
+        T = T.expand(C.shape[0], -1)
+        return self._returned(torch.func.vjp(self._function(T), T)[1](C)[0], U)
+
+    def _jacobian(self, x: Array) -> Array:
+        """Products with unit vectors on the shorter side, a chunk at a time."""
+        xp, short = namespace(x), min(self.p, self.d)
+        backwards = self.p <= self.d
+        product = self._vjp if backwards else self._jvp
+        unit = xp.eye(short, dtype=x.dtype, device=compat.device(x))
+        J = xp.concat([product(x, unit[start : start + _CHUNK, :]) for start in range(0, short, _CHUNK)], axis=0)
+        return J if backwards else J.T
+
+    def _preimage(self, Phi: Array, near: Array | None) -> Array:
+        raise InfeasibleError(
+            f"T9: a network has no pre-images in closed form, got {self.title}; use near copies of real inputs "
+            "(near_copies), or points whose features span the features (T10)",
+            theorem="T9",
+            value=float(self.p),
+            limit=float(self.d),
+        )
+
+    def condition(self) -> float:
+        """Return infinity: there is no round trip."""
+        return math.inf
+
+    def options(self) -> dict[str, Any]:
+        """Return the name, the sizes and the SHA-256 of the weights; no map is rebuilt from them."""
+        return {"name": self.title, "input_shape": list(self.input_shape), "p": self.p, "sha256": self.sha256}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return super().__getstate__() | {"_copies": {}}
+
+
+def _sha256(module: torch.nn.Module) -> str:
+    """The SHA-256 of names, dtypes, shapes and bytes of the parameters and buffers, in order of their names."""
+    import torch
+
+    digest = hashlib.sha256()
+    for key, value in sorted(module.state_dict().items()):
+        T = value.detach().cpu().contiguous()
+        digest.update(f"{key} {dtype_name(T)} {tuple(T.shape)}\n".encode())
+        digest.update(T.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,389 @@
+r"""Whitened patches of images, soft-thresholded and averaged over a grid: a strong map that is not onto (T22).
+
+At every position the patch u of an image is normalised, compared with f filters, thresholded on both sides and averaged
+over the cells of a g x g grid:
+
+    v = (u - mean u) / sqrt(var u + contrast) ,   z = A^T v - a ,   phi = mean over a cell of [act(z - t), act(-z - t)]
+
+The filters are patches of the training images in the coordinates in which patches are white. The derivative of z is
+
+    dz/du = (A - v (A^T v)^T / n)^T / sigma ,      sigma = sqrt(var u + contrast),  n the numbers of a patch
+
+(A has columns of mean 0), so that the Jacobian is a sum over positions, without automatic differentiation.
+
+References: Coates, Ng, Lee: An analysis of single-layer networks in unsupervised feature learning. AISTATS 2011.
+Coates, Ng: The importance of encoding versus training with sparse coding and vector quantization. ICML 2011.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from analytic_dd.arrays import Array, as_matrix, namespace, to_numpy
+from analytic_dd.errors import InfeasibleError, ShapeError
+from analytic_dd.features.activations import ACTIVATIONS
+from analytic_dd.features.base import FeatureMap, Kind
+from analytic_dd.features.conv_border import ValidLayer
+from analytic_dd.features.ranges import Open
+from analytic_dd.features.registry import MapOptions, option, register
+from analytic_dd.features.sizes import Sizes, as_count, as_image_shape
+
+__all__ = ["Patches"]
+
+_ACTIVATIONS = ("relu", "softplus")
+_SHARPNESS = 8.0  # of softplus: a knee a quarter of a standard deviation wide
+_DRAWN = 20_000  # patches that the covariance is taken from
+_FLAT = 0.1  # a filter needs this share of the mean variance of a patch: the background of digits makes none
+_CACHED = 2**20  # bytes of responses at a time, of numpy arrays: they stay in the cache
+
+
+@dataclass(frozen=True)
+class PatchesOptions(MapOptions):
+    """What text may say of :class:`Patches`."""
+
+    filters: int = option(256, "number of filters; p = 2 filters grid^2")
+    size: int = option(6, "side of a patch")
+    grid: int = option(3, "cells along either side of the image, over which features are averaged")
+    threshold: float = option(1.0, "what is taken off the size of a response")
+    contrast: float = option(0.01, "added to the variance of a patch, in squared units of inputs")
+    whitening: float = option(0.1, "added to the variances of normalised patches before they are made white")
+    activation: str = option("relu", "relu, or softplus (smooth)")
+
+    def build(
+        self, d: int, *, image_shape: tuple[int, ...], rng: np.random.Generator, sample: np.ndarray | None
+    ) -> FeatureMap:
+        """Return the map, with filters from ``sample``."""
+        if len(image_shape) == 1:
+            raise ShapeError(f"features 'patches' need images, got rows of {d} numbers; give an array of images")
+        if sample is None:
+            raise ValueError("features 'patches' take their filters from training inputs; pass sample=")
+        return Patches.from_data(sample, image_shape, rng=rng, **asdict(self))
+
+
+@register("patches", PatchesOptions)
+class Patches(FeatureMap):
+    """Responses of whitened patches, soft-thresholded on both sides and averaged over a grid.
+
+    Theorem: T22b (near copies of a few real images carry a model on this map), T10.
+
+    Parameters
+    ----------
+    image_shape : (rows, columns) or (rows, columns, channels)
+        An input row is an image of this shape, channels last, flattened in C order.
+    kernel : (size, size, channels, filters) array
+        A, as :meth:`from_data` makes it; kept in float32, with the mean of each filter taken off.
+    offsets : (filters,) array
+        a.
+    grid : int
+        Cells along either side; p = 2 filters grid^2.
+    threshold, contrast : float
+        t >= 0, and what is added to the variance of a patch, > 0.
+    activation : {"relu", "softplus"}
+        The second is smooth: log(1 + e^(8 x)) / 8.
+
+    Raises
+    ------
+    ShapeError, ValueError
+        Sizes that do not fit; an option out of its range.
+
+    Notes
+    -----
+    Features are ordered by cell (rows first), side (z - t, then -z - t) and filter. ``kind`` is "general".
+
+    *Cost.* 2 size^2 channels filters flops a position. The Jacobian takes some 4 size^2 channels filters flops for each
+    position and side, and p d numbers. *Numerics.* Parameters are float32 numbers, so that a stored set holds them
+    exactly; everything is computed in the dtype of the inputs.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).standard_normal((20, 64))
+    >>> phi = Patches.from_data(X, (8, 8), filters=5, size=3, grid=2, rng=np.random.default_rng(1))
+    >>> phi.d, phi.p, phi(X).shape, phi.jacobian(X[0]).shape
+    (64, 40, (20, 40), (40, 64))
+    >>> phi.preimage(phi(X))
+    Traceback (most recent call last):
+        ...
+    analytic_dd.errors.InfeasibleError: T10: averages of thresholded responses have no pre-image in closed form; use \
+near copies of real images (T22b), or points whose features span the features (T10)
+    """
+
+    kind: Kind = "general"
+
+    def __init__(
+        self,
+        image_shape: Sequence[int],
+        kernel: Any,
+        offsets: Any,
+        *,
+        grid: int = 3,
+        threshold: float = 1.0,
+        contrast: float = 0.01,
+        activation: str = "relu",
+    ) -> None:
+        self.image_shape = as_image_shape(image_shape)[: len(tuple(image_shape))]
+        shape = as_image_shape(image_shape)
+        self.kernel, self.offsets = _single(kernel), _single(offsets)
+        if self.kernel.ndim != 4 or self.kernel.shape[2] != shape[2] or self.kernel.shape[0] != self.kernel.shape[1]:
+            wanted = f"(size, size, {shape[2]}, filters)"
+            raise ShapeError(f"kernel must have shape {wanted}, got {self.kernel.shape}; see Patches.from_data")
+        if self.offsets.shape != self.kernel.shape[3:]:
+            raise ShapeError(f"offsets must have shape {self.kernel.shape[3:]}, got {self.offsets.shape}")
+        if activation not in _ACTIVATIONS:
+            raise ValueError(f"activation must be one of {', '.join(_ACTIVATIONS)}, got {activation!r}")
+        if not (0.0 <= threshold < math.inf and 0.0 < contrast < math.inf):
+            raise ValueError(f"threshold must be >= 0 and contrast > 0, got {threshold} and {contrast}")
+        self.threshold, self.contrast, self.activation = float(threshold), float(contrast), activation
+        self._layer = ValidLayer(shape, self.kernel - self.kernel.mean(axis=(0, 1, 2)), stride=1)
+        self.grid = as_count("grid", grid, most=min(self._layer.shape_out[:2]))
+        self.d, self.p = math.prod(shape), 2 * self.grid**2 * self.offsets.size
+        self._pool = _cells(self._layer.shape_out[0], self._layer.shape_out[1], self.grid)
+        self._positions, self._numbers = math.prod(self._layer.shape_out[:2]), self._layer.taps.shape[0]
+
+    @classmethod
+    def from_data(
+        cls,
+        X: Array,
+        image_shape: Sequence[int],
+        *,
+        rng: np.random.Generator,
+        filters: int = 256,
+        size: int = 6,
+        whitening: float = 0.1,
+        contrast: float = 0.01,
+        **options: Any,
+    ) -> Patches:
+        """Draw the filters from images ``X`` (n, d): white patches, each of length 1.
+
+        Parameters
+        ----------
+        X : (n, d) array
+            Training inputs, normalised as the map will see them.
+        image_shape : sequence of int
+        rng : numpy.random.Generator
+            Draws the patches.
+        filters, size : int
+        whitening : float
+            Added to the variances of normalised patches, > 0.
+        contrast, **options
+            As for the constructor.
+
+        Raises
+        ------
+        ValueError
+            Fewer patches with some contrast than ``filters``.
+        """
+        if not 0.0 < whitening < math.inf:
+            raise ValueError(f"whitening must be > 0, got {whitening}")
+        shape, count = as_image_shape(image_shape), as_count("filters", filters)
+        U = _drawn(to_numpy(as_matrix(X, "X", columns=math.prod(shape))).astype(np.float64), shape, size, rng)
+        centred = U - U.mean(axis=1, keepdims=True)
+        variance = np.mean(centred**2, axis=1)
+        V = centred / np.sqrt(variance + contrast)[:, None]
+        mean = V.mean(axis=0)
+        values, vectors = np.linalg.eigh((V - mean).T @ (V - mean) / len(V))
+        whiten = (vectors / np.sqrt(np.maximum(values, 0.0) + whitening)) @ vectors.T
+        lively = np.flatnonzero(variance > _FLAT * variance.mean())
+        if len(lively) < count:
+            raise ValueError(
+                f"the images must have {count} patches with some contrast, got {len(lively)} of {len(U)} drawn; use "
+                "fewer filters or more images"
+            )
+        white = (V[np.sort(rng.permutation(lively)[:count])] - mean) @ whiten
+        A = whiten @ (white / np.linalg.norm(white, axis=1, keepdims=True)).T
+        A = A - A.mean(axis=0)
+        return cls(image_shape, A.reshape(size, size, shape[2], count), mean @ A, contrast=contrast, **options)
+
+    @classmethod
+    def sizes(cls, *, image_shape: Sequence[int], kernel: Mapping[str, Any], grid: int = 3, **options: Any) -> Sizes:
+        """Return d, p and the numbers of the kernel, which the specification holds."""
+        shape = [as_count("kernel", length) for length in kernel["shape"]]
+        p = 2 * shape[3] * as_count("grid", grid) ** 2
+        return Sizes(math.prod(as_image_shape(image_shape)), p, math.prod(shape))
+
+    @property
+    def range(self) -> Open:
+        """A neighbourhood of a few points at best."""
+        return Open(self.p, "averages of thresholded responses")
+
+    def _map(self, X: Array) -> Array:
+        if not isinstance(X, np.ndarray):
+            return self._features(X)
+        step = max(1, _CACHED // (X.itemsize * self._positions * self.offsets.size))
+        out = np.empty((len(X), self.p), dtype=X.dtype)
+        for start in range(0, len(X), step):
+            out[start : start + step] = self._features(X[start : start + step])
+        return out
+
+    def _features(self, X: Array) -> Array:
+        xp, Z = namespace(X), self._responses(self._normalised(X)[0])
+        return self._pooled([self._act(xp, Z - self.threshold), self._act(xp, -Z - self.threshold)])
+
+    def _pooled(self, sides: Sequence[Array]) -> Array:
+        """Average (N, positions, filters) over the cells, for either side: (N, p)."""
+        xp = namespace(sides[0])
+        pooled = [xp.matmul(self._like(side, self._pool), side) for side in sides]
+        return xp.reshape(xp.stack(pooled, axis=2), (sides[0].shape[0], -1))
+
+    def _normalised(self, X: Array) -> tuple[Array, Array]:
+        """v of every patch (N, positions, n), and sigma (N, positions, 1)."""
+        xp = namespace(X)
+        U = self._unfolded(X)
+        U = U - xp.mean(U, axis=2, keepdims=True)
+        sigma = xp.sqrt(xp.mean(U * U, axis=2, keepdims=True) + self.contrast)
+        return U / sigma, sigma
+
+    def _unfolded(self, X: Array) -> Array:
+        """The patches (N, positions, n) of the rows of ``X``."""
+        images = namespace(X).reshape(X, (-1, *self._layer.shape_in))
+        if isinstance(images, np.ndarray):  # a view is copied in runs of size * channels numbers
+            side = self.kernel.shape[:2]
+            patches = np.moveaxis(np.lib.stride_tricks.sliding_window_view(images, side, axis=(1, 2)), 3, 5)
+        else:
+            patches = self._layer.patches(images)
+        return namespace(X).reshape(patches, (X.shape[0], self._positions, self._numbers))
+
+    def _responses(self, V: Array) -> Array:
+        """Z = A^T v - a, (N, positions, filters)."""
+        return namespace(V).matmul(V, self._like(V, self._layer.taps)) - self._like(V, self.offsets)
+
+    def _act(self, xp: Any, T: Array) -> Array:
+        if self.activation == "relu":
+            return np.maximum(T, 0.0, out=T) if isinstance(T, np.ndarray) else xp.maximum(T, xp.zeros_like(T))
+        return ACTIVATIONS["softplus"].forward(xp, _SHARPNESS * T, None) / _SHARPNESS
+
+    def _slope(self, xp: Any, T: Array) -> Array:
+        if self.activation == "relu":
+            return xp.astype(T > 0.0, T.dtype)
+        return ACTIVATIONS["softplus"].derivative(xp, _SHARPNESS * T, None)
+
+    def _slopes(self, Z: Array) -> list[Array]:
+        """act'(z - t) and -act'(-z - t): the derivatives of either side by z."""
+        xp = namespace(Z)
+        return [side * self._slope(xp, side * Z - self.threshold) for side in (1.0, -1.0)]
+
+    def _jvp(self, X: Array, V: Array) -> Array:
+        xp = namespace(X)
+        normal, sigma = self._normalised(X)
+        dU = self._unfolded(V)
+        dU = dU - xp.mean(dU, axis=2, keepdims=True)
+        dV = (dU - normal * xp.mean(normal * dU, axis=2, keepdims=True)) / sigma
+        dZ = xp.matmul(dV, self._like(V, self._layer.taps))
+        return self._pooled([slope * dZ for slope in self._slopes(self._responses(normal))])
+
+    def _vjp(self, X: Array, U: Array) -> Array:
+        xp, (normal, sigma) = namespace(X), self._normalised(X)
+        sides = xp.reshape(U, (-1, self.grid**2, 2, self.offsets.size))
+        spread = xp.matrix_transpose(self._like(U, self._pool))
+        G = [xp.matmul(spread, sides[:, :, side, :]) for side in (0, 1)]
+        plus, minus = self._slopes(self._responses(normal))
+        dV = xp.matmul(plus * G[0] + minus * G[1], self._like(U, self._layer.taps).T)
+        dU = (dV - normal * xp.mean(normal * dV, axis=2, keepdims=True)) / sigma  # of mean 0, as A and v are
+        folded = self._layer.fold(xp.reshape(dU, (-1, *self._layer.shape_out[:2], self._numbers)), self._like)
+        return xp.reshape(folded, (-1, self.d))
+
+    def _jacobian(self, x: Array) -> Array:
+        """The sum over positions, cell by cell, on the host."""
+        host = to_numpy(x)
+        normal, sigma = self._normalised(host)
+        Z = self._responses(normal)
+        h, w, _ = self._layer.shape_out
+        size, c, f = *self.kernel.shape[1:3], self.offsets.size
+        taps = self._like(host, self._layer.taps).reshape(size, size, c, f)
+        patches = normal.reshape(h, w, size, size, c)
+        by_image = (Z + self._like(host, self.offsets)).reshape(h, w, f) / self._numbers
+        slopes = [(slope / sigma).reshape(h, w, f) for slope in self._slopes(Z)]
+        J = np.zeros((self.grid**2, 2, f, *self._layer.shape_in), dtype=host.dtype)
+        for cell, (rows, columns) in enumerate(_blocks(h, w, self.grid)):
+            count = (rows.stop - rows.start) * (columns.stop - columns.start)
+            for side in (0, 1):
+                share = np.moveaxis(slopes[side][rows, columns], 2, 0)[..., None] / count
+                drift = share * np.moveaxis(by_image[rows, columns], 2, 0)[..., None]
+                for a in range(size):
+                    for b in range(size):
+                        seen = J[cell, side, :, rows.start + a : rows.stop + a, columns.start + b : columns.stop + b]
+                        seen += share * taps[a, b].T[:, None, None, :] - drift * patches[rows, columns, a, b]
+        return namespace(x).asarray(J.reshape(self.p, self.d), dtype=x.dtype, device=getattr(x, "device", None))
+
+    def _preimage(self, Phi: Array, near: Array | None) -> Array:
+        raise InfeasibleError(
+            "T10: averages of thresholded responses have no pre-image in closed form; use near copies of real images "
+            "(T22b), or points whose features span the features (T10)",
+            theorem="T10",
+            value=float(self.p),
+            limit=float(self.d),
+        )
+
+    def condition(self) -> float:
+        """Return infinity: there is no round trip."""
+        return math.inf
+
+    def flops(self) -> float:
+        """Return 2 positions n filters."""
+        return 2.0 * self._positions * self._numbers * self.offsets.size
+
+    def options(self) -> dict[str, Any]:
+        """Return the constructor's arguments; the filters as text that holds every bit."""
+        return {
+            "image_shape": list(self.image_shape),
+            "kernel": _as_text(self.kernel),
+            "offsets": _as_text(self.offsets),
+            "grid": self.grid,
+            "threshold": self.threshold,
+            "contrast": self.contrast,
+            "activation": self.activation,
+        }
+
+    def __repr__(self) -> str:
+        size, filters = self.kernel.shape[0], self.offsets.size
+        return f"Patches(image_shape={self.image_shape}, filters={filters}, size={size}, grid={self.grid})"
+
+    def _widest(self) -> int:
+        return self._positions * max(self._numbers, 2 * self.offsets.size)
+
+
+def _blocks(h: int, w: int, grid: int) -> list[tuple[slice, slice]]:
+    """Rows and columns of the cells, which differ by one in size where ``grid`` does not divide the sides."""
+    edges = [[n * i // grid for i in range(grid + 1)] for n in (h, w)]
+    rows, columns = ([slice(a, b) for a, b in pairwise(e)] for e in edges)
+    return [(r, c) for r in rows for c in columns]
+
+
+def _cells(h: int, w: int, grid: int) -> np.ndarray:
+    """The (grid^2, h w) matrix that averages over the cells."""
+    pool = np.zeros((grid**2, h, w))
+    for cell, (rows, columns) in enumerate(_blocks(h, w, grid)):
+        pool[cell, rows, columns] = 1.0 / ((rows.stop - rows.start) * (columns.stop - columns.start))
+    return pool.reshape(grid**2, h * w)
+
+
+def _drawn(X: np.ndarray, shape: tuple[int, int, int], size: int, rng: np.random.Generator) -> np.ndarray:
+    """Patches (count, n) at random places of random images."""
+    h, w, _ = shape
+    size = as_count("size", size, most=min(h, w))
+    images = X.reshape(-1, *shape)
+    i, a, b = (rng.integers(0, top, _DRAWN) for top in (len(images), h - size + 1, w - size + 1))
+    offsets = np.arange(size)
+    patches = images[i[:, None, None], (a[:, None] + offsets)[:, :, None], (b[:, None] + offsets)[:, None, :]]
+    return patches.reshape(_DRAWN, -1)
+
+
+def _single(value: Any) -> np.ndarray:
+    """An array, or the text of one, as float64 with the values of float32."""
+    if isinstance(value, Mapping):
+        numbers = np.frombuffer(base64.b64decode(value["float32"], validate=True), dtype="<f4")
+        value = numbers.reshape([as_count("shape", length) for length in value["shape"]])
+    A = np.asarray(value, dtype=np.float32).astype(np.float64)
+    if not np.all(np.isfinite(A)):
+        raise ValueError("the filters must be finite; the data or the file they come from is damaged")
+    return A
+
+
+def _as_text(A: np.ndarray) -> dict[str, Any]:
+    return {"shape": list(A.shape), "float32": base64.b64encode(A.astype("<f4").tobytes()).decode("ascii")}

@@ -1,0 +1,156 @@
+"""A torch module is a feature map: its features and derivatives are torch's, and other weights are refused."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from analytic_dd.distill.local_span import near_copies
+
+from analytic_dd.arrays import dtype_name, to_numpy
+from analytic_dd.errors import DataError, InfeasibleError, ShapeError
+from analytic_dd.features import Network, from_spec
+from analytic_dd.judge import certify_recovery
+from analytic_dd.ridge import ridge_weights
+
+
+def vectors() -> torch.nn.Module:
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Linear(7, 9), torch.nn.Tanh(), torch.nn.Linear(9, 11), torch.nn.GELU()).eval()
+
+
+def convolutions() -> torch.nn.Module:
+    """In float32, with batch normalisation, in-place units and pooling."""
+    torch.manual_seed(1)
+    module = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 4, 3),
+        torch.nn.BatchNorm2d(4),
+        torch.nn.ReLU6(inplace=True),
+        torch.nn.AvgPool2d(2),
+        torch.nn.Flatten(),
+    )
+    module(torch.randn(20, 3, 8, 6))  # running statistics that are not 0 and 1
+    return module.eval()
+
+
+MAPS = {"vectors": (vectors, (7,)), "images": (convolutions, (8, 6, 3))}
+
+
+def network(name: str) -> Network:
+    make, shape = MAPS[name]
+    return Network(make(), shape)
+
+
+def points(phi: Network, rows: int = 3) -> np.ndarray:
+    return np.random.default_rng(2).standard_normal((rows, phi.d))
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_features_are_those_of_the_module(name: str, ratio) -> None:
+    """Rows are images with channels last; numpy in, numpy out, in the dtype of the input."""
+    phi, (make, shape) = network(name), MAPS[name]
+    X = points(phi)
+    T = torch.tensor(X).reshape(3, *shape)
+    wanted = make().double()(T.permute(0, 3, 1, 2) if len(shape) == 3 else T)
+    assert np.array_equal(phi(X), wanted.detach().numpy())
+    assert isinstance(phi(torch.tensor(X)), torch.Tensor)
+    single = phi(X.astype(np.float32))
+    assert dtype_name(single) == "float32"
+    assert ratio(single, phi(X), size=phi.d, eps=2.0**-23) < 30
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_derivatives_are_those_of_automatic_differentiation(name: str, ratio) -> None:
+    phi, X = network(name), points(network(name))
+    rng = np.random.default_rng(3)
+    V, U = rng.standard_normal((3, phi.d)), rng.standard_normal((3, phi.p))
+    J = np.stack([torch.autograd.functional.jacobian(lambda t: phi(t[None])[0], torch.tensor(x)).numpy() for x in X])
+    assert ratio(phi.jacobian(X[0]), J[0], size=phi.d) < 30
+    assert ratio(phi.jvp(X, V), np.einsum("npd,nd->np", J, V), size=phi.d) < 30
+    assert ratio(phi.vjp(X, U), np.einsum("npd,np->nd", J, U), size=phi.d) < 30
+    assert ratio(phi.vjp(X[:1], U), U @ J[0], size=phi.d) < 30
+
+
+def test_gradients_flow_through_tensors_only() -> None:
+    phi = network("vectors")
+    x = torch.tensor(points(phi), requires_grad=True)
+    phi(x).sum().backward()
+    assert x.grad is not None
+    assert not phi(x.detach()).requires_grad
+
+
+def test_later_training_changes_nothing() -> None:
+    module = vectors()
+    phi = Network(module, (7,))
+    X = points(phi)
+    before = phi(X)
+    with torch.no_grad():
+        module[0].weight += 1.0
+    assert np.array_equal(phi(X), before)
+    assert Network(module, (7,)) != phi
+    assert np.array_equal(pickle.loads(pickle.dumps(phi))(X), before)
+
+
+def test_training_mode_is_left_with_a_word() -> None:
+    """Dropout and batch statistics would make features depend on chance and on other rows."""
+    module = torch.nn.Sequential(torch.nn.Linear(7, 9), torch.nn.Dropout(0.5))
+    with pytest.warns(UserWarning, match="training mode; its copy is put into evaluation mode"):
+        phi = Network(module, (7,))
+    assert np.array_equal(phi(points(phi)), phi(points(phi)))
+    assert module.training
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Network(module.eval(), (7,))
+
+
+def test_a_set_names_the_weights_and_other_weights_are_refused() -> None:
+    phi = network("images")
+    assert from_spec(phi.spec(), feature_map=phi) is phi
+    with pytest.raises(DataError, match=r"'network' is code.*feature_map="):
+        from_spec(phi.spec())
+    other = convolutions()
+    with torch.no_grad():
+        other[1].running_mean[0] += 1e-7  # buffers count too
+    with pytest.raises(DataError, match="differs in sha256"):
+        from_spec(phi.spec(), feature_map=Network(other, (8, 6, 3)))
+
+
+class Broken(torch.nn.Module):
+    """NaN for negative inputs."""
+
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
+        return torch.log(X)
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "message"),
+    [
+        (lambda: Network(torch.nn.Conv2d(3, 2, 3).eval(), (8, 6, 3)), ShapeError, r"give a matrix \(n, p\).*Flatten"),
+        (lambda: Network(np.tanh, (3,)), TypeError, r"torch.nn.Module, got ufunc; features.Function"),
+        (lambda: Network(vectors(), (2, 2, 2, 2)), ShapeError, "input_shape must be"),
+        (
+            lambda: Network(Broken().eval(), (3,))(-np.ones((1, 3))),
+            ValueError,
+            "features of Broken must be finite, got nan",
+        ),
+        (lambda: network("vectors").preimage(np.ones((1, 11))), InfeasibleError, "T9: a network has no pre-images"),
+    ],
+)
+def test_what_cannot_be_is_refused(make, kind: type[Exception], message: str) -> None:
+    with pytest.raises(kind, match=message):
+        make()
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_near_copies_carry_a_model_on_a_network(name: str) -> None:
+    """T22b, with Jacobians by torch."""
+    phi = network(name)
+    X, rng = points(phi, rows=40), np.random.default_rng(4)
+    weights = ridge_weights(phi(X), rng.standard_normal((40, 2)), ridge=0.1)
+    built = near_copies(weights, phi, X, ridge=0.1)
+    assert certify_recovery(weights, phi(built.inputs), built.labels, ridge=0.1).relative_error < 1e-7
+    assert len(built) < phi.p + 3
+    assert to_numpy(built.inputs).shape[1] == phi.d
