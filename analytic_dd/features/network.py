@@ -132,7 +132,7 @@ torch.nn.Flatten()
         import torch
 
         if compat.is_torch_array(X):
-            return X  # type: ignore[no-any-return]
+            return X
         weight = next(self._module.parameters(), torch.zeros(1))
         return torch.as_tensor(np.array(to_numpy(X)), device=weight.device)
 
@@ -155,7 +155,7 @@ torch.nn.Flatten()
         import torch
 
         T, D = self._tensor(X), self._tensor(V)
-        T = T.expand(D.shape[0], -1)
+        T = T.expand(D.shape[0], -1).contiguous()
         return self._returned(torch.func.jvp(self._function(T), (T,), (D,))[1], V)
 
     def _vjp(self, X: Array, U: Array) -> Array:

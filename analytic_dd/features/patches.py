@@ -144,7 +144,7 @@ near copies of real images (T22b), or points whose features span the features (T
         self.grid = as_count("grid", grid, most=min(self._layer.shape_out[:2]))
         self.d, self.p = math.prod(shape), 2 * self.grid**2 * self.offsets.size
         self._pool = _cells(self._layer.shape_out[0], self._layer.shape_out[1], self.grid)
-        self._positions, self._numbers = math.prod(self._layer.shape_out[:2]), self._layer.taps.shape[0]
+        self._positions, self._numbers = math.prod(self._layer.shape_out[:2]), len(self._layer.taps)
 
     @classmethod
     def from_data(
@@ -326,7 +326,7 @@ near copies of real images (T22b), or points whose features span the features (T
 
     def flops(self) -> float:
         """Return 2 positions n filters."""
-        return 2.0 * self._positions * self._numbers * self.offsets.size
+        return 2.0 * self._positions * self._numbers * len(self.offsets)
 
     def options(self) -> dict[str, Any]:
         """Return the constructor's arguments; the filters as text that holds every bit."""
@@ -345,7 +345,7 @@ near copies of real images (T22b), or points whose features span the features (T
         return f"Patches(image_shape={self.image_shape}, filters={filters}, size={size}, grid={self.grid})"
 
     def _widest(self) -> int:
-        return self._positions * max(self._numbers, 2 * self.offsets.size)
+        return self._positions * max(self._numbers, 2 * len(self.offsets))
 
 
 def _blocks(h: int, w: int, grid: int) -> list[tuple[slice, slice]]:
@@ -364,14 +364,16 @@ def _cells(h: int, w: int, grid: int) -> np.ndarray:
 
 
 def _drawn(X: np.ndarray, shape: tuple[int, int, int], size: int, rng: np.random.Generator) -> np.ndarray:
-    """Patches (count, n) at random places of random images."""
+    """Patches (count, n) at places of the images, all of them different."""
     h, w, _ = shape
     size = as_count("size", size, most=min(h, w))
     images = X.reshape(-1, *shape)
-    i, a, b = (rng.integers(0, top, _DRAWN) for top in (len(images), h - size + 1, w - size + 1))
+    places = len(images), h - size + 1, w - size + 1
+    chosen = rng.choice(math.prod(places), size=min(_DRAWN, math.prod(places)), replace=False)
+    i, a, b = np.unravel_index(chosen, places)
     offsets = np.arange(size)
     patches = images[i[:, None, None], (a[:, None] + offsets)[:, :, None], (b[:, None] + offsets)[:, None, :]]
-    return patches.reshape(_DRAWN, -1)
+    return np.asarray(patches.reshape(len(chosen), -1))
 
 
 def _single(value: Any) -> np.ndarray:

@@ -8,9 +8,9 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from analytic_dd.distill.local_span import near_copies
 
 from analytic_dd.arrays import dtype_name, to_numpy
+from analytic_dd.distill.local_span import near_copies
 from analytic_dd.errors import DataError, InfeasibleError, ShapeError
 from analytic_dd.features import Network, from_spec
 from analytic_dd.judge import certify_recovery
