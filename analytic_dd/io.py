@@ -120,7 +120,7 @@ class DistilledSet:
         """The feature map, rebuilt from the specification; of a map that is code, the one that was passed."""
         if self.code is not None:
             return self.code
-        return from_spec(self.meta["features"])
+        return from_spec(self.meta["features"], d=self.inputs.shape[1], p=self.w.shape[1])
 
     @property
     def ridge(self) -> float:

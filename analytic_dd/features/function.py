@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 from analytic_dd.arrays import Array, as_matrix
 from analytic_dd.errors import InfeasibleError
 from analytic_dd.features.base import FeatureMap, Kind
+from analytic_dd.features.network import Network
 from analytic_dd.features.ranges import Open
 from analytic_dd.features.registry import register
 
@@ -85,6 +87,8 @@ inputs (one_image_features), or points whose features span the features (T10)
 def as_feature_map(function: FeatureMap | Callable[[Array], Array], like: Array) -> FeatureMap:
     """Return a feature map unchanged, and wrap a function after looking at its features of ``like`` (n, d).
 
+    A torch module of vectors becomes a :class:`Network`; one of images needs their shape, Network(module, input_shape).
+
     Examples
     --------
     >>> import numpy as np
@@ -93,5 +97,8 @@ def as_feature_map(function: FeatureMap | Callable[[Array], Array], like: Array)
     """
     if isinstance(function, FeatureMap):
         return function
+    torch = sys.modules.get("torch")  # who has a module has imported it
+    if torch is not None and isinstance(function, torch.nn.Module):
+        return Network(function, (like.shape[1],))
     Phi = as_matrix(function(like), "features of the function", rows=like.shape[0])
     return Function(function, like.shape[1], Phi.shape[1])

@@ -166,7 +166,7 @@ def run_from_sums(
         with clock("solve"):
             model = fit_sums(
                 statistics,
-                from_spec(facts["feature map"]),
+                from_spec(facts["feature map"], p=statistics.p),
                 fit_options(construction, options),
                 mean=np.asarray(facts["mean"], dtype=np.float64),
                 std=np.asarray(facts["std"], dtype=np.float64),

@@ -13,6 +13,7 @@ from analytic_dd.arrays import dtype_name, to_numpy
 from analytic_dd.distill.local_span import near_copies
 from analytic_dd.errors import DataError, InfeasibleError, ShapeError
 from analytic_dd.features import Network, from_spec
+from analytic_dd.features.function import as_feature_map
 from analytic_dd.judge import certify_recovery
 from analytic_dd.ridge import ridge_weights
 
@@ -72,6 +73,11 @@ def test_derivatives_are_those_of_automatic_differentiation(name: str, ratio) ->
     assert ratio(phi.jvp(X, V), np.einsum("npd,nd->np", J, V), size=phi.d) < 30
     assert ratio(phi.vjp(X, U), np.einsum("npd,np->nd", J, U), size=phi.d) < 30
     assert ratio(phi.vjp(X[:1], U), U @ J[0], size=phi.d) < 30
+
+
+def test_a_module_is_taken_wherever_a_function_of_arrays_is() -> None:
+    module, X = vectors().double(), points(network("vectors"), rows=30)
+    assert as_feature_map(module, X[:1]) == Network(module, (7,))
 
 
 def test_gradients_flow_through_tensors_only() -> None:

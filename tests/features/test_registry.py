@@ -5,12 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from analytic_dd import RidgeDistiller
+from analytic_dd import RidgeDistiller, distill, load_distilled
 from analytic_dd.errors import DataError
 from analytic_dd.features import (
     Compose,
@@ -264,7 +265,7 @@ class Ramp(FeatureMap):
         return {"d": self.d, "steepness": self.steepness}
 
 
-def test_a_map_of_a_user_is_registered_from_outside_of_the_package() -> None:
+def test_a_map_of_a_user_is_registered_from_outside_of_the_package(tmp_path: Path) -> None:
     """Text and specification build it, it is described and listed, and distils as any other."""
     phi = build("ramp:steepness=2.5")
     assert isinstance(phi, Ramp)
@@ -276,6 +277,10 @@ def test_a_map_of_a_user_is_registered_from_outside_of_the_package() -> None:
     y = np.arange(50) % 3
     fitted = RidgeDistiller("ramp:steepness=2.5", ridge=1.0, random_state=0).fit(sample(), y)
     assert fitted.certificate_.verdict == "pass"
+    small = distill(sample(), y, features="ramp:steepness=2.5")
+    small.save(tmp_path / "set.npz")
+    assert load_distilled(tmp_path / "set.npz").feature_map == phi
+    assert load_distilled(tmp_path / "set.npz").verify().verdict == "pass"
     with pytest.raises(DataError, match="stored arrays have d = 3"):  # compared after it is built: it has no sizes
         from_spec(phi.spec(), d=3)
 
