@@ -1,30 +1,14 @@
-"""What a construction returns, in feature space and in input space, and what it asks of the map between them."""
+"""What a construction returns, in feature space and in input space."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 from analytic_dd.arrays import Array
 from analytic_dd.distill.problem import References
 
-__all__ = ["DistilledFeatures", "DistilledInputs", "InvertibleMap"]
-
-
-class InvertibleMap(Protocol):
-    """What a distillation asks of a feature map."""
-
-    def __call__(self, X: Array) -> Array:
-        """Features (n, p) of inputs (n, d)."""
-
-    def preimage(self, Phi: Array, *, near: Array | None = None) -> Array:
-        """Inputs with these features."""
-
-    def in_range(self, Phi: Array) -> Any:
-        """Something true or false: whether every row of features has a pre-image."""
-
-    def scale_into_range(self, Phi: Array) -> float:
-        """The factor c <= 1 that brings c Phi into the range."""
+__all__ = ["DistilledFeatures", "DistilledInputs"]
 
 
 @dataclass(frozen=True)

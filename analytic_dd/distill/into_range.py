@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from typing import cast
 
 import numpy as np
 
 from analytic_dd.arrays import Array
-from analytic_dd.distill.distilled import InvertibleMap
 from analytic_dd.errors import InfeasibleError, RangeError
 from analytic_dd.features import FeatureMap
 from analytic_dd.features.ranges import Affine, Circles, Range
@@ -17,7 +15,7 @@ __all__ = ["into_range"]
 
 
 def into_range(
-    feature_map: InvertibleMap, Phis: np.ndarray, near: np.ndarray | None, *, by_rows: bool
+    feature_map: FeatureMap, Phis: np.ndarray, near: np.ndarray | None, *, by_rows: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     r"""Return inputs X and factors c (m,) with  phi(X) = diag(c) Phis,  c = 1 wherever the range allows it.
 
@@ -65,8 +63,7 @@ def into_range(
     analytic_dd.errors.InfeasibleError: T8a: sin/cos features lie on circles, which no point near a reference need be
     on; use form cos, or mode exact with learned labels
     """
-    phi = cast(FeatureMap, feature_map)
-    reached = phi.range
+    reached = feature_map.range
     if isinstance(reached, Circles):
         raise InfeasibleError(
             "T8a: sin/cos features lie on circles, which no point near a reference need be on; use form cos, or mode "
@@ -78,17 +75,17 @@ def into_range(
     c = _plane_factors(reached, Phis, by_rows=by_rows)
     scaled = c[:, None] * Phis
     try:
-        if phi.in_range(scaled):
-            return phi.preimage(scaled, near=near), c
+        if feature_map.in_range(scaled):
+            return feature_map.preimage(scaled, near=near), c
     except InfeasibleError as error:  # no pre-images in general: near the references there may be some
-        return _locally(phi, scaled, near, error), c
+        return _locally(feature_map, scaled, near, error), c
     if near is not None:
         with contextlib.suppress(InfeasibleError, RangeError):
-            return phi.local_preimage(scaled, near=near), c
+            return feature_map.local_preimage(scaled, near=near), c
     rows = [scaled[i : i + 1] for i in range(len(scaled))] if by_rows else [scaled]
-    found = [1.0 if phi.in_range(row) else phi.scale_into_range(row) for row in rows]
+    found = [1.0 if feature_map.in_range(row) else feature_map.scale_into_range(row) for row in rows]
     c = c * np.broadcast_to(found, len(c))
-    return phi.preimage(c[:, None] * Phis, near=near), c
+    return feature_map.preimage(c[:, None] * Phis, near=near), c
 
 
 def _plane_factors(reached: Range, Phis: np.ndarray, *, by_rows: bool) -> np.ndarray:
