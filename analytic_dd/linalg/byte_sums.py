@@ -14,6 +14,8 @@ import numpy as np
 
 from analytic_dd.errors import ShapeError
 from analytic_dd.linalg.sums import Sums
+from analytic_dd.linalg.threads import one_thread
+from analytic_dd.linalg.thresholds import LIMITS
 from analytic_dd.linalg.tiles import add_gram, mirror, tiles
 
 __all__ = ["ByteSums"]
@@ -68,7 +70,8 @@ class ByteSums:
 
     def _add(self, x: np.ndarray, Y: np.ndarray) -> None:
         Z = (x ^ np.uint8(_MIDDLE)).view(np.int8).astype(np.float32)  # the top bit flipped: x - 128 in two's complement
-        add_gram(self._S, Z)
+        with one_thread(Z.shape[0] * self._S.size <= LIMITS.one_thread_flops):
+            add_gram(self._S, Z)
         columns = np.column_stack([Y, np.ones(len(Y))])
         # labels 0 and 1 keep these products exact in float32 too; others are multiplied in float64
         binary = bool(np.all((columns == 0.0) | (columns == 1.0)))

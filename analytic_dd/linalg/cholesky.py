@@ -9,6 +9,7 @@ import scipy.linalg
 
 from analytic_dd.arrays import Array, namespace
 from analytic_dd.errors import ShapeError
+from analytic_dd.linalg.threads import one_thread
 from analytic_dd.linalg.thresholds import LIMITS
 
 __all__ = ["CholeskyFactor"]
@@ -56,12 +57,14 @@ class CholeskyFactor:
         if A.ndim != 2 or A.shape[0] != A.shape[1]:
             raise ShapeError(f"a Cholesky factor needs a square matrix, got shape {tuple(A.shape)}")
         xp = namespace(A)
+        self._small = A.shape[0] <= LIMITS.one_thread
         try:
-            if isinstance(A, np.ndarray) and A.shape[0] >= LIMITS.cholesky_overwrites:
-                # the transpose is in the order that LAPACK has: nothing is copied but A, once
-                self.L: Array = scipy.linalg.cholesky(A.T, lower=False, check_finite=False).T
-            else:
-                self.L = xp.linalg.cholesky(A)
+            with one_thread(self._small):
+                if isinstance(A, np.ndarray) and A.shape[0] >= LIMITS.cholesky_overwrites:
+                    # the transpose is in the order that LAPACK has: nothing is copied but A, once
+                    self.L: Array = scipy.linalg.cholesky(A.T, lower=False, check_finite=False).T
+                else:
+                    self.L = xp.linalg.cholesky(A)
             finite = bool(xp.all(xp.isfinite(xp.linalg.diagonal(self.L))))  # jax returns NaN where others raise
         except (np.linalg.LinAlgError, RuntimeError):  # torch's LinAlgError is a RuntimeError
             finite = False
@@ -74,9 +77,10 @@ class CholeskyFactor:
         """Return ``A^-1 B`` for ``B`` (p, q)."""
         if B.ndim != 2 or B.shape[0] != self.L.shape[0]:
             raise ShapeError(f"B must have {self.L.shape[0]} rows, got shape {tuple(B.shape)}")
-        if isinstance(B, np.ndarray) and not LIMITS.cholesky_small < len(B) < LIMITS.cholesky_overwrites:
-            return scipy.linalg.cho_solve((self.L.T, False), B, check_finite=False)
-        return self._substitute(self._substitute(B, transposed=False), transposed=True)
+        with one_thread(self._small):
+            if isinstance(B, np.ndarray) and not LIMITS.cholesky_small < len(B) < LIMITS.cholesky_overwrites:
+                return scipy.linalg.cho_solve((self.L.T, False), B, check_finite=False)
+            return self._substitute(self._substitute(B, transposed=False), transposed=True)
 
     def _substitute(self, B: Array, *, transposed: bool) -> Array:
         """Solve L X = B, or L^T X = B from the last rows to the first."""
@@ -100,6 +104,10 @@ class CholeskyFactor:
         Lanczos iteration with A and with its inverse from a fixed start; short of the ends by a few per cent where they
         are not isolated. For p <= 256 all eigenvalues are computed.
         """
+        with one_thread(self._small):
+            return self._extremes(steps)
+
+    def _extremes(self, steps: int) -> tuple[float, float]:
         xp, L, p = namespace(self.L), self.L, self.L.shape[0]
         if p <= LIMITS.eigenvalues:
             values = xp.linalg.eigvalsh(L @ L.T)

@@ -13,6 +13,8 @@ from analytic_dd.arrays import Array, as_matrix, as_weights, in_double, namespac
 from analytic_dd.errors import ShapeError
 from analytic_dd.linalg.provenance import Provenance
 from analytic_dd.linalg.sums import Sums, require_same_sizes, write_sums
+from analytic_dd.linalg.threads import one_thread
+from analytic_dd.linalg.thresholds import LIMITS
 from analytic_dd.linalg.tiles import GramAddition, mirror
 
 __all__ = ["GramStatistics"]
@@ -180,7 +182,8 @@ class GramStatistics:
         k, root = self.k, None if weights is None else xp.sqrt(weights)
         added = Sums(n, float(sums[k]), None, moments[:k, :], squares[:k], moments[k, :], sums[:k])
         if isinstance(Phi, np.ndarray):
-            self._add_in_place(self._own(before), added, before, _rows_of(Phi, root, blocks), len(blocks))
+            addition = GramAddition(self._own(before), _rows_of(Phi, root, blocks), len(blocks), blocks[0].stop)
+            self._add_in_place(addition, added, before)
             return self
         G = None if before is None else before.G
         for block in blocks:
@@ -196,12 +199,9 @@ class GramStatistics:
         shared = self._given is not None and self._given[0] is before
         return np.array(before.G) if shared else np.asarray(before.G)
 
-    def _add_in_place(
-        self, G: np.ndarray, added: Sums, before: Sums | None, rows: Callable[[int], np.ndarray], count: int
-    ) -> None:
+    def _add_in_place(self, addition: GramAddition, added: Sums, before: Sums | None) -> None:
         """Add a block of samples to G and put its sums beside it; an interrupt in the middle waits for the end."""
-        after = _total(G, added, before)
-        addition = GramAddition(G, rows, count)
+        after = _total(addition.G, added, before)
         try:
             self._pending = addition, after
             self._settle()
@@ -213,7 +213,8 @@ class GramStatistics:
         """Finish the update that is pending. Every step may be taken twice."""
         if self._pending is not None:
             addition, after = self._pending
-            addition.finish()
+            with one_thread(addition.flops <= LIMITS.one_thread_flops):
+                addition.finish()
             self._held = after, True
             self._pending = None
 

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.linalg
 
 from analytic_dd.arrays import Array, namespace, to_numpy
+from analytic_dd.linalg.threads import one_thread
 from analytic_dd.linalg.thresholds import LIMITS
 
 __all__ = ["GramSpectrum", "eigendecomposition"]
@@ -55,10 +56,11 @@ def eigendecomposition(G: Array) -> GramSpectrum:
     by the vectors, and work space), p^2 after.
     """
     xp = namespace(G)
-    if isinstance(G, np.ndarray) and G.shape[0] >= LIMITS.eigh_overwrites:
-        values, vectors = scipy.linalg.eigh(G, driver="evd", check_finite=False)
-    else:
-        values, vectors = xp.linalg.eigh(G)
+    with one_thread(G.shape[0] <= LIMITS.one_thread):
+        if isinstance(G, np.ndarray) and G.shape[0] >= LIMITS.eigh_overwrites:
+            values, vectors = scipy.linalg.eigh(G, driver="evd", check_finite=False)
+        else:
+            values, vectors = xp.linalg.eigh(G)
     # taken, not flipped: a view with a negative stride would be copied again in every product
     order = xp.arange(G.shape[0] - 1, -1, -1, device=getattr(values, "device", None))
     values = xp.take(values, order, axis=0)

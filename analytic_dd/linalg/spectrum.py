@@ -10,6 +10,8 @@ import scipy.linalg
 
 from analytic_dd.arrays import Array, as_matrix, eps_of, namespace, to_numpy
 from analytic_dd.errors import DivergenceError, LapackWarning, RankWarning
+from analytic_dd.linalg.threads import one_thread
+from analytic_dd.linalg.thresholds import LIMITS
 
 __all__ = ["Spectrum", "pseudo_inverse", "row_basis", "svd", "thin_svd"]
 
@@ -137,7 +139,8 @@ def svd(A: Array) -> tuple[Array, Array, Array]:
     """
     xp = namespace(A)
     try:
-        U, s, Vt = xp.linalg.svd(A, full_matrices=False)
+        with one_thread(max(A.shape) * min(A.shape) ** 2 <= LIMITS.one_thread**3):
+            U, s, Vt = xp.linalg.svd(A, full_matrices=False)
         converged = bool(xp.all(xp.isfinite(s)))  # jax returns NaN where others raise
     except (np.linalg.LinAlgError, RuntimeError) as error:  # torch's LinAlgError is a RuntimeError
         if "converge" not in str(error):

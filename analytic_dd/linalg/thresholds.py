@@ -39,6 +39,12 @@ class Thresholds:
         The same for the Cholesky factor, which is faster: the wait counts for longer.
     cholesky_small : int
         p up to which one thread does the work, so that scipy's solution costs no wait.
+    one_thread : int
+        Size of a factorisation up to which one BLAS thread does it. Two save little there, and where other programs
+        keep the cores busy they wait for each other at each of its many small steps: an eigendecomposition of 784
+        columns took 2 to 11 s in place of 0.5 s (load 10 on two cores), of 256 columns 1.6 to 4.9 s in place of 0.05 s.
+    one_thread_flops : float
+        Multiplications of one product up to which one thread does it: less than a tenth of a second on a core.
     eigenvalues : int
         p up to which all eigenvalues take less time than the ends by iteration.
     largest_ridge : float
@@ -56,6 +62,8 @@ class Thresholds:
     eigh_overwrites: int = 2048
     cholesky_overwrites: int = 3072
     cholesky_small: int = 64
+    one_thread: int = 1024
+    one_thread_flops: float = 4e9
     eigenvalues: int = 256
     largest_ridge: float = 1e100
 

@@ -57,10 +57,17 @@ class GramAddition:
         ``rows(i)`` gives block i (b, p) in float64, the same at every call, and takes no memory that it may not get.
     count : int
         Number of blocks.
+    most : int
+        Rows in the largest.
+
+    Attributes
+    ----------
+    flops : float
+        Multiplications for a block.
     """
 
-    def __init__(self, G: np.ndarray, rows: Callable[[int], np.ndarray], count: int) -> None:
-        self.G, self._rows = G, rows
+    def __init__(self, G: np.ndarray, rows: Callable[[int], np.ndarray], count: int, most: int) -> None:
+        self.G, self._rows, self.flops = G, rows, float(most) * G.size
         pieces = _lower(G.shape[0])
         self._steps = [(block, *piece) for block in range(count) for piece in pieces]
         self._work = np.empty(max(G[piece].size for piece in pieces))

@@ -13,6 +13,7 @@ import numpy as np
 from analytic_dd.arrays import Array, as_ridge
 from analytic_dd.errors import DivergenceError
 from analytic_dd.linalg import GramStatistics, Sums
+from analytic_dd.linalg.threads import one_thread
 from analytic_dd.linalg.thresholds import LIMITS
 from analytic_dd.ridge.choice import CRITERIA, RidgeChoice, choose_ridge
 from analytic_dd.ridge.dual import DualStatistics
@@ -179,16 +180,17 @@ def fit_weights(
     fitted = statistics if centred is None else centred
     require_scale(statistics, fitted, ridge)
     choice = None
-    if isinstance(ridge, str):
-        with timed("eigendecomposition"):
-            fitted.largest_eigenvalue()
-        with timed("choice"):
-            choice = _chosen(statistics, centred, ridge, scoring, blocks, drawn, kept, validation)
-        del kept
-    value = as_ridge(ridge) if choice is None else choice.ridge  # type: ignore[arg-type]
-    with timed("solve"):
-        W, name, reason, passes = _solved(statistics, centred, blocks, value, solver, accept)
-        b = statistics.mean_y - W @ statistics.mean_phi if intercept else None
+    with one_thread(min(n, p) <= LIMITS.one_thread):
+        if isinstance(ridge, str):
+            with timed("eigendecomposition"):
+                fitted.largest_eigenvalue()
+            with timed("choice"):
+                choice = _chosen(statistics, centred, ridge, scoring, blocks, drawn, kept, validation)
+            del kept
+        value = as_ridge(ridge) if choice is None else choice.ridge  # type: ignore[arg-type]
+        with timed("solve"):
+            W, name, reason, passes = _solved(statistics, centred, blocks, value, solver, accept)
+            b = statistics.mean_y - W @ statistics.mean_phi if intercept else None
     return FittedWeights(W, b, value, choice, name, reason, passes, statistics, fitted)
 
 

@@ -51,6 +51,13 @@ def written(scripts, monkeypatch, folder, table):
     return text
 
 
+def test_a_busy_machine_is_compared_with_a_quiet_one(tmp_path):
+    run = quick("under_load", tmp_path)
+    (row,) = run["rows"]
+    assert row["ratio"] == row["busy"]["seconds"] / row["quiet"]["seconds"] > 0.0
+    assert run["goal"] == 2.5
+
+
 def test_peak_memory_of_a_stream_is_constant_in_n(scripts, monkeypatch, tmp_path):
     run = quick("stream_memory", tmp_path)
     assert run["rows"][-1]["n"] * run["rows"][-1]["p"] * 8 > 100 * 2**20  # of float64, were it held

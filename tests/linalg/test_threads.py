@@ -1,0 +1,100 @@
+"""Small work takes one BLAS thread, and the number is what it was before, whoever else limits it meanwhile."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from analytic_dd.linalg import CholeskyFactor, GramStatistics, eigendecomposition, thin_svd, threads
+
+
+class Library:
+    """A BLAS library that remembers what it was told."""
+
+    def __init__(self, count):
+        self.num_threads, self.told = count, []
+
+    def set_num_threads(self, count):
+        self.num_threads = count
+        self.told.append(count)
+
+
+@pytest.fixture
+def libraries(monkeypatch):
+    made = [Library(8), Library(1)]
+    monkeypatch.setattr(threads, "_libraries", lambda: made)
+    return made
+
+
+def test_threads_are_limited_inside_and_restored_after(libraries):
+    with threads.one_thread():
+        assert [library.num_threads for library in libraries] == [1, 1]
+        with threads.one_thread():
+            assert libraries[0].told == [1]  # once, not again
+        assert libraries[0].num_threads == 1
+    assert [library.num_threads for library in libraries] == [8, 1]
+    assert libraries[1].told == []  # it had one already
+    with threads.one_thread(when=False):
+        assert libraries[0].num_threads == 8
+    with pytest.raises(ZeroDivisionError), threads.one_thread():
+        raise ZeroDivisionError
+    assert libraries[0].num_threads == 8
+
+
+def test_python_threads_that_overlap_restore_the_number_of_the_first(libraries):
+    """One enters, the other enters, the first leaves, the other leaves: 8, not the 1 that the other found."""
+    entered, left = threading.Event(), threading.Event()
+
+    def other():
+        with threads.one_thread():
+            entered.set()
+            left.wait(60)
+
+    thread = threading.Thread(target=other)
+    with threads.one_thread():
+        thread.start()
+        assert entered.wait(60)
+    assert libraries[0].num_threads == 1  # the other is still at work
+    left.set()
+    thread.join()
+    assert libraries[0].num_threads == 8
+
+
+def test_what_somebody_else_sets_meanwhile_stays(libraries):
+    with threads.one_thread():
+        libraries[0].num_threads = 3
+    assert libraries[0].num_threads == 3
+
+
+def test_small_factorisations_and_products_are_limited_and_large_ones_are_not(libraries, monkeypatch, rng):
+    A = rng.standard_normal((20, 9))
+    uses = {
+        "eigendecomposition": lambda: eigendecomposition(A.T @ A),
+        "svd": lambda: thin_svd(A),
+        "Cholesky factor": lambda: CholeskyFactor(A.T @ A).solve(A.T),
+        "sums": lambda: GramStatistics(9, 1).update(A, A[:, :1]),
+    }
+    for name, use in uses.items():
+        libraries[0].told.clear()
+        use()
+        assert libraries[0].told, name
+        assert libraries[0].num_threads == 8
+    from analytic_dd.linalg import cholesky, gram, gram_spectrum, spectrum
+
+    for module in (cholesky, gram, gram_spectrum, spectrum):
+        monkeypatch.setattr(module, "LIMITS", type(module.LIMITS)(one_thread=2, one_thread_flops=1.0))
+    libraries[0].told.clear()
+    for use in uses.values():
+        use()
+    assert libraries[0].told == []
+
+
+def test_the_libraries_of_numpy_and_scipy_are_found():
+    found = threads._libraries()
+    assert found
+    assert all(library.user_api == "blas" for library in found)
+    before = [library.num_threads for library in found]
+    with threads.one_thread():
+        assert [library.num_threads for library in found] == [1] * len(found)
+        np.linalg.eigh(np.eye(3))
+    assert [library.num_threads for library in found] == before
