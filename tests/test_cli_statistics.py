@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from analytic_dd import GramStatistics, cli, load_distilled
+from analytic_dd.files import read_npz, write_npz
 
 EPS = np.finfo(float).eps
 
@@ -135,3 +136,31 @@ def test_what_needs_samples_is_refused(run, refused):
     assert "does not say what its sums are of" in refused("distill", "--from-stats", "bare.npz")
     np.savez("moments.npz", mean=[0.0])
     assert "must have arrays mean and std" in refused("stats", "--moments", "moments.npz")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("classes", 80_000_000),
+        ("classes", -1),
+        ("classes", list(range(9))),
+        ("classes", [None] * 10),
+        ("image shape", [2**20, 2**20]),
+        ("image shape", [-8, -8]),
+        ("image shape", "8x8"),
+        ("mean", {}),
+        ("mean", [1.0, 2.0]),
+        ("std", [0.0]),
+        ("labels", ["one-hot"]),
+        ("feature map", "identity"),
+    ],
+)
+def test_a_file_that_says_what_cannot_be_of_its_sums_is_refused(run, refused, name, value):
+    run("stats", "--out", "sums.npz")
+    stored = read_npz("sums.npz")
+    told = json.loads(bytes(stored["provenance"]))
+    told["agree"][name] = value
+    write_npz("sums.npz", stored | {"provenance": np.frombuffer(json.dumps(told).encode(), np.uint8)})
+    error = refused("distill", "--from-stats", "sums.npz", "--out", "out")
+    assert "sums.npz says of its sums what cannot be" in error
+    assert name in error

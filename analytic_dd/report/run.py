@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ __all__ = ["Report", "refit", "run", "run_from_sums", "store_and_report"]
 
 _FILES = ("distilled.npz", "report.json")
 _PICTURES = ("distilled.png", "spectrum.png")
+_MOST_INPUTS = 2**31  # entries of a sample that a file of sums may speak of
 
 
 @dataclass(frozen=True)
@@ -188,12 +190,39 @@ def _origin_of(statistics: Sums, path: Path) -> tuple[Origin, dict[str, Any]]:
     if provenance is None or not wanted <= set(provenance.agree):
         raise DataError(f"{path} does not say what its sums are of; make it with analytic-dd stats")
     facts = dict(provenance.agree)
-    classes = facts["classes"] if isinstance(facts["classes"], list) else list(range(facts["classes"]))
+    _require_facts(facts, statistics.k, path)
+    classes = facts["classes"] if isinstance(facts["classes"], list) else list(range(statistics.k))
     sources = sorted({part.source for part in provenance.samples})
     name = " + ".join(dict.fromkeys(data for data, _ in sources)) or "sums"
     sha256 = " + ".join(content for _, content in sources)
     shape = tuple(int(size) for size in facts["image shape"])
     return Origin(name, sha256, f"sums in {path.name}", shape, tuple(classes), statistics.n), facts
+
+
+def _require_facts(facts: Mapping[str, Any], k: int, path: Path) -> None:
+    """Compare what a file says of its sums with the sums, before anything is made of it."""
+    classes, shape, mean, std = (facts[name] for name in ("classes", "image shape", "mean", "std"))
+    named = isinstance(classes, list) and len(classes) == k and all(isinstance(name, (int, str)) for name in classes)
+    right = {
+        "classes": named or (isinstance(classes, int) and classes == k),
+        "image shape": _are_numbers(shape, int, 0, _MOST_INPUTS) and math.prod(shape) <= _MOST_INPUTS,
+        "mean": _are_numbers(mean, (int, float), -math.inf, math.inf),
+        "mean and std": _are_numbers(std, (int, float), 0.0, math.inf) and len(std) == len(mean),
+        "labels": isinstance(facts["labels"], str),
+        "feature map": isinstance(facts["feature map"], dict),
+    }
+    wrong = [name for name, fine in right.items() if not fine]
+    if wrong:
+        raise DataError(f"{path} says of its sums what cannot be ({', '.join(wrong)}); make it again")
+
+
+def _are_numbers(values: Any, kind: Any, low: float, high: float) -> bool:
+    """Say whether ``values`` is a list of numbers of a kind, all between two bounds."""
+    return (
+        isinstance(values, list)
+        and len(values) > 0
+        and all(isinstance(v, kind) and not isinstance(v, bool) and low < v < high for v in values)
+    )
 
 
 def store_and_report(
