@@ -122,7 +122,7 @@ def device_blocks(
         raw = staging.moved(x[chosen].reshape(-1, size), target)
         X = raw.to(wanted).reshape(len(raw), -1, len(mean))
         X = ((X - shift) / scale).reshape(len(raw), size)
-        yield X, torch.as_tensor(np.ascontiguousarray(y[chosen]), device=target).to(torch.int64)
+        yield X, torch.as_tensor(np.require(y[chosen], requirements=["C", "W"]), device=target).to(torch.int64)
 
 
 class _Staging:

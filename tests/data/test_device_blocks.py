@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from analytic_dd.baselines.methods.task import Task
+from analytic_dd.data import Dataset
 from analytic_dd.data.blocks import device_blocks, normalised_blocks, require_device
 from analytic_dd.errors import DataError
 
@@ -65,3 +67,14 @@ def test_a_device_without_torch_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(ValueError, match=r"device 'cuda' needs torch; pip install 'analytic-dd\[torch\]'"):
         require_device("cuda")
+
+
+def test_arrays_that_may_only_be_read_are_taken_without_a_warning(tmp_path, recwarn):
+    for name, array in (("x", np.arange(24, dtype=np.uint8).reshape(8, 3)), ("y", np.arange(8) % 2)):
+        np.save(tmp_path / f"{name}.npy", array)
+    x, y = (np.load(tmp_path / f"{name}.npy", mmap_mode="r") for name in "xy")
+    blocks = list(device_blocks(x, y, rows=3, mean=np.zeros(1), std=np.ones(1)))
+    assert [label for _, labels in blocks for label in labels.tolist()] == [0, 1] * 4
+    task = Task.of(Dataset.from_arrays(x, y))
+    assert task.stored.reshape(8, 3).tolist() == x.tolist()
+    assert not recwarn.list

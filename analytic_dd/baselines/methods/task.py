@@ -54,7 +54,7 @@ class Task:
         mean, std = dataset.statistics()
         k = len(dataset.classes)
         return cls(
-            stored=torch.from_numpy(samples).to(device),
+            stored=torch.from_numpy(np.require(samples, requirements="W")).to(device),
             classes_of=torch.from_numpy(np.asarray(dataset.y_train, dtype=np.int64)).to(device),
             members=tuple(np.flatnonzero(dataset.y_train == label) for label in range(k)),
             k=k,
