@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from analytic_dd import distill, features, labels
 from analytic_dd.distill import (
     DistilledFeatures,
+    byte_set,
     distill_features,
     few_features,
     future_set,
@@ -50,6 +51,7 @@ __all__ = [
     "RidgeDistiller",
     "RidgeDistillerRegressor",
     "ShapeError",
+    "byte_set",
     "certify_recovery",
     "distill",
     "distill_features",

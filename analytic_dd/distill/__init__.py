@@ -2,6 +2,7 @@
 
 from analytic_dd.distill.affine import affine_features, affine_minimal_features
 from analytic_dd.distill.box import move_into_box, pixel_box
+from analytic_dd.distill.bytes import ByteSet, byte_set
 from analytic_dd.distill.circles import circle_features
 from analytic_dd.distill.construction import Construction, chosen, modes, options, register
 from analytic_dd.distill.distilled import DistilledFeatures, DistilledInputs
@@ -26,6 +27,7 @@ from analytic_dd.distill.trajectory import EndPointSet, TrajectorySet, end_point
 from analytic_dd.features.ranges import affine_direction
 
 __all__ = [
+    "ByteSet",
     "Construction",
     "DistilledFeatures",
     "DistilledInputs",
@@ -50,6 +52,7 @@ __all__ = [
     "affine_direction",
     "affine_features",
     "affine_minimal_features",
+    "byte_set",
     "choose_rows",
     "chosen",
     "circle_features",
