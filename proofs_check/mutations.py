@@ -118,10 +118,11 @@ def _judge(folder: str) -> None:
 
     if not Path(analytic_dd.__file__).is_relative_to(folder):
         raise RuntimeError(f"loaded {analytic_dd.__file__} instead of the copy in {folder}")
-    from proofs_check.implementation import certificate, construction, fitting, realistic
+    from proofs_check.implementation import certificate, construction, fitting, futures, losses, realistic
 
     caught = []
-    for check in (*fitting.CHECKS, *construction.CHECKS, *realistic.CHECKS, *certificate.CHECKS):
+    parts = (fitting, construction, realistic, certificate, losses, futures)
+    for check in (check for part in parts for check in part.CHECKS):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")

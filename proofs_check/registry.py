@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from proofs_check.ball import features, invertible, maps
+from proofs_check.ball import features, invertible, losses, maps
 from proofs_check.check import STRENGTHS, Check
-from proofs_check.converse import counts, instances, optimisation, sensitivity
+from proofs_check.converse import counts, fewest, instances, optimisation, sensitivity
 from proofs_check.exact import equality
 from proofs_check.identity import schwartz_zippel
-from proofs_check.implementation import certificate, construction, fitting, realistic
+from proofs_check.implementation import certificate, construction, fitting, futures, realistic
+from proofs_check.implementation import losses as losses_of_the_package
 
 __all__ = ["CHECKS", "chosen"]
 
@@ -29,14 +30,18 @@ CHECKS: list[Check] = sorted(
             features,
             maps,
             invertible,
+            losses,
             instances,
             optimisation,
             counts,
+            fewest,
             sensitivity,
             fitting,
             construction,
             realistic,
             certificate,
+            losses_of_the_package,
+            futures,
         )
         for check in module.CHECKS
     ],

@@ -32,7 +32,7 @@ _STALLED = 2  # steps without a smaller gradient: it is rounding
 def newton(objective: PenalisedLoss) -> tuple[Array, Evaluation]:
     """Return the minimiser theta (k, p') and the evaluation there; at ridge = 0 that of minimum norm.
 
-    Theorem: T18.
+    Theorem: T18, T18e (where no minimiser exists).
 
     Raises
     ------

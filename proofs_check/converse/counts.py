@@ -14,12 +14,12 @@ from proofs_check.check import Check, Outcome
 from proofs_check.converse.optimisation import searched
 from proofs_check.identity.prime_field import random_prime
 
-__all__ = ["CHECKS"]
+__all__ = ["CHECKS", "jacobian_rank"]
 
 _SHAPES = ((2, 6, 2), (3, 8, 2), (3, 10, 3), (8, 24, 2), (6, 30, 3), (4, 9, 1))  # (d, p, q)
 
 
-def _jacobian_rank(d: int, p: int, q: int, m: int, rng: random.Random) -> int:
+def jacobian_rank(d: int, p: int, q: int, m: int, rng: random.Random) -> int:
     """Rank, at a random point of a random prime field, of the Jacobian of (X, C) -> C phi(X), phi(x) = (A x + b)^3."""
     P = random_prime(rng)
 
@@ -43,7 +43,7 @@ def _dimension(deep: bool, negate: bool) -> Outcome:
     for d, p, q in shapes:
         count = math.ceil(q * p / (d + q))
         for m in (count - 1, count):
-            rank = _jacobian_rank(d, p, q, m, rng)
+            rank = jacobian_rank(d, p, q, m, rng)
             wanted = q * p if negate else min(q * p, m * (d + q))
             if rank != wanted:
                 return Outcome(False, len(shapes), "differs", f"d={d} p={p} q={q} m={m}: rank {rank}, claimed {wanted}")

@@ -5,11 +5,14 @@ from proofs_check.statements import (
     conditioning,
     existence,
     few,
+    futures,
     given_features,
+    losses,
     models,
     original,
     realistic,
     roots,
+    trajectories,
 )
 from proofs_check.statements.statement import STATEMENTS, Case, Statement
 
@@ -21,9 +24,12 @@ __all__ = [
     "conditioning",
     "existence",
     "few",
+    "futures",
     "given_features",
+    "losses",
     "models",
     "original",
     "realistic",
     "roots",
+    "trajectories",
 ]

@@ -6,7 +6,7 @@ from proofs_check.matrix import Field, Matrix, weights
 from proofs_check.statements.given_features import labels_for
 from proofs_check.statements.statement import Case, Pairs, statement
 
-__all__: list[str] = []
+__all__ = ["contrasts"]
 
 
 @statement(
@@ -45,7 +45,7 @@ def square_root(F: Field, c: Case, wrong: bool) -> Pairs:
         yield weights(Phi, Y, lam), C @ (G + lam * F.eye(c.p)).inv
 
 
-def _contrasts(F: Field, columns: int) -> Matrix:
+def contrasts(F: Field, columns: int) -> Matrix:
     """Orthonormal rows H (columns - 1, columns) with H 1 = 0: rational for a square number of columns; rotated."""
     root = F.number({4: 2, 9: 3}[columns])
     # the Householder reflection that maps e_1 to 1 / sqrt(columns); its other columns are orthogonal to 1
@@ -71,7 +71,7 @@ def intercept(F: Field, c: Case, wrong: bool) -> Pairs:
     for points in (3, 8):
         Phi_q = F.draw(points, c.p, min(points, c.p))
         W = F.draw(c.k, points, c.q) @ Phi_q
-        b, mu, H = F.draw(1, c.k), F.draw(1, c.p), _contrasts(F, points + 1)
+        b, mu, H = F.draw(1, c.k), F.draw(1, c.p), contrasts(F, points + 1)
         for lam in (None, F.scalar()):
             one = F.ones(points + 1)
             Phi = one @ mu + H.T @ Phi_q
