@@ -49,6 +49,8 @@ class _Distiller(BaseEstimator):
         tau: float = 0.0,
         box: bool = False,
         largest_change: float | None = None,
+        steps: int = 10,
+        dimensions: int = 10,
         fit_intercept: bool = False,
         tikhonov: Any = None,
         solver: str = "auto",
@@ -67,6 +69,8 @@ class _Distiller(BaseEstimator):
         self.tau = tau
         self.box = box
         self.largest_change = largest_change
+        self.steps = steps
+        self.dimensions = dimensions
         self.fit_intercept = fit_intercept
         self.tikhonov = tikhonov
         self.solver = solver
@@ -191,9 +195,11 @@ class RidgeDistiller(ClassifierMixin, _Distiller):
         Points a class; with centred labels k - 1 classes have points (T5).
     labels : {"one-hot", "centred", "learned"}, optional
         Labels of the points. Default: one-hot for ``mode="exact"``, learned for the others.
-    mode : {"exact", "few", "nearest", "one-image"}
+    mode : {"exact", "few", "nearest", "one-image", "gradients", "trajectory", "future", "sufficient"}
         ``few``: the best set of ``points`` < rank W points. ``nearest``: the exact set nearest to real samples.
-        ``one-image``: one real sample and rank W near copies of it. The last two publish those samples almost verbatim.
+        ``one-image``: one real sample and rank W near copies of it. These two publish those samples almost verbatim.
+        ``gradients``, ``trajectory``, ``future``, ``sufficient``: sets that keep more of the data than W (T20a, T19,
+        T23, T25).
     ridge : "loo", float or sequence of float
         lambda of the original model, absolute. ``loo``: leave-one-out accuracy, ties to the larger ridge, on at most
         10,000 samples. Several: one set that is exact for each of them, at the same ridge (T11); ``coef_`` belongs to
@@ -214,6 +220,10 @@ class RidgeDistiller(ClassifierMixin, _Distiller):
         ``nearest`` on the identity: every entry in the range of X ([0, 1] where X lies in it), with one point more.
     largest_change : float, optional
         ``one-image``: of an entry of the copies, as a fraction of the range of the sample; default 0.01.
+    steps : int
+        ``trajectory``: of gradient descent from 0.
+    dimensions : int
+        ``future``: leading directions of the data in which later samples lie.
     fit_intercept : bool
         Unpenalised intercept; one point more, but for ``nearest`` and ``one-image``.
     tikhonov : (p,) or (p, p) array, optional

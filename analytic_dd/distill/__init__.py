@@ -13,6 +13,7 @@ from analytic_dd.distill.given_labels import Exact
 from analytic_dd.distill.gradients import GradientSet, gradient_set
 from analytic_dd.distill.hard_labels import HardLabelled, hard_label_features
 from analytic_dd.distill.intercept import add_intercept, labels_with_intercept
+from analytic_dd.distill.kept import Future, Gradients, Sufficient, Trajectory
 from analytic_dd.distill.minimal import Minimal, minimal_features
 from analytic_dd.distill.near_copies import OneImage
 from analytic_dd.distill.near_references import Nearest
@@ -34,8 +35,10 @@ __all__ = [
     "EndPointSet",
     "Exact",
     "Few",
+    "Future",
     "FutureSet",
     "GradientSet",
+    "Gradients",
     "HardLabelled",
     "Minimal",
     "Nearest",
@@ -46,7 +49,9 @@ __all__ = [
     "References",
     "SeveralRidges",
     "SeveralRidgesFeatures",
+    "Sufficient",
     "SufficientSet",
+    "Trajectory",
     "TrajectorySet",
     "add_intercept",
     "affine_direction",

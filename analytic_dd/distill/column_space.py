@@ -11,14 +11,15 @@ and T = s^-1 Q^T C^T.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from analytic_dd.arrays import Array, as_matrices, eps_of, in_double, namespace, norm
 from analytic_dd.errors import ShapeError
+from analytic_dd.labels import labels_for
 from analytic_dd.linalg import eigendecomposition
 
-__all__ = ["ColumnSpace", "Data", "column_space", "orthonormal_columns"]
+__all__ = ["ColumnSpace", "Data", "column_space", "model_space", "orthonormal_columns"]
 
 Data = Any  # GramStatistics, or a pair (Phi, Y)
 
@@ -154,3 +155,21 @@ def orthonormal_columns(A: Array, *, rcond: float | None = None) -> Array:
     U, s, _ = xp.linalg.svd(A, full_matrices=False)
     relative = max(A.shape) * eps_of(A) if rcond is None else float(rcond)
     return U[:, : int(xp.sum(xp.astype(s > relative * s[0], xp.int32)))]
+
+
+def model_space(sums: Any, W: Array, ridge: float) -> ColumnSpace:
+    """Return the coordinates of the data with labels for which ``W`` is the model at ``ridge`` to rounding.
+
+    They are the labels of the data up to the rounding of their sums, eps cond_eff^2 (T13); those of T4 do not have it.
+
+    Raises
+    ------
+    ValueError
+        No sums with a Gram matrix; ridge = 0, where the gradient at W is 0 and names no direction.
+    """
+    if not hasattr(sums, "G"):
+        raise ValueError("this mode needs the sums G and C of the data, got none; use solver='gram'")
+    if not ridge > 0.0:
+        raise ValueError("this mode needs a ridge > 0 of the original model, got ridge=0.0; give one")
+    space = column_space(sums)
+    return replace(space, labels=labels_for(space.features, W, ridge=ridge, rcond=0.0))

@@ -236,7 +236,7 @@ def chosen(mode: str = "exact", **given: Any) -> Construction:
     >>> chosen("nerest")
     Traceback (most recent call last):
         ...
-    ValueError: unknown mode 'nerest'; choose from exact, few, nearest, one-image; did you mean nearest?
+    ValueError: unknown mode 'nerest'; choose from exact, ...; did you mean nearest?
     >>> chosen("exact", box=True)
     Traceback (most recent call last):
         ...

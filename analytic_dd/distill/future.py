@@ -29,7 +29,7 @@ from analytic_dd.labels import labels_for
 from analytic_dd.linalg import row_basis, thin_svd
 from analytic_dd.ridge import ridge_weights
 
-__all__ = ["FutureSet", "future_set", "update"]
+__all__ = ["FutureSet", "future_points", "future_set", "update"]
 
 _WITHIN = 1e-8  # relative part of new features outside the subspace that is taken for rounding, and 100 eps
 
@@ -127,7 +127,7 @@ def future_set(data: Data, subspace: Array, *, ridge: float) -> FutureSet:
     inside = space.Vt @ V
     X = (V - space.Vt.T @ inside) / ridge + space.Vt.T @ (gain[:, None] * inside)
     Z = space.Vt.T @ ((space.s**2 * gain)[:, None] * inside)  # V - ridge X without the cancellation
-    Phis, Ys = _points(W, X, Z, ridge)
+    Phis, Ys = future_points(W, X, Z, ridge)
     return _stored(Phis, Ys, ridge, V, W, dtype=space.dtype, theorem="T23b")
 
 
@@ -205,7 +205,7 @@ def update(distilled: Any, Phi: Array, Y: Array, *, sign: int = 1) -> FutureSet:
     X = X @ inverse
     W = W + sign * (gap @ X.T)
     Z = Z @ inverse + sign * (V @ (S @ (V.T @ X)))  # V - ridge X'
-    Phis, Ys = _points(W, X, Z, ridge)
+    Phis, Ys = future_points(W, X, Z, ridge)
     return _stored(Phis, Ys, ridge, V, W, dtype=dtype, theorem="T23b" if sign > 0 else "T23c")
 
 
@@ -276,8 +276,8 @@ def _require_held(S: Array, T: Array) -> None:
         )
 
 
-def _points(W: Array, X: Array, Z: Array, ridge: float) -> tuple[Array, Array]:
-    """The points of the module's head for W, X = M V and Z = V - ridge X."""
+def future_points(W: Array, X: Array, Z: Array, ridge: float) -> tuple[Array, Array]:
+    """Return the points of the module's head, and their labels, for W, X = M V and Z = V - ridge X."""
     xp = namespace(W)
     values, vectors = xp.linalg.eigh(X.T @ Z)  # X^T G X
     kept = values > max(Z.shape) * eps_of(Z) * values[-1]

@@ -55,6 +55,8 @@ class Problem:
         vector, and what a set for several ridges is made from.
     centre : (p,) array or None
         The mean of the features of the data; needed with an intercept.
+    ridge : float
+        lambda of the original model.
     references : References or None
         Real samples.
     box : (lower, upper) or None
@@ -67,6 +69,7 @@ class Problem:
     intercept: np.ndarray | None = None
     sums: Any = None
     centre: np.ndarray | None = None
+    ridge: float = 0.0
     references: References | None = None
     box: tuple[np.ndarray, np.ndarray] | None = None
 

@@ -24,7 +24,7 @@ from analytic_dd.distill.column_space import ColumnSpace, Data, column_space, or
 from analytic_dd.errors import RangeError, ShapeError
 from analytic_dd.linalg import row_basis
 
-__all__ = ["TrajectorySet", "end_point_set", "trajectory_set"]
+__all__ = ["EndPointSet", "TrajectorySet", "end_point_set", "krylov", "trajectory_set"]
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def trajectory_set(
     if norm(space.gradient(W_0)) == 0.0:
         raise ValueError("the start has gradient 0: descent does not move, and any set with its predictions does that")
     first = xp.concat([residual, space.predictions(W_0)], axis=1) if weight_decay and start is not None else residual
-    V = _krylov(space.s**2, first, int(steps))
+    V = krylov(space.s**2, first, int(steps))
     m = int(V.shape[1]) if points is None else min(int(points), int(V.shape[1]))
     complete = m == V.shape[1]
     tau = int(steps) if complete else m // int(first.shape[1])
@@ -165,7 +165,7 @@ def trajectory_set(
     )
 
 
-def _krylov(eigenvalues: Array, first: Array, blocks: int) -> Array:
+def krylov(eigenvalues: Array, first: Array, blocks: int) -> Array:
     """Orthonormal columns that span ``K^j first`` for j < blocks, K = diag(eigenvalues), in the order of the blocks."""
     xp = namespace(first)
     scaled = (eigenvalues / eigenvalues[0])[:, None]

@@ -150,6 +150,7 @@ def problem_of(
         intercept=model.intercept,
         sums=model.statistics.centred() if about_mean else model.statistics,
         centre=model.statistics.mean_phi if about_mean else None,
+        ridge=model.ridge,
         references=References(references) if isinstance(references, np.ndarray) else references,
         box=None
         if not np.isfinite(high - low)

@@ -44,6 +44,8 @@ class ClosedFormConfig:
     tau: float | None = None
     box: bool | None = None
     largest_change: float | None = None
+    steps: int | None = None
+    dimensions: int | None = None
 
     def __post_init__(self) -> None:
         check_text(self.features)

@@ -1,0 +1,151 @@
+"""Constructions that keep more of the data than one model: gradients, trajectories, later data, every penalty."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from analytic_dd.arrays import eps_of
+from analytic_dd.distill.column_space import ColumnSpace, model_space, orthonormal_columns
+from analytic_dd.distill.construction import option, register, whole_number
+from analytic_dd.distill.distilled import DistilledFeatures
+from analytic_dd.distill.future import future_points
+from analytic_dd.distill.lift import Lifted
+from analytic_dd.distill.problem import Problem
+from analytic_dd.distill.spanning import describe
+from analytic_dd.distill.sufficient import sufficient_set
+from analytic_dd.distill.trajectory import krylov
+from analytic_dd.linalg import thin_svd
+
+__all__ = ["Future", "Gradients", "Sufficient", "Trajectory"]
+
+
+@dataclass(frozen=True)
+class _Kept(Lifted):
+    """A set in the coordinates of the data, with the ridge of the original model: W is its model too."""
+
+    def size(self, k: int) -> int:
+        """Return k, the least; the number follows from the ranks."""
+        return k
+
+    def count(self, problem: Problem) -> int:
+        """Return the number of points."""
+        return len(self.features(problem, None))
+
+    def described(self, problem: Problem, Phis: np.ndarray, Ys: np.ndarray, theorem: str) -> DistilledFeatures:
+        """Return the set with its condition; the rank is decided in silence, the certificate judges."""
+        spectrum = thin_svd(Phis, rcond=max(Phis.shape) * eps_of(Phis))
+        return describe(Phis, Ys, problem.ridge, theorem=theorem, spectrum=spectrum)
+
+    def along(
+        self, problem: Problem, space: ColumnSpace, residuals: list[np.ndarray], theorem: str
+    ) -> DistilledFeatures:
+        """Return the set whose residuals span the given ones and that at W."""
+        every = [*residuals, space.residual(problem.W)]
+        V = orthonormal_columns(np.concatenate([E / (np.linalg.norm(E) or 1.0) for E in every], axis=1))
+        return self.described(problem, *space.kept(V), theorem)
+
+
+@register
+@dataclass(frozen=True)
+class Gradients(_Kept):
+    """A set with the gradients of the data at 0 and at W: gradient matching at the start and at the end.
+
+    Theorem: T20a.
+
+    Examples
+    --------
+    >>> from analytic_dd.features import Identity
+    >>> from analytic_dd.linalg import GramStatistics
+    >>> rng = np.random.default_rng(0)
+    >>> sums = GramStatistics(5, 2).update(rng.standard_normal((20, 5)), rng.standard_normal((20, 2)))
+    >>> problem = Problem(sums.weights(1.0), Identity(5), rng, sums=sums, ridge=1.0)
+    >>> Gradients().build(problem).inputs.shape
+    (4, 5)
+    """
+
+    mode = "gradients"
+    summary = "the gradients of the data at 0 and at W"
+
+    def features(self, problem: Problem, near: np.ndarray | None) -> DistilledFeatures:
+        """Return the set of T20a."""
+        space = model_space(problem.sums, problem.W, problem.ridge)
+        return self.along(problem, space, [-space.labels], "T20a")
+
+
+@register
+@dataclass(frozen=True)
+class Trajectory(_Kept):
+    """A set on which gradient descent from 0 takes the steps it takes on the data, and ends at the same W.
+
+    Theorem: T19a, and T20a at W: (steps + 1) k points at most.
+
+    Attributes
+    ----------
+    steps : int
+        T; any step sizes, weight decay and momentum.
+    """
+
+    mode = "trajectory"
+    summary = "the same steps of gradient descent as on the data"
+
+    steps: int = option(10, "steps of gradient descent from 0 (default 10)", check=whole_number, metavar="T")
+
+    def features(self, problem: Problem, near: np.ndarray | None) -> DistilledFeatures:
+        """Return the set of T19a."""
+        space = model_space(problem.sums, problem.W, problem.ridge)
+        V = krylov(space.s**2, -space.labels, self.steps)
+        return self.along(problem, space, [V * np.linalg.norm(V)], "T19a")
+
+
+@register
+@dataclass(frozen=True)
+class Future(_Kept):
+    """A memory of the data for samples that come later, whose features lie in the leading directions of these.
+
+    Theorem: T23b.
+
+    Attributes
+    ----------
+    dimensions : int
+        r: how many of the leading eigenvectors of G the later samples may use.
+    """
+
+    mode = "future"
+    summary = "a memory that stays exact when data come later"
+
+    dimensions: int = option(
+        10, "leading directions of the data that later samples lie in (default 10)", check=whole_number, metavar="R"
+    )
+
+    def features(self, problem: Problem, near: np.ndarray | None) -> DistilledFeatures:
+        """Return the set of T23b."""
+        if problem.intercept is not None:
+            raise ValueError("mode='future' is for models without an intercept: later data move the mean; leave it out")
+        space = model_space(problem.sums, problem.W, problem.ridge)
+        r = min(self.dimensions, len(space.s))
+        V, gain = space.Vt[:r].T, 1.0 / (space.s[:r] ** 2 + problem.ridge)
+        Phis, Ys = future_points(problem.W, V * gain, V * (space.s[:r] ** 2 * gain), problem.ridge)
+        return self.described(problem, Phis, Ys, "T23b")
+
+
+@register
+@dataclass(frozen=True)
+class Sufficient(_Kept):
+    """A set with the squared-loss objective of the data at every W, so with the same model for every penalty.
+
+    Theorem: T25.
+    """
+
+    mode = "sufficient"
+    summary = "every penalty and every choice of features"
+
+    def features(self, problem: Problem, near: np.ndarray | None) -> DistilledFeatures:
+        """Return the set of T25."""
+        space: Any = model_space(problem.sums, problem.W, problem.ridge)
+        whole = sufficient_set(problem.sums)
+        beside = whole.labels[len(space.s) :]  # what labels have outside of the features: at most one row
+        Phis = np.concatenate([space.features, np.zeros((len(beside), space.p))])
+        return self.described(problem, Phis, np.concatenate([space.labels, beside]), "T25")
