@@ -1,0 +1,97 @@
+"""Modes gradients, trajectory, future, sufficient: exact for W, and for what they keep besides."""
+
+import numpy as np
+import pytest
+
+from analytic_dd import FitOptions, cli, distill, load_distilled, ridge_weights
+from analytic_dd.distill import Future, Gradients, Problem, Sufficient, Trajectory
+from analytic_dd.features import Identity
+from analytic_dd.linalg import GramStatistics
+
+N, P, K, RIDGE = 60, 9, 2, 0.7
+ALL = {
+    "gradients": Gradients(),
+    "trajectory": Trajectory(steps=2),
+    "future": Future(dimensions=3),
+    "sufficient": Sufficient(),
+}
+
+
+@pytest.fixture
+def data(rng):
+    return rng.standard_normal((N, P)), rng.standard_normal((N, K))
+
+
+def built(data, mode, fit=None):
+    X, Y = data
+    return distill(X, Y, construction=ALL[mode], fit=fit or FitOptions(ridge=RIDGE))
+
+
+def gradient(Phi, Y, W):
+    return (Phi @ W.T - Y).T @ Phi
+
+
+@pytest.mark.parametrize("mode", ALL)
+@pytest.mark.parametrize("intercept", [False, True])
+def test_ridge_regression_on_the_set_gives_the_model(data, mode, intercept):
+    if mode == "future" and intercept:
+        with pytest.raises(ValueError, match="without an intercept"):
+            built(data, mode, FitOptions(ridge=RIDGE, intercept=True))
+        return
+    made = built(data, mode, FitOptions(ridge=RIDGE, intercept=intercept))
+    assert made.verify().verdict == "pass"
+    points = {"gradients": 2 * K, "trajectory": 3 * K, "future": 3 + K, "sufficient": P + 1}
+    assert len(made.inputs) == points[mode] + intercept
+
+
+def test_gradients_at_zero_and_at_the_model_are_those_of_the_data(data, ratio):
+    made, (X, Y) = built(data, "gradients"), data
+    for W in (np.zeros((K, P)), made.w):
+        assert ratio(gradient(made.inputs, made.y, W), gradient(X, Y, W), size=N, amplification=1e2) < 30
+
+
+def test_steps_of_descent_are_those_on_the_data(data, ratio):
+    made, (X, Y) = built(data, "trajectory"), data
+    W = Ws = np.zeros((K, P))
+    for step in (0.01, 0.003):
+        W, Ws = W - step * gradient(X, Y, W), Ws - step * gradient(made.inputs, made.y, Ws)
+        assert ratio(Ws, W, size=N, amplification=1e2) < 30
+
+
+def test_later_samples_in_the_leading_directions(data, rng, ratio):
+    made, (X, Y) = built(data, "future"), data
+    V = np.linalg.svd(X)[2][:3]
+    new, answers = rng.standard_normal((5, 3)) @ V, rng.standard_normal((5, K))
+    wanted = ridge_weights(np.vstack([X, new]), np.vstack([Y, answers]), ridge=RIDGE)
+    got = ridge_weights(np.vstack([made.inputs, new]), np.vstack([made.y, answers]), ridge=RIDGE)
+    assert ratio(got, wanted, size=N, amplification=1e3) < 30
+
+
+def test_objective_of_the_data(data, rng):
+    made, (X, Y) = built(data, "sufficient"), data
+    for _ in range(3):
+        W = rng.standard_normal((K, P))
+        wanted = np.sum((X @ W.T - Y) ** 2)
+        assert np.sum((made.inputs @ W.T - made.y) ** 2) == pytest.approx(wanted, rel=1e-11)
+
+
+def test_a_ridge_of_zero_is_refused(data):
+    X, Y = data
+    sums = GramStatistics(P, K).update(X, Y)
+    for construction in ALL.values():
+        problem = Problem(sums.weights(0.0), Identity(P), np.random.default_rng(0), sums=sums)
+        with pytest.raises(ValueError, match="needs a ridge > 0 of the original model"):
+            construction.build(problem)
+        with pytest.raises(ValueError, match="needs the sums G and C"):
+            construction.build(Problem(sums.weights(1.0), Identity(P), np.random.default_rng(0), ridge=1.0))
+
+
+@pytest.mark.parametrize(
+    "flags", [["gradients"], ["trajectory", "--steps", "2"], ["future", "--dimensions", "4"], ["sufficient"]], ids=str
+)
+def test_command_line(tmp_path, capsys, flags):
+    assert cli.main(["distill", "--no-picture", "--ridge", "1", "--out", str(tmp_path), "--mode", *flags]) == 0
+    assert load_distilled(tmp_path).verify().verdict == "pass"
+    capsys.readouterr()
+    assert cli.main(["distill", "--mode", flags[0], "--tau", "0.1", "--out", str(tmp_path / "other")]) == 2
+    assert "--tau 0.1 is an option of --mode nearest" in capsys.readouterr().err
