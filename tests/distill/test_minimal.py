@@ -9,22 +9,22 @@ from analytic_dd.arrays import to_numpy
 K, P = 3, 7
 
 
-@pytest.mark.parametrize("points", [None, 5])
-@pytest.mark.parametrize("ridge", [0.0, 0.5, 1e6])
-def test_set_is_exact_in_every_library(library, ratio, refit, rng, points, ridge):
-    W = library.array(rng.standard_normal((K, P)))
-    distilled = minimal_features(W, ridge=ridge, points=points, rng=rng)
-    assert library.owns(distilled.features, distilled.labels)
-    assert len(distilled) == (points or K)
-    if ridge == 0.0 and points:  # rank 3 of 5: no full rank for the exact oracle
-        F, Y = to_numpy(distilled.features).astype(float), to_numpy(distilled.labels).astype(float)
-        got = np.linalg.lstsq(F, Y, rcond=1e-4)[0].T
-    else:
-        got = refit(distilled.features, distilled.labels, ridge)
-    # learned labels of rounded float32 features with 2 more points than rank: the null direction costs 1 / ridge
-    amplification = max(1.0, 1.0 / ridge) if ridge and points else 1.0
-    assert ratio(got, W, eps=library.eps, size=5 + P**0.5, amplification=amplification) < 30
-    assert (distilled.amplification, distilled.condition, distilled.ridge_limit) == (1.0, 1.0, np.inf)
+def test_set_is_exact_in_every_library(library, ratio, refit, rng):
+    for points in [None, 5]:
+        for ridge in [0.0, 0.5, 1e6]:
+            W = library.array(rng.standard_normal((K, P)))
+            distilled = minimal_features(W, ridge=ridge, points=points, rng=rng)
+            assert library.owns(distilled.features, distilled.labels)
+            assert len(distilled) == (points or K)
+            if ridge == 0.0 and points:  # rank 3 of 5: no full rank for the exact oracle
+                F, Y = to_numpy(distilled.features).astype(float), to_numpy(distilled.labels).astype(float)
+                got = np.linalg.lstsq(F, Y, rcond=1e-4)[0].T
+            else:
+                got = refit(distilled.features, distilled.labels, ridge)
+            # labels of rounded float32 features with 2 more points than rank: the null direction costs 1 / ridge
+            amplification = max(1.0, 1.0 / ridge) if ridge and points else 1.0
+            assert ratio(got, W, eps=library.eps, size=5 + P**0.5, amplification=amplification) < 30
+            assert (distilled.amplification, distilled.condition, distilled.ridge_limit) == (1.0, 1.0, np.inf)
 
 
 @pytest.mark.parametrize("cond", [1.0, 1e6, 1e12])

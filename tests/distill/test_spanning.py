@@ -22,37 +22,37 @@ def root(S):
     return np.linalg.cholesky(S)
 
 
-@pytest.mark.parametrize("with_metric", [False, True])
-@pytest.mark.parametrize("ridge", [0.0, 0.25])
-def test_certificate_is_the_error_of_the_refitted_weights(library, ratio, refit, rng, ridge, with_metric):
-    W, Phis, S = rng.standard_normal((K, P)), rng.standard_normal((M, P)), metric_of(rng)
-    given = [library.array(A) for A in (W, Phis, S)]
-    built = spanning_features(*given[:2], ridge=ridge, metric=given[2] if with_metric else None)
-    assert library.owns(built.features, built.labels)
-    L = root(S) if with_metric else np.eye(P)
-    error = np.linalg.norm((refit(built.features, built.labels, ridge) - W) @ L) / np.linalg.norm(W @ L)
-    wanted = [error]
-    if not with_metric:
-        wanted.append(np.linalg.norm(W @ (np.eye(P) - np.linalg.pinv(Phis) @ Phis)) / np.linalg.norm(W))
-    lost = built.amplification * np.linalg.cond(L) / error  # the error is relative to |W|
-    for value in wanted:
-        assert ratio(built.relative_error, value, size=M + P, amplification=lost, eps=library.eps) < 30
+def test_certificate_is_the_error_of_the_refitted_weights(library, ratio, refit, rng):
+    for with_metric in [False, True]:
+        for ridge in [0.0, 0.25]:
+            W, Phis, S = rng.standard_normal((K, P)), rng.standard_normal((M, P)), metric_of(rng)
+            given = [library.array(A) for A in (W, Phis, S)]
+            built = spanning_features(*given[:2], ridge=ridge, metric=given[2] if with_metric else None)
+            assert library.owns(built.features, built.labels)
+            L = root(S) if with_metric else np.eye(P)
+            error = np.linalg.norm((refit(built.features, built.labels, ridge) - W) @ L) / np.linalg.norm(W @ L)
+            wanted = [error]
+            if not with_metric:
+                wanted.append(np.linalg.norm(W @ (np.eye(P) - np.linalg.pinv(Phis) @ Phis)) / np.linalg.norm(W))
+            lost = built.amplification * np.linalg.cond(L) / error  # the error is relative to |W|
+            for value in wanted:
+                assert ratio(built.relative_error, value, size=M + P, amplification=lost, eps=library.eps) < 30
 
 
-@pytest.mark.parametrize("with_metric", [False, True])
-@pytest.mark.parametrize("ridge", [0.0, 0.25])
-@pytest.mark.parametrize("m", [M, P, P + 3])
-def test_points_that_span_the_weights_are_exact(library, ratio, refit, rng, ridge, with_metric, m):
-    W, Phis, S = rng.standard_normal((K, P)), rng.standard_normal((m, P)), metric_of(rng)
-    Phis[:K] = rng.standard_normal((K, K)) @ W
-    W, Phis = (to_numpy(library.array(A)).astype(np.float64) for A in (W, Phis))
-    built = spanning_features(
-        library.array(W), library.array(Phis), ridge=ridge, metric=library.array(S) if with_metric else None
-    )
-    amplification = built.amplification * (np.linalg.cond(root(S)) if with_metric else 1.0)
-    got = refit(built.features, built.labels, ridge)
-    assert ratio(got, W, size=m + P, amplification=amplification, eps=library.eps) < 30
-    assert built.relative_error < 30 * library.eps * (m + P) * amplification
+def test_points_that_span_the_weights_are_exact(library, ratio, refit, rng):
+    for with_metric in [False, True]:
+        for ridge in [0.0, 0.25]:
+            for m in [M, P, P + 3]:
+                W, Phis, S = rng.standard_normal((K, P)), rng.standard_normal((m, P)), metric_of(rng)
+                Phis[:K] = rng.standard_normal((K, K)) @ W
+                W, Phis = (to_numpy(library.array(A)).astype(np.float64) for A in (W, Phis))
+                built = spanning_features(
+                    library.array(W), library.array(Phis), ridge=ridge, metric=library.array(S) if with_metric else None
+                )
+                amplification = built.amplification * (np.linalg.cond(root(S)) if with_metric else 1.0)
+                got = refit(built.features, built.labels, ridge)
+                assert ratio(got, W, size=m + P, amplification=amplification, eps=library.eps) < 30
+                assert built.relative_error < 30 * library.eps * (m + P) * amplification
 
 
 def test_deep_network_wider_than_its_input_takes_p_points(ratio, refit, rng):

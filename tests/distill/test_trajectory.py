@@ -167,17 +167,17 @@ def test_long_trajectories_take_no_more_points_than_features(rng):
     )
 
 
-@pytest.mark.parametrize("steps", [1, 7])
-@pytest.mark.parametrize("step", [0.1, 1.0, 1.5])
-def test_end_point_after_equal_steps(library, ratio, rng, step, steps):
+def test_end_point_after_equal_steps(library, ratio, rng):
     """T19b."""
-    start, end = (library.array(A) for A in rng.standard_normal((2, K, P)))
-    built = end_point_set(start, end, step=step, steps=steps)
-    assert library.owns(built.features, built.labels)
-    F, B, W_0, W_T = (to_numpy(A).astype(float) for A in (built.features, built.labels, start, end))
-    reached = descent(F, B, W_0, steps=(step,) * steps)[-1]
-    assert ratio(reached, W_T, size=P, amplification=10 * steps, eps=library.eps) < 30
-    assert len(built) == K
+    for steps in [1, 7]:
+        for step in [0.1, 1.0, 1.5]:
+            start, end = (library.array(A) for A in rng.standard_normal((2, K, P)))
+            built = end_point_set(start, end, step=step, steps=steps)
+            assert library.owns(built.features, built.labels)
+            F, B, W_0, W_T = (to_numpy(A).astype(float) for A in (built.features, built.labels, start, end))
+            reached = descent(F, B, W_0, steps=(step,) * steps)[-1]
+            assert ratio(reached, W_T, size=P, amplification=10 * steps, eps=library.eps) < 30
+            assert len(built) == K
 
 
 def test_end_point_takes_the_rank_of_the_way(rng):

@@ -16,30 +16,30 @@ M, P = 5, 11
 shapes = pytest.mark.parametrize("shape", [(M, P), (P, M), (1, P), (P, 1)])
 
 
-@shapes
-def test_factors_are_orthonormal_and_multiply_to_the_matrix(library, ratio, rng, shape):
-    A = library.array(rng.standard_normal(shape))
-    spectrum = thin_svd(A)
-    U, s, Vt = (to_numpy(part).astype(float) for part in (spectrum.U, spectrum.s, spectrum.Vt))
-    assert library.owns(spectrum.U, spectrum.s, spectrum.Vt)
-    assert spectrum.rank == min(shape)
-    for got, wanted in ((U * s @ Vt, A), (U.T @ U, np.eye(len(s))), (Vt @ Vt.T, np.eye(len(s)))):
-        assert ratio(got, wanted, eps=library.eps, size=max(shape)) < 30
-    assert np.all(np.diff(s) <= 0)
-    assert (spectrum.largest, spectrum.smallest) == (s[0], s[-1])
-    assert ratio(spectrum.condition, s[0] / s[-1], eps=library.eps, size=1) < 30
+def test_factors_are_orthonormal_and_multiply_to_the_matrix(library, ratio, rng):
+    for shape in [(M, P), (P, M), (1, P), (P, 1)]:
+        A = library.array(rng.standard_normal(shape))
+        spectrum = thin_svd(A)
+        U, s, Vt = (to_numpy(part).astype(float) for part in (spectrum.U, spectrum.s, spectrum.Vt))
+        assert library.owns(spectrum.U, spectrum.s, spectrum.Vt)
+        assert spectrum.rank == min(shape)
+        for got, wanted in ((U * s @ Vt, A), (U.T @ U, np.eye(len(s))), (Vt @ Vt.T, np.eye(len(s)))):
+            assert ratio(got, wanted, eps=library.eps, size=max(shape)) < 30
+        assert np.all(np.diff(s) <= 0)
+        assert (spectrum.largest, spectrum.smallest) == (s[0], s[-1])
+        assert ratio(spectrum.condition, s[0] / s[-1], eps=library.eps, size=1) < 30
 
 
-@pytest.mark.parametrize("scale", [1e-30, 1e-8, 1.0, 1e8, 1e30])
-@pytest.mark.parametrize("rank", [1, 3, 5])
-def test_rank_is_that_of_the_matrix_at_any_scale(library, ratio, matrix, rng, scale, rank):
+def test_rank_is_that_of_the_matrix_at_any_scale(library, ratio, matrix, rng):
     """Relative: an absolute cut-off of 1e-15 would find rank 0 at 1e-30 and full rank at 1e+30."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", RankWarning)
-        spectrum = thin_svd(library.array(matrix(M, P, rng=rng, rank=rank, scale=scale)))
-    assert spectrum.rank == rank
-    assert 0 <= spectrum.dropped <= spectrum.cutoff
-    assert ratio(spectrum.cutoff, P * library.eps * scale, eps=library.eps, size=P) < 30
+    for scale in [1e-30, 1e-8, 1.0, 1e8, 1e30]:
+        for rank in [1, 3, 5]:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", RankWarning)
+                spectrum = thin_svd(library.array(matrix(M, P, rng=rng, rank=rank, scale=scale)))
+            assert spectrum.rank == rank
+            assert 0 <= spectrum.dropped <= spectrum.cutoff
+            assert ratio(spectrum.cutoff, P * library.eps * scale, eps=library.eps, size=P) < 30
 
 
 def test_zero_matrix_has_rank_zero(library):
@@ -50,20 +50,20 @@ def test_zero_matrix_has_rank_zero(library):
     assert row_basis(zero).shape == (0, P)
 
 
-@pytest.mark.parametrize(("factor", "rank"), [(9.0, 3), (1.5, 3), (0.9, 2), (0.6, 2)])
-def test_singular_value_near_the_cutoff_warns_with_both_numbers(library, factor, rank):
-    cutoff = P * library.eps
-    A = np.zeros((M, P))
-    A[[0, 1, 2], [0, 1, 2]] = 1.0, 0.5, factor * cutoff
-    with pytest.warns(RankWarning, match=f"near the rank cut-off {cutoff:.2e} .rank {rank} of 5"):
+def test_singular_value_near_the_cutoff_warns_with_both_numbers(library):
+    for factor, rank in [(9.0, 3), (1.5, 3), (0.9, 2), (0.6, 2)]:
+        cutoff = P * library.eps
+        A = np.zeros((M, P))
+        A[[0, 1, 2], [0, 1, 2]] = 1.0, 0.5, factor * cutoff
+        with pytest.warns(RankWarning, match=f"near the rank cut-off {cutoff:.2e} .rank {rank} of 5"):
+            assert thin_svd(library.array(A)).rank == rank
+
+
+def test_singular_value_far_from_the_cutoff_is_silent(library):
+    for factor, rank in [(11.0, 3), (1e6, 3), (0.4, 2), (1e-3, 2)]:
+        A = np.zeros((M, P))
+        A[[0, 1, 2], [0, 1, 2]] = 1.0, 0.5, factor * P * library.eps
         assert thin_svd(library.array(A)).rank == rank
-
-
-@pytest.mark.parametrize(("factor", "rank"), [(11.0, 3), (1e6, 3), (0.4, 2), (1e-3, 2)])
-def test_singular_value_far_from_the_cutoff_is_silent(library, factor, rank):
-    A = np.zeros((M, P))
-    A[[0, 1, 2], [0, 1, 2]] = 1.0, 0.5, factor * P * library.eps
-    assert thin_svd(library.array(A)).rank == rank
 
 
 def test_rcond_says_on_which_side_a_singular_value_is(matrix, rng):
@@ -77,16 +77,16 @@ def test_rcond_outside_zero_to_one_is_refused(rcond):
         thin_svd(np.eye(3), rcond=rcond)
 
 
-@shapes
-@pytest.mark.parametrize("rank", [1, 3])
-def test_pseudo_inverse_satisfies_the_four_equations_of_penrose(library, ratio, matrix, rng, shape, rank):
-    A = library.array(matrix(*shape, rng=rng, rank=min(rank, *shape)))
-    X = pseudo_inverse(A)
-    assert library.owns(X)
-    A, X = to_numpy(A).astype(float), to_numpy(X).astype(float)
-    cond = 10.0  # of ``matrix``
-    for got, wanted in ((A @ X @ A, A), (X @ A @ X, X), ((A @ X).T, A @ X), ((X @ A).T, X @ A)):
-        assert ratio(got, wanted, eps=library.eps, size=max(shape), amplification=cond) < 30
+def test_pseudo_inverse_satisfies_the_four_equations_of_penrose(library, ratio, matrix, rng):
+    for shape in [(M, P), (P, M), (1, P), (P, 1)]:
+        for rank in [1, 3]:
+            A = library.array(matrix(*shape, rng=rng, rank=min(rank, *shape)))
+            X = pseudo_inverse(A)
+            assert library.owns(X)
+            A, X = to_numpy(A).astype(float), to_numpy(X).astype(float)
+            cond = 10.0  # of ``matrix``
+            for got, wanted in ((A @ X @ A, A), (X @ A @ X, X), ((A @ X).T, A @ X), ((X @ A).T, X @ A)):
+                assert ratio(got, wanted, eps=library.eps, size=max(shape), amplification=cond) < 30
 
 
 def test_row_basis_spans_the_row_space(library, ratio, matrix, rng):

@@ -27,14 +27,14 @@ def squared_condition(Phi, ridge):
     return (s[0] ** 2 + ridge) / (s[-1] ** 2 + ridge)
 
 
-@pytest.mark.parametrize("ridge", RIDGES)
-@pytest.mark.parametrize("shape", [(N, P), (P, N), (5, P)])
-def test_weights_are_those_of_the_exact_oracle(library, ratio, refit, rng, ridge, shape):
-    Phi, Y = library.array(rng.standard_normal(shape)), library.array(rng.standard_normal((shape[0], K)))
-    W = ridge_weights(Phi, Y, ridge=ridge)
-    assert library.owns(W)
-    cond = np.sqrt(squared_condition(Phi, ridge))
-    assert ratio(W, refit(Phi, Y, ridge), eps=library.eps, size=max(shape), amplification=cond) < 30
+def test_weights_are_those_of_the_exact_oracle(library, ratio, refit, rng):
+    for ridge in RIDGES:
+        for shape in [(N, P), (P, N), (5, P)]:
+            Phi, Y = library.array(rng.standard_normal(shape)), library.array(rng.standard_normal((shape[0], K)))
+            W = ridge_weights(Phi, Y, ridge=ridge)
+            assert library.owns(W)
+            cond = np.sqrt(squared_condition(Phi, ridge))
+            assert ratio(W, refit(Phi, Y, ridge), eps=library.eps, size=max(shape), amplification=cond) < 30
 
 
 @pytest.mark.parametrize("ridge", RIDGES)
@@ -60,16 +60,17 @@ def test_ridge_is_absolute(ratio, data, solver):
     assert ratio(got, doubled, size=N, amplification=10) < 30
 
 
-@pytest.mark.parametrize("rank", [1, 3, 5, P])
-@pytest.mark.parametrize("rows", [5, P, N])
-def test_ridge_zero_is_the_minimum_norm_solution_at_any_rank(library, ratio, matrix, rng, rank, rows):
-    rank = min(rank, rows)
-    Phi, Y = matrix(rows, P, rng=rng, rank=rank), rng.standard_normal((rows, K))
-    wanted = np.linalg.lstsq(Phi, Y, rcond=1e-6)[0].T
-    W = ridge_weights(library.array(Phi), library.array(Y), ridge=0.0, rcond=1e-4)
-    assert ratio(W, wanted, eps=library.eps, size=max(rows, P), amplification=100) < 30  # cond(Phi)^2: a residual
-    if library.dtype == "float64":
-        assert ratio(ridge_weights(library.array(Phi), library.array(Y), ridge=0.0), W, size=N, amplification=100) < 30
+def test_ridge_zero_is_the_minimum_norm_solution_at_any_rank(library, ratio, matrix, rng):
+    for rank in [1, 3, 5, P]:
+        for rows in [5, P, N]:
+            Phi, Y = matrix(rows, P, rng=rng, rank=min(rank, rows)), rng.standard_normal((rows, K))
+            wanted = np.linalg.lstsq(Phi, Y, rcond=1e-6)[0].T
+            W = ridge_weights(library.array(Phi), library.array(Y), ridge=0.0, rcond=1e-4)
+            lost = 100.0  # cond(Phi)^2 of a residual
+            assert ratio(W, wanted, eps=library.eps, size=max(rows, P), amplification=lost) < 30
+            if library.dtype == "float64":
+                plain = ridge_weights(library.array(Phi), library.array(Y), ridge=0.0)
+                assert ratio(plain, W, size=N, amplification=lost) < 30
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
@@ -83,22 +84,22 @@ def test_matrix_of_rank_three_does_not_explode_at_ridge_zero(ratio, solver):
     assert ratio(W, (np.linalg.pinv(Phi) @ Y).T, size=N, amplification=(s[0] / s[2]) ** 2) < 30
 
 
-@pytest.mark.parametrize("ridge", RIDGES[1:])
-@pytest.mark.parametrize("shape", [(N, P), (5, P)])
-def test_weights_and_intercept_are_those_of_scikit_learn(library, ratio, rng, ridge, shape):
-    Phi, Y = rng.standard_normal(shape) + 1, rng.standard_normal((shape[0], K)) - 2
-    A = [library.array(B) for B in (Phi, Y)]
-    F, T = (to_numpy(B).astype(float) for B in A)
-    amplification = squared_condition(F, ridge)
-    plain = Ridge(alpha=ridge, fit_intercept=False, solver="svd").fit(F, T)
-    model, oracle = ridge_weights_with_intercept(*A, ridge=ridge), Ridge(alpha=ridge, solver="svd").fit(F, T)
-    assert library.owns(model.weights, model.intercept)
-    for got, wanted in (
-        (ridge_weights(*A, ridge=ridge), plain.coef_),
-        (model.weights, oracle.coef_),
-        (model.intercept, oracle.intercept_),
-    ):
-        assert ratio(got, wanted, eps=library.eps, size=N, amplification=amplification) < 30
+def test_weights_and_intercept_are_those_of_scikit_learn(library, ratio, rng):
+    for ridge in RIDGES[1:]:
+        for shape in [(N, P), (5, P)]:
+            Phi, Y = rng.standard_normal(shape) + 1, rng.standard_normal((shape[0], K)) - 2
+            A = [library.array(B) for B in (Phi, Y)]
+            F, T = (to_numpy(B).astype(float) for B in A)
+            amplification = squared_condition(F, ridge)
+            plain = Ridge(alpha=ridge, fit_intercept=False, solver="svd").fit(F, T)
+            model, oracle = ridge_weights_with_intercept(*A, ridge=ridge), Ridge(alpha=ridge, solver="svd").fit(F, T)
+            assert library.owns(model.weights, model.intercept)
+            for got, wanted in (
+                (ridge_weights(*A, ridge=ridge), plain.coef_),
+                (model.weights, oracle.coef_),
+                (model.intercept, oracle.intercept_),
+            ):
+                assert ratio(got, wanted, eps=library.eps, size=N, amplification=amplification) < 30
 
 
 def test_intercept_is_not_penalised(ratio, data):
@@ -202,14 +203,14 @@ def test_unknown_solver_and_negative_ridge_are_refused(data):
         ridge_weights(*data)
 
 
-@pytest.mark.parametrize("ridge", [1e-3, 0.3, 50.0])
-def test_dual_is_the_exact_oracle_for_fewer_samples_than_features(summing_library, ratio, refit, rng, ridge):
-    Phi, Y = summing_library.array(rng.standard_normal((5, P))), summing_library.array(rng.standard_normal((5, K)))
-    W = ridge_weights(Phi, Y, ridge=ridge, solver="dual")
-    assert summing_library.owns(W)
-    s = np.linalg.svd(to_numpy(Phi).astype(float), compute_uv=False)
-    squared = (s[0] ** 2 + ridge) / (s[-1] ** 2 + ridge)
-    assert ratio(W, refit(Phi, Y, ridge), size=P, amplification=squared, eps=summing_library.eps) < 30
+def test_dual_is_the_exact_oracle_for_fewer_samples_than_features(summing_library, ratio, refit, rng):
+    for ridge in [1e-3, 0.3, 50.0]:
+        Phi, Y = summing_library.array(rng.standard_normal((5, P))), summing_library.array(rng.standard_normal((5, K)))
+        W = ridge_weights(Phi, Y, ridge=ridge, solver="dual")
+        assert summing_library.owns(W)
+        s = np.linalg.svd(to_numpy(Phi).astype(float), compute_uv=False)
+        squared = (s[0] ** 2 + ridge) / (s[-1] ** 2 + ridge)
+        assert ratio(W, refit(Phi, Y, ridge), size=P, amplification=squared, eps=summing_library.eps) < 30
 
 
 @pytest.mark.parametrize("at_hand", [False, True])
