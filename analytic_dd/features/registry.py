@@ -142,7 +142,7 @@ def from_text(
     >>> from_text("fcn", 4, image_shape=(2, 2), rng=np.random.default_rng(0))
     Traceback (most recent call last):
         ...
-    ValueError: unknown features 'fcn'; choose from cnn, deep-linear, fcnn, identity, inn, rff; did you mean fcnn?
+    ValueError: unknown features 'fcn'; choose from cnn, ...; did you mean fcnn?
     """
     options = _parsed(text)
     if sample is not None and sample_weight is not None:
