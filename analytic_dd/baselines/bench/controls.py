@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from analytic_dd.data import Dataset
+from analytic_dd.data import Dataset, normalised
 from analytic_dd.errors import unknown_word
 from analytic_dd.labels import one_hot
 
@@ -157,9 +157,7 @@ def _drawn(members: np.ndarray, count: int, rng: np.random.Generator) -> np.ndar
 
 def _inputs(dataset: Dataset, x: np.ndarray) -> np.ndarray:
     """Normalise samples in the data's units by the channel moments of the training part."""
-    mean, std = dataset.statistics()
-    rows = np.asarray(x, dtype=np.float64).reshape(-1, len(mean))
-    return np.asarray(((rows - mean) / std).reshape(len(x), dataset.d))
+    return normalised(np.asarray(x, dtype=np.float64), *dataset.statistics())
 
 
 def _labels(dataset: Dataset, points_per_class: int) -> np.ndarray:

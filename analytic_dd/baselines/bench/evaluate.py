@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from analytic_dd.baselines.ledger import Ledger
+from analytic_dd.baselines.methods.task import height_width_channels
 from analytic_dd.baselines.nets.augment import Augmentation
 from analytic_dd.baselines.nets.named import network_named
 from analytic_dd.baselines.nets.network import Network, Parameters
@@ -163,20 +164,18 @@ def evaluate(
 
 def augmentation_of(dataset: Dataset) -> Augmentation:
     """Return the augmentation for a data set: all operations, but no flip of digits."""
-    shape = dataset.image_shape
-    height, width, channels = {1: (1, shape[0], 1), 2: (*shape, 1), 3: shape}[len(shape)]
+    height, width, channels = height_width_channels(dataset.image_shape)
     name = dataset.name.lower().partition(",")[0]  # what stands behind a comma is how the pixels were treated
     return Augmentation.for_images((channels, height, width), digits=name in ("digits", "mnist"))
 
 
 def images_of(inputs: np.ndarray, dataset: Dataset, *, device: str = "cpu") -> torch.Tensor:
     """Return rows (m, d), channels last, as images (m, c, h, w) in float32."""
-    shape = dataset.image_shape
     if inputs.ndim != 2 or inputs.shape[1] != dataset.d or len(inputs) == 0:
         raise ShapeError(
             f"inputs must be (m, {dataset.d}) with m >= 1, got {inputs.shape}; flatten images channels last"
         )
-    height, width, channels = {1: (1, shape[0], 1), 2: (*shape, 1), 3: shape}[len(shape)]
+    height, width, channels = height_width_channels(dataset.image_shape)
     rows = torch.as_tensor(np.asarray(inputs, dtype=np.float32)).to(device)
     return rows.reshape(-1, height, width, channels).permute(0, 3, 1, 2).contiguous()
 

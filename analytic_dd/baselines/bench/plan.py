@@ -180,7 +180,7 @@ def plan(
     Raises
     ------
     ValueError, TypeError
-        An option that a method has not, a number of points or a seed that is none; no cell is left.
+        A method has no such option, a number of points or a seed is out of range, or no cell is left.
     """
     for name, numbers, least in (("ipc", ipcs, 1), ("seeds", seeds, 0)):
         if any(number < least for number in numbers) or not numbers:

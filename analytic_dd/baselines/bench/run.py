@@ -26,7 +26,7 @@ from analytic_dd.baselines.ledger import Ledger
 from analytic_dd.baselines.methods.driver import BaselineResult, distill
 from analytic_dd.baselines.methods.method import configured
 from analytic_dd.baselines.methods.registry import method_type
-from analytic_dd.data import Dataset, require_device
+from analytic_dd.data import Dataset, pixels, require_device
 from analytic_dd.errors import DataError
 from analytic_dd.files import atomic_write
 
@@ -59,7 +59,7 @@ class Benchmark:
     Raises
     ------
     ValueError, DataError
-        No such device; a budget that is none; a data set without a test part.
+        There is no such device, the budget is not positive, or a data set has no test part.
     """
 
     def __init__(
@@ -236,12 +236,10 @@ def control_result(name: str, dataset: Dataset, points_per_class: int, *, seed: 
     ledger = Ledger(steps=1)
     with ledger.timed():
         inputs, y = control_set(name, dataset, points_per_class, seed=seed)
-    mean, std = dataset.statistics()
     whole = name == "full"  # is not copied once more
-    x = dataset.x_train if whole else (inputs.reshape(-1, len(mean)) * std + mean)
     return BaselineResult(
         inputs=inputs,
-        x=x.reshape(len(inputs), *dataset.image_shape),
+        x=dataset.x_train if whole else pixels(inputs, *dataset.statistics(), dataset.image_shape),
         y=y,
         classes_of_points=y.argmax(axis=1),
         method=name,

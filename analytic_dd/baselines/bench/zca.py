@@ -1,14 +1,12 @@
-r"""Whitening by the eigenvectors of the covariance, in the three conventions that published sets were made with.
+r"""Whitening by the eigenvectors of the covariance, in the two conventions that published sets were made with.
 
-With rows X (n, d) that have been normalised already, their mean c, and the covariance U diag(s) U^T:
+Rows X (n, d) are normalised already; c is their mean and U diag(s) U^T their covariance.
 
     relative    A = U diag(s + r mean(s))^(-1/2) U^T     covariance over n         kernel inducing points (r of 0.1)
     absolute    A = U diag(s + eps)^(-1/2) U^T           covariance over n - 1     trajectory matching (eps = 0.1)
-    pca         A = diag(s + eps)^(-1/2) U^T             covariance over n - 1     rotated to the principal axes
 
-The whitened rows are (x - c) A^T, so that with e the number added to s their covariance is U diag(s / (s + e)) U^T,
-and diag(s / (s + e)) for ``pca``: the identity only where e is small beside s. A set that was distilled in whitened
-pixels is looked at, and compared with others, after the inverse.
+The whitened rows are (x - c) A. With e the number added to s, their covariance is U diag(s / (s + e)) U^T, the identity
+only where e is small beside s.
 """
 
 from __future__ import annotations
@@ -22,9 +20,9 @@ from analytic_dd.errors import RangeError, ShapeError, unknown_word
 
 __all__ = ["CONVENTIONS", "Whitening", "preprocessed"]
 
-CONVENTIONS = ("relative", "absolute", "pca")
+CONVENTIONS = ("relative", "absolute")
 
-_DEFAULT = {"relative": 0.1, "absolute": 0.1, "pca": 1e-5}
+_AMOUNT = 0.1  # r or eps, as published
 
 
 @dataclass(frozen=True)
@@ -33,8 +31,6 @@ class Whitening:
 
     Attributes
     ----------
-    convention : str
-        One of ``CONVENTIONS``.
     centre : (d,) array
         c.
     vectors : (d, d) array
@@ -54,22 +50,21 @@ class Whitening:
     True
     """
 
-    convention: str
     centre: np.ndarray
     vectors: np.ndarray
     values: np.ndarray
     added: float
 
     @classmethod
-    def of_rows(cls, X: np.ndarray, *, convention: str, amount: float | None = None) -> Whitening:
+    def of_rows(cls, X: np.ndarray, *, convention: str = "relative", amount: float = _AMOUNT) -> Whitening:
         """Return the whitening of rows X (n, d).
 
         Parameters
         ----------
         X : (n, d) array
-        convention : {"relative", "absolute", "pca"}
-        amount : float, optional
-            r or eps of the convention; 0.1, 0.1 and 1e-5 by default.
+        convention : {"relative", "absolute"}
+        amount : float
+            r or eps of the convention.
 
         Raises
         ------
@@ -88,10 +83,10 @@ class Whitening:
         rows = np.asarray(X, dtype=np.float64)
         centre = rows.mean(axis=0)
         centred = rows - centre
-        return cls._of(centre, centred.T @ centred, len(rows), convention=convention, amount=amount)
+        return cls._of(centre, centred.T @ centred, len(rows), convention, amount)
 
     @classmethod
-    def of(cls, dataset: Dataset, *, convention: str, amount: float | None = None) -> Whitening:
+    def of(cls, dataset: Dataset, *, convention: str = "relative", amount: float = _AMOUNT) -> Whitening:
         """Return the whitening of the normalised training rows of a data set, a block at a time."""
         mean, std = dataset.statistics()
         n, d = len(dataset.y_train), dataset.d
@@ -102,73 +97,49 @@ class Whitening:
         for X, _ in dataset.blocks("train", mean=mean, std=std):
             X -= centre
             product += X.T @ X
-        return cls._of(np.asarray(centre), product, n, convention=convention, amount=amount)
+        return cls._of(np.asarray(centre), product, n, convention, amount)
 
     @classmethod
-    def _of(
-        cls, centre: np.ndarray, product: np.ndarray, n: int, *, convention: str, amount: float | None
-    ) -> Whitening:
+    def _of(cls, centre: np.ndarray, product: np.ndarray, n: int, convention: str, amount: float) -> Whitening:
         if convention not in CONVENTIONS:
             raise ValueError(unknown_word("convention", convention, CONVENTIONS))
         values, vectors = np.linalg.eigh(product / (n if convention == "relative" else n - 1))
         floor = len(values) * np.finfo(np.float64).eps * values[-1]  # below it an eigenvalue is rounding
         values = np.where(values > floor, values, 0.0)
-        amount = _DEFAULT[convention] if amount is None else amount
         added = float(amount * values.mean() if convention == "relative" else amount)
-        if amount < 0.0 or values[0] + added <= 0.0:
+        if not amount >= 0.0 or values[0] + added <= 0.0:
             raise RangeError(
                 f"the amount must be >= 0, and > 0 where the covariance is singular, got {amount}; raise it"
             )
-        return cls(convention, centre, vectors, values, added)
+        return cls(centre, vectors, values, added)
 
-    @property
-    def scales(self) -> np.ndarray:
-        """The singular values (d,) of A."""
-        return np.asarray(1.0 / np.sqrt(self.values + self.added))
+    def _power(self, power: float) -> np.ndarray:
+        """Return U diag(s + e)^power U^T."""
+        return np.asarray((self.vectors * (self.values + self.added) ** power) @ self.vectors.T)
 
     @property
     def matrix(self) -> np.ndarray:
-        """A (d, d)."""
-        rotated = self.scales[:, None] * self.vectors.T
-        return np.asarray(rotated if self.convention == "pca" else self.vectors @ rotated)
-
-    @property
-    def inverse_matrix(self) -> np.ndarray:
-        """A^-1 (d, d)."""
-        back = self.vectors / self.scales
-        return np.asarray(back if self.convention == "pca" else back @ self.vectors.T)
-
-    def covariance(self) -> np.ndarray:
-        """Return the covariance (d, d) that the whitened training rows have, by the formula."""
-        kept = self.values / (self.values + self.added)
-        return np.asarray(np.diag(kept) if self.convention == "pca" else (self.vectors * kept) @ self.vectors.T)
+        """A (d, d), symmetric."""
+        return self._power(-0.5)
 
     def __call__(self, X: np.ndarray) -> np.ndarray:
         """Return the whitened rows (m, d) of normalised rows (m, d)."""
-        return np.asarray((self._rows(X) - self.centre) @ self.matrix.T)
+        return np.asarray((self._rows(X) - self.centre) @ self.matrix)
 
     def invert(self, Z: np.ndarray) -> np.ndarray:
         """Return the normalised rows (m, d) of whitened rows."""
-        return np.asarray(self._rows(Z) @ self.inverse_matrix.T + self.centre)
+        return np.asarray(self._rows(Z) @ self._power(0.5) + self.centre)
 
     def _rows(self, X: np.ndarray) -> np.ndarray:
         if X.ndim != 2 or X.shape[1] != len(self.centre):
             raise ShapeError(f"rows must be (m, {len(self.centre)}), got {X.shape}")
         return np.asarray(X, dtype=np.float64)
 
-    def dataset(self, dataset: Dataset, *, label: str | None = None) -> Dataset:
+    def dataset(self, dataset: Dataset, name: str) -> Dataset:
         """Return a data set with both parts whitened as the training part was, in float32.
 
-        Its name ends with ``label``, by default with the convention. Methods normalise what they are given by its
-        channel moments; those of a whitened set are 0 and about 1.
-
-        Raises
-        ------
-        ValueError
-            Rotated rows are no images.
+        Methods normalise what they are given by its channel moments; those of a whitened set are 0 and about 1.
         """
-        if self.convention == "pca" and len(dataset.image_shape) > 1:
-            raise ValueError("rows along principal axes are no images; use the convention relative or absolute")
         mean, std = dataset.statistics()
 
         def part(split: str) -> np.ndarray:
@@ -176,7 +147,7 @@ class Whitening:
             rows = np.concatenate(blocks) if blocks else np.zeros((0, dataset.d), dtype=np.float32)
             return np.asarray(rows.reshape(-1, *dataset.image_shape))
 
-        name, source = f"{dataset.name}, {label or f'ZCA {self.convention}'}", f"{dataset.source}; whitened"
+        source = f"{dataset.source}; whitened"
         return replace(dataset, name=name, source=source, x_train=part("train"), x_test=part("test"))
 
 
@@ -191,17 +162,15 @@ def preprocessed(text: str, dataset: Dataset) -> Dataset:
     >>> preprocessed("pca", data.load("digits"))
     Traceback (most recent call last):
         ...
-    ValueError: unknown preprocessing 'pca'; choose from zca, zca:relative, zca:absolute, zca:pca; did you mean zca?
+    ValueError: unknown preprocessing 'pca'; choose from zca, zca:relative, zca:absolute; did you mean zca?
     """
-    name, _, options = text.partition(":")
+    kind, _, options = text.partition(":")
     convention, _, amount = (options or "relative").partition("=")
-    known = ("zca", *(f"zca:{one}" for one in CONVENTIONS))
-    if name != "zca" or convention not in CONVENTIONS:
-        raise ValueError(unknown_word("preprocessing", text, known))
+    if kind != "zca" or convention not in CONVENTIONS:
+        raise ValueError(unknown_word("preprocessing", text, ("zca", *(f"zca:{one}" for one in CONVENTIONS))))
     try:
-        added = float(amount) if amount else None
+        added = float(amount) if amount else _AMOUNT
     except ValueError as error:
-        raise ValueError(f"the amount of {name}:{convention} must be a number, got {amount!r}") from error
-    return Whitening.of(dataset, convention=convention, amount=added).dataset(
-        dataset, label=f"ZCA {options or convention}"
-    )
+        raise ValueError(f"the amount of zca:{convention} must be a number, got {amount!r}") from error
+    name = f"{dataset.name}, ZCA {options or convention}"
+    return Whitening.of(dataset, convention=convention, amount=added).dataset(dataset, name)

@@ -16,7 +16,7 @@ from analytic_dd.baselines.ledger import Ledger
 from analytic_dd.baselines.methods.method import Config, Method, configured
 from analytic_dd.baselines.methods.registry import method_type
 from analytic_dd.baselines.methods.task import Task
-from analytic_dd.data import Dataset, require_device
+from analytic_dd.data import Dataset, pixels, require_device
 from analytic_dd.errors import DataError, DivergenceError
 from analytic_dd.files import read_npz, write_npz
 
@@ -237,10 +237,9 @@ class _Run:
         images, labels = method.result()
         rows = task.as_rows(images.detach().double()).cpu().numpy()
         mean, std = task.mean.double().cpu().numpy(), task.std.double().cpu().numpy()
-        x = (rows.reshape(-1, len(mean)) * std + mean).reshape(len(rows), *task.image_shape)
         return BaselineResult(
             inputs=rows,
-            x=x,
+            x=pixels(rows, mean, std, task.image_shape),
             y=labels.detach().double().cpu().numpy(),
             classes_of_points=method.classes_of_points.cpu().numpy(),
             method=method.name,

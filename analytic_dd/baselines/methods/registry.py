@@ -43,7 +43,7 @@ def register(kind: _M) -> _M:
         Another method has that name.
     """
     known = METHODS.get(kind.name, kind)
-    if known is not kind and known != f"{kind.__module__}:{kind.__qualname__}":
+    if _path(known) != _path(kind):  # a class that is defined again, as in a notebook, takes its own place
         raise ValueError(f"there is another method with the name {kind.name!r}; give yours a name of its own")
     METHODS[kind.name] = kind
     return kind
@@ -61,10 +61,10 @@ def method_type(name: str) -> type[Method]:
     --------
     >>> method_type("dm").__name__
     'DistributionMatching'
-    >>> method_type("md")
+    >>> method_type("kipp")
     Traceback (most recent call last):
         ...
-    ValueError: unknown method 'md'; choose from kip, label-solve, dc, dsa, dm, mtt, dd, ld; did you mean dm?
+    ValueError: unknown method 'kipp'; choose from kip, label-solve, dc, dsa, dm, mtt, dd, ld; did you mean kip?
     """
     found = METHODS.get(name)
     if found is None and ":" in name:
@@ -72,6 +72,10 @@ def method_type(name: str) -> type[Method]:
     if found is None:
         raise ValueError(unknown_word("method", name, METHODS))
     return _imported(found) if isinstance(found, str) else found
+
+
+def _path(kind: str | type[Method]) -> str:
+    return kind if isinstance(kind, str) else f"{kind.__module__}:{kind.__qualname__}"
 
 
 def _imported(path: str) -> type[Method]:

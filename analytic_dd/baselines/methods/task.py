@@ -9,7 +9,7 @@ import torch
 
 from analytic_dd.data import Dataset
 
-__all__ = ["Task", "class_major_labels"]
+__all__ = ["Task", "class_major_labels", "height_width_channels"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ class Task:
     def of(cls, dataset: Dataset, *, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Task:
         """Put the training part of ``dataset`` on ``device``, in the bytes it has."""
         shape = dataset.image_shape
-        height, width, channels = {1: (1, shape[0], 1), 2: (*shape, 1), 3: shape}[len(shape)]
+        height, width, channels = height_width_channels(shape)
         samples = np.ascontiguousarray(dataset.x_train).reshape(-1, height, width, channels)
         if samples.dtype.kind == "u" and samples.dtype.itemsize > 1:  # torch computes with no other unsigned type
             samples = samples.astype(np.int64)
@@ -125,6 +125,17 @@ class Task:
         """Invert :meth:`as_rows`."""
         channels, height, width = self.shape
         return rows.reshape(-1, height, width, channels).permute(0, 3, 1, 2)
+
+
+def height_width_channels(image_shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Return (h, w, c) of the samples of a data set; rows of d numbers are images of 1 x d pixels.
+
+    Examples
+    --------
+    >>> height_width_channels((64,)), height_width_channels((28, 28)), height_width_channels((32, 32, 3))
+    ((1, 64, 1), (28, 28, 1), (32, 32, 3))
+    """
+    return ((1, image_shape[0], 1), (*image_shape, 1), image_shape)[len(image_shape) - 1]  # type: ignore[return-value]
 
 
 def class_major_labels(k: int, per_class: int) -> torch.Tensor:

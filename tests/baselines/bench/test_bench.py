@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -467,48 +468,25 @@ def test_the_quick_options_are_options_of_the_methods():
         configured(Protocol if name == "evaluate" else method_type(name).config_type, options)
 
 
-OWN = """
-from torch.nn.functional import one_hot
-from analytic_dd.baselines import Config, Method
-
-class Firsts(Method):
-    name = "firsts"
-
-    def start(self):
-        self.images = self.task.real_images(self.points_per_class, self.rng(-1))
-
-    def step(self, index):
-        return 0.0
-
-    def state(self):
-        return {"images": self.images}
-
-    def restore(self, state):
-        self.images = state["images"]
-
-    def result(self):
-        return self.images, one_hot(self.classes_of_points, self.task.k).double()
-"""
-
-
-def test_a_method_of_a_users_own_is_a_method_by_module_and_class(run, tmp_path, monkeypatch):
-    (tmp_path / "my_methods.py").write_text(OWN)
+def test_the_method_of_contributing_is_a_method_by_module_and_class(run, tmp_path, monkeypatch):
+    text = (Path(__file__).parents[3] / "CONTRIBUTING.md").read_text()
+    (code,) = (part.partition("```")[0] for part in text.split("```python\n# my_methods.py\n")[1:])
+    (tmp_path / "my_methods.py").write_text(code)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(registry, "METHODS", dict(KNOWN))
-    monkeypatch.setattr(plan_module, "METHODS", registry.METHODS)
-    monkeypatch.setattr(protocol_module, "METHODS", registry.METHODS)
-    methods = ["my_methods:Firsts:steps=3", "random"]
-    status, _, error = run(methods=methods, predictors=["ridge", "mlp+soft", "krr-own"])
+    for module in (registry, plan_module, protocol_module):
+        monkeypatch.setattr(module, "METHODS", dict(KNOWN) if module is registry else registry.METHODS)
+    predictors = ["ridge", "mlp+soft", "krr-own"]  # the last is left out: the method has no kernel
+    status, _, error = run(methods=["my_methods:TowardsMeans:steps=5", "random"], predictors=predictors)
     assert (status, error) == (0, "")
-    rows = [row for row in rows_of(tmp_path) if row["method"] == "firsts"]
+    rows = [row for row in rows_of(tmp_path) if row["method"] == "towards-means"]
     assert [(row["predictor"], row["variant"], row["steps"]) for row in rows] == [
-        ("ridge", "steps=3", 3),
-        ("mlp+soft", "steps=3", 3),
+        ("ridge", "steps=5", 5),
+        ("mlp+soft", "steps=5", 5),
     ]
-    status, _, error = run(methods=["my_methods:Seconds"], out="other")
+    status, _, error = run(methods=["my_methods:Other"], out="other")
     assert (status, len(error.splitlines())) == (2, 1)
-    assert "cannot import the method my_methods:Seconds" in error
+    assert "cannot import the method my_methods:Other" in error
 
 
 def test_sets_of_unrolled_methods_are_scored_by_networks_that_take_their_own_steps(run, tmp_path):

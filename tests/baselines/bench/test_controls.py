@@ -14,7 +14,6 @@ from analytic_dd.baselines.bench.controls import (
     random_real,
 )
 from analytic_dd.data import Dataset
-from analytic_dd.judge.controls import class_means
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +30,7 @@ def uneven(rng):
 
 
 def normalised(dataset, x):
-    mean, std = dataset.statistics()
-    return ((x.astype(np.float64) - mean) / std).reshape(len(x), -1)
+    return data.normalised(x.astype(np.float64), *dataset.statistics())
 
 
 @pytest.mark.parametrize("name", [name for name in CONTROLS if name != "full"])
@@ -58,7 +56,7 @@ def test_random_images_are_training_samples_of_their_class(uneven, per_class):
 
 
 def test_class_means_are_the_means_and_several_are_means_of_parts(digits):
-    means = normalised(digits, class_means(digits))
+    means = normalised(digits, digits.class_means())
     assert np.allclose(means_of_parts(digits, 1, seed=0)[0], means, atol=1e-12)
     parts = means_of_parts(digits, 2, seed=0)[0].reshape(10, 2, 64)
     for label in range(10):

@@ -81,10 +81,7 @@ def scored(digits):
 
 def class_means(dataset):
     """Return the mean images (k, d), normalised, and their classes."""
-    mean, std = dataset.statistics()
-    rows = ((dataset.x_train.reshape(len(dataset.x_train), -1, len(mean)) - mean) / std).reshape(-1, dataset.d)
-    k = len(dataset.classes)
-    return np.stack([rows[dataset.y_train == label].mean(axis=0) for label in range(k)]), np.arange(k)
+    return data.normalised(dataset.class_means(), *dataset.statistics()), np.arange(len(dataset.classes))
 
 
 def test_random_digits_and_class_means_score_what_they_should(digits, scored):
