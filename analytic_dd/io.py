@@ -350,8 +350,6 @@ def _plain(value: Any) -> Any:
 
 def versions() -> dict[str, str]:
     """Return the versions that a result depends on."""
-    from analytic_dd import __version__
-
     found = {"python": platform.python_version(), "machine": platform.machine(), "system": platform.system()}
-    libraries = ("numpy", "scipy", "scikit-learn", "array-api-compat")
-    return found | {"analytic-dd": __version__} | {name: metadata.version(name) for name in libraries}
+    libraries = ("analytic-dd", "numpy", "scipy", "scikit-learn", "array-api-compat")
+    return found | {name: metadata.version(name) for name in libraries}

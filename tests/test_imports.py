@@ -1,6 +1,7 @@
 """Imports point down only, and importing the package is light."""
 
 import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
@@ -32,7 +33,7 @@ MAY_IMPORT = {
     "judge": GROUND,  # shares no solver with what it judges
     "judge/accuracy": GROUND | {"data", "ridge"},
     "judge/controls": GROUND | {"data", "labels"},
-    "io": GROUND | {"data", "features", "judge", "plot", "__init__"},
+    "io": GROUND | {"data", "features", "judge", "plot"},
     "report": BELOW_REPORT | {"plot"},
     "baselines": BELOW_REPORT,
     "estimator": BELOW_REPORT,
@@ -82,6 +83,7 @@ def test_imports_point_down(path):
     [
         ("linalg", "from analytic_dd.ridge import ridge_weights", ["ridge"]),
         ("labels", "from analytic_dd import features, linalg", ["features"]),
+        ("linalg", "if TYPE_CHECKING:\n    from analytic_dd.distill import DistilledFeatures", ["distill"]),
         ("judge", "def f():\n    import analytic_dd.distill.exact", ["distill"]),
         ("judge", "from analytic_dd.linalg.spectrum import thin_svd", ["linalg"]),
         ("distill", "from analytic_dd import certify_recovery", ["__init__"]),
@@ -92,6 +94,52 @@ def test_imports_point_down(path):
 )
 def test_upward_imports_are_noticed(part, source, found):
     assert upward(part, source) == found
+
+
+def module_of(path):
+    """The dotted name of a file; a package is its ``__init__.py``."""
+    return ".".join(path.relative_to(ROOT.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+def modules_imported(source, known):
+    """Modules among ``known`` that ``source`` imports, at the top, later, or for types alone."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in known)
+        elif isinstance(node, ast.ImportFrom):
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            yield from inner & known
+            yield from {node.module} & known if inner - known else ()
+
+
+def circle(sources):
+    """The first circle of modules, {name: source}, that import each other, or nothing."""
+    graph = {name: set(modules_imported(source, set(sources))) - {name} for name, source in sources.items()}
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        return error.args[1]
+    return []
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    assert circle({module_of(path): path.read_text() for path in ROOT.rglob("*.py")}) == []
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        "from analytic_dd.linalg import gram",
+        "import analytic_dd.linalg.gram",
+        "def late():\n    from analytic_dd.linalg.gram import GramStatistics",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from analytic_dd.linalg.gram import GramStatistics",
+    ],
+)
+def test_circles_are_noticed(back):
+    one, other, third = (f"analytic_dd.linalg.{name}" for name in ("gram", "files", "spectrum"))
+    sources = {one: f"from {other} import write", other: f"import numpy\nimport {third}", third: back}
+    assert set(circle(sources)) == {one, other, third}
+    assert circle(sources | {third: "import numpy"}) == []
 
 
 def modules_after(statement):
