@@ -119,13 +119,13 @@ _STAGES = [
     ),
     Planted(
         "a coupling is not undone",
-        "analytic_dd.features.coupling:AffineCoupling.inverse",
+        "analytic_dd.features.blocks:AffineCoupling.inverse",
         instead(lambda self, V, place: V),
         "T8d/float64/round_trips",
     ),
     Planted(
         "one step to the fixed point alone",
-        "analytic_dd.features.residual:ResidualBlock.inverse",
+        "analytic_dd.features.blocks:ResidualBlock.inverse",
         instead(lambda self, V, place: V - self.branch(V, place)),
         "T8d/float64/round_trips",
     ),
