@@ -97,7 +97,7 @@ class Deviations:
     offset : (k,) array
         mean(Y) - level: their error.
     constant : (k,) array
-        The sum of the sizes that ``offset`` is a difference of.
+        The sum of the sizes that ``offset`` is a difference of; labels that cancel in their mean round as they are.
     stretch : float
         The norm of the stored features over that of the deviations.
     """
@@ -124,7 +124,7 @@ def about_means(x: Regression) -> Deviations:
         labels=Y,
         level=level,
         offset=mean_y - level,
-        constant=np.abs(mean_y) + of_weights + np.abs(x.intercept),
+        constant=np.abs(x.labels).mean(axis=0) + of_weights + np.abs(x.intercept),
         stretch=float(np.linalg.norm(x.features)) / spread if spread > 0.0 else 1.0,
     )
 
