@@ -190,7 +190,8 @@ def _sums_of_bytes(
 ) -> Any:
     """Sums of normalised bytes from sums of the bytes, which are exact: no sample is normalised; None for others."""
     plain = feature_map.is_identity and options.device == "cpu" and options.dtype is np.float64
-    blocks = source.bytes_of(_BYTE_ROWS) if plain and source.n >= source.d and options.solver != "dual" else None
+    by_sums = source.n >= source.d and options.solver not in ("dual", "svd")  # these keep the rows
+    blocks = source.bytes_of(_BYTE_ROWS) if plain and by_sums else None
     if blocks is None:
         return None
     sums = ByteSums(source.d, source.k)
