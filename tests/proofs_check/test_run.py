@@ -57,5 +57,3 @@ def test_recorded_run_has_every_check_and_none_failed() -> None:
         ids = ["/".join((row["theorem"], row["strength"], row["name"])) for row in rows]
         assert ids == [check.id for check in registry.CHECKS], "record again: python -m proofs_check.readme --record"
         assert all(row["passed"] for row in rows)
-    assert sum(row["seconds"] for row in recorded["runs"]["quick"]) < 60.0
-    assert sum(row["seconds"] for row in recorded["runs"]["deep"]) < 900.0
