@@ -5,6 +5,7 @@ from analytic_dd.linalg.byte_sums import ByteSums
 from analytic_dd.linalg.cholesky import CholeskyFactor
 from analytic_dd.linalg.gram import GramStatistics
 from analytic_dd.linalg.gram_spectrum import GramSpectrum, eigendecomposition
+from analytic_dd.linalg.least_squares import column_units, least_squares
 from analytic_dd.linalg.provenance import Provenance, SampleRange
 from analytic_dd.linalg.spectrum import Spectrum, pseudo_inverse, row_basis, svd, thin_svd
 from analytic_dd.linalg.sums import Sums
@@ -22,7 +23,9 @@ __all__ = [
     "StreamingQR",
     "Sums",
     "accumulate",
+    "column_units",
     "eigendecomposition",
+    "least_squares",
     "merge_files",
     "pseudo_inverse",
     "row_basis",

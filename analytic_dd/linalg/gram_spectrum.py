@@ -8,10 +8,13 @@ import numpy as np
 import scipy.linalg
 
 from analytic_dd.arrays import Array, namespace, to_numpy
+from analytic_dd.linalg.least_squares import column_units
 from analytic_dd.linalg.threads import one_thread
 from analytic_dd.linalg.thresholds import LIMITS
 
-__all__ = ["GramSpectrum", "eigendecomposition"]
+_CLEAR = 10.0  # times the cut-off: nearer to it the rank is a matter of rounding
+
+__all__ = ["GramSpectrum", "eigendecomposition", "weights_of_independent"]
 
 
 @dataclass(frozen=True)
@@ -65,3 +68,26 @@ def eigendecomposition(G: Array) -> GramSpectrum:
     order = xp.arange(G.shape[0] - 1, -1, -1, device=getattr(values, "device", None))
     values = xp.take(values, order, axis=0)
     return GramSpectrum(xp.where(values > 0.0, values, 0.0 * values), xp.take(vectors, order, axis=1))
+
+
+def weights_of_independent(G: Array, C: Array) -> Array | None:
+    r"""Return ``C G^+`` (k, p) where all features that are not zero are independent in units of their size, else None.
+
+    The minimiser is then unique and the units of the features do not matter; eigenvalues of G itself lose a feature
+    beside another that is 1e8 times its size.
+
+    Theorem: T13.
+
+    Notes
+    -----
+    *Cost.* One eigendecomposition.
+    """
+    xp = namespace(G)
+    units = column_units(xp.sqrt(xp.linalg.diagonal(G))[None, :])
+    found = eigendecomposition(G / units[:, None] / units[None, :])
+    values = to_numpy(found.values)
+    there = int(xp.sum(xp.astype(xp.linalg.diagonal(G) > 0.0, xp.int32)))
+    if there == 0 or not values[there - 1] > _CLEAR * len(values) * np.finfo(np.float64).eps * values[0]:
+        return None
+    kept = found.vectors[:, :there]
+    return (((C / units) @ kept / found.values[:there]) @ kept.T) / units

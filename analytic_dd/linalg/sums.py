@@ -19,7 +19,7 @@ from analytic_dd.arrays import Array, as_matrix, as_ridge, namespace, to_numpy
 from analytic_dd.errors import DataError, ShapeError
 from analytic_dd.files import read_npz, write_npz
 from analytic_dd.linalg.cholesky import CholeskyFactor
-from analytic_dd.linalg.gram_spectrum import GramSpectrum, eigendecomposition
+from analytic_dd.linalg.gram_spectrum import GramSpectrum, eigendecomposition, weights_of_independent
 from analytic_dd.linalg.provenance import Provenance
 from analytic_dd.linalg.thresholds import LIMITS
 
@@ -264,7 +264,8 @@ class Sums:
         self._require_weight()
         if self._spectrum is None and self._is_definite(ridge):
             return self.factor(ridge).solve(self.C.T).T
-        return self.spectrum().weights(self.C, ridge)
+        found = weights_of_independent(self.G, self.C) if ridge == 0.0 else None
+        return self.spectrum().weights(self.C, ridge) if found is None else found
 
     def path(self, ridges: Sequence[float] | np.ndarray) -> Array:
         """Return the weights (L, k, p) for all ``ridges``, by one eigendecomposition."""

@@ -49,6 +49,8 @@ class Thresholds:
         p up to which all eigenvalues take less time than the ends by iteration.
     largest_ridge : float
         Ridge over trace(G) above which the squares of the weights are no numbers any more.
+    least_trace, largest_trace : float
+        Sums of squares outside are rounded to multiples of the least float, or their products overflow.
     """
 
     accept: float = 1e-6
@@ -66,6 +68,8 @@ class Thresholds:
     one_thread_flops: float = 4e9
     eigenvalues: int = 256
     largest_ridge: float = 1e100
+    least_trace: float = 1e-250
+    largest_trace: float = 1e250
 
 
 LIMITS = Thresholds()

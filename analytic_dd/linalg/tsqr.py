@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from analytic_dd.arrays import Array, as_matrix, as_ridge, in_double, namespace
 from analytic_dd.errors import ShapeError
+from analytic_dd.linalg.least_squares import least_squares
 from analytic_dd.linalg.spectrum import thin_svd
 
 __all__ = ["StreamingQR"]
@@ -75,7 +76,8 @@ class StreamingQR:
         ridge = as_ridge(ridge)
         if self.R is None:
             raise ValueError("no samples yet; call update(Phi, Y) first")
-        spectrum = thin_svd(self.R[:, : self.p], rcond=rcond)
-        projected = spectrum.U.T @ self.R[:, self.p :]
-        gain = spectrum.s / (spectrum.s**2 + ridge) if ridge > 0.0 else 1.0 / spectrum.s
-        return (projected.T * gain) @ spectrum.Vt
+        R, S = self.R[:, : self.p], self.R[:, self.p :]
+        if ridge == 0.0:
+            return least_squares(R, S, rcond=rcond)
+        spectrum = thin_svd(R, rcond=0.0)
+        return ((S.T @ spectrum.U) * (spectrum.s / (spectrum.s**2 + ridge))) @ spectrum.Vt

@@ -148,7 +148,7 @@ def problem_of(
         feature_map=model.feature_map,
         rng=rng,
         intercept=model.intercept,
-        sums=model.statistics.centred() if about_mean else model.statistics,
+        sums=model.centred,
         centre=model.statistics.mean_phi if about_mean else None,
         ridge=model.ridge,
         references=References(references) if isinstance(references, np.ndarray) else references,

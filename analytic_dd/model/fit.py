@@ -77,6 +77,8 @@ class OriginalModel:
         inputs = (x - mean) / std, in the data's units.
     statistics : sums of the data
         Not centred.
+    centred : sums of the data
+        About their means where there is an intercept, else the same: they keep digits that centring would lose.
     label_kind : str
         ``"one-hot"``, ``"centred"`` or ``"outputs"``: what the model was trained on.
     solver, solver_reason : str
@@ -93,6 +95,7 @@ class OriginalModel:
     mean: np.ndarray
     std: np.ndarray
     statistics: Any
+    centred: Any
     label_kind: str
     solver: str
     solver_reason: str
@@ -101,8 +104,7 @@ class OriginalModel:
     @property
     def feature_sizes(self) -> np.ndarray:
         """The root mean square (p,) of each feature of the data, about its mean where there is an intercept."""
-        statistics = self.statistics if self.intercept is None else self.statistics.centred()
-        sizes: np.ndarray = np.sqrt(np.maximum(to_numpy(statistics.squares), 0.0) / statistics.weight)
+        sizes: np.ndarray = np.sqrt(np.maximum(to_numpy(self.centred.squares), 0.0) / self.centred.weight)
         return sizes
 
     def inputs_of(self, dataset: Dataset, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -175,6 +177,7 @@ def fit_source(
         options,
         ridge=found.ridge,
         choice=found.choice,
+        centred=found.centred.on_host(),
         feature_map=feature_map,
         mean=source.mean,
         std=source.std,
@@ -258,6 +261,7 @@ def fit_sums(
         options,
         ridge=found.ridge,
         choice=found.choice,
+        centred=found.centred.on_host(),
         feature_map=feature_map,
         mean=mean,
         std=std,

@@ -17,6 +17,7 @@ from analytic_dd.linalg.threads import one_thread
 from analytic_dd.linalg.thresholds import LIMITS
 from analytic_dd.ridge.choice import CRITERIA, RidgeChoice, choose_ridge
 from analytic_dd.ridge.dual import DualStatistics
+from analytic_dd.ridge.provisional import AboutProvisionalMean
 from analytic_dd.ridge.solver_choice import choose_solver, require_solver
 from analytic_dd.ridge.stream_weights import stream_weights
 
@@ -166,6 +167,9 @@ def fit_weights(
         n, p, k = statistics.n, statistics.p, statistics.k
     _require_options(blocks, ridge, solver, statistics, n, rng, max_samples)
     kept: tuple[np.ndarray, ...] | None = None
+    if intercept and statistics is None and blocks is not None and not _by_rows(solver, n, p):
+        blocks = AboutProvisionalMean(blocks)
+        validation = None if validation is None else blocks.about(validation)
     if statistics is None and blocks is not None and _by_rows(solver, n, p):
         with timed("gram"):
             statistics = DualStatistics.of(blocks(stage="gram"), n=n)
@@ -178,7 +182,10 @@ def fit_weights(
     assert statistics is not None  # one of the two is given
     centred = statistics.centred() if intercept else None
     fitted = statistics if centred is None else centred
-    require_scale(statistics, fitted, ridge)
+    whole = statistics
+    if isinstance(blocks, AboutProvisionalMean) and isinstance(statistics, Sums):
+        whole = blocks.undone(statistics)
+    require_scale(whole, fitted, ridge, rows=whole is not statistics or isinstance(fitted, DualStatistics))
     choice = None
     with one_thread(min(n, p) <= LIMITS.one_thread):
         if isinstance(ridge, str):
@@ -190,8 +197,8 @@ def fit_weights(
         value = as_ridge(ridge) if choice is None else choice.ridge  # type: ignore[arg-type]
         with timed("solve"):
             W, name, reason, passes = _solved(statistics, centred, blocks, value, solver, accept)
-            b = statistics.mean_y - W @ statistics.mean_phi if intercept else None
-    return FittedWeights(W, b, value, choice, name, reason, passes, statistics, fitted)
+            b = whole.mean_y - W @ whole.mean_phi if intercept else None
+    return FittedWeights(W, b, value, choice, name, reason, passes, whole, whole if centred is None else fitted)
 
 
 def _require_options(
@@ -342,19 +349,25 @@ def _from_rows(rows: DualStatistics, ridge: float, solver: str) -> tuple[Array, 
         return rows.weights_by_svd(ridge), "svd", f"svd, since {error}"
 
 
-def require_scale(statistics: Statistics, fitted: Statistics, ridge: float | str) -> None:
+def require_scale(statistics: Statistics, fitted: Statistics, ridge: float | str, *, rows: bool = False) -> None:
     """Refuse features of which nothing is left to fit, and a ridge at which the weights underflow.
 
-    ``fitted`` are the statistics about the mean for a model with an intercept, else the same as ``statistics``.
+    ``fitted`` are the statistics about the mean for a model with an intercept, else the same as ``statistics``;
+    ``rows`` tells whether samples were centred before they were squared.
     """
     whole, trace = statistics.trace, fitted.trace
-    rounding = 64.0 * np.finfo(np.float64).eps  # of the mean: rows are centred before they are squared
-    rounding = rounding**2 if isinstance(fitted, DualStatistics) else rounding
-    if not trace > rounding * (whole if fitted is not statistics else 0.0):
-        what = "zero" if whole == 0.0 else "constant"
+    rounding = 64.0 * np.finfo(np.float64).eps  # of the mean
+    rounding = rounding**2 if rows else rounding
+    least = max(rounding * (whole if fitted is not statistics else 0.0), LIMITS.least_trace)
+    if not trace > least:
+        what = "zero" if whole == 0.0 else "constant" if whole > LIMITS.least_trace else "too small"
         raise ValueError(
-            f"the features of all samples are {what}, or too small for their squares in float64: there is nothing to "
-            "fit; look at the data and its scale"
+            f"the features of all samples are {what}: their squares add up to {trace:.3g}, and float64 needs more than "
+            f"{least:.3g}; look at the data and its scale"
+        )
+    if not trace < LIMITS.largest_trace:
+        raise ValueError(
+            f"the squared features add up to {trace:.3g}, beyond {LIMITS.largest_trace:.3g}; scale the features down"
         )
     if not isinstance(ridge, str) and float(ridge) > LIMITS.largest_ridge * trace:
         raise ValueError(

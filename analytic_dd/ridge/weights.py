@@ -6,9 +6,11 @@ import contextlib
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from analytic_dd.arrays import Array, as_matrices, as_ridge, in_double, namespace
-from analytic_dd.errors import DivergenceError, ShapeError
-from analytic_dd.linalg import GramStatistics, StreamingQR, Sums, thin_svd
+from analytic_dd.errors import DivergenceError, RangeError, ShapeError
+from analytic_dd.linalg import GramStatistics, StreamingQR, Sums, column_units, least_squares, thin_svd
 from analytic_dd.linalg.thresholds import LIMITS
 from analytic_dd.ridge.dual import DualStatistics
 from analytic_dd.ridge.refinement import refine_weights
@@ -19,6 +21,7 @@ from analytic_dd.ridge.stream_weights import stream_weights
 __all__ = ["AffineWeights", "ridge_weights", "ridge_weights_with_intercept"]
 
 _ROWS = 4096
+_SAFE = 1e-70, 1e70  # sizes whose squares, times numbers of samples and conditions, are numbers
 
 
 def ridge_weights(Phi: Array, Y: Array, *, ridge: float, solver: str = "auto", rcond: float | None = None) -> Array:
@@ -57,6 +60,8 @@ def ridge_weights(Phi: Array, Y: Array, *, ridge: float, solver: str = "auto", r
         Not matrices, or another number of rows in ``Phi`` and ``Y``.
     ValueError
         NaN (says where), negative ridge, unknown solver.
+    RangeError
+        Weights that float32 has no numbers for.
 
     Notes
     -----
@@ -77,10 +82,39 @@ def ridge_weights(Phi: Array, Y: Array, *, ridge: float, solver: str = "auto", r
     """
     Phi, Y = as_matrices(Phi=Phi, Y=Y)
     ridge = as_ridge(ridge)
-    (n, p), (rows, k) = Phi.shape, Y.shape
-    if rows != n:
-        raise ShapeError(f"Phi and Y must have the same number of rows, got {n} and {rows}")
+    if Phi.shape[0] != Y.shape[0]:
+        raise ShapeError(f"Phi and Y must have the same number of rows, got {Phi.shape[0]} and {Y.shape[0]}")
     require_solver(solver)
+    units, unit = column_units(Y), _unit(Phi, ridge)
+    W = _fitted(Phi if unit == 1.0 else Phi / unit, Y / units, ridge / unit / unit, solver, rcond)
+    return _in_units(W, units, unit, Phi)
+
+
+def _unit(Phi: Array, ridge: float) -> float:
+    """A power of two that brings the squares of the features, and the ridge, among the numbers; 1 where they are."""
+    xp = namespace(Phi)
+    size = max(float(xp.max(xp.abs(Phi))), math.sqrt(ridge))
+    return 1.0 if size == 0.0 or _SAFE[0] < size < _SAFE[1] else math.ldexp(1.0, math.frexp(size)[1] - 1)
+
+
+def _in_units(W: Array, units: Array, unit: float, like: Array) -> Array:
+    """Return weights (k, p) times the units of the outputs, over that of the features, in the dtype of ``like``."""
+    xp = namespace(W)
+    with np.errstate(over="ignore"):  # named below
+        W = (W * xp.astype(units, W.dtype, copy=False)[:, None]) / unit
+        found = xp.astype(W, like.dtype, copy=False)
+    if not bool(xp.all(xp.isfinite(found))):
+        limit, size = float(xp.finfo(like.dtype).max), float(xp.max(xp.abs(W)))
+        raise RangeError(
+            f"weights must be numbers of {str(like.dtype).rsplit('.', maxsplit=1)[-1]}, at most {limit:.2g}, got "
+            f"{size:.2g}; pass float64 arrays, or scale the features up or the labels down"
+        )
+    return found
+
+
+def _fitted(Phi: Array, Y: Array, ridge: float, solver: str, rcond: float | None) -> Array:
+    """W by the solver that was asked for, or the fastest that is accurate."""
+    (n, p), k = Phi.shape, Y.shape[1]
     W = _by_products(Phi, Y, ridge) if solver == "auto" else None
     if solver == "gram":
         W = GramStatistics(p, k).update(Phi, Y).weights(ridge)
@@ -93,7 +127,7 @@ def ridge_weights(Phi: Array, Y: Array, *, ridge: float, solver: str = "auto", r
         W = StreamingQR(p, k).update(Phi, Y).weights(ridge, rcond=rcond)
     elif W is None:
         W = _by_svd(Phi, Y, ridge, rcond)
-    return namespace(W).astype(W, Phi.dtype, copy=False)
+    return W
 
 
 def _by_products(Phi: Array, Y: Array, ridge: float) -> Array | None:
@@ -137,9 +171,10 @@ def _stream(Phi: Array, Y: Array) -> SampleStream:
 def _by_svd(Phi: Array, Y: Array, ridge: float, rcond: float | None) -> Array:
     with contextlib.suppress(TypeError):  # jax without x64 has no float64; an SVD squares nothing: eps cond_eff stays
         Phi, Y = in_double(Phi), in_double(Y)
-    spectrum = thin_svd(Phi, rcond=rcond if ridge == 0.0 else 0.0)
-    gain = 1.0 / spectrum.s if ridge == 0.0 else spectrum.s / (spectrum.s**2 + ridge)
-    return ((Y.T @ spectrum.U) * gain) @ spectrum.Vt
+    if ridge == 0.0:
+        return least_squares(Phi, Y, rcond=rcond)
+    spectrum = thin_svd(Phi, rcond=0.0)
+    return ((Y.T @ spectrum.U) * (spectrum.s / (spectrum.s**2 + ridge))) @ spectrum.Vt
 
 
 @dataclass(frozen=True)

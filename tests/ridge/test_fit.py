@@ -247,4 +247,5 @@ def test_features_without_anything_to_fit_are_refused(rng, n):
 def test_rows_far_from_zero_are_not_constant(rng):
     """The sums of 1.7e9 + 0 .. 100 keep nothing of the deviation, which rows do."""
     Phi = 1.7e9 + rng.integers(0, 100, (7, P))
-    require_scale(DualStatistics(Phi, np.ones((7, 1))), DualStatistics(Phi, np.ones((7, 1))).centred(), 1.0)
+    rows = DualStatistics(Phi, np.ones((7, 1)))
+    require_scale(rows, rows.centred(), 1.0, rows=True)
