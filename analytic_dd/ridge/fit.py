@@ -168,7 +168,7 @@ def fit_weights(
     _require_options(blocks, ridge, solver, statistics, n, rng, max_samples)
     kept: tuple[np.ndarray, ...] | None = None
     if intercept and statistics is None and blocks is not None and not _by_rows(solver, n, p):
-        blocks = AboutProvisionalMean(blocks)
+        blocks = AboutProvisionalMean(blocks, labels=scoring == "squared_error")
         validation = None if validation is None else blocks.about(validation)
     if statistics is None and blocks is not None and _by_rows(solver, n, p):
         with timed("gram"):

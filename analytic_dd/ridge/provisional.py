@@ -13,7 +13,7 @@ __all__ = ["AboutProvisionalMean"]
 
 
 class AboutProvisionalMean:
-    r"""Blocks of (Phi - c, Y - d, ...), where c and d are the means of the first block that is read.
+    r"""Blocks of (Phi - c, Y - d, ...): c and d are the means of the first block that is read, d = 0 for classes.
 
     A time stamp is 1.7e9 with a spread of 100: its squares agree in 14 digits, and  G - n mean mean^T  has none left.
     About c they do not; what is left of the mean is small, and is taken away by :meth:`Sums.centred` as before.
@@ -24,17 +24,19 @@ class AboutProvisionalMean:
     ----------
     blocks : callable
         Gives blocks of (Phi, Y) or (Phi, Y, sample_weight), see :class:`analytic_dd.ridge.fit.SampleBlocks`.
+    labels : bool
+        Whether labels are shifted too: not those of classes, of which the largest decides.
 
     Examples
     --------
     >>> import numpy as np
     >>> stream = AboutProvisionalMean(lambda rows=None, /, *, stage="": [(np.array([[3.0], [5.0]]), np.ones((2, 1)))])
-    >>> [Phi.tolist() for Phi, Y in stream()]
-    [[[-1.0], [1.0]]]
+    >>> [(Phi.tolist(), Y.tolist()) for Phi, Y in stream()]
+    [([[-1.0], [1.0]], [[0.0], [0.0]])]
     """
 
-    def __init__(self, blocks: Callable[..., Iterable[tuple[Array, ...]]]) -> None:
-        self._blocks = blocks
+    def __init__(self, blocks: Callable[..., Iterable[tuple[Array, ...]]], *, labels: bool = True) -> None:
+        self._blocks, self._labels = blocks, labels
         self.mean: Array = None
         self.mean_y: Array = None
 
@@ -51,7 +53,7 @@ class AboutProvisionalMean:
             F, T = in_double(Phi), in_double(Y)
             if self.mean is None:
                 xp = namespace(F)
-                self.mean, self.mean_y = xp.mean(F, axis=0), xp.mean(T, axis=0)
+                self.mean, self.mean_y = xp.mean(F, axis=0), xp.mean(T, axis=0) * (1.0 if self._labels else 0.0)
             yield F - self.mean, T - self.mean_y, *others
             del Phi, Y, F, T  # before the next is made
 
