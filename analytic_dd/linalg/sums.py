@@ -216,9 +216,7 @@ class Sums:
     def centred(self) -> Sums:
         """Return the sums of ``Phi - mean``, ``Y - mean``: ridge regression with an unpenalised intercept (T12).
 
-        Notes
-        -----
-        *Numerics.* ``G - n mean mean^T`` loses as many digits as the mean exceeds the deviation; normalise first.
+        *Numerics.* ``G - n mean mean^T`` loses the digits by which the mean exceeds the deviation: sum about one near.
         """
         mean, mean_y = self.mean_phi, self.mean_y
         return Sums(
@@ -253,12 +251,9 @@ class Sums:
         return float(self.spectrum().values[0])
 
     def weights(self, ridge: float) -> Array:
-        """Return ridge regression weights (k, p): ``W = C (G + ridge I)^-1``.
+        """Return ridge regression weights (k, p): ``W = C (G + ridge I)^-1``, of least norm at ridge 0.
 
-        Notes
-        -----
-        *Cost.* One Cholesky factor, p^3 / 3 flops, where ridge >= 1e-10 trace(G) and no spectrum is at hand; else the
-        spectrum.
+        *Cost.* A Cholesky factor, p^3 / 3 flops, where ridge >= 1e-10 trace(G) and no spectrum is at hand; else that.
         """
         ridge = as_ridge(ridge)
         self._require_weight()
