@@ -1,7 +1,6 @@
 """Sums that determine ridge regression: n, G = sum phi phi^T, C = sum y phi^T, sum y^2, sum phi, sum y. They only add.
 
-Every sum takes the weight of the sample as a factor, 1 by default (T12).
-
+Theorem: T12 (every sum takes the weight of the sample as a factor, 1 by default).
 Theorem: T13. With a fixed feature map, chunks, processes and machines are merged by adding their sums; every ridge,
 with or without an intercept, follows from them. Distilled sets of parts do not merge; these do.
 """
