@@ -20,7 +20,6 @@ from sklearn.utils.validation import (
 
 from analytic_dd.arrays import as_weights, refuse_masked
 from analytic_dd.distill.construction import Construction, chosen, options
-from analytic_dd.features import FeatureMap
 from analytic_dd.judge import worst
 from analytic_dd.judge.stored import certificates_of
 from analytic_dd.model import ArraySource, Distillation, FitOptions, distil
@@ -35,7 +34,7 @@ class _Distiller(BaseEstimator):
 
     def __init__(
         self,
-        features: str | FeatureMap = "identity",
+        features: Any = "identity",
         *,
         points_per_class: int = 1,
         labels: str | None = None,
@@ -49,6 +48,9 @@ class _Distiller(BaseEstimator):
         tau: float = 0.0,
         box: bool = False,
         largest_change: float | None = None,
+        candidates: int = 256,
+        bases: int = 1,
+        pairs: bool = False,
         steps: int = 10,
         dimensions: int = 10,
         fit_intercept: bool = False,
@@ -69,6 +71,9 @@ class _Distiller(BaseEstimator):
         self.tau = tau
         self.box = box
         self.largest_change = largest_change
+        self.candidates = candidates
+        self.bases = bases
+        self.pairs = pairs
         self.steps = steps
         self.dimensions = dimensions
         self.fit_intercept = fit_intercept
@@ -185,19 +190,20 @@ class RidgeDistiller(ClassifierMixin, _Distiller):
     W_s = W to rounding.
 
     Theorem: T2, T3 (fixed labels), T4 (learned labels), T6, T6b (``mode="nearest"``), T7 (``mode="few"``), T9
-    (``mode="one-image"``), T12 (intercept), T16 (certificate).
+    (``mode="one-image"``), T22b (``mode="near-copies"``), T12 (intercept), T16 (certificate).
 
     Parameters
     ----------
-    features : str or FeatureMap
+    features : str, FeatureMap, torch module or callable
         ``"identity"``, another map by name with options (``"fcnn:depth=2"``), or a map.
     points_per_class : int
         Points a class; with centred labels k - 1 classes have points (T5).
     labels : {"one-hot", "centred", "learned"}, optional
         Labels of the points. Default: one-hot for ``mode="exact"``, learned for the others.
-    mode : {"exact", "few", "nearest", "one-image", "gradients", "trajectory", "future", "sufficient"}
+    mode : {"exact", "few", "nearest", "one-image", "near-copies", "gradients", "trajectory", "future", "sufficient"}
         ``few``: the best set of ``points`` < rank W points. ``nearest``: the exact set nearest to real samples.
-        ``one-image``: one real sample and rank W near copies of it. These two publish those samples almost verbatim.
+        ``one-image``: one real sample and rank W near copies of it. ``near-copies``: a few of them, for any map (T22b).
+        These three publish those samples almost verbatim.
         ``gradients``, ``trajectory``, ``future``, ``sufficient``: sets that keep more of the data than W (T20a, T19,
         T23, T25).
     ridge : "loo", float or sequence of float
@@ -219,13 +225,17 @@ class RidgeDistiller(ClassifierMixin, _Distiller):
     box : bool
         ``nearest`` on the identity: every entry in the range of X ([0, 1] where X lies in it), with one point more.
     largest_change : float, optional
-        ``one-image``: of an entry of the copies, as a fraction of the range of the sample; default 0.01.
+        ``one-image``, ``near-copies``: of an entry of the copies, as a fraction of its range; default 0.01.
+    candidates, bases : int
+        ``near-copies``: how many samples are looked at, and the least number of them that are copied.
+    pairs : bool
+        ``near-copies``: pairs of samples of its own class for each row of W.
     steps : int
         ``trajectory``: of gradient descent from 0.
     dimensions : int
         ``future``: leading directions of the data in which later samples lie.
     fit_intercept : bool
-        Unpenalised intercept; one point more, but for ``nearest`` and ``one-image``.
+        Unpenalised intercept; one point more, but for ``nearest``, ``one-image`` and ``near-copies``.
     tikhonov : (p,) or (p, p) array, optional
         Gamma of the penalty  ridge * tr(W Gamma W^T)  in the place of  ridge * |W|^2 . Ridge regression with the same
         penalty on the distilled set gives ``coef_`` (T12).

@@ -15,7 +15,6 @@ from analytic_dd.data.samples import as_samples
 from analytic_dd.distill import Construction, Exact
 from analytic_dd.errors import DataError, ShapeError
 from analytic_dd.features import FeatureMap
-from analytic_dd.features.function import as_feature_map
 from analytic_dd.io import DistilledSet
 from analytic_dd.model import ArraySource, DatasetSource, FitOptions, Source, distil
 from analytic_dd.report.assembly import distilled_set
@@ -46,8 +45,9 @@ def distill(
         Samples as the map is to see them: they are *not* normalised here. A :class:`Dataset` is, by its channels.
     y : (n,) or (n, k) array
         Classes (integers, booleans or text), or outputs (floating point numbers) of a regression.
-    features : str, FeatureMap or callable
-        ``"identity"``, another map by name with options (``"fcnn:depth=2"``), a map, or a function of arrays.
+    features : str, FeatureMap, torch module or callable
+        ``"identity"``, another map by name with options (``"fcnn:depth=2"``), a map, a function of arrays, or a torch
+        module, which sees samples in the shape that they have (images with channels first).
     construction : Construction, optional
         :class:`Exact` by default; see :mod:`analytic_dd.distill`.
     fit : FitOptions, optional
@@ -98,10 +98,9 @@ def distill(
         source = DatasetSource(X, centred=centred, weights=weights)
     else:
         source = _source(X, y, centred=centred, weights=weights)
-    phi = features if isinstance(features, str) else as_feature_map(features, source.inputs(np.arange(1))[0])
     seed = int(rng.integers(2**31)) if isinstance(rng, np.random.Generator) else int(rng)
     given, clock = None if references is None else to_numpy(references), Clock()
-    found = distil(source, phi, construction, fit, seed=seed, references=given, clock=clock)
+    found = distil(source, features, construction, fit, seed=seed, references=given, clock=clock)
     return distilled_set(found, fit, seed=seed, clock=clock)
 
 

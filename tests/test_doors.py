@@ -8,7 +8,7 @@ import pytest
 import analytic_dd
 from analytic_dd import FitOptions, RidgeDistiller, RidgeDistillerRegressor, cli, data, distill, load_distilled
 from analytic_dd.baselines.bench.closed_form import ClosedFormConfig, closed_form
-from analytic_dd.distill import Exact, Few, Nearest, OneImage, chosen, modes, options
+from analytic_dd.distill import Exact, Few, NearCopies, Nearest, OneImage, chosen, modes, options
 from analytic_dd.errors import DataError, ShapeError
 from analytic_dd.model import DatasetSource
 
@@ -41,6 +41,7 @@ def from_command_line(folder, *flags):
         ("identity", Nearest(points_per_class=2), ["--mode", "nearest", "--ipc", "2"]),
         ("identity", Few(points=4), ["--mode", "few", "--points", "4"]),
         ("identity", OneImage(), ["--mode", "one-image"]),
+        ("patches:filters=20,size=3,grid=2", NearCopies(bases=4), ["--mode", "near-copies", "--bases", "4"]),
     ],
     ids=str,
 )

@@ -15,7 +15,7 @@ from analytic_dd.distill.hard_labels import HardLabelled, hard_label_features
 from analytic_dd.distill.intercept import add_intercept, labels_with_intercept
 from analytic_dd.distill.kept import Future, Gradients, Sufficient, Trajectory
 from analytic_dd.distill.minimal import Minimal, minimal_features
-from analytic_dd.distill.near_copies import OneImage
+from analytic_dd.distill.near_copies import NearCopies, OneImage
 from analytic_dd.distill.near_references import Nearest
 from analytic_dd.distill.nearest import NearestFeatures, nearest_features
 from analytic_dd.distill.one_image import OneImageFeatures, one_image_features
@@ -41,6 +41,7 @@ __all__ = [
     "Gradients",
     "HardLabelled",
     "Minimal",
+    "NearCopies",
     "Nearest",
     "NearestFeatures",
     "OneImage",

@@ -12,6 +12,9 @@ method with the same M (its Gram matrix is factored once, for all l) removes the
 
 holds to rounding. Then row(W) lies in the row space of the features of s (q + 1) points, s real ones and q near copies
 of each, and T4 has their labels. eps is the largest for which the iteration converges.
+
+Pairs xi_i +- eps v_i carry a row of W without the real points themselves: the mean of a pair is phi(xi_i), half its
+difference eps J(xi_i) v_i, both up to eps^2. So each row may have bases of a class of its own, 2 s points a row.
 """
 
 from __future__ import annotations
@@ -20,22 +23,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
+
 from analytic_dd.arrays import Array, as_matrices, as_ridge, eps_of, namespace, norm
+from analytic_dd.distill.bases import Bases
 from analytic_dd.distill.distilled import DistilledFeatures
 from analytic_dd.distill.intercept import labels_with_intercept
 from analytic_dd.distill.spanning import spanning_features
 from analytic_dd.errors import InfeasibleError, ShapeError
 from analytic_dd.features import FeatureMap
 from analytic_dd.features.function import as_feature_map
-from analytic_dd.linalg import CholeskyFactor, row_basis
+from analytic_dd.linalg import row_basis
 
 __all__ = ["LocalSpan", "near_copies"]
 
 _CANDIDATES = 256  # inputs that are looked at: choosing costs n p^2 for each base
-_CONDITION = 1e7  # of M: its Gram matrix has the square, and Newton mends what that loses
 _STEPS, _TRIALS = 60, 10
 _EXACT = 1e-11  # residual at which a smaller eps is not tried
-_SPARE = 10  # bases beyond twice the count of T22b that are tried
+_SLOW = 0.9  # a step that leaves more of the residual than this ends the iteration
 
 
 @dataclass(frozen=True)
@@ -44,19 +49,22 @@ class LocalSpan(DistilledFeatures):
 
     Attributes
     ----------
-    inputs : (s (q + 1), d) array
-        The s base inputs, then q near copies of each; ``features`` are phi of these, as they are.
+    inputs : (m, d) array
+        The s base inputs, then q near copies of each; or pairs. ``features`` are phi of these, as they are.
+    roots : (m,) int array
+        The row of the references that each input is, or is a near copy of.
     chosen : tuple of int
-        Rows of the references that are the bases.
+        The rows of the references that are bases, in the order of choice.
     copies : int
-        q.
+        q; of pairs 2.
     largest_change : float
-        Largest |near copy - base| of an entry, as a share of the range of the references.
+        Largest |near copy - base| of an entry, as a share of its range.
     span_condition : float
-        Condition of [phi(xi_i), J(xi_i)].
+        Condition of [phi(xi_i), J(xi_i)]; the largest of the rows, for pairs.
     """
 
     inputs: Array = None
+    roots: Any = None
     chosen: tuple[int, ...] = ()
     copies: int = 0
     largest_change: float = 0.0
@@ -77,6 +85,9 @@ def near_copies(
     largest_change: float = 0.01,
     intercept: Array | None = None,
     rtol: float | None = None,
+    bases: int = 1,
+    ranges: Array | None = None,
+    classes: Any = None,
 ) -> LocalSpan:
     r"""Distil ``W`` into s real inputs and q = rank W near copies of each, for any map with a Jacobian.
 
@@ -89,39 +100,48 @@ def near_copies(
     feature_map : FeatureMap or callable
         Smooth or piecewise linear. A function on arrays has a Jacobian by central differences.
     X_ref : (n, d) array
-        Real inputs to choose the bases from (the first 256 count): each next one is where the features and Jacobians so
-        far are weakest, until they have rank p and the iteration converges.
+        Real inputs to choose the bases from (the first 256 count, of each class for pairs): each next one is where the
+        features and Jacobians so far are weakest, until they have rank p and the iteration converges.
     ridge : float
         lambda_s >= 0, absolute; the inputs do not depend on it.
     largest_change : float
-        Bound on the change of an entry of a near copy, as a share of the range max(X_ref) - min(X_ref).
+        Bound on the change of an entry of a near copy, as a share of its range.
     intercept : (k,) array, optional
         Unpenalised intercept to reproduce.
     rtol : float, optional
         Error of W up to which the set counts as exact; default sqrt(eps).
+    bases : int
+        Least number of bases: more of them have a better condition.
+    ranges : (d,) array, optional
+        The range of each entry of an input; by default that of all of ``X_ref``.
+    classes : (n,) int array, optional
+        The row of W that each reference belongs to. Row l is then carried by pairs xi +- eps v of references of class
+        l alone: 2 s points for each row.
 
     Returns
     -------
     LocalSpan
-        s (q + 1) points; ``relative_error`` is |W (I - Phis^+ Phis)| / |W| of the features of the inputs as they are.
+        s (q + 1) points, or 2 s k for pairs; ``relative_error`` is |W (I - Phis^+ Phis)| / |W| of the features of the
+        inputs as they are.
 
     Raises
     ------
     InfeasibleError
         T22b: the features and Jacobians of the references do not reach rank p (features that no reference activates, or
         too few references); or no near copies within ``largest_change`` determine W.
+    MemoryError
+        p^2 and s p d numbers exceed the memory of the machine.
     ShapeError, TypeError, ValueError
         Sizes that do not fit; integers; NaN; W = 0; constant references.
 
     Notes
     -----
     *Cost.* s Jacobians, s p^2 d flops for the Gram matrix of M, p^3 / 3 for its factor; then s q features a step.
-    Memory: the Jacobians, s p d. *Numerics.* The error of W is about eps_machine |phi| / eps: half the change is
-    twice the error.
+    Memory: the Jacobians, s p d. Pairs take that for each row. *Numerics.* The error of W is about
+    eps_machine |phi| / eps: half the change is twice the error.
 
     Examples
     --------
-    >>> import numpy as np
     >>> from analytic_dd.ridge import ridge_weights
     >>> rng = np.random.default_rng(0)
     >>> A, W = rng.standard_normal((30, 6)), rng.standard_normal((3, 30))
@@ -147,126 +167,110 @@ def near_copies(
             f"the map takes d = {phi.d} inputs to p = {phi.p} features; X_ref has {X_ref.shape[1]} columns, W has "
             f"{W.shape[1]}"
         )
-    limit, spread = _limit(X_ref, largest_change)
-    bases = _Bases(phi, X_ref, constant=intercept is not None)
-    target = bases.lifted(directions, 0.0)
-    rtol = eps_of(W) ** 0.5 if rtol is None else float(rtol)
-    best = None
-    while best is None or not best.relative_error <= rtol:
+    wanted = _Wanted(_limits(X_ref, largest_change, ranges), eps_of(W) ** 0.5 if rtol is None else float(rtol), bases)
+    parts = []
+    for rows, members in _groups(W, directions, len(X_ref), classes):
+        near = Bases(phi, _rows(X_ref, members), constant=intercept is not None)
+        parts.append(_carried(near, rows, members, wanted, largest_change, pairs=classes is not None))
+    return _described(phi, W, parts, ridge, intercept, largest_change)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """How far an entry may move (d,), the error of W that counts as exact, and the least number of bases."""
+
+    limits: Array
+    rtol: float
+    least: int
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Inputs that carry some rows, the references that they are copies of, their change as a share of the limit."""
+
+    inputs: Array
+    roots: np.ndarray
+    chosen: tuple[int, ...]
+    copies: int
+    change: float
+    condition: float
+    error: float
+
+
+def _groups(W: Array, directions: Array, n: int, classes: Any) -> list[tuple[Array, np.ndarray]]:
+    """The rows that are carried together, and the references that may carry them."""
+    if classes is None:
+        return [(directions, np.arange(min(_CANDIDATES, n)))]
+    y = np.asarray(classes)
+    if y.shape != (n,) or y.dtype.kind not in "iu":
+        raise ShapeError(f"classes must be {n} integers, the row of W of each reference, got shape {y.shape}")
+    members = [np.flatnonzero(y == row)[:_CANDIDATES] for row in range(W.shape[0])]
+    alone = [row for row, some in enumerate(members) if not len(some)]
+    if alone:
+        raise ValueError(f"each row of W needs references of its own class, got none for row {alone[0]}; add some")
+    return [(W[row : row + 1, :], some) for row, some in enumerate(members) if norm(W[row : row + 1, :]) > 0.0]
+
+
+def _rows(A: Array, rows: np.ndarray) -> Array:
+    xp = namespace(A)
+    return xp.take(A, xp.asarray(rows, device=getattr(A, "device", None)), axis=0)
+
+
+def _limits(X_ref: Array, share: float, ranges: Array | None) -> Array:
+    """The largest change of each entry, in units of inputs."""
+    xp = namespace(X_ref)
+    if not 0.0 < share < float("inf"):
+        raise ValueError(f"largest_change must be finite and > 0, got {share}; it is a share of the range of X_ref")
+    spread = float(xp.max(X_ref) - xp.min(X_ref))
+    if spread == 0.0:
+        raise ValueError("X_ref is constant: there is no range to take a share of; pass real inputs")
+    every = 0.0 * X_ref[0, :]
+    if ranges is None:
+        return every + share * spread
+    if tuple(ranges.shape) != (X_ref.shape[1],) or not bool(xp.all(ranges > 0.0)):
+        raise ShapeError(f"ranges must be {X_ref.shape[1]} numbers > 0, got shape {tuple(ranges.shape)}")
+    return every + share * xp.asarray(ranges, dtype=X_ref.dtype, device=getattr(X_ref, "device", None))
+
+
+def _carried(bases: Bases, rows: Array, members: np.ndarray, wanted: _Wanted, share: float, *, pairs: bool) -> _Part:
+    """Points that carry these rows to within ``rtol``, from as few bases as do."""
+    target, best = bases.lifted(rows, 0.0), None
+    while best is None or not best.error <= wanted.rtol:
         if not bases.add():
-            raise _missed(bases, best, rtol, largest_change)
-        if bases.complete():
-            copies, change = _copies(bases, target, limit)
-            best = _described(bases, W, copies, change / spread, ridge, intercept)
+            raise bases.incomplete() if best is None and bases.factor is None else _too_far(bases, best, wanted, share)
+        if len(bases.chosen) < wanted.least or not bases.complete():
+            continue
+        sides, change = _copies(bases, target, wanted.limits, 2 if pairs else 1)
+        if sides:
+            best = _part(bases, target, members, sides, change)
     return best
 
 
-def _limit(X_ref: Array, share: float) -> tuple[float, float]:
-    """The largest change in units of inputs, and the range of the references."""
-    xp = namespace(X_ref)
-    spread = float(xp.max(X_ref) - xp.min(X_ref))
-    if not 0.0 < share < float("inf"):
-        raise ValueError(f"largest_change must be finite and > 0, got {share}; it is a share of the range of X_ref")
-    if spread == 0.0:
-        raise ValueError("X_ref is constant: there is no range to take a share of; pass real inputs")
-    return share * spread, spread
+def _part(bases: Bases, target: Array, members: np.ndarray, sides: list[list[Array]], change: float) -> _Part:
+    """Near copies with the bases themselves, or pairs without them; and what their features miss."""
+    xp, q = namespace(target), int(sides[0][0].shape[0])
+    chosen = members[np.asarray(bases.chosen)]
+    roots = np.repeat(chosen, q)
+    if len(sides) == 2:
+        inputs, roots = xp.concat([*sides[0], *sides[1]], axis=0), np.tile(roots, 2)
+    else:
+        inputs = xp.concat([_rows(bases.candidates, np.asarray(bases.chosen)), *sides[0]], axis=0)
+        roots = np.concatenate([chosen, roots])
+    Phis = bases.phi(inputs)
+    # an explicit cut-off is silent: near copies are nearly dependent by design, and the error is the judge
+    error = spanning_features(target, Phis, rcond=max(Phis.shape) * eps_of(Phis)).relative_error
+    return _Part(inputs, roots, tuple(int(i) for i in chosen), q * len(sides), change, bases.condition, error)
 
 
-class _Bases:
-    """Base inputs, the Gram matrix of M = [c_i phi(xi_i), J(xi_i)], and its factor once M has rank p.
-
-    c_i makes the features as long as an average column of the Jacobian: alpha costs nothing, v moves an input.
-    """
-
-    def __init__(self, phi: FeatureMap, X_ref: Array, *, constant: bool) -> None:
-        self.map, self.constant = phi, constant
-        self.candidates = X_ref[: min(_CANDIDATES, X_ref.shape[0]), :]
-        self.values = self.phi(self.candidates)
-        self.chosen: list[int] = []
-        self.jacobians: list[Array] = []
-        self.scales: list[float] = []
-        self.gram: Array = 0.0
-        self.factor: CholeskyFactor | None = None
-        self.condition = float("inf")
-
-    @property
-    def p(self) -> int:
-        """Number of features, the constant one included."""
-        return int(self.values.shape[1])
-
-    def lifted(self, A: Array, value: float) -> Array:
-        """Rows with the constant feature of a model with an intercept."""
-        return namespace(A).concat([A, 0.0 * A[:, :1] + value], axis=1) if self.constant else A
-
-    def phi(self, X: Array) -> Array:
-        """Features, with a constant one where there is an intercept."""
-        return self.lifted(self.map(X), 1.0)
-
-    def add(self) -> bool:
-        """Take the candidate whose features are weakest so far; False when none is left, or more do not help."""
-        count = len(self.chosen)
-        most = 2 * (-(-self.p // (int(self.map.d) + 1))) + _SPARE
-        left = [i for i in range(self.values.shape[0]) if i not in self.chosen]
-        if not left or count >= most:
-            return False
-        i = left[0] if len(left) == 1 else self._weakest(left)
-        x, xp = self.candidates[i : i + 1, :], namespace(self.values)
-        J, f = self.lifted(self.map.jacobian(x).T, 0.0).T, self.values[i, :]
-        scale = norm(J) / J.shape[1] ** 0.5 / (norm(f[None, :]) or 1.0)
-        self.chosen.append(i)
-        self.jacobians.append(J)
-        self.scales.append(scale or 1.0)
-        self.gram = self.gram + J @ J.T + (self.scales[-1] ** 2) * (f[:, None] * f[None, :])
-        self.gram = 0.5 * (self.gram + xp.matrix_transpose(self.gram))
-        return True
-
-    def _weakest(self, left: list[int]) -> int:
-        """The candidate with the largest f^T (S + tau I)^-1 f."""
-        xp = namespace(self.values)
-        F = xp.take(self.values, xp.asarray(left, device=getattr(self.values, "device", None)), axis=0)
-        if not self.chosen:
-            return left[int(xp.argmax(xp.sum(F * F, axis=1)))]
-        tau = 1e-8 * float(xp.linalg.trace(self.gram)) / self.p
-        unit = xp.eye(self.p, dtype=F.dtype, device=getattr(F, "device", None))
-        weak = CholeskyFactor(self.gram + tau * unit).solve(F.T)
-        return left[int(xp.argmax(xp.sum(F * weak.T, axis=1)))]
-
-    def complete(self) -> bool:
-        """Whether M has rank p at a condition that its Gram matrix can bear."""
-        if len(self.chosen) * (int(self.map.d) + 1) < self.p:
-            return False
-        try:
-            self.factor = CholeskyFactor(self.gram)
-        except ValueError:
-            return False
-        largest, smallest = self.factor.extremes()
-        self.condition = (largest / smallest) ** 0.5 if smallest > 0.0 else float("inf")
-        return self.condition <= _CONDITION
-
-    def rank(self) -> int:
-        """Rank of M as its Gram matrix resolves it."""
-        xp = namespace(self.gram)
-        values = xp.linalg.eigvalsh(self.gram)
-        return int(xp.sum(xp.astype(values > values[-1] / _CONDITION**2, xp.int32)))
-
-    def solve(self, R: Array) -> tuple[list[Array], list[Array]]:
-        """The least alpha_i (q,) and v_i (q, d) with  sum_i alpha_i phi(xi_i) + J(xi_i) v_i = r  for rows r of R."""
-        if self.factor is None:
-            raise ValueError("the bases are not complete")
-        dual = self.factor.solve(R.T).T
-        alpha = [c**2 * (dual @ self.values[i, :]) for i, c in zip(self.chosen, self.scales, strict=True)]
-        return alpha, [dual @ J for J in self.jacobians]
-
-
-def _copies(bases: _Bases, target: Array, limit: float) -> tuple[list[Array], float]:
-    """Near copies (q, d) of each base, with the least residual over eps; and their largest change."""
+def _copies(bases: Bases, target: Array, limits: Array, sides: int) -> tuple[list[list[Array]], float]:
+    """Near copies (q, d) of each base, with the least residual over eps; and their change as a share of the limit."""
     xp = namespace(target)
     first = bases.solve(target)
-    reach = xp.stack([xp.max(xp.abs(v), axis=1) for v in first[1]])
-    eps = 0.5 * limit / xp.max(reach, axis=0)[:, None]
-    best: tuple[float, list[Array], float] = (float("inf"), [], 0.0)
+    reach = xp.stack([xp.max(xp.abs(v) / limits, axis=1) for v in first[1]])
+    eps = 0.5 / xp.max(reach, axis=0)[:, None]
+    best: _Found = (float("inf"), [], 0.0)
     for _ in range(_TRIALS):
-        found = _iterated(bases, target, first, eps, limit)
+        found = _iterated(bases, target, first, eps, limits, sides)
         if found[0] >= best[0] and best[0] < 1e-3:
             break  # a smaller eps has more rounding
         best = min(best, found, key=lambda tried: tried[0])
@@ -276,27 +280,32 @@ def _copies(bases: _Bases, target: Array, limit: float) -> tuple[list[Array], fl
     return best[1], best[2]
 
 
+_Found = tuple[float, list[list[Array]], float]  # the residual, copies on either side, their change
+
+
 def _iterated(
-    bases: _Bases, target: Array, first: tuple[list[Array], list[Array]], eps: Array, limit: float
-) -> tuple[float, list[Array], float]:
-    """Newton's method with the same M from the linear solution: the residual, the near copies, their largest change."""
+    bases: Bases, target: Array, first: tuple[list[Array], list[Array]], eps: Array, limits: Array, sides: int
+) -> _Found:
+    """Newton's method with the same M from the linear solution."""
     xp = namespace(target)
     alpha, v = first
     roots = [bases.candidates[i : i + 1, :] for i in bases.chosen]
-    best: tuple[float, list[Array], float] = (float("inf"), [], 0.0)
+    best: _Found = (float("inf"), [], 0.0)
     for _ in range(_STEPS):
         moves = [eps * v_i for v_i in v]
-        change = max(float(xp.max(xp.abs(move))) for move in moves)
-        if change > limit:
+        change = max(float(xp.max(xp.abs(move) / limits)) for move in moves)
+        if not change <= 1.0:
             break
-        copies = [x + move for x, move in zip(roots, moves, strict=True)]
+        copies = [[x + sign * move for x, move in zip(roots, moves, strict=True)] for sign in (1.0, -1.0)[:sides]]
         reached = 0.0 * target
-        for i, a, X in zip(bases.chosen, alpha, copies, strict=True):
+        for index, (i, a) in enumerate(zip(bases.chosen, alpha, strict=True)):
             f = bases.values[i : i + 1, :]
-            reached = reached + a[:, None] * f + (bases.phi(X) - f) / eps
+            F = [bases.phi(side[index]) for side in copies]
+            centre, step = (f, F[0] - f) if sides == 1 else (0.5 * (F[0] + F[1]), 0.5 * (F[0] - F[1]))
+            reached = reached + a[:, None] * centre + step / eps
         missing = target - reached
         residual = norm(missing) / norm(target)
-        if not residual < 0.9 * best[0]:
+        if not residual < _SLOW * best[0]:
             break
         best = (residual, copies, change)
         more = bases.solve(missing)
@@ -306,15 +315,12 @@ def _iterated(
 
 
 def _described(
-    bases: _Bases, W: Array, copies: list[Array], change: float, ridge: float, intercept: Array | None
-) -> LocalSpan | None:
-    """The set with its labels, and the error of W on the features of its inputs as they are; None without copies."""
-    if not copies:
-        return None
+    phi: FeatureMap, W: Array, parts: list[_Part], ridge: float, intercept: Array | None, share: float
+) -> LocalSpan:
+    """The set with its labels, and the error of W on the features of its inputs as they are."""
     xp = namespace(W)
-    inputs = xp.concat([*(bases.candidates[i : i + 1, :] for i in bases.chosen), *copies], axis=0)
-    Phis = bases.map(inputs)
-    # an explicit cut-off is silent: near copies are nearly dependent by design, and the error is the judge
+    inputs = xp.concat([part.inputs for part in parts], axis=0)
+    Phis = phi(inputs)
     cutoff = max(Phis.shape) * eps_of(Phis)
     built = spanning_features(W, Phis, ridge=ridge, rcond=cutoff)
     values = {field.name: getattr(built, field.name) for field in fields(built)} | {"theorem": "T22b"}
@@ -325,38 +331,22 @@ def _described(
     return LocalSpan(
         **values,
         inputs=inputs,
-        chosen=tuple(bases.chosen),
-        copies=int(copies[0].shape[0]),
-        largest_change=change,
-        span_condition=bases.condition,
+        roots=np.concatenate([part.roots for part in parts]),
+        chosen=tuple(i for part in parts for i in part.chosen),
+        copies=parts[0].copies,
+        largest_change=share * max(part.change for part in parts),
+        span_condition=max(part.condition for part in parts),
     )
 
 
-def _missed(bases: _Bases, best: LocalSpan | None, rtol: float, share: float) -> InfeasibleError:
-    """What is missing: rank, or nearness."""
-    if best is None and bases.factor is None:
-        rank, dead = bases.rank(), int(bases.p - _active(bases))
-        why = f"; {dead} features are 0 at all of them" if dead else ""
-        return InfeasibleError(
-            f"T22b: features and Jacobians of the references must have rank p = {bases.p}, got {rank} from "
-            f"{len(bases.chosen)} of them{why}; pass more references (about p / (d + 1) at least), or drop features "
-            "that nothing activates",
-            theorem="T22b",
-            value=rank,
-            limit=bases.p,
-        )
-    error = float("inf") if best is None else best.relative_error
+def _too_far(bases: Bases, best: _Part | None, wanted: _Wanted, share: float) -> InfeasibleError:
+    """No near copies of bases that do reach rank p."""
+    error = float("inf") if best is None else best.error
     return InfeasibleError(
-        f"T22b: near copies must determine W, got a relative error of {error:.2g} (limit {rtol:.2g}) within "
+        f"T22b: near copies must determine W, got a relative error of {error:.2g} (limit {wanted.rtol:.2g}) within "
         f"{100 * share:.3g} % of the range from {len(bases.chosen)} references; allow a larger change, or pass more "
         "references",
         theorem="T22b",
         value=error,
-        limit=rtol,
+        limit=wanted.rtol,
     )
-
-
-def _active(bases: _Bases) -> int:
-    """Number of features with a derivative or a value at some base."""
-    xp = namespace(bases.gram)
-    return int(xp.sum(xp.astype(xp.linalg.diagonal(bases.gram) > 0.0, xp.int32)))

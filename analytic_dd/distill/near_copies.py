@@ -1,4 +1,4 @@
-"""Near copies of one real sample that carry a model, in input space (T9; T12)."""
+"""Near copies of one real sample, or of a few, that carry a model, in input space (T9, T22b; T12)."""
 
 from __future__ import annotations
 
@@ -9,20 +9,35 @@ from typing import Any
 
 import numpy as np
 
-from analytic_dd.distill.construction import REFERENCES, Construction, one_of, option, register, ridge
+from analytic_dd.distill.construction import (
+    REFERENCES,
+    Construction,
+    one_of,
+    option,
+    register,
+    ridge,
+    whole_number,
+)
 from analytic_dd.distill.distilled import DistilledFeatures, DistilledInputs
 from analytic_dd.distill.intercept import labels_with_intercept
+from analytic_dd.distill.local_span import near_copies
 from analytic_dd.distill.near_references import needed
 from analytic_dd.distill.one_image import one_image_features
-from analytic_dd.distill.problem import Problem
+from analytic_dd.distill.problem import Problem, References
 from analytic_dd.errors import ShapeError
 
-__all__ = ["OneImage"]
+__all__ = ["SERVES", "NearCopies", "OneImage"]
+
+SERVES = (
+    "it carries this model on this map, to rounding, and nothing more: another network that is trained on it learns "
+    "little beyond what its real images show; the model stands in low-order bits, which 8 bits a pixel do not keep"
+)
+_CANDIDATES = 256
 
 
 def _share(name: str, value: Any) -> None:
     if value is not None and not 0.0 < value < float("inf"):
-        raise ValueError(f"{name} must be a fraction > 0 of the image's range, got {value}; leave it out for 0.01")
+        raise ValueError(f"{name} must be a fraction > 0 of the range of a pixel, got {value}; leave it out for 0.01")
 
 
 @register
@@ -64,7 +79,7 @@ class OneImage(Construction):
         "random", "random, k-means, herding, or a file", check=one_of(*REFERENCES), metavar="CHOICE|FILE"
     )
     largest_change: float | None = option(
-        None, "of a pixel, relative to the image's range (default 0.01)", check=_share, metavar="FRACTION"
+        None, "of a pixel, as a fraction of its range (default 0.01)", check=_share, metavar="FRACTION"
     )
 
     def count(self, problem: Problem) -> int:
@@ -103,3 +118,120 @@ class OneImage(Construction):
         """Return the distance of the copies beside the step of T9."""
         ratio = content["realistic"]["predicted_distance_ratio"]
         return "as T9 predicts" if ratio is None or f"{ratio:.3g}" == "1" else f"{ratio:.3g} times what T9 predicts"
+
+
+@register
+@dataclass(frozen=True)
+class NearCopies(Construction):
+    """A few real samples and near copies of them, for any map with a Jacobian: it need not be onto, p may exceed d.
+
+    Theorem: T22b; T12 with an intercept, without a point more.
+
+    Attributes
+    ----------
+    labels : {"learned", "centred"}
+        ``centred``: learned labels of a model that is trained on centred ones.
+    distilled_ridge : float
+        lambda_s, absolute.
+    references : {"random", "k-means", "herding", "given"}
+        The real samples to choose the bases from, class by class. The bases are those of them where the features and
+        Jacobians so far are weakest.
+    candidates : int
+        Number of these samples.
+    bases : int
+        Least number s of bases; more are taken where the map needs them.
+    largest_change : float, optional
+        Of an entry of the copies, as a fraction of the range of the data; default 0.01. Halving it doubles the error
+        of W.
+    pairs : bool
+        Pairs  xi +- eps v  of samples of one class for each row of W: 2 s points a class, instead of s (q + 1) in all.
+
+    Examples
+    --------
+    >>> from analytic_dd.features.function import Function
+    >>> rng = np.random.default_rng(0)
+    >>> A, W = rng.standard_normal((12, 5)), rng.standard_normal((2, 12))
+    >>> phi, real = Function(lambda X: np.tanh(X @ A.T), 5, 12), References(rng.standard_normal((6, 5)))
+    >>> NearCopies().build(Problem(W, phi, rng, references=real)).inputs.shape  # 2 bases, 2 near copies of each
+    (6, 5)
+    """
+
+    mode = "near-copies"
+    summary = "a few real images and near copies of them, for any map"
+    realistic = True
+
+    labels: str = option(  # type: ignore[misc]
+        "learned", "learned, or centred: those of a model trained on centred labels", check=one_of("learned", "centred")
+    )
+    distilled_ridge: float = option(0.0, "of the distilled set, absolute (default 0)", check=ridge, metavar="FLOAT")
+    references: str = option(
+        "random", "random, k-means, herding, or a file", check=one_of(*REFERENCES), metavar="CHOICE|FILE"
+    )
+    largest_change: float | None = option(
+        None, "of a pixel, as a fraction of its range (default 0.01)", check=_share, metavar="FRACTION"
+    )
+    candidates: int = option(_CANDIDATES, "real images to choose from (default 256)", check=whole_number, metavar="N")
+    bases: int = option(1, "least number of real images that are copied (default 1)", check=whole_number, metavar="S")
+    pairs: bool = option(False, "pairs of images of its own class for each row of W")
+
+    def count(self, problem: Problem) -> int:
+        """Return the number of points, which the map decides: it is built for that."""
+        return len(self.build(problem).inputs)
+
+    def references_for(self, k: int) -> int:
+        """Return the number of candidates, at least one a class."""
+        return max(self.candidates, k)
+
+    def for_references(self, m: int, k: int) -> Construction:
+        """Return the construction that chooses among the ``m`` images that the caller gives."""
+        return replace(self, references="given", candidates=m)
+
+    def build(self, problem: Problem) -> DistilledInputs:
+        """Build the copies; of the candidates, those that became bases are kept as references."""
+        references, W, b = needed(problem, self.mode), problem.W, problem.intercept
+        started = time.perf_counter()
+        if self.pairs and references.classes is None:
+            raise ValueError("pairs=True needs the classes of the references; give them (y in an npz file)")
+        built = near_copies(
+            W,
+            problem.feature_map,
+            references.inputs,
+            ridge=self.distilled_ridge,
+            largest_change=0.01 if self.largest_change is None else self.largest_change,
+            intercept=b,
+            bases=self.bases,
+            ranges=None if problem.box is None else problem.box[1] - problem.box[0],
+            classes=references.classes if self.pairs else None,
+        )
+        distilled = built if b is None else replace(built, theorem="T12 on T22b")
+        seconds = {"construction": time.perf_counter() - started, "preimage": 0.0}
+        roots = _of(references, np.asarray(built.roots))
+        return DistilledInputs(built.inputs, distilled, 1.0, True, seconds, W, b, references=roots)
+
+    def facts(self) -> dict[str, Any]:
+        """Return its mode and options, and what such a set is for."""
+        return super().facts() | {"serves": SERVES}
+
+    def optimum(self, content: Mapping[str, Any]) -> str:
+        """Return what decides how far the copies are."""
+        return "as far as Newton's method and the bound on a pixel let them be"
+
+    def lines(self, content: Mapping[str, Any]) -> list[str]:
+        """Return the number of real images and copies, the condition, and what such a set is for."""
+        found = content["diagnostics"]
+        kind = "2 near copies" if self.pairs else f"{found['copies']} near copies"
+        return [
+            f"  {found['bases']} real images and {kind} of each; condition of features and Jacobians "
+            f"{found['span_condition']:.2g}",
+            f"  what it is for: {SERVES}",
+        ]
+
+
+def _of(references: References, rows: np.ndarray) -> References:
+    """The references of these rows, one for each point."""
+    classes, samples = references.classes, references.rows
+    return References(
+        references.inputs[rows],
+        None if classes is None else classes[rows],
+        None if samples is None else samples[rows],
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from analytic_dd.arrays import Array, as_matrix
@@ -84,10 +84,12 @@ inputs (one_image_features), or points whose features span the features (T10)
         return {"function": self._title, "d": self.d, "p": self.p}
 
 
-def as_feature_map(function: FeatureMap | Callable[[Array], Array], like: Array) -> FeatureMap:
+def as_feature_map(
+    function: FeatureMap | Callable[[Array], Array], like: Array, image_shape: Sequence[int] | None = None
+) -> FeatureMap:
     """Return a feature map unchanged, and wrap a function after looking at its features of ``like`` (n, d).
 
-    A torch module of vectors becomes a :class:`Network`; one of images needs their shape, Network(module, input_shape).
+    A torch module becomes a :class:`Network` of images of this shape, of vectors without one.
 
     Examples
     --------
@@ -99,6 +101,6 @@ def as_feature_map(function: FeatureMap | Callable[[Array], Array], like: Array)
         return function
     torch = sys.modules.get("torch")  # who has a module has imported it
     if torch is not None and isinstance(function, torch.nn.Module):
-        return Network(function, (like.shape[1],))
+        return Network(function, (like.shape[1],) if image_shape is None else image_shape)
     Phi = as_matrix(function(like), "features of the function", rows=like.shape[0])
     return Function(function, like.shape[1], Phi.shape[1])

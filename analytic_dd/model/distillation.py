@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from analytic_dd.distill.construction import Construction
 from analytic_dd.distill.distilled import DistilledInputs
 from analytic_dd.distill.problem import Problem, References
 from analytic_dd.features import FeatureMap, Identity, from_text, penalised
+from analytic_dd.features.function import as_feature_map
 from analytic_dd.model.fit import FitOptions, OriginalModel, fit_source
 from analytic_dd.model.references import choose_references, given_references
 from analytic_dd.model.source import Source
@@ -20,6 +22,7 @@ from analytic_dd.model.units import in_outputs
 
 __all__ = ["Distillation", "build_map", "distil", "distil_model", "fit_options", "for_given", "problem_of", "streams"]
 
+Features = str | FeatureMap | Callable[[Any], Any]  # text, a map, a function of arrays or a torch module
 _SAMPLE = 1_000  # training rows that a map may set its options by (the median lengthscale)
 
 
@@ -57,7 +60,7 @@ def streams(seed: int) -> tuple[np.random.Generator, np.random.Generator, np.ran
 
 def distil(
     source: Source,
-    features: str | FeatureMap,
+    features: Features,
     construction: Construction,
     options: FitOptions,
     *,
@@ -72,8 +75,8 @@ def distil(
     Parameters
     ----------
     source : Source
-    features : str or FeatureMap
-        Text such as ``fcnn:depth=2``, see :func:`analytic_dd.features.from_text`, or a map.
+    features : str, FeatureMap, torch module or callable
+        Text such as ``fcnn:depth=2``, see :func:`analytic_dd.features.from_text`, a map, or code that is one.
     construction : Construction
     options : FitOptions
     seed : int
@@ -125,9 +128,13 @@ def for_given(construction: Construction, references: np.ndarray | None, k: int)
     return construction
 
 
-def build_map(features: str | FeatureMap, source: Source, *, rng: np.random.Generator) -> FeatureMap:
-    """Build a map from text; options that follow from the data do so from some of its samples."""
-    if isinstance(features, FeatureMap):
+def build_map(features: Features, source: Source, *, rng: np.random.Generator) -> FeatureMap:
+    """Build a map from text; options that follow from the data do so from some of its samples.
+
+    A torch module sees samples in the shape that they have, images with channels first; a function sees rows.
+    """
+    if not isinstance(features, str):
+        features = as_feature_map(features, source.inputs(np.arange(1))[0], source.image_shape)
         if features.d != source.d:
             raise ValueError(f"features map inputs of size {features.d}, got samples of size {source.d}")
         return features

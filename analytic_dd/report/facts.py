@@ -71,7 +71,7 @@ def realistic_facts(stored: DistilledSet, dataset: Dataset, model: OriginalModel
     in_features = _ratio(moved, size * float(np.linalg.norm(Phi_ref)))
     in_pixels = _ratio(float(np.linalg.norm(change)), size * float(np.linalg.norm(references)))
     return {
-        "reference_count": len(references),
+        "reference_count": len(np.unique(references.reshape(len(references), -1), axis=0)),
         "distance_features": moved,
         "relative_distance_features": in_features,
         "predicted_distance": predicted,
@@ -112,7 +112,8 @@ def _ratio(value: float, unit: float) -> float | None:
 
 
 def _predicted(stored: DistilledSet) -> float:
-    return float(stored.meta["diagnostics"]["predicted_distance"])
+    """What the theorem says; 0 where it names no distance."""
+    return float(stored.meta["diagnostics"].get("predicted_distance", 0.0))
 
 
 def _label_agreement(stored: DistilledSet, copies: int) -> float | None:

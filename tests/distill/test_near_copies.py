@@ -10,6 +10,7 @@ from analytic_dd.distill import Problem, References, chosen
 from analytic_dd.distill.box import pixel_box
 from analytic_dd.distill.into_range import into_range
 from analytic_dd.features import DeepLinear, FullyConnected, Identity, RandomFourier
+from analytic_dd.features.function import Function
 from analytic_dd.judge import map_amplification
 from analytic_dd.ridge import ridge_weights, ridge_weights_with_intercept
 
@@ -261,6 +262,61 @@ def test_the_largest_change_is_a_fraction_of_the_range_of_the_image():
     assert errors[1] < 0.1 * errors[0]  # nearer copies cost digits
 
 
+def curved(rng, *, d=8, p=30, n=24):
+    """A map that is not onto, a model on it, and real samples of K classes."""
+    A, W = rng.standard_normal((p, d)), rng.standard_normal((K, p))
+    phi = Function(lambda X: np.tanh(X @ A.T), d, p)
+    return phi, W, References(rng.standard_normal((n, d)), np.arange(n) % K, np.arange(100, 100 + n))
+
+
+@pytest.mark.parametrize("with_intercept", [False, True])
+@pytest.mark.parametrize("pairs", [False, True])
+def test_a_few_images_carry_a_model_through_a_map_that_is_not_onto(rng, pairs, with_intercept):
+    phi, W, real = curved(rng)
+    b = rng.standard_normal(K) if with_intercept else None
+    box = (np.full(8, -3.0), np.arange(1.0, 9.0))
+    construction = chosen(mode="near-copies", pairs=pairs, distilled_ridge=0.1)
+    built = near_copies(W, phi, construction, real, intercept=b, box=box)
+    certificate = certified(W, phi, built, intercept=b)
+    assert certificate.ratio < 30
+    assert certificate.relative_error < 1e-6
+    bases = built.references
+    assert len(bases) == len(built.inputs) < phi.p
+    assert np.array_equal(real.inputs[bases.rows - 100], bases.inputs)
+    assert np.array_equal(bases.rows % K, (bases.classes + 100) % K)
+    share = np.abs(built.inputs - bases.inputs) / (box[1] - box[0])
+    assert 1e-4 < share.max() <= 0.01
+    assert abs(share.max() - built.distilled.largest_change) < 1e-6
+    s = len(np.unique(bases.rows))
+    assert len(built.inputs) == (2 * s if pairs else s * (K + 1))
+    assert not pairs or np.array_equal(np.sort(bases.classes), np.repeat(np.arange(K), 2 * s // K))
+
+
+def test_more_bases_than_needed_have_a_better_condition(rng):
+    phi, W, real = curved(rng)
+    few, more = (near_copies(W, phi, chosen(mode="near-copies", bases=s), real).distilled for s in (1, 8))
+    assert (len(few.chosen), len(more.chosen)) == (4, 8)
+    assert more.span_condition < few.span_condition
+
+
+def test_a_row_without_images_of_its_class_is_refused(rng):
+    phi, W, real = curved(rng)
+    construction = chosen(mode="near-copies", pairs=True)
+    with pytest.raises(ValueError, match="references of its own class, got none for row 2; add some"):
+        near_copies(W, phi, construction, References(real.inputs, np.arange(24) % 2))
+    with pytest.raises(ValueError, match="pairs=True needs the classes of the references"):
+        near_copies(W, phi, construction, References(real.inputs))
+
+
+def test_what_the_memory_does_not_hold_is_refused_with_its_size():
+    wide = Function(lambda X: X[:, :1] + np.zeros((1, 10**6)), 4, 10**6)
+    construction = chosen(mode="near-copies", candidates=1)
+    with pytest.raises(
+        MemoryError, match=r"p = 1,000,000 features of d = 4 numbers take 28312.\d GiB, .* fewer features"
+    ):
+        near_copies(np.ones((1, 10**6)), wide, construction, References(np.eye(1, 4)))
+
+
 def refusals():
     phi, curved = MAPS["identity"], MAPS["leaky relu"]
     W, references = problem(phi)
@@ -342,7 +398,7 @@ def test_labels_default_to_what_the_mode_makes(options, labels):
         ({"tau": 0.5, "mode": "nearest", "labels": "one-hot"}, "tau is for learned labels"),
         ({"box": True, "mode": "one-image"}, "box=True is an option of mode='nearest', got mode='one-image'"),
         ({"references": "herding"}, "references='herding' are for mode='nearest'"),
-        ({"largest_change": 0.1}, "largest_change=0.1 is an option of mode='one-image', got mode='exact'"),
+        ({"largest_change": 0.1}, "is an option of mode='near-copies' and mode='one-image', got mode='exact'"),
         ({"points": 3, "mode": "one-image"}, "points=3 is an option of mode='exact' and mode='few' and mode='nearest'"),
         ({"distilled_ridge": 1.0, "ridges": (1.0, 2.0)}, "does not go with a set for several ridges"),
         ({"mode": "few"}, "mode='few' needs the number of points"),

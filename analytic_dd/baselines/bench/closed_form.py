@@ -44,6 +44,9 @@ class ClosedFormConfig:
     tau: float | None = None
     box: bool | None = None
     largest_change: float | None = None
+    candidates: int | None = None
+    bases: int | None = None
+    pairs: bool | None = None
     steps: int | None = None
     dimensions: int | None = None
 

@@ -1,0 +1,149 @@
+"""Real inputs whose features and Jacobians reach rank p together: the bases of near copies (T22b)."""
+
+from __future__ import annotations
+
+import os
+
+from analytic_dd.arrays import Array, namespace, norm
+from analytic_dd.errors import InfeasibleError
+from analytic_dd.features import FeatureMap
+from analytic_dd.linalg import CholeskyFactor
+
+__all__ = ["Bases"]
+
+_CONDITION = 1e7  # of M: its Gram matrix has the square, and Newton mends what that loses
+_SPARE = 10  # bases beyond twice the count of T22b that are tried
+
+
+class Bases:
+    """Base inputs, the Gram matrix of M = [c_i phi(xi_i), J(xi_i)], and its factor once M has rank p.
+
+    c_i makes the features as long as an average column of the Jacobian: alpha costs nothing, v moves an input.
+
+    Theorem: T22b.
+
+    Parameters
+    ----------
+    phi : FeatureMap
+    candidates : (n, d) array
+        Real inputs to choose from.
+    constant : bool
+        Whether a constant feature belongs to the model: that of an intercept.
+
+    Raises
+    ------
+    MemoryError
+        The Jacobians and the Gram matrix exceed the memory of the machine.
+    """
+
+    def __init__(self, phi: FeatureMap, candidates: Array, *, constant: bool) -> None:
+        _require_memory(phi, candidates)
+        self.map, self.constant, self.candidates = phi, constant, candidates
+        self.values = self.phi(candidates)
+        self.chosen: list[int] = []
+        self.jacobians: list[Array] = []
+        self.scales: list[float] = []
+        self.gram: Array = 0.0
+        self.factor: CholeskyFactor | None = None
+        self.condition = float("inf")
+
+    @property
+    def p(self) -> int:
+        """Number of features, the constant one included."""
+        return int(self.values.shape[1])
+
+    def lifted(self, A: Array, value: float) -> Array:
+        """Rows with the constant feature of a model with an intercept."""
+        return namespace(A).concat([A, 0.0 * A[:, :1] + value], axis=1) if self.constant else A
+
+    def phi(self, X: Array) -> Array:
+        """Features, with a constant one where there is an intercept."""
+        return self.lifted(self.map(X), 1.0)
+
+    def add(self) -> bool:
+        """Take the candidate whose features are weakest so far; False when none is left, or more do not help."""
+        count = len(self.chosen)
+        most = 2 * (-(-self.p // (int(self.map.d) + 1))) + _SPARE
+        left = [i for i in range(self.values.shape[0]) if i not in self.chosen]
+        if not left or count >= most:
+            return False
+        i = left[0] if len(left) == 1 else self._weakest(left)
+        x, xp = self.candidates[i : i + 1, :], namespace(self.values)
+        J, f = self.lifted(self.map.jacobian(x).T, 0.0).T, self.values[i, :]
+        scale = norm(J) / J.shape[1] ** 0.5 / (norm(f[None, :]) or 1.0)
+        self.chosen.append(i)
+        self.jacobians.append(J)
+        self.scales.append(scale or 1.0)
+        self.gram = self.gram + J @ J.T + (self.scales[-1] ** 2) * (f[:, None] * f[None, :])
+        self.gram = 0.5 * (self.gram + xp.matrix_transpose(self.gram))
+        return True
+
+    def _weakest(self, left: list[int]) -> int:
+        """The candidate with the largest f^T (S + tau I)^-1 f: one that activates features that are dead so far."""
+        xp = namespace(self.values)
+        F = xp.take(self.values, xp.asarray(left, device=getattr(self.values, "device", None)), axis=0)
+        if not self.chosen:
+            return left[int(xp.argmax(xp.sum(F * F, axis=1)))]
+        tau = 1e-8 * float(xp.linalg.trace(self.gram)) / self.p
+        unit = xp.eye(self.p, dtype=F.dtype, device=getattr(F, "device", None))
+        weak = CholeskyFactor(self.gram + tau * unit).solve(F.T)
+        return left[int(xp.argmax(xp.sum(F * weak.T, axis=1)))]
+
+    def complete(self) -> bool:
+        """Whether M has rank p at a condition that its Gram matrix can bear."""
+        if len(self.chosen) * (int(self.map.d) + 1) < self.p:
+            return False
+        try:
+            self.factor = CholeskyFactor(self.gram)
+        except ValueError:
+            return False
+        largest, smallest = self.factor.extremes()
+        self.condition = (largest / smallest) ** 0.5 if smallest > 0.0 else float("inf")
+        return self.condition <= _CONDITION
+
+    def solve(self, R: Array) -> tuple[list[Array], list[Array]]:
+        """The least alpha_i (q,) and v_i (q, d) with  sum_i alpha_i phi(xi_i) + J(xi_i) v_i = r  for rows r of R."""
+        if self.factor is None:
+            raise ValueError("the bases are not complete")
+        dual = self.factor.solve(R.T).T
+        alpha = [c**2 * (dual @ self.values[i, :]) for i, c in zip(self.chosen, self.scales, strict=True)]
+        return alpha, [dual @ J for J in self.jacobians]
+
+    def rank(self) -> int:
+        """Rank of M as its Gram matrix resolves it."""
+        xp = namespace(self.gram)
+        values = xp.linalg.eigvalsh(self.gram)
+        return int(xp.sum(xp.astype(values > values[-1] / _CONDITION**2, xp.int32)))
+
+    def incomplete(self) -> InfeasibleError:
+        """Return what is missing where these bases do not reach rank p."""
+        xp = namespace(self.gram)
+        rank, dead = self.rank(), int(xp.sum(xp.astype(xp.linalg.diagonal(self.gram) <= 0.0, xp.int32)))
+        why = f"; {dead} features are 0 at all of them" if dead else ""
+        return InfeasibleError(
+            f"T22b: features and Jacobians of the references must have rank p = {self.p}, got {rank} from "
+            f"{len(self.chosen)} of them{why}; pass more references (about p / (d + 1) at least), or drop features "
+            "that nothing activates",
+            theorem="T22b",
+            value=rank,
+            limit=self.p,
+        )
+
+
+def _require_memory(phi: FeatureMap, like: Array) -> None:
+    """Refuse what the machine cannot hold: the Jacobians of p / (d + 1) bases, M's Gram matrix and its factor."""
+    s, numbers = -(-phi.p // (phi.d + 1)), like.dtype.itemsize
+    needed, there = numbers * (s * phi.p * phi.d + 3 * phi.p**2), _memory()
+    if needed > there:
+        raise MemoryError(
+            f"near copies for p = {phi.p:,} features of d = {phi.d:,} numbers take {needed / 2**30:.1f} GiB, this "
+            f"machine has {there / 2**30:.1f}; take a map with fewer features, or smaller images"
+        )
+
+
+def _memory() -> float:
+    """The bytes of memory of this machine; infinite where it does not say."""
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, ValueError, OSError):
+        return float("inf")
