@@ -41,7 +41,7 @@ def from_command_line(folder, *flags):
         ("identity", Nearest(points_per_class=2), ["--mode", "nearest", "--ipc", "2"]),
         ("identity", Few(points=4), ["--mode", "few", "--points", "4"]),
         ("identity", OneImage(), ["--mode", "one-image"]),
-        ("patches:filters=20,size=3,grid=2", NearCopies(bases=4), ["--mode", "near-copies", "--bases", "4"]),
+        ("rff:p=30", NearCopies(bases=4), ["--mode", "near-copies", "--bases", "4"]),
     ],
     ids=str,
 )
