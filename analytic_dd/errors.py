@@ -7,7 +7,9 @@ an :class:`InfeasibleError` that carries the number and the limit, so that a pro
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import importlib
+import warnings
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 __all__ = [
@@ -19,6 +21,8 @@ __all__ = [
     "RankWarning",
     "ShapeError",
     "did_you_mean",
+    "moved",
+    "shown",
     "unknown_word",
 ]
 
@@ -111,3 +115,15 @@ def unknown_word(what: str, word: object, known: Iterable[str]) -> str:
     """
     words = list(known)
     return f"unknown {what} {word!r}; choose from {', '.join(words)}{did_you_mean(word, words)}"
+
+
+def moved(old: str, new: str, names: Mapping[str, str]) -> Callable[[str], Any]:
+    """Return the ``__getattr__`` of the module ``old`` of version 0.1: its names as module ``new`` calls them now."""
+
+    def find(name: str) -> Any:
+        if name not in names:
+            raise AttributeError(f"module {old!r} has no attribute {name!r}")
+        warnings.warn(f"{old}.{name} is {new}.{names[name]} now; import that", DeprecationWarning, stacklevel=3)
+        return getattr(importlib.import_module(new), names[name])
+
+    return find

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from analytic_dd.files import atomic_write
+from analytic_dd.errors import shown
+from analytic_dd.sheet import DPI, Sheet, as_picture, drawable, own_style, save
 
 __all__ = ["draw_set", "draw_spectrum"]
 
@@ -18,7 +19,6 @@ _COLUMNS = 10
 _CLASS_ROW = 5  # images of a class that deserve a row of their own
 
 # Sizes in pixels of the file. A sample is magnified by a whole number, so that its own pixels are equal squares.
-_DPI = 100
 _TILE, _SMALL_TILE, _LARGEST_TILE = 96, 64, 160
 _STRIP = 14  # height of a row of features that is no image
 _GAP, _MARGIN, _SIDE = 6, 8, 92
@@ -26,6 +26,8 @@ _DISTILLED, _APPENDED, _MEANS, _CHANGE = "distilled", "appended (box)", "class m
 _SHORT_NAME = 3  # letters of a class that fit beside "mean of" above a small tile
 _LOST = 1e-6  # of W: more than rounding; so few points do not keep all of it
 _LINE, _LETTER = 13, 5.2  # a line of text, a letter of it
+_MOST = 100  # class means, and other tiles, of a picture
+_LONGEST, _LONGEST_LINE = 24, 300  # letters of a name, and of a line of the title, that are drawn
 
 
 class Drawable(Protocol):
@@ -83,7 +85,8 @@ class Drawable(Protocol):
         """The certificate."""
 
 
-def draw_set(distilled: Drawable, path: Path, *, most: int = 100) -> None:
+@own_style()
+def draw_set(distilled: Drawable, path: Path, *, most: int = _MOST) -> None:
     """Write a labelled grid of the distilled images, below the class means of the data or the references of the set.
 
     All distilled images share one grey (or colour) scale, which the title states: the 1st to the 99th percentile of
@@ -98,23 +101,30 @@ def draw_set(distilled: Drawable, path: Path, *, most: int = 100) -> None:
     path : Path
         A PNG file, replaced atomically.
     most : int
-        Of more points than this (half of it for a realistic set), as many of each class are drawn as of the others.
+        Of more points than this (half of it for a realistic set), as many of each class are drawn as of the others;
+        of more than 100 class means, the first. The title counts what is drawn.
     """
     blocks = _plain(distilled, most) if distilled.references is None else _realistic(distilled, most // 2)
-    shown = sum(len(block.images) for block in blocks if block.name in (_DISTILLED, _APPENDED))
-    _save(_draw(blocks, _title(distilled, blocks, shown)), path)
+    drawn = sum(len(block.images) for block in blocks if block.name in (_DISTILLED, _APPENDED))
+    save(_draw(blocks, _title(distilled, blocks, drawn)), path)
+
+
+def _names(distilled: Drawable) -> list[str]:
+    """The classes, as they may be drawn whatever file they come from."""
+    return [shown(name, most=_LONGEST) for name in distilled.classes]
 
 
 def _plain(distilled: Drawable, most: int) -> list[_Block]:
     """The class means, then the points."""
-    means, names = distilled.class_means, [str(name) for name in distilled.classes]
+    means, names = distilled.class_means, _names(distilled)
     rows = _shown(distilled.y, most)
     images, labels = distilled.x[rows], distilled.y[rows]
     blocks = []
     if means is not None:
         between = "\n" if max(map(len, names)) > _SHORT_NAME else " "
-        headings = [f"mean of{between}{name}" for name in names]
-        blocks.append(_Block(_MEANS, means, headings, [], (float(means.min()), float(means.max()))))
+        headings = [f"mean of{between}{name}" for name in names[:_MOST]]
+        scale = float(means.min()), float(means.max())
+        blocks.append(_Block(_MEANS, means[:_MOST], headings, [], scale, of=len(means)))
     columns, of_rows = _class_rows(labels, names)
     captions = [] if of_rows else [_caption(row, names) for row in labels]
     return [*blocks, _Block(_DISTILLED, images, captions, of_rows, _scale(images), columns)]
@@ -122,12 +132,13 @@ def _plain(distilled: Drawable, most: int) -> list[_Block]:
 
 def _realistic(distilled: Drawable, most: int) -> list[_Block]:
     """Rows of references, each above its row of points; then what has no reference, or the changes of one image."""
-    references, x, names = distilled.references, distilled.x, [str(name) for name in distilled.classes]
+    references, x, names = distilled.references, distilled.x, _names(distilled)
     assert references is not None
     classes = distilled.meta.get("reference_classes")
     captions = [_caption(row, names) for row in distilled.y]
     above = [""] * len(references) if classes is None else [names[c] for c in classes]
     if len(references) == 1 < len(x):
+        x = x[:most]
         scale, change = _scale(np.concatenate([references, x])), x - references
         largest, columns = float(np.abs(change).max()), max(_COLUMNS, math.ceil(len(x) / math.ceil(len(x) / 12)))
         return [
@@ -144,7 +155,8 @@ def _realistic(distilled: Drawable, most: int) -> list[_Block]:
         blocks.append(_Block("references", references[chunk], [above[i] for i in chunk], [], scale))
         blocks.append(_Block(_DISTILLED, x[chunk], [captions[i] for i in chunk], [], scale))
     if len(x) > len(references):
-        blocks.append(_Block(_APPENDED, x[len(references) :], captions[len(references) :], [], scale))
+        rest = slice(len(references), len(references) + _COLUMNS)
+        blocks.append(_Block(_APPENDED, x[rest], captions[rest], [], scale))
     return blocks
 
 
@@ -169,6 +181,8 @@ class _Block:
     scale : (low, high)
         What is drawn black and white.
     columns : int
+    of : int
+        How many images there are, where not all are drawn.
     """
 
     name: str
@@ -177,6 +191,12 @@ class _Block:
     rows: Sequence[str]
     scale: tuple[float, float]
     columns: int = _COLUMNS
+    of: int = 0
+
+    @property
+    def label(self) -> str:
+        """The name, and how many of how many are drawn where some are not."""
+        return f"{self.name} ({len(self.images)} of {self.of})" if self.of > len(self.images) else self.name
 
     @property
     def height(self) -> int:
@@ -233,26 +253,28 @@ def _certified(meta: Mapping[str, Any]) -> str:
     return f"the part of W that is kept ({meta['error_to_original']:.2g} of W is lost)"
 
 
-def _title(distilled: Drawable, blocks: Sequence[_Block], shown: int) -> list[str]:
+def _title(distilled: Drawable, blocks: Sequence[_Block], drawn: int) -> list[str]:
     meta, phi = distilled.meta, distilled.meta["features"]
     total, certificate = len(distilled.x), meta.get("certificate") or {}
     error = _or_infinite(certificate.get("relative_error", math.nan))
     depth = len(phi.get("widths", ())) - 1
     layers = f" of {depth} layer{'s' * (depth > 1)}" if depth > 0 else ""
-    count = f"{total} distilled points" if shown == total else f"{shown} of {total} distilled points"
+    count = f"{total} distilled points" if drawn == total else f"{drawn} of {total} distilled points"
     lines = [
         f"{meta['data']['name']}, {phi['map']} features{layers} ({distilled.w.shape[1]}): {count}, {meta['labels']} "
         f"labels, {meta['theorem']}, ridge {distilled.ridge:.3g}; error of {_certified(meta)} "
         f"{error:.1e}, {certificate.get('verdict', 'not certified')}",
     ]
-    named: dict[tuple[float, float], dict[str, None]] = {}  # blocks on one scale share its ends
+    named: dict[tuple[float, float], dict[str, str]] = {}  # blocks on one scale share its ends
     for block in blocks:
-        named.setdefault(block.scale, {})[block.name] = None
+        named.setdefault(block.scale, {})[block.name] = block.label
     scales = [
-        f"{', '.join(names)} {_ends(*scale)}" + ("" if {_MEANS, _CHANGE} & names.keys() else " (98 % of the pixels)")
+        f"{', '.join(names.values())} {_ends(*scale)}"
+        + ("" if {_MEANS, _CHANGE} & names.keys() else " (98 % of the pixels)")
         for scale, names in named.items()
     ]
-    return [*lines, f"from black to white, in the data's units: {'; '.join(scales)}"]
+    lines.append(f"from black to white, in the data's units: {'; '.join(scales)}")
+    return [shown(line, most=_LONGEST_LINE) for line in lines]
 
 
 def _ends(low: float, high: float) -> str:
@@ -287,11 +309,11 @@ def _tile(shape: tuple[int, ...], rows: int) -> tuple[int, int]:
 
 def _draw(blocks: Sequence[_Block], title: Sequence[str]) -> Any:
     """Return the figure: the title, then the blocks one below the other."""
-    height, width = _tile(_as_picture(blocks[0].images[0]).shape, sum(block.height for block in blocks))
+    height, width = _tile(as_picture(blocks[0].images[0]).shape, sum(block.height for block in blocks))
     columns = max(min(block.columns, len(block.images)) for block in blocks)
     steps = [height + _GAP + _LINE * block.caption_lines for block in blocks]
     header = _LINE * len(title) + 2 * _MARGIN
-    sheet = _Sheet(
+    sheet = Sheet(
         width=max(2 * _MARGIN + _SIDE + columns * (width + _GAP), round(_LETTER * max(map(len, title)))),
         height=header + sum(block.height * step + _GAP for block, step in zip(blocks, steps, strict=True)),
     )
@@ -317,44 +339,7 @@ def _beside(block: _Block, row: int, height: int) -> str:
     return f"{block.name},\n{block.rows[row]}" if height > 2 * _LINE else block.rows[row]
 
 
-class _Sheet:
-    """A figure on which things are placed by whole pixels from the upper left corner."""
-
-    def __init__(self, *, width: int, height: int) -> None:
-        from matplotlib.figure import Figure  # the object interface: no global state, no display
-
-        self.width, self.height = width, height
-        self.figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor="white")
-
-    def text(self, x: int, y: int, words: str, **options: Any) -> None:
-        self.figure.text(x / self.width, 1.0 - y / self.height, words, fontsize=7, **options)
-
-    def image(
-        self, left: int, top: int, height: int, width: int, image: np.ndarray, scale: tuple[float, float]
-    ) -> None:
-        """Draw an image with its range of values brought to 0 .. 1."""
-        low, high = scale
-        scaled = np.clip((_as_picture(image) - low) / (high - low if high > low else 1.0), 0.0, 1.0)
-        if scaled.ndim == 3 and scaled.shape[2] == 1:
-            scaled = scaled[:, :, 0]
-        bottom = 1.0 - (top + height) / self.height
-        axis = self.figure.add_axes((left / self.width, bottom, width / self.width, height / self.height))
-        how = "nearest" if width >= scaled.shape[1] else "antialiased"
-        axis.imshow(scaled, cmap="gray", vmin=0.0, vmax=1.0, interpolation=how, aspect="auto")
-        axis.set_xticks([])
-        axis.set_yticks([])
-        for spine in axis.spines.values():  # a white edge would not be seen on white
-            spine.set(color="0.6", linewidth=0.5)
-
-
-def _as_picture(image: np.ndarray) -> np.ndarray:
-    """Rows of a square length become squares, other rows a strip."""
-    if image.ndim > 1:
-        return image
-    side = math.isqrt(image.size)
-    return image.reshape(side, side) if side * side == image.size else image.reshape(1, -1)
-
-
+@own_style()
 def draw_spectrum(distilled: Drawable, path: Path) -> None:
     """Write the singular values of the weights and of the distilled features up to their ranks, on a log scale.
 
@@ -365,7 +350,7 @@ def draw_spectrum(distilled: Drawable, path: Path) -> None:
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(6.0, 3.5), layout="constrained", dpi=_DPI)
+    figure = Figure(figsize=(6.0, 3.5), layout="constrained", dpi=DPI)
     axis = figure.subplots()
     for (label, matrix), marker in zip(_spectra(distilled).items(), "ox", strict=True):
         values = np.linalg.svd(matrix, compute_uv=False)
@@ -376,10 +361,11 @@ def draw_spectrum(distilled: Drawable, path: Path) -> None:
     axis.set_xlabel("index")
     axis.set_ylabel("singular value")
     found = distilled.certify()
-    name = distilled.meta["data"]["name"]
-    axis.set_title(f"{name}: condition of the features {found.condition:.2g} at ridge {found.ridge:.3g}", fontsize=9)
+    name = shown(distilled.meta["data"]["name"])
+    title = f"{name}: condition of the features {found.condition:.2g} at ridge {found.ridge:.3g}"
+    axis.set_title(drawable(title), fontsize=9, parse_math=False)
     axis.legend(fontsize=8)
-    _save(figure, path)
+    save(figure, path)
 
 
 def _spectra(distilled: Drawable) -> dict[str, np.ndarray]:
@@ -390,17 +376,3 @@ def _spectra(distilled: Drawable) -> dict[str, np.ndarray]:
     if distilled.intercept is None:
         return {weights: distilled.w, "distilled features": Phis}
     return {weights: distilled.w, "distilled features about their mean": Phis - Phis.mean(axis=0)}
-
-
-def _save(figure: Any, path: Path) -> None:
-    """Write a PNG file: grey levels where there are no colours, no transparency."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from PIL import Image
-
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    pixels = np.asarray(canvas.buffer_rgba())[:, :, :3]
-    grey = np.all(pixels == pixels[:, :, :1])
-    picture = Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if grey else pixels))
-    with atomic_write(path) as stream:
-        picture.save(stream, format="PNG", optimize=True)

@@ -1,6 +1,7 @@
 """Errors carry their numbers through pickling, so that a worker process can report them."""
 
 import copy
+import importlib
 import pickle
 
 import numpy as np
@@ -31,3 +32,20 @@ def test_errors_are_value_errors(kind):
 
 def test_rank_warning_is_a_warning_of_the_user():
     assert issubclass(RankWarning, UserWarning)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("baselines.driver:distill", "baselines:distill"),
+        ("baselines.task:Task", "baselines.methods.task:Task"),
+        ("distill.recipe:Recipe", "distill:chosen"),
+    ],
+)
+def test_names_of_version_0_1_are_found_and_say_where_they_are_now(old, new):
+    (before, name), (now, other) = (f"analytic_dd.{place}".split(":") for place in (old, new))
+    with pytest.warns(DeprecationWarning, match=f"{before}.{name} is analytic_dd.* now; import that"):
+        found = getattr(importlib.import_module(before), name)
+    assert found is getattr(importlib.import_module(now), other)
+    with pytest.raises(AttributeError, match="has no attribute 'others'"):
+        _ = importlib.import_module(before).others

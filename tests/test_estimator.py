@@ -416,3 +416,11 @@ def test_what_cannot_be_fitted_is_named_in_one_line(digits):
             RidgeDistiller(wrong).fit(X, y)
     with pytest.raises(ValueError, match=r"got rows of 64 numbers; .* features\.Convolutional\(image_shape, channels"):
         RidgeDistiller("cnn").fit(X, y)
+
+
+@pytest.mark.parametrize("intercept", [False, True])
+def test_references_that_are_all_zero_are_refused_in_the_words_of_the_door(intercept):
+    X, y = np.random.default_rng(0).standard_normal((60, 5)), np.arange(60) % 3
+    model = RidgeDistiller(mode="nearest", ridge=1.0, fit_intercept=intercept, references=np.zeros((4, 5)))
+    with pytest.raises(InfeasibleError, match=r"references must have features.* all 0.*; take others"):
+        model.fit(X, y)

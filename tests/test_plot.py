@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import matplotlib
 import numpy as np
 import pytest
 from PIL import Image
@@ -12,6 +13,7 @@ from analytic_dd.io import load_distilled
 from analytic_dd.model import FitOptions
 from analytic_dd.plot import _caption, _class_rows, _realistic, _shown, _tile, draw_set, draw_spectrum
 from analytic_dd.report import run
+from analytic_dd.sheet import drawable
 
 
 @pytest.fixture(scope="module")
@@ -237,7 +239,7 @@ def test_the_spectrum_ends_at_the_rank_and_has_the_condition_of_the_certificate(
 ):
     run(data.load("digits"), "identity", chosen(**recipe), tmp_path, FitOptions(**options))
     made, figures = load_distilled(tmp_path), []
-    monkeypatch.setattr(plot, "_save", lambda figure, path: figures.append(figure))
+    monkeypatch.setattr(plot, "save", lambda figure, path: figures.append(figure))
     draw_spectrum(made, tmp_path / "spectrum.png")
     (axis,) = figures[0].axes
     assert [line.get_label() for line in axis.lines] == ranks
@@ -255,3 +257,43 @@ def test_numbers_that_json_has_not_are_drawn_as_infinite(stored, tmp_path):
     odd = replace(stored, meta=stored.meta | endless)
     draw_spectrum(odd, tmp_path / "spectrum.png")
     assert drawn(odd, tmp_path).width > 500
+
+
+def tiles(made, most=plot._MOST):
+    """How many images are drawn of a set."""
+    blocks = plot._plain(made, most) if made.references is None else _realistic(made, most // 2)
+    return sum(len(block.images) for block in blocks)
+
+
+def test_a_picture_has_at_most_two_hundred_tiles_and_counts_them(stored):
+    many = with_points(stored, np.eye(301), (2, 2))
+    assert tiles(many) == 200
+    assert tiles(realistic(stored, 1, 301)) == 101
+    assert tiles(realistic(stored, 300, 301)) == 101
+    title = plot._title(many, plot._plain(many, 100), 100)
+    assert "100 of 301 distilled points" in title[0]
+    assert "class means (100 of 301)" in title[1]
+
+
+@pytest.mark.parametrize("name", ["\u732b", "$_{$", "a" * 10_000, "cat\x1b[2J\a", "\u202eevil"])
+def test_every_name_is_drawn_in_few_letters_as_it_is(stored, tmp_path, name):
+    """Letters that no font has, no formula, no end, codes of terminals: a warning would be an error here."""
+    named = replace(with_points(stored, np.eye(3)), classes=np.array([name, "b", "c"]))
+    named = replace(named, meta=stored.meta | {"data": {"name": name}})
+    picture = drawn(named, tmp_path)
+    assert picture.width < 2_000
+    caption = plot._plain(named, 100)[1].captions[0]
+    assert caption.isprintable()
+    assert len(caption) <= plot._LONGEST + 3
+    draw_spectrum(replace(stored, meta=named.meta), tmp_path / "spectrum.png")
+
+
+def test_letters_that_no_font_has_are_numbers():
+    assert drawable("cat \U0010fffd\n$x$") == "cat U+10FFFD\n$x$"
+
+
+def test_the_style_of_a_user_changes_no_picture(stored, tmp_path):
+    before = np.asarray(drawn(stored, tmp_path))
+    with matplotlib.rc_context({"image.origin": "lower", "font.size": 30.0, "text.usetex": True, "axes.grid": True}):
+        assert np.array_equal(np.asarray(drawn(stored, tmp_path)), before)
+        assert matplotlib.rcParams["image.origin"] == "lower"

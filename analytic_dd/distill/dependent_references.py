@@ -10,6 +10,7 @@ from analytic_dd.arrays import norm
 from analytic_dd.distill.box import move_into_box
 from analytic_dd.distill.nearest import NearestFeatures, nearest_features
 from analytic_dd.distill.spanning import spanning_features
+from analytic_dd.errors import InfeasibleError
 from analytic_dd.linalg import thin_svd
 
 __all__ = ["nearest_to_dependent"]
@@ -66,6 +67,13 @@ def nearest_to_dependent(
         ...
     analytic_dd.errors.InfeasibleError: T1: 1 references are fewer than rank W = 2; use at least 2, or few_features (T7)
     """
+    if not np.any(Phi_ref):
+        raise InfeasibleError(
+            "T6: references must have features, got references whose features are all 0; take others",
+            theorem="T6",
+            value=0.0,
+            limit=0.0,
+        )
     U = None if labels is not None else thin_svd(Phi_ref, rcond=_RCOND).U
     if U is None or U.shape[1] == min(Phi_ref.shape):
         return nearest_features(W, Phi_ref, ridge=ridge, labels=labels, tau=tau, box=box)

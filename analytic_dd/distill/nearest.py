@@ -133,7 +133,7 @@ def nearest_features(
     Traceback (most recent call last):
         ...
     analytic_dd.errors.InfeasibleError: T6: the combinations of references that come nearest to row(W) must span it,
-    got a smallest singular value 0 of V^T Phi_ref on row(W) relative to |Phi_ref| (limit 6.7e-16); drop dependent
+    got a smallest singular value 0 of their part in row(W) relative to the references (limit 6.7e-16); drop dependent
     references, take others, or raise tau from 0
     """
     W, Phi_ref = as_matrices(W=W, Phi_ref=Phi_ref)
@@ -182,8 +182,8 @@ def _require_span(spanned: Array, split: ReferenceSplit, tau: float) -> None:
     value, limit = (least / split.size, split.cutoff / split.size) if split.size > 0.0 else (0.0, 0.0)
     raise InfeasibleError(
         "T6: the combinations of references that come nearest to row(W) must span it, got a smallest singular value "
-        f"{value:.2g} of V^T Phi_ref on row(W) relative to |Phi_ref| (limit {limit:.2g}); drop dependent references, "
-        f"take others, or raise tau from {tau:.3g}",
+        f"{value:.2g} of their part in row(W) relative to the references (limit {limit:.2g}); drop dependent "
+        f"references, take others, or raise tau from {tau:.3g}",
         theorem="T6",
         value=value,
         limit=limit,

@@ -118,7 +118,7 @@ def _small_square(W: np.ndarray) -> tuple[np.ndarray | None, float]:
         P = np.linalg.inv(W)
     except np.linalg.LinAlgError:
         return None, math.inf
-    return P, float(norm(W) * norm(P)) / len(W)
+    return P, float(norm(W.ravel()) * norm(P.ravel())) / len(W)  # of vectors: no square overflows
 
 
 def _wide(W: np.ndarray, limit: float) -> tuple[np.ndarray | None, float]:
@@ -128,7 +128,7 @@ def _wide(W: np.ndarray, limit: float) -> tuple[np.ndarray | None, float]:
     if not size.min() > size.max() / limit:
         return None, math.inf
     P: np.ndarray = np.ascontiguousarray(solve_triangular(R, Q.T).T)
-    return P, float(norm(W) * norm(P)) / W.shape[0]
+    return P, float(norm(W.ravel()) * norm(P.ravel())) / W.shape[0]
 
 
 def nearest_solution(W: Array, P: Array, S: Array, near: Array | None = None) -> Array:

@@ -109,7 +109,9 @@ def median_lengthscale(X: Array, *, rng: np.random.Generator, rows: int = 1000, 
         raise ValueError(f"a median distance needs two rows or more, got {n}; give a lengthscale")
     chosen = np.sort(rng.choice(n, size=min(n, rows), replace=False))
     S = to_numpy(X)[chosen].astype(np.float64)
-    median = float(np.median(pdist(S, "cityblock" if kernel == "laplace" else "euclidean")))
+    largest = float(np.max(np.abs(S)))
+    unit = math.ldexp(1.0, math.frexp(largest)[1])  # differences are squared: in this unit none underflows
+    median = unit * float(np.median(pdist(S / unit, "cityblock" if kernel == "laplace" else "euclidean")))
     if not median > 0.0:
         raise ValueError(
             f"the median distance must be > 0, got {median}: half of the pairs of rows are equal; give a lengthscale"

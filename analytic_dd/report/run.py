@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,7 @@ def run(
     picture: bool = True,
     clock: Clock | None = None,
     listener: Listener | None = None,
+    **fit: Any,
 ) -> Report:
     """Distil a data set into ``folder``: ``distilled.npz``, ``report.json``, then ``distilled.png``.
 
@@ -82,6 +83,8 @@ def run(
         Weights of the training samples (T12); balanced: n / (k times the number of samples of the class).
     picture : bool
         Draw the set, when everything else is stored. A picture that fails is a warning.
+    fit
+        Single options of the fit by name, as ``ridge=1.0``; they go before those of ``options``.
 
     Raises
     ------
@@ -90,7 +93,7 @@ def run(
     OSError
         The folder cannot be written (checked before any work) or the disk is full.
     """
-    clock, options = clock or Clock(), options or FitOptions()
+    clock, options = clock or Clock(), replace(options or FitOptions(), **fit)
     weights = weights_of_samples(sample_weight, dataset)
     with staged(folder, files=_FILES, without=_PICTURES) as staging:
         with clock("normalisation"):

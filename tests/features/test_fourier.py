@@ -159,8 +159,21 @@ def test_median_lengthscale_is_the_median_of_all_distances(ratio) -> None:
         (median_lengthscale(X, rng=rng), gaussian),
         (median_lengthscale(X, rng=rng, kernel="laplace"), laplace),
         (median_lengthscale(3.0 * X, rng=rng), 3.0 * gaussian),
+        (2.0**660 * median_lengthscale(2.0**-660 * X, rng=rng), gaussian),  # no square underflows
+        (2.0**-660 * median_lengthscale(2.0**660 * X, rng=rng), gaussian),
     ):
         assert ratio(got, wanted, size=D, amplification=100.0) < 30  # differences of numbers near 100
     many = np.random.default_rng(1).standard_normal((3000, 4))
     drawn = median_lengthscale(many, rng=rng, rows=500) / median_lengthscale(many, rng=rng)
     assert 0.95 < drawn < 1.05  # of a sixth of the rows
+
+
+@pytest.mark.parametrize("power", [-660, 660])
+@pytest.mark.parametrize("p", [3, 5])
+def test_the_unit_of_the_inputs_changes_no_feature(power, p) -> None:
+    X = np.random.default_rng(0).standard_normal((9, 5))
+    one = RandomFourier(5, p, lengthscale=2.0, rng=0)
+    other = RandomFourier(5, p, lengthscale=2.0 * 2.0**power, rng=0)
+    assert np.array_equal(other(2.0**power * X), one(X))
+    assert np.array_equal(other.preimage(one(X)), 2.0**power * one.preimage(one(X)))
+    assert other.condition() == one.condition()

@@ -15,6 +15,7 @@ from analytic_dd.baselines.nets.augment import Augmentation
 from analytic_dd.baselines.nets.named import network_named
 from analytic_dd.baselines.nets.network import Network, Parameters
 from analytic_dd.baselines.nets.training import Course, train_networks
+from analytic_dd.baselines.torch_state import plain_torch
 from analytic_dd.data import Dataset
 from analytic_dd.errors import DataError, ShapeError
 
@@ -59,6 +60,7 @@ class Evaluation:
     diverged: int
 
 
+@plain_torch()
 def evaluate(
     inputs: np.ndarray,
     labels: np.ndarray,

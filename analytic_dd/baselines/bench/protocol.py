@@ -29,6 +29,7 @@ from analytic_dd.baselines.methods.kernels import InfiniteNetwork
 from analytic_dd.baselines.methods.krr import krr_accuracy
 from analytic_dd.baselines.methods.registry import METHODS, method_type
 from analytic_dd.baselines.nets.named import NETWORKS
+from analytic_dd.baselines.torch_state import plain_torch
 from analytic_dd.data import Dataset
 from analytic_dd.features import check_text
 from analytic_dd.judge.controls import best_ridge
@@ -158,6 +159,7 @@ def own_predictor(method: str) -> str | None:
     return method_type(method).config_type.own_predictor if method in METHODS else None
 
 
+@plain_torch()
 def score(
     predictor: str, result: BaselineResult, dataset: Dataset, *, protocol: Protocol, device: str = "cpu"
 ) -> Score:

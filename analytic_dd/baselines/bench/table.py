@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from analytic_dd.errors import shown
 from analytic_dd.files import atomic_write
+from analytic_dd.sheet import drawable, own_style
 
 __all__ = ["CAPTION", "Summary", "draw", "summaries", "table"]
 
@@ -116,6 +118,7 @@ def _aligned(content: Sequence[Sequence[str]]) -> list[str]:
     return [lines[0], "-" * max(map(len, lines)), *lines[1:]]
 
 
+@own_style()
 def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Write a plot of accuracy against seconds of distillation (log scale): a panel a data set and predictor.
 
@@ -139,15 +142,18 @@ def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
                 one = values.get(predictor)
                 if name == data and one is not None and one.accuracy is not None:
                     _point(panel, one, None if ipc is None else (labels.index(label), sizes.index(ipc)))
-            panel.set(xscale="log", title=f"{data}, {predictor}")
-            panel.title.set_fontsize(8)
+            panel.set(xscale="log")
+            panel.set_title(drawable(shown(f"{data}, {predictor}")), fontsize=8, parse_math=False)
             panel.tick_params(labelsize=7)
     for panel in axes[-1]:
         panel.set_xlabel("seconds of distillation", fontsize=8)
     figure.supylabel("test accuracy, %", fontsize=8)
     from matplotlib.lines import Line2D
 
-    marks = [Line2D([], [], color=f"C{index % 10}", marker="o", ls="", label=one) for index, one in enumerate(labels)]
+    marks = [
+        Line2D([], [], color=f"C{index % 10}", marker="o", ls="", label=drawable(shown(one)))
+        for index, one in enumerate(labels)
+    ]
     marks += [
         Line2D([], [], color="0.3", marker=_MARKERS[index % len(_MARKERS)], ls="", label=f"IPC {ipc}")
         for index, ipc in enumerate(sizes)

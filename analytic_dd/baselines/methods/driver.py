@@ -16,6 +16,7 @@ from analytic_dd.baselines.ledger import Ledger
 from analytic_dd.baselines.methods.method import Config, Method, configured
 from analytic_dd.baselines.methods.registry import method_type
 from analytic_dd.baselines.methods.task import Task
+from analytic_dd.baselines.torch_state import plain_torch
 from analytic_dd.data import Dataset, pixels, require_device
 from analytic_dd.errors import DataError, DivergenceError
 from analytic_dd.files import read_npz, write_npz
@@ -94,7 +95,8 @@ def distill(
         The method sees its training part only.
     points_per_class : int
     seed : int
-        Determines everything that is random; the global random states of torch and numpy are neither read nor changed.
+        Determines everything that is random; the global state of torch (random numbers, default dtype and device,
+        autocast, gradients) and the random state of numpy are neither read nor changed.
     device : str
         Any torch device.
     config : Config or mapping, optional
@@ -131,7 +133,7 @@ def distill(
     settings = configured(kind.config_type, config)
     require_device(device)
     try:
-        with torch.random.fork_rng(devices=[]):
+        with plain_torch():
             run = _Run(kind, dataset, settings, points_per_class, seed, device)
             if resume and state_file is not None and Path(state_file).exists():
                 run.load(Path(state_file))

@@ -46,7 +46,7 @@ class KernelTarget:
     def _compute(self, index: torch.Tensor) -> torch.Tensor:
         """Return rows (b, d) or features (b, p) of samples."""
         task = self.task
-        X = ((task.stored[index].to(task.dtype) - task.mean) / task.std).reshape(len(index), -1)
+        X = task.normalised(index).reshape(len(index), -1)
         if isinstance(self.kernel, FeatureKernel):
             self.ledger.real_forward += len(index)
             return self.kernel.features(X)

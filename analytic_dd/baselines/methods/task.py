@@ -26,7 +26,7 @@ class Task:
         The samples of each class.
     k : int
     mean, std : (c,) tensors
-        Per channel, of the training part.
+        Per channel, of the training part; float64 for samples of 64 bits, which are normalised in it.
     image_shape : tuple of int
         As the data set has it.
     device, dtype :
@@ -52,14 +52,15 @@ class Task:
         if samples.dtype.kind == "u" and samples.dtype.itemsize > 1:  # torch computes with no other unsigned type
             samples = samples.astype(np.int64)
         mean, std = dataset.statistics()
+        exact = torch.float64 if samples.dtype.itemsize == 8 else dtype  # pixels of 1e60 are no float32
         k = len(dataset.classes)
         return cls(
             stored=torch.from_numpy(np.require(samples, requirements="W")).to(device),
             classes_of=torch.from_numpy(np.asarray(dataset.y_train, dtype=np.int64)).to(device),
             members=tuple(np.flatnonzero(dataset.y_train == label) for label in range(k)),
             k=k,
-            mean=torch.as_tensor(mean, dtype=dtype, device=device),
-            std=torch.as_tensor(std, dtype=dtype, device=device),
+            mean=torch.as_tensor(mean, dtype=exact, device=device),
+            std=torch.as_tensor(std, dtype=exact, device=device),
             image_shape=shape,
             device=torch.device(device),
             dtype=dtype,
@@ -83,9 +84,11 @@ class Task:
 
     def images(self, rows: np.ndarray | torch.Tensor) -> torch.Tensor:
         """Return normalised samples (len(rows), c, h, w)."""
-        index = torch.as_tensor(rows, device=self.device)
-        samples = (self.stored[index].to(self.dtype) - self.mean) / self.std
-        return samples.permute(0, 3, 1, 2).contiguous()
+        return self.normalised(torch.as_tensor(rows, device=self.device)).permute(0, 3, 1, 2).contiguous()
+
+    def normalised(self, index: torch.Tensor) -> torch.Tensor:
+        """Return normalised samples (len(index), h, w, c), channels last."""
+        return ((self.stored[index].to(self.mean.dtype) - self.mean) / self.std).to(self.dtype)
 
     def labels(self, rows: np.ndarray | torch.Tensor) -> torch.Tensor:
         """Return the classes (len(rows),) of samples."""

@@ -3,6 +3,7 @@
 A method is one row of ``ROWS``; the last test runs a method of a user's own through the same door.
 """
 
+import contextlib
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -222,14 +223,35 @@ def test_every_method_has_a_row():
     assert set(ROWS) == {name for name, kind in METHODS.items() if isinstance(kind, str)}
 
 
+@contextlib.contextmanager
+def another_torch():
+    """torch as a caller may have set it: a default dtype and device, autocast, inference mode, a random state."""
+    torch.set_default_dtype(torch.float64)
+    torch.set_default_device("meta")
+    torch.set_float32_matmul_precision("medium")
+    try:
+        with torch.autocast("cpu", dtype=torch.bfloat16), torch.inference_mode():
+            yield
+            assert torch.empty(1).device.type == "meta"  # its settings stand after a run
+            assert torch.is_autocast_enabled("cpu")
+            assert torch.is_inference_mode_enabled()
+            assert (torch.get_default_dtype(), torch.get_float32_matmul_precision()) == (torch.float64, "medium")
+    finally:
+        torch.set_default_dtype(torch.float32)
+        torch.set_default_device(None)
+        torch.set_float32_matmul_precision("highest")
+
+
 @each_method
-def test_two_runs_are_identical_and_leave_the_random_states_alone(method):
+def test_two_runs_are_identical_whatever_the_state_of_torch_and_leave_it_alone(method):
     before, numpy_before = torch.get_rng_state(), str(np.random.mtrand._rand.get_state())
     one = run(method)
     assert torch.equal(torch.get_rng_state(), before)
     assert str(np.random.mtrand._rand.get_state()) == numpy_before
     torch.rand(1)
-    assert_same(one, run(method))
+    with another_torch():
+        other = run(method)
+    assert_same(one, other)
     assert not np.array_equal(one.inputs, run(method, seed=1).inputs)
 
 
@@ -289,6 +311,15 @@ def test_every_shape_of_images_and_small_classes(method, shape, per_class):
     moved = "inputs" if still == "y" else "y"
     change = np.abs(getattr(found, moved) - getattr(start, moved)).max(axis=1)
     assert (change[: 2 * per_class] > 0.0).all()  # a point of the third class may be its only image already
+
+
+@each_method
+@pytest.mark.parametrize("power", [-200, 200])  # 1e-60 and 1e60: no float32
+def test_the_unit_of_pixels_changes_nothing(method, power):
+    dataset = small(dtype=np.float64)
+    x = np.ldexp(dataset.x_train, power)
+    scaled = data.Dataset.from_arrays(x, dataset.y_train, name="small", split=False)
+    assert_same(run(method, 1, scaled), run(method, 1, dataset))
 
 
 @pytest.mark.parametrize("method", [name for name, row in ROWS.items() if row.rows is not None])

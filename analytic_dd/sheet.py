@@ -1,0 +1,105 @@
+"""A figure on which things are placed by whole pixels, drawn in one style whatever the user's own is."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from analytic_dd.files import atomic_write
+
+__all__ = ["DPI", "Sheet", "as_picture", "drawable", "own_style", "save"]
+
+DPI = 100
+
+# Fonts that have the letters of East Asia, of which a system has one or none; matplotlib's own has none of them.
+_EAST_ASIAN = (
+    *("Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans CJK KR", "Source Han Sans", "WenQuanYi Zen Hei"),
+    *("Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "Hiragino Sans", "PingFang SC", "Arial Unicode MS"),
+)
+
+
+@contextlib.contextmanager
+def own_style() -> Iterator[None]:
+    """Draw by matplotlib's defaults; also a decorator. A matplotlibrc may turn images over or ask for LaTeX."""
+    import matplotlib
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams["font.family"] = _families()
+        yield
+
+
+def _families() -> list[str]:
+    from matplotlib import font_manager
+
+    installed = {font.name for font in font_manager.fontManager.ttflist}
+    return ["DejaVu Sans", *(name for name in _EAST_ASIAN if name in installed)]
+
+
+def drawable(words: str) -> str:
+    """Return a text with what no font here has by its number, as U+732B; matplotlib would draw boxes, and warn."""
+    from matplotlib import font_manager
+
+    files = (font_manager.findfont(name) for name in _families())
+    fonts = [font_manager.get_font(file) for file in files]
+    return "".join(
+        c if c == "\n" or any(font.get_char_index(ord(c)) for font in fonts) else f"U+{ord(c):04X}" for c in words
+    )
+
+
+def as_picture(image: np.ndarray) -> np.ndarray:
+    """Return rows of a square length as squares, other rows as a strip, images as they are."""
+    if image.ndim > 1:
+        return image
+    side = round(image.size**0.5)
+    return image.reshape(side, side) if side * side == image.size else image.reshape(1, -1)
+
+
+class Sheet:
+    """A figure on which things are placed by whole pixels from the upper left corner."""
+
+    def __init__(self, *, width: int, height: int) -> None:
+        from matplotlib.figure import Figure  # the object interface: no global state, no display
+
+        self.width, self.height = width, height
+        self.figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
+
+    def text(self, x: int, y: int, words: str, **options: Any) -> None:
+        """Write words as they are, dollars included."""
+        at = x / self.width, 1.0 - y / self.height
+        self.figure.text(*at, words if words.isascii() else drawable(words), fontsize=7, parse_math=False, **options)
+
+    def image(
+        self, left: int, top: int, height: int, width: int, image: np.ndarray, scale: tuple[float, float]
+    ) -> None:
+        """Draw an image with its range of values brought to 0 .. 1."""
+        low, high = scale
+        scaled = np.clip((as_picture(image) - low) / (high - low if high > low else 1.0), 0.0, 1.0)
+        if scaled.ndim == 3 and scaled.shape[2] == 1:
+            scaled = scaled[:, :, 0]
+        bottom = 1.0 - (top + height) / self.height
+        axis = self.figure.add_axes((left / self.width, bottom, width / self.width, height / self.height))
+        how = "nearest" if width >= scaled.shape[1] else "antialiased"
+        axis.imshow(scaled, cmap="gray", vmin=0.0, vmax=1.0, interpolation=how, aspect="auto")
+        axis.set_xticks([])
+        axis.set_yticks([])
+        for spine in axis.spines.values():  # a white edge would not be seen on white
+            spine.set(color="0.6", linewidth=0.5)
+
+
+def save(figure: Any, path: Path) -> None:
+    """Write a PNG file: grey levels where there are no colours, no transparency."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba())[:, :, :3]
+    grey = np.all(pixels == pixels[:, :, :1])
+    picture = Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if grey else pixels))
+    with atomic_write(path) as stream:
+        picture.save(stream, format="PNG", optimize=True)
