@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import re
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -92,6 +93,7 @@ def _add_distill(commands: Any) -> None:
     command = commands.add_parser("distill", help="distil a data set into a folder", description=_distill.__doc__)
     add = command.add_argument
     add("--data", metavar="NAME|PATH", help="a known data set (see 'data list') or a path; default digits")
+    _add_reading(add)
     add("--features", metavar="MAP", help="identity (default), or another map with options, as name:key=value")
     add("--from-stats", type=_path, metavar="FILE", help="sums of 'stats' or 'merge' in the place of the data")
     add("--mode", default="exact", metavar="MODE", help=_modes_in_words())
@@ -104,7 +106,11 @@ def _add_distill(commands: Any) -> None:
         help="of the original model, absolute (default loo; gcv from sums); several: one set exact for each of them",
     )
     add("--solver", default="auto", metavar="NAME", help="auto (by the predicted error of W), gram, refined, tsqr, ...")
-    add("--intercept", action="store_true", help="fit and reproduce an unpenalised intercept (one point more)")
+    add(
+        "--intercept",
+        action=argparse.BooleanOptionalAction,
+        help="fit and reproduce an unpenalised intercept (one point more); default with --task regress",
+    )
     add("--sample-weights", metavar="balanced|FILE", help="weights of the training samples: balanced, or an npy file")
     add("--tikhonov", type=_path, metavar="FILE", help="npy file with the penalty Gamma, (p,) or (p, p)")
     add(
@@ -116,6 +122,14 @@ def _add_distill(commands: Any) -> None:
     add("--no-picture", dest="picture", action="store_false", help="store and report only")
     _add_common(command, _distill)
     command.add_argument("--offline", action="store_true", help="never open a socket")
+
+
+def _add_reading(add: Any) -> None:
+    """Flags that say how data of one's own are read."""
+    add("--target", metavar="COLUMN", help="of a table (csv, parquet, npy): the column of the labels")
+    add("--task", default="classify", choices=("classify", "regress"), help="labels are classes, or quantities")
+    add("--resize", type=int, metavar="N", help="bring images of other sizes to N x N pixels")
+    add("--crop", action="store_true", help="with --resize: of the largest centred square of each")
 
 
 def _modes_in_words() -> str:
@@ -158,18 +172,19 @@ def _in_flags(message: str) -> str:
         name, value = match["name"], match["value"].strip("'")
         if name not in options() and name not in _OWN_WORDS:
             return match[0]
-        return _flag(name) if value == "True" else f"{_flag(name)} {value}"
+        return _flag(name) if value == "True" else f"{_flag(name)} {shlex.quote(value)}"
 
     return re.sub(r"(?<![\w-])(?P<name>[a-z_]+)=(?P<value>'[^']*'|[\w.+-]*\w)", flag, message)
 
 
-_OWN_WORDS = ("mode", "solver", "ridge", "features", "device", "dtype", "seed")
+_OWN_WORDS = ("mode", "solver", "ridge", "features", "device", "dtype", "seed", "target", "task", "resize", "crop")
 
 
 def _add_stats(commands: Any) -> None:
     command = commands.add_parser("stats", help="sum a shard of a data set into a file", description=_stats.__doc__)
     add = command.add_argument
     add("--data", default="digits", metavar="NAME|PATH", help="a known data set or a path; default digits")
+    _add_reading(add)
     add("--features", default="identity", metavar="MAP", help="as for distill; parties need the same map and seed")
     add("--labels", default="one-hot", choices=("one-hot", "centred"), help="one-hot, or those less 1/k")
     add("--sample-weights", metavar="balanced|FILE", help="weights of the training samples: balanced, or an npy file")
@@ -286,7 +301,7 @@ def _wanted(given: argparse.Namespace) -> tuple[Any, Any, Path | None]:
     words["ridges"] = tuple(ridges) if len(ridges) > 1 else None
     fit = FitOptions(
         ridge=ridges[0],
-        intercept=given.intercept,
+        intercept=given.task == "regress" if given.intercept is None else given.intercept,
         tikhonov=None if given.tikhonov is None else read_floats(given.tikhonov, "the Tikhonov penalty"),
         solver=given.solver,
         dtype=np.dtype(given.dtype).type,
@@ -300,7 +315,8 @@ def _distill_data(given: argparse.Namespace, construction: Any, fit: Any, file: 
 
     with clock("reading"):
         name = "digits" if given.data is None else given.data
-        dataset = data.load(name, offline=given.offline, progress=sys.stderr.isatty())
+        reading = data.Reading(given.target, given.task, given.resize, given.crop)
+        dataset = data.load(name, offline=given.offline, progress=sys.stderr.isatty(), reading=reading)
         references, classes = (None, None) if file is None else data.read_references(file, dataset)
     with Progress() as listener:
         return report.run(
@@ -322,7 +338,8 @@ def _distill_data(given: argparse.Namespace, construction: Any, fit: Any, file: 
 def _distill_sums(given: argparse.Namespace, construction: Any, fit: Any, clock: Any) -> Any:
     from analytic_dd import report
 
-    usual = dict.fromkeys(("data", "features", "sample_weights", "tikhonov")) | {"dtype": "float64", "device": "cpu"}
+    usual: dict[str, Any] = dict.fromkeys(("data", "features", "sample_weights", "tikhonov", "target", "resize"))
+    usual |= {"dtype": "float64", "device": "cpu", "task": "classify", "crop": False}
     for name, default in usual.items():
         if getattr(given, name) != default:
             raise ValueError(
@@ -339,7 +356,7 @@ def _stats(options: argparse.Namespace) -> int:
     Under torchrun every process sums a shard, and the first writes the sum of all.
     """
     from analytic_dd.cluster import torchrun_shard, torchrun_total
-    from analytic_dd.data import load
+    from analytic_dd.data import Dataset, Reading, load
     from analytic_dd.model.shard import sum_shard
 
     share, shard, state = torchrun_shard(), options.shard, options.state
@@ -348,7 +365,10 @@ def _stats(options: argparse.Namespace) -> int:
             raise ValueError(f"torchrun deals out the shards; leave out --shard {shard}")
         shard = "{}/{}".format(*share)
         state = None if state is None else state.with_name(f"{state.name}.{share[0]}")
-    dataset = load(options.data, offline=options.offline, progress=sys.stderr.isatty())
+    reading = Reading(options.target, options.task, options.resize, options.crop)
+    dataset = load(options.data, offline=options.offline, progress=sys.stderr.isatty(), reading=reading)
+    if not isinstance(dataset, Dataset):
+        raise ValueError("sums of shards are of classes; task='regress' is for distill")
     with Progress() as listener:
         statistics = sum_shard(
             dataset,

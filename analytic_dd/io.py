@@ -48,7 +48,7 @@ class DistilledSet:
     w : (k, p) float64 array
         The weights that ridge regression on the set reproduces.
     mean, std : (channels,) float64 arrays
-        In the data's units; channels are last.
+        In the data's units; channels are last, a table has one number a column.
     classes : (k,) array of int or str
     meta : dict
         JSON values: format, method, theorem, ridge, distilled_ridge, labels, features (a specification), dtype, name
@@ -94,7 +94,7 @@ class DistilledSet:
             "y": self.y.shape == (m, k),
             "x": self.x.shape[0] == m and self.x.size == self.inputs.size,
             "classes": self.classes.shape == (k,),
-            "mean and std": self.mean.shape == self.std.shape == (_channels(self.x.shape[1:]),),
+            "mean and std": self.mean.shape == self.std.shape and self.mean.shape in _channels(self.x.shape[1:]),
             "intercept": self.intercept is None or self.intercept.shape == (k,),
             "class_means": self.class_means is None or self.class_means.shape == (k, *self.x.shape[1:]),
             "references": self.references is None
@@ -234,8 +234,9 @@ def _is_ridge(value: Any) -> bool:
     return value is not None and _is_number(value) and math.isfinite(value) and value >= 0.0
 
 
-def _channels(image_shape: tuple[int, ...]) -> int:
-    return image_shape[2] if len(image_shape) == 3 else 1
+def _channels(image_shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    """Shapes of a mean: one number a channel; of rows one for all, or one a column of a table."""
+    return ((image_shape[2],),) if len(image_shape) == 3 else ((1,), image_shape)[: 3 - len(image_shape)]
 
 
 def save_distilled(path: str | Path, distilled: DistilledSet) -> None:

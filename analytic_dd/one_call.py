@@ -9,14 +9,15 @@ import numpy as np
 
 from analytic_dd.arrays import Array, refuse_masked, to_numpy
 from analytic_dd.clock import Clock
-from analytic_dd.data import Dataset
+from analytic_dd.data import Dataset, Table
 from analytic_dd.data.classes import as_labels, encode
+from analytic_dd.data.frames import is_frame, samples_of_frame
 from analytic_dd.data.samples import as_samples
 from analytic_dd.distill import Construction, Exact
 from analytic_dd.errors import DataError, ShapeError
 from analytic_dd.features import FeatureMap
 from analytic_dd.io import DistilledSet
-from analytic_dd.model import ArraySource, DatasetSource, FitOptions, Source, distil
+from analytic_dd.model import ArraySource, FitOptions, Source, distil, source_of
 from analytic_dd.report.assembly import distilled_set
 
 __all__ = ["distill"]
@@ -41,8 +42,10 @@ def distill(
 
     Parameters
     ----------
-    X : (n, d) or (n, \*image_shape) array, or Dataset
-        Samples as the map is to see them: they are *not* normalised here. A :class:`Dataset` is, by its channels.
+    X : (n, d) or (n, \*image_shape) array or frame, Dataset, or Table
+        Samples as the map is to see them: arrays and frames of numbers (pandas, polars) are *not* normalised here. A
+        :class:`Dataset` is, by its channels, and a table by its columns: :func:`analytic_dd.data.read_table` and
+        ``from_frame`` make one.
     y : (n,) or (n, k) array
         Classes (integers, booleans or text), or outputs (floating point numbers) of a regression.
     features : str, FeatureMap, torch module or callable
@@ -92,10 +95,10 @@ def distill(
     centred = construction.labels == "centred"
     weights = None if sample_weight is None else to_numpy(sample_weight)
     source: Source
-    if isinstance(X, Dataset):
+    if isinstance(X, Dataset | Table):
         if y is not None:
-            raise DataError("a Dataset has its own labels, got y too; leave y out")
-        source = DatasetSource(X, centred=centred, weights=weights)
+            raise DataError(f"a {type(X).__name__} has its own labels, got y too; leave y out")
+        source = source_of(X, centred=centred, weights=weights)
     else:
         source = _source(X, y, centred=centred, weights=weights)
     seed = int(rng.integers(2**31)) if isinstance(rng, np.random.Generator) else int(rng)
@@ -110,7 +113,7 @@ def _source(X: Any, y: Any, *, centred: bool, weights: np.ndarray | None) -> Arr
         raise DataError("samples need labels, got X alone; give y too")
     refuse_masked(X, "X")
     refuse_masked(y, "y")
-    samples = as_samples(X, "X")
+    samples = samples_of_frame(X, "X") if is_frame(X) else as_samples(X, "X")
     outputs = _outputs(y)
     rows = len(y) if outputs is None else len(outputs)
     if len(samples) != rows:

@@ -223,6 +223,8 @@ def _shown(labels: np.ndarray, most: int) -> np.ndarray:
 def _one_class(labels: np.ndarray) -> bool:
     """Whether every row of labels singles out one class and has one value for all the others."""
     ordered = np.sort(labels, axis=1)
+    if labels.shape[1] < 2:  # one output is no class
+        return False
     return bool(np.allclose(ordered[:, 0], ordered[:, -2]) and np.all(ordered[:, -1] > ordered[:, -2]))
 
 

@@ -27,17 +27,22 @@ from analytic_dd.data.lookup import (
     read_path,
 )
 from analytic_dd.data.normalisation import normalised, pixels, value_range
+from analytic_dd.data.reading import Reading
 from analytic_dd.data.registry import Entry, Form
+from analytic_dd.data.tables import Table, from_frame, read_table
 
 __all__ = [
     "Dataset",
     "Entry",
     "Form",
     "Listing",
+    "Reading",
     "RemoteFile",
+    "Table",
     "describe",
     "device_blocks",
     "fetch",
+    "from_frame",
     "load",
     "load_several",
     "locations",
@@ -56,6 +61,7 @@ __all__ = [
     "read_npy",
     "read_path",
     "read_references",
+    "read_table",
     "require_device",
     "value_range",
     "weighting",

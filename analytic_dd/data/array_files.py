@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from analytic_dd.data.dataset import Dataset
+from analytic_dd.data.tables import Table, as_table
 from analytic_dd.errors import DataError, shown
 from analytic_dd.files import MAX_BYTES, array_names, expanded, read_npy, read_npz
 
 __all__ = [
+    "holds_arrays",
     "moments_for",
     "read_arrays",
     "read_floats",
     "read_npy",
+    "read_npy_files",
     "read_references",
     "weighting",
     "weights_of_samples",
@@ -32,7 +36,9 @@ _LAYOUTS = (
 _SPARE = ("x_val", "X_val", "val_images")
 
 
-def read_arrays(path: str | Path, *, name: str | None = None, max_bytes: int = MAX_BYTES) -> Dataset:
+def read_arrays(
+    path: str | Path, *, name: str | None = None, task: str = "classify", max_bytes: int = MAX_BYTES
+) -> Dataset | Table:
     """Read a data set from an npz file; arrays and members that it does not need may be anything.
 
     Parameters
@@ -43,6 +49,9 @@ def read_arrays(path: str | Path, *, name: str | None = None, max_bytes: int = M
         train_labels, test_images, test_labels``. ``channels``, a word, says "first" or "last" where both could be.
     name : str, optional
         Name of the data set. Default: that of the file.
+    task : {"classify", "regress"}
+        Whether the labels are classes or quantities. Rows (n, d) of other numbers than bytes are a table: each column
+        has its own normalisation.
     max_bytes : int
         A file that declares more is refused.
 
@@ -55,16 +64,76 @@ def read_arrays(path: str | Path, *, name: str | None = None, max_bytes: int = M
     """
     path = expanded(path)
     there = array_names(path)
+    layout = _layout(path, there)
+    arrays = read_npz(path, names=(*layout, "channels"), max_bytes=max_bytes)
+    channels = str(arrays["channels"]) if "channels" in arrays else None
+    spare = next((key for key in there if key in _SPARE), None)
+    source = str(path) if spare is None else f"{path} ({spare} is not used)"
+    return _made([arrays.get(key) for key in layout], name or path.stem, source, task, channels)
+
+
+def _layout(path: Path, there: list[str]) -> tuple[str, ...]:
+    """Return the names of training samples and labels, and of the test part, among those that are there."""
     fitting = [layout for layout in _LAYOUTS if {*layout[:2]} <= {*there}]
     if not fitting:
         found = ", ".join(map(shown, there[:10])) or "nothing"
         raise DataError(f"{path} has no x_train and y_train, but {found}; store {', '.join(_LAYOUTS[0])}")
-    arrays = read_npz(path, names=(*fitting[0], "channels"), max_bytes=max_bytes)
-    parts = [arrays.get(key) for key in fitting[0]]
-    channels = str(arrays["channels"]) if "channels" in arrays else None
-    spare = next((key for key in there if key in _SPARE), None)
-    source = str(path) if spare is None else f"{path} ({spare} is not used)"
-    return Dataset.from_arrays(*parts, name=name or path.stem, source=source, split=True, channels=channels)
+    return fitting[0]
+
+
+def _made(parts: list[Any], name: str, source: str, task: str, channels: str | None = None) -> Dataset | Table:
+    """Make a data set of arrays from files: images, rows of bytes, or a table."""
+    x, y, *test = (*parts, None, None)[:4]
+    rows = x.ndim == 2 and x.dtype.kind in "fiub" and x.dtype != np.uint8
+    if task == "classify" and not rows:
+        return Dataset.from_arrays(x, y, *test, name=name, source=source, split=True, channels=channels)
+    if x.ndim != 2 or x.dtype.kind not in "biuf":
+        got = f"an array of shape {x.shape} and dtype {x.dtype}"
+        raise DataError(f"{source}: task={task!r} needs rows (n, d) of numbers, got {got}; flatten the samples")
+    columns = tuple(map(str, range(x.shape[1])))
+    return as_table((x, y, *test), columns, task=task, name=name, source=source)
+
+
+def holds_arrays(path: Path) -> bool:
+    """Say whether a folder holds npy files of samples and labels."""
+    return path.is_dir() and any({*layout[:2]} <= {file.stem for file in path.glob("*.npy")} for layout in _LAYOUTS)
+
+
+def read_npy_files(
+    path: str | Path, *, name: str | None = None, target: str | None = None, task: str = "classify"
+) -> Dataset | Table:
+    """Read a data set from npy files.
+
+    Parameters
+    ----------
+    path : str or Path
+        A folder with ``x_train.npy``, ``y_train.npy``, or other names as in :func:`read_arrays`; one of these files; or
+        a table (n, d + 1) of numbers, of which ``target`` is the column of the labels.
+    target : str, optional
+        The index of that column, -1 for the last.
+    name, task
+        See :func:`read_arrays`.
+    """
+    path = expanded(path)
+    folder = path if path.is_dir() else path.parent
+    if target is None:
+        there = sorted(file.stem for file in folder.glob("*.npy"))
+        layout = _layout(folder, there)
+        if path == folder or path.stem in layout:
+            arrays = [read_npy(folder / f"{key}.npy") if key in there else None for key in layout]
+            return _made(arrays, name or folder.resolve().name, str(folder), task)
+        raise DataError(f"{path} is one array; name the column of the labels, e.g. target='-1' for the last")
+    array = read_npy(path)
+    if array.ndim != 2 or array.dtype.kind not in "buif":
+        raise DataError(f"{path} must be a table (n, d + 1) of numbers, got dtype {array.dtype} of shape {array.shape}")
+    if not target.removeprefix("-").isdecimal() or not -array.shape[1] <= int(target) < array.shape[1]:
+        raise DataError(f"{path}: target must be an index of its {array.shape[1]} columns, got target={target!r}")
+    labels = array[:, int(target)]
+    if task == "classify" and labels.dtype.kind == "f" and np.array_equal(labels, np.rint(labels)):
+        labels = labels.astype(np.int64)  # one dtype for all columns made floats of them
+    rows = np.delete(array, int(target), axis=1)
+    return as_table((rows, labels, None, None), tuple(map(str, range(rows.shape[1]))), task=task,
+                    name=name or path.stem, source=str(path))  # fmt: skip
 
 
 def read_floats(path: str | Path, what: str) -> np.ndarray:
@@ -81,7 +150,7 @@ def read_floats(path: str | Path, what: str) -> np.ndarray:
     return np.asarray(array, dtype=np.float64)
 
 
-def read_references(path: str | Path, dataset: Dataset) -> tuple[np.ndarray, np.ndarray | None]:
+def read_references(path: str | Path, dataset: Dataset | Table) -> tuple[np.ndarray, np.ndarray | None]:
     """Read images in the units of ``dataset`` from an npy file, or ``x`` and optionally ``y`` from an npz file.
 
     Parameters
@@ -117,7 +186,7 @@ def read_references(path: str | Path, dataset: Dataset) -> tuple[np.ndarray, np.
         raise DataError(
             f"{path} must hold images as numbers, (m, ...), got dtype {images.dtype} of shape {images.shape}"
         )
-    return images, None if y is None else _indices(y, dataset, path)
+    return images, None if y is None or isinstance(dataset, Table) else _indices(y, dataset, path)
 
 
 def _indices(y: np.ndarray, dataset: Dataset, path: Path) -> np.ndarray:
@@ -131,12 +200,14 @@ def _indices(y: np.ndarray, dataset: Dataset, path: Path) -> np.ndarray:
     return np.array([index[name] for name in names], dtype=np.int64)
 
 
-def weights_of_samples(given: np.ndarray | str | None, dataset: Dataset) -> np.ndarray | None:
+def weights_of_samples(given: np.ndarray | str | None, dataset: Dataset | Table) -> np.ndarray | None:
     """Return weights of the training samples: an array as it is, that of an npy file, or n / (k n_c) if "balanced"."""
     if given is None or not isinstance(given, str):
         return given
     if given != "balanced":
         return read_floats(Path(given), "sample weights")
+    if isinstance(dataset, Table):
+        raise DataError("balanced weights are for classes; of quantities give a file with a weight a sample")
     counts = np.bincount(dataset.y_train, minlength=len(dataset.classes))
     return np.asarray((len(dataset.y_train) / len(counts) / counts)[dataset.y_train])
 

@@ -20,6 +20,7 @@ __all__ = [
     "describe_split",
     "encode",
     "indices_into",
+    "random_split",
     "stratified_split",
 ]
 
@@ -64,7 +65,9 @@ def as_labels(y: object, name: str) -> np.ndarray:
 
 
 def _from_objects(array: np.ndarray, name: str) -> np.ndarray:
-    """Return objects that are all text, or all integers, as an array of these; pandas keeps text so."""
+    """Return objects that are all text, all integers or all booleans as an array of these; pandas keeps them so."""
+    if all(isinstance(value, bool | np.bool_) for value in array):
+        return array.astype(bool)
     for wanted in (str, int | np.integer):
         wrong = [i for i, value in enumerate(array) if not isinstance(value, wanted) or isinstance(value, bool)]
         if not wrong:
@@ -149,9 +152,15 @@ def check_classes(classes: Sequence[int | str], y_train: np.ndarray, y_test: np.
         raise DataError(f"class {classes[empty[0]]!r} has no training sample; add some or drop the class")
 
 
-def describe_split() -> str:
+def describe_split(*, stratified: bool = True) -> str:
     """Return what :attr:`Dataset.source` says of a test part that was set aside here."""
-    return f"no test part: {TEST_FRACTION:.0%} of the samples set aside (stratified, seed 0)"
+    how = "stratified, " if stratified else ""
+    return f"no test part: {TEST_FRACTION:.0%} of the samples set aside ({how}seed 0)"
+
+
+def random_split(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return sorted indices (train, test) of samples without classes; at least one is kept for training."""
+    return stratified_split(np.zeros(n, dtype=np.int64), 1)
 
 
 def stratified_split(y: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:

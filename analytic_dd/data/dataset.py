@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -40,6 +40,9 @@ class Dataset:
         Shape of one sample.
     source : str
         Where the data came from, in words.
+    columns : tuple of str
+        Names of the columns of a table, each of which has a mean and a deviation of its own; empty for images and for
+        rows of one unit.
 
     Raises
     ------
@@ -69,6 +72,7 @@ class Dataset:
     classes: tuple[int | str, ...]
     image_shape: tuple[int, ...]
     source: str = "arrays"
+    columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.validate()
@@ -86,6 +90,7 @@ class Dataset:
         classes: tuple[int | str, ...] | None = None,
         split: bool = False,
         channels: str | None = None,
+        columns: tuple[str, ...] = (),
     ) -> Dataset:
         """Make a data set from arrays.
 
@@ -103,6 +108,8 @@ class Dataset:
             Set a fifth of the training samples aside when there is no test part (stratified, always the same).
         channels : {"first", "last"}, optional
             Where the channels of (n, c, h, w) or (n, h, w, c) are; needed where both axes could be channels.
+        columns : tuple of str, optional
+            See :class:`Dataset`.
 
         Raises
         ------
@@ -121,7 +128,7 @@ class Dataset:
             others = samples[:0] if _is_empty(x_test) else as_samples(x_test, "x_test", channels=channels)
             other_labels = labels[:0] if _is_empty(y_test) else as_labels(y_test, "y_test")
             labels, other_labels, classes = encode(labels, other_labels, classes)
-        whole = cls(name, samples, labels, others, other_labels, classes, samples.shape[1:], source)
+        whole = cls(name, samples, labels, others, other_labels, classes, samples.shape[1:], source, columns)
         return whole._set_aside() if split and not len(others) else whole
 
     def _set_aside(self) -> Dataset:
@@ -129,8 +136,7 @@ class Dataset:
         train, test = stratified_split(self.y_train, len(self.classes))
         x, y = self.x_train, self.y_train
         source = f"{self.source}; {describe_split()}"
-        parts = (x[train], y[train], x[test], y[test])
-        return Dataset(self.name, *parts, self.classes, self.image_shape, source)
+        return replace(self, x_train=x[train], y_train=y[train], x_test=x[test], y_test=y[test], source=source)
 
     def validate(self) -> None:
         """Check everything that readers and users can get wrong; done when a data set is made.
@@ -148,6 +154,8 @@ class Dataset:
         """
         with _naming(self.name, self.source):
             check_classes(self.classes, self.y_train, self.y_test)
+            if self.columns and (len(self.columns),) != self.image_shape:
+                raise DataError(f"columns must name each of the {self.image_shape} numbers, got {len(self.columns)}")
             check_same_dtype(self.x_train, self.x_test)
             for split in ("train", "test"):
                 check_samples(*self._part(split), self.image_shape, split)
@@ -161,8 +169,8 @@ class Dataset:
 
     @property
     def channels(self) -> int:
-        """Number of channels: c for images (h, w, c), otherwise 1."""
-        return self.image_shape[2] if len(self.image_shape) == 3 else 1
+        """How many numbers normalise a sample: one a column of a table, c for images (h, w, c), otherwise 1."""
+        return len(self.columns) or (self.image_shape[2] if len(self.image_shape) == 3 else 1)
 
     @property
     def d(self) -> int:
@@ -181,8 +189,7 @@ class Dataset:
 
     def only(self, rows: np.ndarray) -> Dataset:
         """Return the data set with these training samples only, in this order; the test part and classes stay."""
-        parts = self.x_train[rows], self.y_train[rows], self.x_test, self.y_test
-        return Dataset(self.name, *parts, self.classes, self.image_shape, self.source)
+        return replace(self, x_train=self.x_train[rows], y_train=self.y_train[rows])
 
     def class_means(self) -> np.ndarray:
         """Return the mean training sample of each class (k, *image_shape), in the data's units; exact for bytes."""
@@ -191,7 +198,8 @@ class Dataset:
     def statistics(self) -> tuple[np.ndarray, np.ndarray]:
         """Return (mean, std) of each channel over the training samples, (channels,) float64, in the data's units.
 
-        Grey images and rows have one channel. A standard deviation of 0 is returned as 1, so that division is safe.
+        Grey images and rows have one channel, a table has one a column. A standard deviation of 0 is returned as 1, so
+        that division is safe.
 
         Notes
         -----

@@ -93,10 +93,11 @@ def is_image(name: str) -> bool:
     return is_read(name) or os.path.splitext(name)[1].lower() in _UNREAD
 
 
-def decode(data: bytes) -> np.ndarray:
+def decode(data: bytes, *, resize: int | None = None, crop: bool = False) -> np.ndarray:
     """Return an image as bytes (h, w) or (h, w, 3), turned as its EXIF orientation says.
 
-    Palettes become colours, bits become grey; an alpha channel that is opaque everywhere is dropped.
+    Palettes become colours, bits become grey; an alpha channel that is opaque everywhere is dropped. With ``resize``
+    the image is brought to so many pixels a side, with ``crop`` its largest centred square (Pillow's bilinear filter).
 
     Raises
     ------
@@ -115,11 +116,11 @@ def decode(data: bytes) -> np.ndarray:
         if frame is not None:
             mode, width, height = frame
             _refuse_size(width, height)
-            return np.asarray(Image.frombytes(mode, (width, height), data, "jpeg", mode, ""))
+            return _sized(Image.frombytes(mode, (width, height), data, "jpeg", mode, ""), resize, crop)
         with Image.open(io.BytesIO(data), formats=tuple(_FORMATS)) as image:
             _refuse_size(image.width, image.height)
             _refuse_loss(image, data)
-            return np.asarray(_plain(image))
+            return _sized(_plain(image), resize, crop)
     except (DataError, MemoryError):
         raise
     except Image.DecompressionBombError as error:
@@ -127,6 +128,17 @@ def decode(data: bytes) -> np.ndarray:
     except Exception as error:  # a damaged image makes the decoders raise almost anything
         reason = "no image that can be read" if "BytesIO" in str(error) else " ".join(str(error).split())[:100]
         raise DataError(f"is damaged ({reason})") from error
+
+
+def _sized(image: Any, resize: int | None, crop: bool) -> np.ndarray:
+    """Return the pixels of an image, resized where that is wanted."""
+    if resize is None:
+        return np.asarray(image)
+    width, height = image.size
+    side = min(width, height)
+    left, top = ((width - side) // 2, (height - side) // 2) if crop else (0, 0)
+    box = (left, top, left + side, top + side) if crop else None
+    return np.asarray(image.resize((resize, resize), 2, box=box))  # 2: bilinear, with as wide a support as it shrinks
 
 
 def _refuse_size(width: int, height: int) -> None:

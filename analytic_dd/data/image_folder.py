@@ -36,7 +36,14 @@ _LISTED = 10  # images that a refusal names
 Folders = tuple[str, ...]
 
 
-def read_image_folder(path: str | Path, *, name: str | None = None, max_bytes: int = MAX_BYTES) -> Dataset:
+def read_image_folder(
+    path: str | Path,
+    *,
+    name: str | None = None,
+    resize: int | None = None,
+    crop: bool = False,
+    max_bytes: int = MAX_BYTES,
+) -> Dataset:
     """Read images from class folders, decoded one after the other; an archive is streamed once and never extracted.
 
     Parameters
@@ -45,6 +52,10 @@ def read_image_folder(path: str | Path, *, name: str | None = None, max_bytes: i
         A folder, a tar (plain, gz, bz2, xz) or a zip; layouts as above. Without parts a test part is set aside.
     name : str, optional
         Name of the data set. Default: that of the file or folder.
+    resize : int, optional
+        Bring every image to this many pixels a side; without, all must have one size.
+    crop : bool
+        Cut the largest centred square out of each first; without, its sides are scaled separately.
     max_bytes : int
         Refuse an archive that declares more, or images that decode to more.
 
@@ -66,7 +77,7 @@ def read_image_folder(path: str | Path, *, name: str | None = None, max_bytes: i
     in the order of the result.
     """
     path = Path(path)
-    images, found = _Images(path, max_bytes), _Found()
+    images, found = _Images(path, max_bytes, resize, crop), _Found()
     with warnings.catch_warnings(), closing(members(path, max_bytes=max_bytes, folders=True)) as all_members:
         warnings.simplefilter("ignore")  # PIL warns of metadata, and of a size that is refused
         for member, read in all_members:
@@ -85,6 +96,8 @@ def read_image_folder(path: str | Path, *, name: str | None = None, max_bytes: i
     x_train, labels = images.part(parts[0])
     x_test, test_labels = images.part(parts[1]) if len(parts) > 1 else (None, None)
     source = str(path) + (f" ({', '.join(left_out)} not used)" if left_out else "")
+    if resize is not None:
+        source += f"; resized to {resize} x {resize}{' of the centred square' if crop else ''}"
     arrays = (x_train, labels, x_test, test_labels)
     return Dataset.from_arrays(*arrays, name=name or title(path), source=source, split=True, channels="last")
 
@@ -108,9 +121,10 @@ class _Found:
 class _Images:
     """The images in an array that grows by doubling, with the places that they came from."""
 
-    def __init__(self, path: Path, max_bytes: int) -> None:
+    def __init__(self, path: Path, max_bytes: int, resize: int | None, crop: bool) -> None:
         self.places: list[tuple[Folders, str]] = []
         self._path, self._max_bytes = path, max_bytes
+        self._resize, self._crop = resize, crop
         self._pixels: np.ndarray = np.empty((0,), np.uint8)
         self._offenders: list[tuple[str, str]] = []
         self._unread: list[tuple[Folders, str]] = []
@@ -123,7 +137,7 @@ class _Images:
             return
         data = read()
         try:
-            pixels = decode(data)
+            pixels = decode(data, resize=self._resize, crop=self._crop)
         except DataError as error:
             self._offenders.append((member, str(error)))
             return
@@ -165,7 +179,7 @@ class _Images:
         more = f"; and {count - _LISTED} more" if count > _LISTED else ""
         raise DataError(
             f"{self._path}: {count} of {total} images cannot be used: {listed}{more}. Convert them to 8-bit grey or "
-            "RGB of one size without transparency, or move them away"
+            "RGB of one size (resize=64 brings them to one) without transparency, or move them away"
         )
 
     def part(self, labels: dict[int, str]) -> tuple[np.ndarray, np.ndarray]:

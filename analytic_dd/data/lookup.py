@@ -13,14 +13,16 @@ from pathlib import Path
 import numpy as np
 
 from analytic_dd.data.archive import is_archive, members
-from analytic_dd.data.array_files import read_arrays
+from analytic_dd.data.array_files import holds_arrays, read_arrays, read_npy_files
 from analytic_dd.data.cifar_binary import is_cifar_binary, is_cifar_pickle, read_cifar_binary, refuse_cifar_pickle
 from analytic_dd.data.dataset import Dataset
 from analytic_dd.data.download import download, is_intact
 from analytic_dd.data.idx import has_all_idx, is_idx, read_idx_folder
 from analytic_dd.data.image import is_image
 from analytic_dd.data.image_folder import read_image_folder
+from analytic_dd.data.reading import Reading
 from analytic_dd.data.registry import REGISTRY, Entry, Form
+from analytic_dd.data.tables import Table, is_table, read_table
 from analytic_dd.errors import DataError
 from analytic_dd.files import expanded, file_error
 
@@ -85,23 +87,32 @@ def locations() -> dict[str, Path | None]:
     return {f"${VARIABLE}": expanded(variable) if variable else None, "cache": cache}
 
 
-def load(name: str | os.PathLike[str] | Entry, *, offline: bool = False, progress: bool = False) -> Dataset:
+def load(
+    name: str | os.PathLike[str] | Entry,
+    *,
+    offline: bool = False,
+    progress: bool = False,
+    reading: Reading | None = None,
+) -> Dataset | Table:
     """Load a data set by name or path.
 
     Parameters
     ----------
     name : str, path or Entry
-        A name of :func:`names`; or a path (anything with a separator, or that exists) to an npz file, a folder of IDX
-        files, a CIFAR archive or folder, or a folder, tar or zip of images; or an entry like those of the registry.
+        A name of :func:`names`; or a path (anything with a separator, or that exists) to a table (CSV, parquet), npz
+        or npy files, a folder of IDX files, a CIFAR archive or folder, or a folder, tar or zip of images; or an entry
+        like those of the registry.
     offline : bool
         Never open a socket: what is not on this machine is an error that says what was looked for, and where.
     progress : bool
         Show the progress of a download on standard error, if that is a terminal.
+    reading : Reading, optional
+        What is the target of a table, whether labels are quantities, how images of other sizes are resized.
 
     Returns
     -------
-    Dataset
-        Read into memory in its own dtype.
+    Dataset or Table
+        Read into memory in its own dtype; a Table where the task is to regress.
 
     Raises
     ------
@@ -124,8 +135,9 @@ def load(name: str | os.PathLike[str] | Entry, *, offline: bool = False, progres
     analytic_dd.errors.DataError: unknown data 'minst'; known: digits, mnist, ..., or a path; did you mean mnist?
     """
     if isinstance(name, os.PathLike) or (isinstance(name, str) and name not in REGISTRY and _is_path(name)):
-        return read_path(Path(name))
+        return read_path(Path(name), reading=reading)
     entry = _entry(name)
+    (reading or Reading()).refuse_others(what=entry.key)
     if not entry.forms:
         return read_digits()
     found = _find(entry)
@@ -146,7 +158,7 @@ def load_several(
     --------
     ``one/data.npz`` and ``two/data.npz`` are both called ``data`` when they are loaded alone.
     """
-    loaded = [load(name, offline=offline, progress=progress) for name in names]
+    loaded = [_classified(load(name, offline=offline, progress=progress)) for name in names]
     for depth in range(2, 10):
         count = Counter(dataset.name for dataset in loaded)
         for i, (dataset, name) in enumerate(zip(loaded, names, strict=True)):
@@ -154,6 +166,11 @@ def load_several(
                 parts = expanded(Path(name)).resolve().parts[-depth:]
                 loaded[i] = replace(dataset, name="/".join((*parts[:-1], dataset.name.rpartition("/")[2])))
     return loaded
+
+
+def _classified(data: Dataset | Table) -> Dataset:
+    assert isinstance(data, Dataset)  # a table is a task to regress, for which nobody has asked
+    return data
 
 
 def fetch(name: str | Entry, *, progress: bool = False) -> Path | None:
@@ -243,7 +260,7 @@ def _read(entry: Entry, form: Form, path: Path) -> Dataset:
     if form.idx:
         data = read_idx_folder(path, name=form.title, classes=entry.classes or None)
     else:
-        data = read_path(path, name=form.title)
+        data = _classified(read_path(path, name=form.title))
     if entry.content and data.sha256 != entry.content:
         raise DataError(
             f"{path} is not the published {form.title}: its content has SHA-256 {data.sha256[:12]}..., expected "
@@ -272,16 +289,18 @@ def _download(entry: Entry, *, offline: bool, progress: bool) -> Path:
     return folder
 
 
-def read_path(path: str | Path, *, name: str | None = None) -> Dataset:
+def read_path(path: str | Path, *, name: str | None = None, reading: Reading | None = None) -> Dataset | Table:
     """Read a data set from a file or a folder.
 
     Parameters
     ----------
     path : str or Path
-        An npz file; IDX files in a folder, a tar or a zip, or one of them; a CIFAR archive or folder (binary version);
-        a folder, a tar or a zip of class folders of images.
+        A CSV or parquet file; an npz file; npy files; IDX files in a folder, a tar or a zip, or one of them; a CIFAR
+        archive or folder (binary version); a folder, a tar or a zip of class folders of images.
     name : str, optional
         Name of the data set. Default: the reader's.
+    reading : Reading, optional
+        See :func:`load`.
 
     Raises
     ------
@@ -290,23 +309,33 @@ def read_path(path: str | Path, *, name: str | None = None) -> Dataset:
     OSError
         A file cannot be opened.
     """
-    path = expanded(path)
+    path, how = expanded(path), reading or Reading()
     if not _exists(path):
         raise DataError(f"there is no file or folder {path}; check the path")
+    if path.is_file() and is_table(path):
+        how.refuse_others("target", "task", what="a table")
+        return read_table(path, target=how.target, task=how.task, name=name)
     if path.suffix.lower() == ".npz":
-        return read_arrays(path, name=name)
+        how.refuse_others("task", what="an npz file")
+        return read_arrays(path, name=name, task=how.task)
+    if path.suffix.lower() == ".npy" or holds_arrays(path):
+        how.refuse_others("target", "task", what="npy files")
+        return read_npy_files(path, name=name, target=how.target, task=how.task)
     if is_idx(path.name) and path.is_file():
+        how.refuse_others(what="IDX files")
         return read_idx_folder(path, name=name)
     if path.is_dir() or is_archive(path):
-        return _read_members(path, name)
+        return _read_members(path, name, how)
     raise DataError(
-        f"{path} is of no known format; wanted: an npz file, IDX files, a CIFAR archive (binary version), "
-        "or a folder, tar or zip of class folders of images"
+        f"{path} is of no known format; wanted: a CSV, parquet, npz or npy file, IDX files, a CIFAR archive (binary "
+        "version), or a folder, tar or zip of class folders of images"
     )
 
 
-def _read_members(path: Path, name: str | None) -> Dataset:
+def _read_members(path: Path, name: str | None, how: Reading) -> Dataset:
     """Read an archive or a folder with the reader that its first telling member asks for."""
+    if (how.target, how.task) != (None, "classify"):
+        how.refuse_others("resize", "crop", what="a folder or an archive")
     with closing(members(path)) as found:
         for member, _ in found:
             if is_cifar_pickle(member):
@@ -316,7 +345,7 @@ def _read_members(path: Path, name: str | None) -> Dataset:
             if is_cifar_binary(member):
                 return read_cifar_binary(path, name=name)
             if is_image(member):
-                return read_image_folder(path, name=name)
+                return read_image_folder(path, name=name, resize=how.resize, crop=how.crop)
     raise DataError(f"{path} holds no data set: neither IDX or CIFAR files nor images in class folders")
 
 

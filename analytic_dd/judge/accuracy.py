@@ -8,9 +8,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from analytic_dd.data import Dataset
+from analytic_dd.data.normalisation import normalised
 from analytic_dd.ridge import ridge_weights, ridge_weights_with_intercept
 
-__all__ = ["Model", "OriginalLike", "accuracies_on_test", "agreement_with_original", "fitted"]
+__all__ = ["Model", "OriginalLike", "accuracies_on_test", "agreement_with_original", "fitted", "r2_on_test"]
 
 Model = tuple[np.ndarray, np.ndarray]  # weights (k, p) and intercept (k,)
 
@@ -66,6 +67,29 @@ def accuracies_on_test(
         if progress is not None:
             progress("evaluation", done, len(dataset.y_test))
     return {name: float(count) / done for name, count in zip(models, right, strict=True)}
+
+
+def r2_on_test(x: np.ndarray, y: np.ndarray, model: OriginalLike, models: Mapping[str, Model]) -> dict[str, float]:
+    """Return the coefficient of determination R2 of several models on test samples, the mean over the outputs.
+
+        R2 = 1 - |y - (W phi(x) + b)|^2 / |y - mean y|^2
+
+    Parameters
+    ----------
+    x : (n, d) array
+        In the data's units.
+    y : (n, k) array
+    model : OriginalLike
+    models : mapping of str to (weights, intercept)
+        In the units of y.
+    """
+    Phi = np.asarray(model.feature_map(normalised(x, model.mean, model.std)))
+    around = np.sum((y - y.mean(axis=0)) ** 2, axis=0)
+    varies = around > 0.0
+    return {
+        name: float(np.mean(1.0 - np.sum((y - Phi @ W.T - b) ** 2, axis=0)[varies] / around[varies]))
+        for name, (W, b) in models.items()
+    }
 
 
 def agreement_with_original(

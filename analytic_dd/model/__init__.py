@@ -3,7 +3,7 @@
 from analytic_dd.model.distillation import Distillation, build_map, distil, distil_model, problem_of
 from analytic_dd.model.fit import LOO_SAMPLES, FitOptions, OriginalModel, fit_source, fit_sums
 from analytic_dd.model.references import choose_references, given_references
-from analytic_dd.model.source import ArraySource, DatasetSource, Origin, Source
+from analytic_dd.model.source import ArraySource, DatasetSource, Origin, Source, TableSource, source_of
 
 __all__ = [
     "LOO_SAMPLES",
@@ -14,6 +14,7 @@ __all__ = [
     "Origin",
     "OriginalModel",
     "Source",
+    "TableSource",
     "build_map",
     "choose_references",
     "distil",
@@ -22,4 +23,5 @@ __all__ = [
     "fit_sums",
     "given_references",
     "problem_of",
+    "source_of",
 ]

@@ -51,6 +51,13 @@ class Distillation:
     plain_map: FeatureMap | None = None
     scaling: Any = None
 
+    def model_in_outputs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return weights (k, p) and intercept (k,) of the original model, in the units of the outputs."""
+        W, b = self.model.weights, self.model.intercept
+        units = None if self.source is None else self.source.units
+        scale = np.ones(len(W)) if units is None else units
+        return W * scale[:, None], (np.zeros(len(W)) if b is None else b) * scale
+
 
 def streams(seed: int) -> tuple[np.random.Generator, np.random.Generator, np.random.Generator]:
     """Return what draws the map, the samples that are scored, and what a theorem leaves free."""

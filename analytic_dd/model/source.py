@@ -15,12 +15,13 @@ from analytic_dd.arrays import Array, as_weights
 from analytic_dd.data import Dataset
 from analytic_dd.data.blocks import device_blocks
 from analytic_dd.data.dataset import content_sha256
-from analytic_dd.data.normalisation import class_means, value_range
+from analytic_dd.data.normalisation import class_means, normalised, value_range
+from analytic_dd.data.tables import Table
 from analytic_dd.errors import DataError
 from analytic_dd.labels import centred_one_hot, one_hot
 from analytic_dd.model.units import units_of
 
-__all__ = ["ArraySource", "DatasetSource", "Origin", "Source"]
+__all__ = ["ArraySource", "DatasetSource", "Origin", "Source", "TableSource", "source_of"]
 
 Block = tuple[Any, ...]  # (X, Y), or (X, Y, weights)
 
@@ -284,6 +285,42 @@ class ArraySource(Source):
         if self.classified:
             means = class_means(self.X, self.y, self.k)
         return Origin("arrays", sha256, "arrays", self.image_shape, self.classes, self.n, means)
+
+
+class TableSource(ArraySource):
+    """The training part of a table, each column normalised by its own moments; outputs in their units.
+
+    Parameters
+    ----------
+    table : Table
+    weights : (n,) array, optional
+        Weights >= 0; samples of weight 0 are left out.
+    """
+
+    def __init__(self, table: Table, *, weights: np.ndarray | None = None) -> None:
+        mean, std = table.statistics()
+        super().__init__(normalised(table.x_train, mean, std), table.y_train, weights=weights)
+        self.table, self.mean, self.std = table, mean, std
+
+    @cached_property
+    def value_range(self) -> tuple[float, float]:
+        """The range of the entries, in the data's units."""
+        return value_range(self.table.x_train)
+
+    @cached_property
+    def origin(self) -> Origin:
+        """What is stored of the table."""
+        table = self.table
+        return Origin(table.name, table.sha256, table.source, self.image_shape, table.outputs, self.n)
+
+
+def source_of(data: Dataset | Table, *, centred: bool, weights: np.ndarray | None) -> DatasetSource | TableSource:
+    """Return the training part of data with classes or with outputs."""
+    if isinstance(data, Dataset):
+        return DatasetSource(data, centred=centred, weights=weights)
+    if centred:
+        raise ValueError("labels='centred' belong to classes; choose one-hot or learned for a regression")
+    return TableSource(data, weights=weights)
 
 
 def _placed(values: np.ndarray, device: str) -> Array:

@@ -12,17 +12,27 @@ from typing import Any
 import numpy as np
 
 from analytic_dd.clock import Clock, Listener
-from analytic_dd.data import Dataset, weighting, weights_of_samples
+from analytic_dd.data import Dataset, Table, weighting, weights_of_samples
 from analytic_dd.distill.construction import Construction
 from analytic_dd.errors import DataError
 from analytic_dd.features import FeatureMap, from_spec
 from analytic_dd.files import atomic_write
 from analytic_dd.io import DistilledSet, load_distilled, save_distilled, to_json
 from analytic_dd.judge import Certificate
-from analytic_dd.judge.accuracy import Model, accuracies_on_test, fitted
+from analytic_dd.judge.accuracy import Model, accuracies_on_test, fitted, r2_on_test
 from analytic_dd.judge.controls import control_models
 from analytic_dd.linalg import Sums
-from analytic_dd.model import DatasetSource, Distillation, FitOptions, Origin, OriginalModel, distil, fit_sums
+from analytic_dd.model import (
+    DatasetSource,
+    Distillation,
+    FitOptions,
+    Origin,
+    OriginalModel,
+    TableSource,
+    distil,
+    fit_sums,
+    source_of,
+)
 from analytic_dd.model.distillation import distil_model, fit_options, streams
 from analytic_dd.report.assembly import distilled_set
 from analytic_dd.report.facts import realistic_facts
@@ -55,7 +65,7 @@ class Report:
 
 
 def run(
-    dataset: Dataset,
+    dataset: Dataset | Table,
     features: str | FeatureMap,
     construction: Construction,
     folder: Path,
@@ -74,7 +84,7 @@ def run(
 
     Parameters
     ----------
-    dataset : Dataset
+    dataset : Dataset or Table
     features, construction, options, seed, references, reference_classes, clock, listener
         See :func:`analytic_dd.model.distil`.
     folder : Path
@@ -97,7 +107,7 @@ def run(
     weights = weights_of_samples(sample_weight, dataset)
     with staged(folder, files=_FILES, without=_PICTURES) as staging:
         with clock("normalisation"):
-            source = DatasetSource(dataset, centred=construction.labels == "centred", weights=weights)
+            source = source_of(dataset, centred=construction.labels == "centred", weights=weights)
         found = distil(
             source,
             features,
@@ -109,7 +119,8 @@ def run(
             clock=clock,
             listener=listener,
         )
-        made = distilled_set(found, options, seed=seed, clock=clock, more={"sample_weights": weighting(sample_weight)})
+        more = {"sample_weights": weighting(sample_weight), "columns": list(dataset.columns) or None}
+        made = distilled_set(found, options, seed=seed, clock=clock, more=more)
         report = store_and_report(made, found, staging, seed=seed, clock=clock, listener=listener)
     if picture:
         _draw(folder)
@@ -264,6 +275,12 @@ def store_and_report(
         accuracies = {name: scores[name] for name in ("original", "distilled", "class_mean")}
         draws = [scores[name] for name in scores if name.startswith("random")]
         accuracies |= {"random": float(np.mean(draws)), "random_std": float(np.std(draws)), "random_draws": len(draws)}
+    r2: dict[str, float] = {}
+    if isinstance(found.source, TableSource) and len(found.source.table.y_test):
+        with clock("evaluation"):
+            table = found.source.table
+            compared = {"original": found.model_in_outputs(), "distilled": refit(stored)}
+            r2 = r2_on_test(table.x_test, table.y_test, model, compared)
     realistic: dict[str, Any] = {}
     if stored.references is not None and dataset is not None:
         with clock("realistic"):
@@ -272,16 +289,23 @@ def store_and_report(
     content = stored.meta | {
         **by_ridge,
         "accuracies": accuracies,
+        "r2": r2 or None,
         "recovery": _recovery(certificate),
         "recovery_from_pixels": _recovery(from_pixels),
         **realistic,
-        "test_samples": 0 if dataset is None else len(dataset.y_test),
+        "test_samples": _test_samples(found.source),
         **_rates(model, clock),
         "seconds": dict(clock.seconds),
     }
     with atomic_write(folder / "report.json") as stream:
         stream.write((to_json(content, indent=1) + "\n").encode())
     return Report(content, certificate, found.construction)
+
+
+def _test_samples(source: Any) -> int:
+    """How many samples the test part has, where there is one."""
+    whole = getattr(source, "dataset", None) or getattr(source, "table", None)
+    return 0 if whole is None else len(whole.y_test)
 
 
 def _rates(model: OriginalModel, clock: Clock) -> dict[str, Any]:

@@ -20,7 +20,8 @@ _LOST = 1e-3  # an error of W that is not rounding any more, whatever the condit
 def _criterion(choice: Mapping[str, Any]) -> str:
     if choice["criterion"] == "gcv":
         return f"generalised cross-validation on {choice['samples']:,} samples"
-    return f"leave-one-out accuracy on {choice['samples']:,} samples"
+    what = "accuracy" if choice["scoring"] == "accuracy" else "squared error"
+    return f"leave-one-out {what} on {choice['samples']:,} samples"
 
 
 def _recovery(content: Mapping[str, Any], construction: Construction) -> list[str]:
@@ -43,6 +44,14 @@ def _real(content: Mapping[str, Any]) -> list[str]:
     return [_PRIVACY if content["init_used"] else _NO_EFFECT]
 
 
+def _told_of_data(content: Mapping[str, Any]) -> list[str]:
+    """How the data were read, where that is the reader's choice: a test part set aside, one-hot columns, sizes."""
+    told = content["data"].get("source", "").split("; ")[1:]
+    if content.get("columns"):
+        told = [f"each of the {len(content['columns'])} columns is normalised by its own mean and deviation", *told]
+    return [f"  data: {'; '.join(told)}"] if told else []
+
+
 def describe(report: Report) -> list[str]:
     """Return the lines that the command line prints for a report."""
     content, construction = report.content, report.construction
@@ -58,6 +67,7 @@ def describe(report: Report) -> list[str]:
         f"ridge {content['ridge']:.4g} ({how}); {content['points']} distilled points, {content['labels']} labels, "
         f"ridge {content['distilled_ridge']:.4g} ({content['theorem']})",
     ]
+    lines += _told_of_data(content)
     lines.append(f"  solver {content['solver_reason']}")
     if content["label_scale"] != 1.0:
         scale = content["label_scale"]
@@ -75,7 +85,9 @@ def describe(report: Report) -> list[str]:
     )
     measured = [(label, accuracies[name]) for label, name in rows if accuracies.get(name) is not None]
     lines += [f"  {label:<44} {100 * value:6.2f} % test accuracy" for label, value in measured]
-    lines += [] if measured else ["  no test part: accuracies are not measured"]
+    r2 = content.get("r2") or {}
+    lines += [f"  {label:<44} R2 {r2[name]:.4f} on the test part" for label, name in rows if name in r2]
+    lines += [] if measured or r2 else ["  no test part: accuracies are not measured"]
     lines += [
         *_recovery(content, construction),
         *[
