@@ -94,7 +94,12 @@ def _add_distill(commands: Any) -> None:
     add = command.add_argument
     add("--data", metavar="NAME|PATH", help="a known data set (see 'data list') or a path; default digits")
     _add_reading(add)
-    add("--features", metavar="MAP", help="identity (default), or another map with options, as name:key=value")
+    add(
+        "--features",
+        metavar="MAP",
+        help="identity (default), another map with options, as name:key=value, or a torch module that a function of "
+        "yours makes, as network:PACKAGE.MODULE:FACTORY",
+    )
     add("--from-stats", type=_path, metavar="FILE", help="sums of 'stats' or 'merge' in the place of the data")
     add("--mode", default="exact", metavar="MODE", help=_modes_in_words())
     _add_options_of_constructions(command)
@@ -119,6 +124,7 @@ def _add_distill(commands: Any) -> None:
     add("--device", default="cpu", help="where to map, sum up and solve: cpu (default), cuda, cuda:1, ...")
     add("--seed", type=_seed, default=0, help="determines everything that is random (default 0)")
     add("--out", type=_path, default=Path("out"), metavar="DIR", help="folder of the results (default out)")
+    add("--save-module", action="store_true", help="store the weights of a torch module beside the set (safetensors)")
     add("--no-picture", dest="picture", action="store_false", help="store and report only")
     _add_common(command, _distill)
     command.add_argument("--offline", action="store_true", help="never open a socket")
@@ -178,6 +184,7 @@ def _in_flags(message: str) -> str:
 
 
 _OWN_WORDS = ("mode", "solver", "ridge", "features", "device", "dtype", "seed", "target", "task", "resize", "crop")
+_OWN_WORDS += ("save_module",)
 
 
 def _add_stats(commands: Any) -> None:
@@ -215,14 +222,22 @@ def _add_verify(commands: Any) -> None:
     command.add_argument(
         "--allow-inconclusive", action="store_true", help="exit status 0 too where rounding could hide an error"
     )
+    _add_code(command)
     command.add_argument("--theorems", nargs="*", metavar="ID", help="check these theorems (all without an ID)")
     command.add_argument("--deep", action="store_true", help="check theorems on many more instances")
     _add_common(command, _verify)
 
 
+def _add_code(command: argparse.ArgumentParser) -> None:
+    """The flag that names the map of a set whose map is code."""
+    words = "network:PACKAGE.MODULE:FACTORY of a set on a torch module; weights stored beside the set are read"
+    command.add_argument("--features", metavar="MAP", help=words)
+
+
 def _add_show(commands: Any) -> None:
     command = commands.add_parser("show", help="draw a stored set", description=_show.__doc__)
     command.add_argument("folder", type=_path, metavar="FILE|DIR", help="distilled.npz or its folder")
+    _add_code(command)
     _add_common(command, _show)
 
 
@@ -330,6 +345,7 @@ def _distill_data(given: argparse.Namespace, construction: Any, fit: Any, file: 
             references=references,
             reference_classes=classes,
             picture=given.picture,
+            save_module=given.save_module,
             clock=clock,
             listener=listener,
         )
@@ -339,7 +355,7 @@ def _distill_sums(given: argparse.Namespace, construction: Any, fit: Any, clock:
     from analytic_dd import report
 
     usual: dict[str, Any] = dict.fromkeys(("data", "features", "sample_weights", "tikhonov", "target", "resize"))
-    usual |= {"dtype": "float64", "device": "cpu", "task": "classify", "crop": False}
+    usual |= {"dtype": "float64", "device": "cpu", "task": "classify", "crop": False, "save_module": False}
     for name, default in usual.items():
         if getattr(given, name) != default:
             raise ValueError(
@@ -419,7 +435,7 @@ def _verify(options: argparse.Namespace) -> int:
     found, errors = {}, []
     for file in map(str, options.files):
         try:
-            stored = load_distilled(file)
+            stored = load_distilled(file, feature_map=_code(options, Path(file)))
             certificate = stored.certify()  # the worst of several ridges
             found[file] = certificate, stored.false_claims(certificate)
         except (ValueError, TypeError, OSError) as error:
@@ -438,12 +454,28 @@ def _verify(options: argparse.Namespace) -> int:
     return 2 if errors else int(not good)
 
 
+def _code(given: argparse.Namespace, path: Path) -> Any:
+    """The module of a set that the user names, with the weights beside the set where these are stored; or None."""
+    from analytic_dd.features.network import load_weights, module_named
+    from analytic_dd.report.run import MODULE
+
+    if given.features is None:
+        return None
+    kind, _, factory = given.features.partition(":")
+    if kind != "network":
+        raise ValueError(
+            f"features={given.features!r} are stored in the set; only network:PACKAGE.MODULE:FACTORY is named"
+        )
+    module, weights = module_named(factory), (path if path.is_dir() else path.parent) / MODULE
+    return load_weights(module, weights) if weights.exists() else module
+
+
 def _show(options: argparse.Namespace) -> int:
     """Certify a stored set, and draw the grid of its images and the spectra into its folder."""
     from analytic_dd.io import load_distilled
     from analytic_dd.plot import draw_set, draw_spectrum
 
-    stored = load_distilled(options.folder)
+    stored = load_distilled(options.folder, feature_map=_code(options, options.folder))
     certificate = stored.certify()
     folder = options.folder if options.folder.is_dir() else options.folder.parent
     files = [folder / name for name in ("distilled.png", "spectrum.png")]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 import platform
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from html import escape
 from importlib import metadata
 from pathlib import Path
@@ -17,6 +17,7 @@ import numpy as np
 from analytic_dd.data import normalised, pixels
 from analytic_dd.errors import DataError
 from analytic_dd.features import FeatureMap, from_spec
+from analytic_dd.features.function import as_feature_map
 from analytic_dd.files import expanded, read_npz, write_npz
 from analytic_dd.judge import Certificate, worst
 from analytic_dd.judge.claims import false_claims
@@ -264,13 +265,13 @@ def save_distilled(path: str | Path, distilled: DistilledSet) -> None:
     write_npz(path, arrays | {"meta": np.frombuffer(meta, dtype=np.uint8)})
 
 
-def load_distilled(path: str | Path, *, feature_map: FeatureMap | None = None) -> DistilledSet:
+def load_distilled(path: str | Path, *, feature_map: FeatureMap | Callable[[Any], Any] | None = None) -> DistilledSet:
     """Read a distilled set, or the ``distilled.npz`` of a folder.
 
     Parameters
     ----------
     path : str or Path
-    feature_map : FeatureMap, optional
+    feature_map : FeatureMap, torch module or callable, optional
         The map of a set whose map is code: no code is imported from a file. Its specification must be that of the file.
 
     Raises
@@ -302,7 +303,7 @@ def load_distilled(path: str | Path, *, feature_map: FeatureMap | None = None) -
         known = {*_NUMBERS, *_OPTIONAL, "classes"}
         if set(stored) - known:
             raise TypeError(f"no array of a set is called {', '.join(sorted(set(stored) - known))}")
-        distilled = DistilledSet(**stored, meta=meta, code=feature_map)
+        distilled = DistilledSet(**stored, meta=meta)
         _require_same_images(distilled)
     except KeyError as error:
         raise DataError(f"{path}: the array {error} is missing; the file is damaged, distil again") from error
@@ -310,14 +311,17 @@ def load_distilled(path: str | Path, *, feature_map: FeatureMap | None = None) -
         raise DataError(f"{path} holds arrays that are no part of a distilled set ({error})") from error
     except DataError as error:
         raise DataError(f"{path}: {error}; the file is damaged, distil again") from error
+    if feature_map is None:
+        return distilled
+    shape = distilled.meta["features"].get("input_shape", distilled.x.shape[1:])
+    distilled = replace(distilled, code=as_feature_map(feature_map, distilled.inputs[:1], shape))
     _require_same_map(distilled)
     return distilled
 
 
 def _require_same_map(distilled: DistilledSet) -> None:
     """Refuse a map that was passed and is not the one that the file names, by its specification."""
-    if distilled.code is None:
-        return
+    assert distilled.code is not None
     passed, stored = json.loads(to_json(distilled.code.spec())), distilled.meta["features"]
     if passed != stored:
         different = [key for key in sorted({*passed, *stored}) if passed.get(key) != stored.get(key)]

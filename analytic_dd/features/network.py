@@ -7,27 +7,53 @@ import hashlib
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import array_api_compat as compat
 import numpy as np
 
 from analytic_dd.arrays import Array, as_matrix, dtype_name, namespace, to_numpy
-from analytic_dd.errors import InfeasibleError, ShapeError
+from analytic_dd.errors import DataError, InfeasibleError, ShapeError
 from analytic_dd.features.base import FeatureMap, Kind
+from analytic_dd.features.code import imported
 from analytic_dd.features.ranges import Open
-from analytic_dd.features.registry import register
+from analytic_dd.features.registry import MapOptions, option, register
 from analytic_dd.features.sizes import as_sizes
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Network"]
+__all__ = ["Network", "load_weights", "module_named"]
 
 _CHUNK = 64  # rows of a Jacobian at a time
+_SAME = 0.01  # of the largest feature: kernels differ by less, dropout and batch statistics by more
 
 
-@register("network")
+@dataclass(frozen=True)
+class NetworkOptions(MapOptions):
+    """What text may say of a :class:`Network`: where the function is that makes the module."""
+
+    whole: ClassVar[bool] = True
+
+    factory: str = option("", "PACKAGE.MODULE:FACTORY, a function without arguments that returns a torch module")
+
+    def __post_init__(self) -> None:
+        if not all(self.factory.partition(":")):
+            raise ValueError(
+                f"features 'network' need a function that makes the module, got {self.factory!r}; write "
+                "network:PACKAGE.MODULE:FACTORY"
+            )
+
+    def build(
+        self, d: int, *, image_shape: tuple[int, ...], rng: np.random.Generator, sample: np.ndarray | None
+    ) -> FeatureMap:
+        """Return the map of the module that the function returns."""
+        return Network(module_named(self.factory), image_shape)
+
+
+@register("network", NetworkOptions)
 class Network(FeatureMap):
     """A torch module from images or vectors to feature vectors, frozen and in evaluation mode.
 
@@ -46,9 +72,11 @@ class Network(FeatureMap):
     Raises
     ------
     ShapeError
-        The module gives no matrix (n, p).
+        The module does not take such inputs, or gives no matrix (n, p).
     TypeError
         Not a torch module.
+    ValueError
+        Features depend on chance or on other rows, also in evaluation mode.
 
     Warns
     -----
@@ -75,7 +103,7 @@ class Network(FeatureMap):
     >>> Network(torch.nn.Conv2d(1, 2, 3).eval(), (5, 5))
     Traceback (most recent call last):
         ...
-    analytic_dd.errors.ShapeError: the module must give a matrix (n, p), got shape (1, 2, 3, 3); end it with \
+    analytic_dd.errors.ShapeError: the module must give a matrix (n, p), got shape (3, 2, 3, 3); end it with \
 torch.nn.Flatten()
     """
 
@@ -100,13 +128,41 @@ torch.nn.Flatten()
         self._copies: dict[tuple[str, str], torch.nn.Module] = {}
         self.d = math.prod(self.input_shape)
         weight = next(self._module.parameters(), torch.zeros(1))
+        probe = np.random.default_rng(0).standard_normal((3, self.d))
+        self.p = self._probed(torch.as_tensor(probe, dtype=weight.dtype, device=weight.device))
+
+    def _probed(self, X: torch.Tensor) -> int:
+        """The number of features, from three inputs: each row is to have its own, every time the same."""
+        import torch
+
         with torch.no_grad():
-            found = self._module(self._images(torch.zeros((1, self.d), dtype=weight.dtype, device=weight.device)))
-        if found.ndim != 2:
+            found, again, fewer = (self._called(rows) for rows in (X, X, X[:2]))
+        size = _SAME * float(found.abs().max()) if bool(torch.isfinite(found).all()) else math.inf
+        for other, why in ((again, "chance (dropout that is never off)"), (fewer, "other rows (batch statistics)")):
+            if float((found[: len(other)] - other).abs().nan_to_num(0.0).max()) > size:
+                raise ValueError(
+                    f"features of {self.title} must depend on their own row alone, got some that depend on {why}; "
+                    "take that layer out, or give it an evaluation mode"
+                )
+        return int(found.shape[1])
+
+    def _called(self, X: torch.Tensor) -> torch.Tensor:
+        """The features of rows, if they are a matrix."""
+        import torch
+
+        images = self._images(X)
+        try:
+            found = self._module(images)
+        except Exception as error:
+            reason = str(error).strip().split("\n")[0]
             raise ShapeError(
-                f"the module must give a matrix (n, p), got shape {tuple(found.shape)}; end it with torch.nn.Flatten()"
-            )
-        self.p = int(found.shape[1])
+                f"the module must take inputs of shape {tuple(images.shape)}, got an error: {reason}; channels are "
+                "last in input_shape and first in the module"
+            ) from error
+        if not isinstance(found, torch.Tensor) or found.ndim != 2 or not found.is_floating_point():
+            got = f"shape {tuple(found.shape)}" if isinstance(found, torch.Tensor) else type(found).__name__
+            raise ShapeError(f"the module must give a matrix (n, p), got {got}; end it with torch.nn.Flatten()")
+        return found
 
     @property
     def range(self) -> Open:
@@ -191,8 +247,43 @@ torch.nn.Flatten()
         """Return the name, the sizes and the SHA-256 of the weights; no map is rebuilt from them."""
         return {"name": self.title, "input_shape": list(self.input_shape), "p": self.p, "sha256": self.sha256}
 
+    def save_weights(self, path: str | Path) -> None:
+        """Write the weights and buffers of the module as safetensors, for :func:`load_weights`."""
+        from safetensors.torch import save_file
+
+        save_file({key: T.contiguous().clone() for key, T in self._module.state_dict().items()}, str(path))
+
     def __getstate__(self) -> dict[str, Any]:
         return super().__getstate__() | {"_copies": {}}
+
+
+def module_named(path: str) -> torch.nn.Module:
+    """Return the module that the function at PACKAGE.MODULE:FACTORY makes, in evaluation mode."""
+    import torch
+
+    module = imported(path, "the function")()
+    if not isinstance(module, torch.nn.Module):
+        raise ValueError(f"{path} must return a torch module, got {type(module).__name__}")
+    return module.eval()
+
+
+def load_weights(module: torch.nn.Module, path: str | Path) -> torch.nn.Module:
+    """Read weights that :meth:`Network.save_weights` wrote into a module of the same architecture; return it.
+
+    Raises
+    ------
+    DataError
+        No safetensors file, or one of another architecture.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        module.load_state_dict(load_file(str(path)))
+    except (SafetensorError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"{path} must hold the weights of {type(module).__name__}, got: {reason}") from error
+    return module
 
 
 def _sha256(module: torch.nn.Module) -> str:

@@ -23,7 +23,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, ClassVar, TypeVar, get_args, get_type_hints
 
 import numpy as np
 
@@ -49,7 +49,12 @@ _LONGEST = 200  # characters of a message that come from a file
 
 
 class MapOptions(ABC):
-    """What the text of a map may say: a subclass is a frozen dataclass, its fields are the options."""
+    """What the text of a map may say: a subclass is a frozen dataclass, its fields are the options.
+
+    With ``whole`` all that stands behind the colon is the one option, as it is.
+    """
+
+    whole: ClassVar[bool] = False
 
     @abstractmethod
     def build(
@@ -189,6 +194,8 @@ def _parsed(text: str) -> MapOptions:
     named = _named()
     if name not in named:
         raise ValueError(unknown_word("features", name, named))
+    if named[name].whole and "=" not in rest:
+        return named[name](*([rest] if rest else []))
     types = get_type_hints(named[name])
     known = [field.name for field in dataclasses.fields(named[name])]  # type: ignore[arg-type]
     given: dict[str, Any] = {}

@@ -15,7 +15,7 @@ from analytic_dd.clock import Clock, Listener
 from analytic_dd.data import Dataset, Table, weighting, weights_of_samples
 from analytic_dd.distill.construction import Construction
 from analytic_dd.errors import DataError
-from analytic_dd.features import FeatureMap, from_spec
+from analytic_dd.features import FeatureMap, Network, from_spec
 from analytic_dd.files import atomic_write
 from analytic_dd.io import DistilledSet, load_distilled, save_distilled, to_json
 from analytic_dd.judge import Certificate
@@ -33,16 +33,17 @@ from analytic_dd.model import (
     fit_sums,
     source_of,
 )
-from analytic_dd.model.distillation import distil_model, fit_options, streams
+from analytic_dd.model.distillation import Features, distil_model, fit_options, streams
 from analytic_dd.report.assembly import distilled_set
 from analytic_dd.report.facts import realistic_facts
 from analytic_dd.report.flops import Sizes, stage_rates
 from analytic_dd.staging import staged
 
-__all__ = ["Report", "refit", "run", "run_from_sums", "store_and_report"]
+__all__ = ["MODULE", "Report", "refit", "run", "run_from_sums", "store_and_report"]
 
 _FILES = ("distilled.npz", "report.json")
-_PICTURES = ("distilled.png", "spectrum.png")
+MODULE = "module.safetensors"
+_BESIDE = ("distilled.png", "spectrum.png", MODULE)  # of the set that is replaced
 _MOST_INPUTS = 2**31  # entries of a sample that a file of sums may speak of
 
 
@@ -66,7 +67,7 @@ class Report:
 
 def run(
     dataset: Dataset | Table,
-    features: str | FeatureMap,
+    features: Features,
     construction: Construction,
     folder: Path,
     options: FitOptions | None = None,
@@ -76,6 +77,7 @@ def run(
     references: np.ndarray | None = None,
     reference_classes: np.ndarray | None = None,
     picture: bool = True,
+    save_module: bool = False,
     clock: Clock | None = None,
     listener: Listener | None = None,
     **fit: Any,
@@ -93,6 +95,8 @@ def run(
         Weights of the training samples (T12); balanced: n / (k times the number of samples of the class).
     picture : bool
         Draw the set, when everything else is stored. A picture that fails is a warning.
+    save_module : bool
+        Store the weights of a torch module beside the set, in ``module.safetensors``.
     fit
         Single options of the fit by name, as ``ridge=1.0``; they go before those of ``options``.
 
@@ -105,7 +109,11 @@ def run(
     """
     clock, options = clock or Clock(), replace(options or FitOptions(), **fit)
     weights = weights_of_samples(sample_weight, dataset)
-    with staged(folder, files=_FILES, without=_PICTURES) as staging:
+    if save_module and isinstance(features, str) and not features.startswith(Network.name):
+        raise ValueError(
+            f"save_module=True is for a torch module (network:...), got features={features!r}; leave it out"
+        )
+    with staged(folder, files=_FILES, without=_BESIDE) as staging:
         with clock("normalisation"):
             source = source_of(dataset, centred=construction.labels == "centred", weights=weights)
         found = distil(
@@ -122,9 +130,19 @@ def run(
         more = {"sample_weights": weighting(sample_weight), "columns": list(dataset.columns) or None}
         made = distilled_set(found, options, seed=seed, clock=clock, more=more)
         report = store_and_report(made, found, staging, seed=seed, clock=clock, listener=listener)
+        if save_module:
+            _save_module(found.model.feature_map, staging)
     if picture:
         _draw(folder)
     return report
+
+
+def _save_module(feature_map: FeatureMap, folder: Path) -> None:
+    if not isinstance(feature_map, Network):
+        raise ValueError(
+            f"save_module=True is for a torch module, got features of kind {feature_map.name}; leave it out"
+        )
+    feature_map.save_weights(folder / MODULE)
 
 
 def _draw(folder: Path) -> None:
@@ -172,7 +190,7 @@ def run_from_sums(
         raise ValueError(
             "references are samples, and sums have none; leave out mode='nearest', mode='one-image', init='real'"
         )
-    with staged(folder, files=_FILES, without=_PICTURES) as staging:
+    with staged(folder, files=_FILES, without=_BESIDE) as staging:
         with clock("reading"):
             statistics = Sums.load(path)
             origin, facts = _origin_of(statistics, path)
@@ -259,7 +277,8 @@ def store_and_report(
     dataset = found.source.dataset if isinstance(found.source, DatasetSource) else None
     with clock("writing"):
         save_distilled(folder / "distilled.npz", distilled)
-        stored = load_distilled(folder / "distilled.npz")
+        own = model.feature_map if model.feature_map.is_code else None
+        stored = load_distilled(folder / "distilled.npz", feature_map=own)
     with clock("certificate"):
         certificate = stored.certify()
         from_pixels = stored.certify(inputs=stored.inputs_from_pixels())

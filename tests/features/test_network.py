@@ -124,6 +124,27 @@ def test_a_set_names_the_weights_and_other_weights_are_refused() -> None:
         from_spec(phi.spec(), feature_map=Network(other, (8, 6, 3)))
 
 
+class Chance(torch.nn.Module):
+    """Dropout that is never off."""
+
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.dropout(X, training=True)
+
+
+class Others(torch.nn.Module):
+    """Features less those of the other rows."""
+
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
+        return X - X.mean(dim=0)
+
+
+class Two(torch.nn.Module):
+    """Not one tensor."""
+
+    def forward(self, X: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return X, X
+
+
 class Broken(torch.nn.Module):
     """NaN for negative inputs."""
 
@@ -135,6 +156,19 @@ class Broken(torch.nn.Module):
     ("make", "kind", "message"),
     [
         (lambda: Network(torch.nn.Conv2d(3, 2, 3).eval(), (8, 6, 3)), ShapeError, r"give a matrix \(n, p\).*Flatten"),
+        (lambda: Network(Two().eval(), (3,)), ShapeError, r"give a matrix \(n, p\), got tuple"),
+        (
+            lambda: Network(vectors(), (4,)),
+            ShapeError,
+            r"inputs of shape \(3, 4\), got an error: mat1 and mat2",
+        ),
+        (lambda: Network(Chance().eval(), (3,)), ValueError, "features of Chance must .* depend on chance"),
+        (lambda: Network(Others().eval(), (3,)), ValueError, r"depend on other rows \(batch statistics\)"),
+        (
+            lambda: Network(torch.nn.BatchNorm1d(3, track_running_stats=False).eval(), (3,)),
+            ValueError,
+            "depend on other rows",
+        ),
         (lambda: Network(np.tanh, (3,)), TypeError, r"torch.nn.Module, got ufunc; features.Function"),
         (lambda: Network(vectors(), (2, 2, 2, 2)), ShapeError, "input_shape must be"),
         (

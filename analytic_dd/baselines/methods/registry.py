@@ -7,11 +7,10 @@ subclass of :class:`Method` that is asked for as ``MODULE:CLASS``.
 from __future__ import annotations
 
 import importlib
-import os
-import sys
 from typing import TYPE_CHECKING, TypeVar
 
 from analytic_dd.errors import unknown_word
+from analytic_dd.features.code import imported
 
 if TYPE_CHECKING:
     from analytic_dd.baselines.methods.method import Method
@@ -82,15 +81,11 @@ def _imported(path: str) -> type[Method]:
     """Return the class at MODULE:CLASS; a module may lie in the working directory."""
     from analytic_dd.baselines.methods.method import Method
 
-    module, _, kind = path.partition(":")
-    if not path.startswith(_HERE) and os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
-    try:
+    if path.startswith(_HERE):
+        module, _, kind = path.partition(":")
         found = getattr(importlib.import_module(module), kind)
-    except (ImportError, AttributeError, ValueError) as error:
-        if path.startswith(_HERE):
-            raise
-        raise ValueError(f"cannot import the method {path} ({error}); write MODULE:CLASS") from error
+    else:
+        found = imported(path, "the method")
     if not (isinstance(found, type) and issubclass(found, Method) and isinstance(getattr(found, "name", None), str)):
         raise ValueError(f"{path} is not a method; derive a class with a name from analytic_dd.baselines.Method")
     return found
