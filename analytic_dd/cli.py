@@ -183,8 +183,10 @@ def _in_flags(message: str) -> str:
     return re.sub(r"(?<![\w-])(?P<name>[a-z_]+)=(?P<value>'[^']*'|[\w.+-]*\w)", flag, message)
 
 
-_OWN_WORDS = ("mode", "solver", "ridge", "features", "device", "dtype", "seed", "target", "task", "resize", "crop")
-_OWN_WORDS += ("save_module",)
+_OWN_WORDS = (
+    *("mode", "solver", "ridge", "features", "device", "dtype", "seed", "target", "task", "resize", "crop"),
+    "save_module",
+)
 
 
 def _add_stats(commands: Any) -> None:

@@ -303,7 +303,7 @@ def load_distilled(path: str | Path, *, feature_map: FeatureMap | Callable[[Any]
         known = {*_NUMBERS, *_OPTIONAL, "classes"}
         if set(stored) - known:
             raise TypeError(f"no array of a set is called {', '.join(sorted(set(stored) - known))}")
-        distilled = DistilledSet(**stored, meta=meta)
+        distilled = DistilledSet(**stored, meta=meta, code=None)
         _require_same_images(distilled)
     except KeyError as error:
         raise DataError(f"{path}: the array {error} is missing; the file is damaged, distil again") from error
