@@ -1,4 +1,4 @@
-"""The command line: ``analytic-dd distill | stats | merge | verify | show | data | bench``.
+"""The command line: ``analytic-dd distill | stats | merge | verify | show | export | data | bench``.
 
 Results go to standard output, progress and errors to standard error. Exit status: 0 done, 1 a check failed, 2 bad usage
 or bad input (one line, no traceback), 130 interrupted.
@@ -20,6 +20,7 @@ from analytic_dd import __version__, theorems
 from analytic_dd.baselines.bench import command as bench
 from analytic_dd.distill.construction import chosen, modes, options
 from analytic_dd.errors import DataError, DivergenceError, shown
+from analytic_dd.export import FORMATS
 from analytic_dd.files import expanded
 from analytic_dd.progress import Progress
 
@@ -84,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_merge(commands)
     _add_verify(commands)
     _add_show(commands)
+    _add_export(commands)
     _add_data(commands)
     _add_bench(commands)
     return parser
@@ -241,6 +243,15 @@ def _add_show(commands: Any) -> None:
     command.add_argument("folder", type=_path, metavar="FILE|DIR", help="distilled.npz or its folder")
     _add_code(command)
     _add_common(command, _show)
+
+
+def _add_export(commands: Any) -> None:
+    command = commands.add_parser("export", help="write a stored set in another format", description=_export.__doc__)
+    command.add_argument("folder", type=_path, metavar="FILE|DIR", help="distilled.npz or its folder")
+    words = "; ".join(f"{name}: {kind.about}" for name, kind in FORMATS.items())
+    command.add_argument("--to", required=True, choices=tuple(FORMATS), metavar="FORMAT", help=words)
+    command.add_argument("--out", type=_path, metavar="PATH", help="file or folder; default beside the set")
+    _add_common(command, _export)
 
 
 def _add_data(commands: Any) -> None:
@@ -486,6 +497,20 @@ def _show(options: argparse.Namespace) -> int:
     summary = {"files": [str(file) for file in files], "certificate": certificate.to_dict(), "meta": stored.meta}
     lines = [f"{stored.meta['data']['name']}, {len(stored.x)} points: {certificate}", *map(str, files)]
     _print(options, summary, lines)
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    """Write a stored set in another format, and say what its reader must know."""
+    from analytic_dd.io import load_distilled
+
+    kind = FORMATS[options.to]
+    folder = options.folder if options.folder.is_dir() else options.folder.parent
+    path = folder / f"exported-{kind.name}{kind.suffix}" if options.out is None else options.out
+    found = load_distilled(options.folder).export(kind.name, path)
+    content = {"format": kind.name, "files": [str(file) for file in found.files], "notes": found.notes}
+    files = [str(file) for file in (found.files if len(found.files) < 4 else (path,))]
+    _print(options, content, [f"{kind.name}: {', '.join(files)}", *(f"  {note}" for note in found.notes)])
     return 0
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from analytic_dd.data import normalised, pixels
 from analytic_dd.errors import DataError
+from analytic_dd.export import Exported, export
 from analytic_dd.features import FeatureMap, from_spec
 from analytic_dd.features.function import as_feature_map
 from analytic_dd.files import expanded, read_npz, write_npz
@@ -140,6 +141,10 @@ class DistilledSet:
     def save(self, path: str | Path) -> None:
         """Write the set to ``path`` (npz); see :func:`save_distilled`."""
         save_distilled(path, self)
+
+    def export(self, format: str, path: str | Path) -> Exported:
+        """Write the set in the format of another program; see :func:`analytic_dd.export.export`."""
+        return export(self, format, path)
 
     def plot(self, path: str | Path) -> None:
         """Draw the points as a PNG file."""

@@ -33,7 +33,8 @@ MAY_IMPORT = {
     "judge": GROUND,  # shares no solver with what it judges
     "judge/accuracy": GROUND | {"data", "ridge"},
     "judge/controls": GROUND | {"data", "labels"},
-    "io": GROUND | {"data", "features", "judge", "plot"},
+    "export": GROUND,
+    "io": GROUND | {"data", "export", "features", "judge", "plot"},
     "report": BELOW_REPORT | {"plot"},
     "baselines": BELOW_REPORT | {"sheet"},
     "estimator": BELOW_REPORT,
@@ -41,7 +42,7 @@ MAY_IMPORT = {
     "sheet": GROUND,
     "theorems": set(),
     "progress": set(),
-    "cli": BELOW_REPORT | {"baselines", "plot", "report", "progress", "theorems", "__init__"},
+    "cli": BELOW_REPORT | {"baselines", "export", "plot", "report", "progress", "theorems", "__init__"},
     "__main__": {"cli"},
     "__init__": BELOW_REPORT | {"estimator", "one_call"},
     "one_call": BELOW_REPORT | {"report"},

@@ -1,0 +1,98 @@
+"""Formats that keep the set as it is, in float64: torch, scikit-learn, safetensors, parquet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from analytic_dd.export.format import Exportable, Exported, facts, recovery_note, register
+from analytic_dd.files import atomic_write, write_npz
+
+__all__ = ["to_parquet", "to_safetensors", "to_sklearn", "to_torch"]
+
+_WHICH = "fit on inputs, not on images: images are for eyes, and float32 images lose W where float32 inputs do not"
+
+
+def _arrays(distilled: Exportable) -> dict[str, np.ndarray]:
+    """The arrays of a set with images channels first, as torch has them."""
+    x = distilled.x
+    channels_first = np.moveaxis(x, -1, 1) if x.ndim == 4 else x[:, None] if x.ndim == 3 else x
+    arrays = {
+        "inputs": distilled.inputs,
+        "images": np.ascontiguousarray(channels_first),
+        "labels": distilled.y,
+        "weights": distilled.w,
+        "mean": distilled.mean,
+        "std": distilled.std,
+        "ridge": np.array([distilled.ridge]),
+    }
+    return arrays if distilled.intercept is None else arrays | {"intercept": distilled.intercept}
+
+
+@register("torch", "a dict of float64 tensors, loaded with torch.load(path, weights_only=True)", suffix=".pt")
+def to_torch(distilled: Exportable, path: Path) -> Exported:
+    """Write a dict of tensors: inputs, images (channels first), labels, weights, mean, std, ridge; facts as text."""
+    import torch
+
+    tensors = {name: torch.tensor(array) for name, array in _arrays(distilled).items()}
+    with atomic_write(path) as stream:
+        torch.save({**tensors, "facts": facts(distilled)}, stream)
+    return Exported((path,), (recovery_note(distilled, distilled.inputs, "inputs and labels are float64"), _WHICH))
+
+
+@register("safetensors", "float64 tensors with the certificate in the metadata", suffix=".safetensors")
+def to_safetensors(distilled: Exportable, path: Path) -> Exported:
+    """Write the tensors of the torch format; the facts are the metadata of the file."""
+    try:
+        from safetensors.numpy import save
+    except ImportError as error:
+        raise ImportError("safetensors is needed for this format; pip install 'analytic-dd[export]'") from error
+
+    arrays = {name: np.ascontiguousarray(array) for name, array in _arrays(distilled).items()}
+    with atomic_write(path) as stream:
+        stream.write(save(arrays, metadata=facts(distilled)))
+    return Exported((path,), (recovery_note(distilled, distilled.inputs, "inputs and labels are float64"), _WHICH))
+
+
+@register("sklearn", "an npz file with X, y and alpha for sklearn.linear_model.Ridge", suffix=".npz")
+def to_sklearn(distilled: Exportable, path: Path) -> Exported:
+    """Write X (the features, of the identity the inputs), y and alpha, so that Ridge(alpha).fit(X, y).coef_ is W."""
+    X = np.asarray(distilled.feature_map(distilled.inputs), dtype=np.float64)
+    intercept = np.zeros(len(distilled.w)) if distilled.intercept is None else distilled.intercept
+    arrays = {
+        "X": X,
+        "y": distilled.y,
+        "alpha": np.array(distilled.ridge),
+        "coef": distilled.w,
+        "intercept": intercept,
+        "mean": distilled.mean,
+        "std": distilled.std,
+        "classes": np.asarray([str(name) for name in distilled.classes]),
+    }
+    write_npz(path, arrays)
+    fit = f"fit_intercept={distilled.intercept is not None}"
+    model = f"Ridge(alpha={distilled.ridge:.17g}, {fit})" if distilled.ridge > 0.0 else f"LinearRegression({fit})"
+    of = distilled.meta["features"]["map"]
+    what = "X are the inputs" if of == "identity" else f"X are features of the map {of}, not the inputs"
+    return Exported((path,), (f"{what}; {model}.fit(X, y).coef_ is W", "labels y are numbers, not classes"))
+
+
+@register("parquet", "one row a point: its inputs, then its labels, in float64", suffix=".parquet")
+def to_parquet(distilled: Exportable, path: Path) -> Exported:
+    """Write columns of inputs, named as the table's or by number, and a column label=NAME for each output."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise ImportError("pyarrow is needed for this format; pip install 'analytic-dd[tables]'") from error
+
+    names = distilled.meta.get("columns") or [f"input {i}" for i in range(distilled.inputs.shape[1])]
+    labels = [f"label={name}" for name in distilled.classes]
+    columns = dict(zip([*names, *labels], np.hstack([distilled.inputs, distilled.y]).T, strict=True))
+    more = {name: repr(getattr(distilled, name).tolist()) for name in ("mean", "std")}
+    table = pyarrow.table(columns).replace_schema_metadata(facts(distilled) | more)
+    with atomic_write(path) as stream:
+        pyarrow.parquet.write_table(table, stream)
+    normalised = "inputs are normalised: value = input * std + mean, both in the metadata of the file"
+    return Exported((path,), (recovery_note(distilled, distilled.inputs, "columns are float64"), normalised))
