@@ -6,11 +6,12 @@ from collections.abc import Iterable
 
 from proofs_check.ball import features, invertible, losses, maps
 from proofs_check.check import STRENGTHS, Check
-from proofs_check.converse import counts, fewest, instances, optimisation, sensitivity
+from proofs_check.converse import counts, fewest, instances, optima, optimisation, sensitivity
 from proofs_check.exact import equality
 from proofs_check.identity import schwartz_zippel
 from proofs_check.implementation import certificate, construction, fitting, futures, realistic
 from proofs_check.implementation import losses as losses_of_the_package
+from proofs_check.implementation import optima as optima_of_the_package
 
 __all__ = ["CHECKS", "chosen"]
 
@@ -35,12 +36,14 @@ CHECKS: list[Check] = sorted(
             optimisation,
             counts,
             fewest,
+            optima,
             sensitivity,
             fitting,
             construction,
             realistic,
             certificate,
             losses_of_the_package,
+            optima_of_the_package,
             futures,
         )
         for check in module.CHECKS

@@ -1,7 +1,8 @@
 """The iterative methods that a distilled set is compared with; their modules need torch.
 
-``distill(name, dataset)`` runs one. A method of one's own derives from ``Method`` (and ``Config``) and is made known by
-``register``; ``analytic-dd bench --methods MODULE:CLASS`` takes it too.
+``distill(name, dataset)`` runs one. ``optimum`` has the least values of what they minimise (T20); it needs no torch. A
+method of one's own derives from ``Method`` (and ``Config``) and is made known by ``register``; ``analytic-dd bench
+--methods MODULE:CLASS`` takes it too.
 """
 
 import importlib
@@ -25,6 +26,8 @@ _PLACES = {
 
 def __getattr__(name: str) -> Any:
     """Import torch only where an iterative method is asked for."""
+    if name == "optimum":
+        return importlib.import_module("analytic_dd.baselines.optimum")
     if name in _PLACES:
         return getattr(importlib.import_module(f"analytic_dd.baselines.methods.{_PLACES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

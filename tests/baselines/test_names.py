@@ -10,7 +10,8 @@ import pytest
 import analytic_dd.baselines
 
 ROOT = Path(analytic_dd.baselines.__file__).parent
-BELOW = {"ledger": set(), "nets": {"ledger"}, "methods": {"ledger", "nets"}, "bench": {"ledger", "nets", "methods"}}
+BELOW = {"ledger": set(), "optimum": set(), "nets": {"ledger"}, "methods": {"ledger", "nets", "optimum"}}
+BELOW["bench"] = {"ledger", "nets", "methods"}
 
 
 def test_torch_is_imported_by_the_iterative_methods_only():

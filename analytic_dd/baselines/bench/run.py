@@ -8,6 +8,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,14 @@ from analytic_dd.baselines.bench.table import draw, table
 from analytic_dd.baselines.ledger import Ledger
 from analytic_dd.baselines.methods.driver import BaselineResult, distill
 from analytic_dd.baselines.methods.method import configured
-from analytic_dd.baselines.methods.registry import method_type
+from analytic_dd.baselines.methods.objective import Objective
+from analytic_dd.baselines.methods.registry import METHODS, method_type
+from analytic_dd.baselines.methods.task import Task
 from analytic_dd.data import Dataset, pixels, require_device
 from analytic_dd.errors import DataError
 from analytic_dd.files import atomic_write
 
-__all__ = ["JOURNAL", "Benchmark", "control_result"]
+__all__ = ["JOURNAL", "Benchmark", "control_result", "objective_of"]
 
 JOURNAL = "bench.jsonl"
 
@@ -157,9 +160,10 @@ class Benchmark:
             return 0
         try:
             result = self._made(cell)
+            objective = objective_of(result, self.datasets[cell.data])
         except Exception as error:  # one method that fails does not stop the others: its rows say why
             return sum(self._failed(cell, predictor, error) for predictor in wanted)
-        return sum(self._scored(cell, predictor, result) for predictor in wanted)
+        return sum(self._scored(cell, predictor, result, objective) for predictor in wanted)
 
     def _made(self, cell: SetCell) -> BaselineResult:
         """Return the set of a cell: the stored one where it is as good, else a new one, which is stored."""
@@ -200,7 +204,7 @@ class Benchmark:
                 resume=self.resume,
             )
 
-    def _scored(self, cell: SetCell, predictor: str, result: BaselineResult) -> int:
+    def _scored(self, cell: SetCell, predictor: str, result: BaselineResult, objective: Objective | None) -> int:
         try:
             found = score(predictor, result, self.datasets[cell.data], protocol=self.protocol, device=self.device)
         except Exception as error:
@@ -212,6 +216,8 @@ class Benchmark:
         }
         row |= {"finished": result.finished, "steps": result.steps, "points": len(result.inputs)}
         row |= {"accuracies": found.accuracies, "evaluation_seconds": found.seconds, "details": found.details}
+        if objective is not None:
+            row["objective"] = asdict(objective) | {"gap": objective.gap}
         row |= {"learned": result.learned, "config": result.config, "ledger": result.ledger.to_dict()}
         self._append(cell, predictor, row)
         return 0
@@ -250,6 +256,17 @@ def control_result(name: str, dataset: Dataset, points_per_class: int, *, seed: 
         finished=True,
         ledger=ledger,
     )
+
+
+def objective_of(result: BaselineResult, dataset: Dataset) -> Objective | None:
+    """Return what the method of a set minimises there, and the optimum; None where no closed form is known (T20)."""
+    if result.method not in METHODS:
+        return None
+    kind = method_type(result.method)
+    task, config = Task.of(dataset, dtype=kind.dtype), configured(kind.config_type, result.config)
+    per_class = len(result.inputs) // task.k
+    method = kind(task, config, points_per_class=per_class, seed=result.seed, ledger=Ledger())
+    return method.objective(result.inputs, result.y, result.learned)
 
 
 def _versions() -> dict[str, str]:

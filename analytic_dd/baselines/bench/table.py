@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,10 @@ CAPTION = (
     "not for training networks.",
 )
 
+_OBJECTIVE = ("objective", "optimum", "gap")
+_KNOWN = (
+    "objective: what the method minimises, on all the training part; optimum: no set of so many points has less (T20)."
+)
 _MARKERS = "osD^vP*X<>"
 
 
@@ -38,6 +42,8 @@ class Summary:
         root mean square over seeds (None for what is not random).
     seconds : float or None
         Mean over seeds.
+    objective : tuple of float or None
+        Means over seeds of the objective reached and of its optimum, of a linear or finite-feature run (T20).
     finished : bool
     failed : int
     """
@@ -51,6 +57,9 @@ class Summary:
         self.over_seeds = float(np.std(scores, ddof=1)) if len(scores) > 1 else None
         self.over_networks = math.sqrt(float(np.mean(np.square(spreads)))) if spreads else None
         self.seconds = float(np.mean(seconds)) if seconds else None
+        known = [row["objective"] for row in good if row.get("objective") is not None]
+        pairs = [(float(one["reached"]), float(one["optimum"])) for one in known]
+        self.objective = tuple(float(value) for value in np.mean(pairs, axis=0)) if pairs else None
         self.finished = all(row.get("finished", True) for row in good)
         self.failed = len(rows) - len(good)
 
@@ -80,22 +89,33 @@ def summaries(rows: Sequence[Mapping[str, Any]]) -> dict[Group, dict[str, Summar
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return a text table for each data set: a line a method and size, a column a predictor."""
+    """Return a text table for each data set: a line a method and size, a column a predictor.
+
+    The objective, its optimum and the gap stand beside runs of which the optimum is known in closed form.
+    """
     found, lines = summaries(rows), []
     for data in dict.fromkeys(key[0] for key in found):
         part = {key: value for key, value in found.items() if key[0] == data}
         predictors = list(dict.fromkeys(name for value in part.values() for name in value))
-        content = [[data, "IPC", *predictors, "seconds"]]
+        known = any(one.objective for value in part.values() for one in value.values())
+        content = [[data, "IPC", *predictors, "seconds", *(_OBJECTIVE if known else ())]]
         for (_, ipc, label), values in sorted(part.items(), key=lambda item: _size(item[0][1])):
             cells = [str(values[name]) if name in values else "" for name in predictors]
             seconds = [one.seconds for one in values.values() if one.seconds is not None]
             content.append([label, "all" if ipc is None else str(ipc), *cells, _seconds(seconds)])
+            content[-1] += _objective(values.values()) if known else []
         lines += [*_aligned(content), ""]
     every = [one for values in found.values() for one in values.values()]
     failed = sum(one.failed for one in every)
-    notes = [] if all(one.finished for one in every) else ["* stopped by its budget before it was finished."]
+    notes = [_KNOWN] if any(one.objective for one in every) else []
+    notes += [] if all(one.finished for one in every) else ["* stopped by its budget before it was finished."]
     notes += [f"! {failed} of the cells failed; their rows say why."] if failed else []
     return "\n".join([*lines, *CAPTION, *notes])
+
+
+def _objective(values: Iterable[Summary]) -> list[str]:
+    found = next((one.objective for one in values if one.objective is not None), None)
+    return [""] * 3 if found is None else [f"{value:.4g}" for value in (*found, found[0] - found[1])]
 
 
 def _size(ipc: int | None) -> float:

@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch.nn import functional as F
 
 from analytic_dd.baselines.methods.matching import QUICK, Matching, MatchingConfig
 from analytic_dd.baselines.methods.method import require_choice
+from analytic_dd.baselines.methods.objective import Objective, class_sums
 from analytic_dd.baselines.nets.network import Network, Parameters
 from analytic_dd.baselines.nets.training import Course, trained
+from analytic_dd.baselines.optimum import dc_bound
 
 __all__ = ["LOOPS", "DcConfig", "GradientMatching", "gradient_distance", "loss_gradient"]
 
@@ -33,7 +36,10 @@ class DcConfig(MatchingConfig):
         Step size of that training, without momentum.
     net_batch : int
     distance : str
-        ``cosine``, or ``published``: 1e-6 is added to each product of norms.
+        ``cosine``; ``published``: 1e-6 is added to each product of norms; ``squared``, the square of the norm.
+    loss : str
+        ``cross-entropy``, or ``squared``: half of |logits - one-hot label|^2. The training between updates minimises
+        cross-entropy in any case.
     """
 
     steps: int = 1_000
@@ -43,12 +49,14 @@ class DcConfig(MatchingConfig):
     net_lr: float = 0.01
     net_batch: int = 256
     distance: str = "cosine"
+    loss: str = "cross-entropy"
 
     quick: ClassVar[Mapping[str, Any]] = QUICK | {"steps": 150, "init": "real"}
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_choice("distance", self.distance, ("cosine", "published"))
+        require_choice("distance", self.distance, ("cosine", "published", "squared"))
+        require_choice("loss", self.loss, ("cross-entropy", "squared"))
         for name, least in (("outer", 1), ("inner", 0), ("net_batch", 1)):
             value = getattr(self, name)
             if value is not None and value < least:
@@ -90,7 +98,7 @@ def gradient_distance(
     one, other : mapping of str to tensor
         By the name of the layer; the same names and shapes.
     distance : str
-        ``cosine``, or ``published`` with |a_i| |b_i| + 1e-6.
+        ``cosine``; ``published`` with |a_i| |b_i| + 1e-6; ``squared``: sum |a_i - b_i|^2.
 
     Notes
     -----
@@ -110,7 +118,9 @@ def gradient_distance(
         if a.ndim < 2:
             continue
         a, b = a.flatten(1), other[name].flatten(1)
-        if distance == "published":
+        if distance == "squared":
+            terms.append((a - b).square().sum())
+        elif distance == "published":
             norms = torch.linalg.vector_norm(a, dim=1) * torch.linalg.vector_norm(b, dim=1)
             terms.append((1.0 - (a * b).sum(dim=1) / (norms + 1e-6)).sum())
         else:
@@ -126,9 +136,15 @@ def _directions(rows: torch.Tensor) -> torch.Tensor:
 
 
 def loss_gradient(
-    network: Network, weights: Parameters, images: torch.Tensor, labels: torch.Tensor, *, create_graph: bool = False
+    network: Network,
+    weights: Parameters,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    *,
+    create_graph: bool = False,
+    loss: str = "cross-entropy",
 ) -> dict[str, torch.Tensor]:
-    """Return the gradient of the cross-entropy in those weights that are matrices or filters.
+    """Return the gradient of the mean loss in those weights that are matrices or filters.
 
     Parameters
     ----------
@@ -138,10 +154,15 @@ def loss_gradient(
     labels : (n,) int64 tensor
     create_graph : bool
         Whether the gradient can be differentiated in the images.
+    loss : {"cross-entropy", "squared"}
     """
     leaves = {name: value.detach().requires_grad_() for name, value in weights.items() if value.ndim > 1}
-    loss = F.cross_entropy(network.logits(weights | leaves, images), labels)
-    found = torch.autograd.grad(loss, list(leaves.values()), create_graph=create_graph)
+    logits = network.logits(weights | leaves, images)
+    if loss == "squared":
+        value = 0.5 * (logits - F.one_hot(labels, logits.shape[1])).square().sum(dim=1).mean()
+    else:
+        value = F.cross_entropy(logits, labels)
+    found = torch.autograd.grad(value, list(leaves.values()), create_graph=create_graph)
     return dict(zip(leaves, found, strict=True))
 
 
@@ -206,11 +227,32 @@ class GradientMatching(Matching):
 
         def gradient(images: torch.Tensor, create_graph: bool) -> dict[str, torch.Tensor]:
             labels = torch.full((len(images),), label, device=images.device)
-            return loss_gradient(self.network, weights, images, labels, create_graph=create_graph)
+            return loss_gradient(
+                self.network, weights, images, labels, create_graph=create_graph, loss=self.config.loss
+            )
 
         n, m = len(real), len(synthetic)
         self.ledger.add(real_forward=n, real_backward=n, synthetic_forward=m, synthetic_backward=2 * m)
         return gradient_distance(gradient(real, False), gradient(synthetic, True), distance=self.config.distance)
+
+    def objective(self, inputs: np.ndarray, labels: np.ndarray, learned: Mapping[str, float]) -> Objective | None:
+        """Return the mean over fresh weights of a linear network with squared loss, summed over classes (T20b).
+
+        It is what a run with one update a network (``outer`` = 1) minimises.
+        """
+        config = self.config
+        if (config.network, config.loss, config.distance) != ("linear", "squared", "squared"):
+            return None
+        if config.loops(self.points_per_class)[0] != 1:
+            return None
+        k, ipc, variance = self.task.k, self.points_per_class, 1.0 / (3.0 * self.task.d)  # uniform on +- 1 / sqrt(d)
+        reached = optimum = 0.0
+        for label, sums in enumerate(class_sums(self.task)):
+            Phis, Ys = (A[label * ipc : (label + 1) * ipc] / np.sqrt(ipc) for A in (inputs, labels))
+            reached += k * variance * float(np.sum((Phis.T @ Phis - sums.G) ** 2))
+            reached += float(np.sum((Ys.T @ Phis - sums.C) ** 2))
+            optimum += dc_bound(sums, points=ipc, weight_std=variance**0.5, rounds=0).bound
+        return Objective(reached, optimum, "T20b")
 
     @property
     def knob(self) -> str:

@@ -6,16 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 
 from analytic_dd.baselines.methods.kernel_config import KernelConfig, first_points, kernel_of
 from analytic_dd.baselines.methods.kernel_losses import feature_loss, kernel_loss, sums_loss
 from analytic_dd.baselines.methods.kernel_target import KernelTarget
-from analytic_dd.baselines.methods.kernels import FeatureKernel
+from analytic_dd.baselines.methods.kernels import FeatureKernel, Linear
 from analytic_dd.baselines.methods.krr import ridge_value
 from analytic_dd.baselines.methods.method import Method, named, part, require_choice
+from analytic_dd.baselines.methods.objective import Objective
 from analytic_dd.baselines.methods.solved_labels import feature_labels, kernel_labels, labels_in_graph
 from analytic_dd.baselines.nets.optimizers import Adam
+from analytic_dd.baselines.optimum import kip_optimum
 from analytic_dd.errors import DivergenceError
 
 __all__ = ["KernelInducingPoints", "KipConfig"]
@@ -210,6 +213,28 @@ class KernelInducingPoints(Method):
         """Return the images and the labels; those that are solved are solved for the images as they are."""
         y = self.solved() if self.config.labels.startswith("solved") else self.y
         return self.task.as_images(self.x).contiguous(), y.clone()
+
+    def objective(self, inputs: np.ndarray, labels: np.ndarray, learned: Mapping[str, float]) -> Objective | None:
+        """Return the loss on all the training part (T20d); an infinite kernel has no sums to compute its optimum from.
+
+        A relative ridge is no limit for labels that are given, so the optimum is that of ridge 0.
+        """
+        config, kernel = self.config, kernel_of(self.config, self.task, seed=self.seed)
+        if not isinstance(kernel, (FeatureKernel, Linear)):
+            return None
+        target = KernelTarget(
+            self.task, kernel, centred=config.centred, memory=config.feature_memory, ledger=self.ledger
+        )
+        sums, x = target.sums(), torch.from_numpy(inputs).to(self.task.device)
+        Phis = kernel.features(x) if isinstance(kernel, FeatureKernel) else x
+        y = torch.from_numpy(labels).to(x)
+        reached = float(sums_loss(Phis, sums, y, self._ridge((Phis * Phis).sum())))
+        host = sums.sums().on_host()
+        if config.labels == "fixed":
+            best = kip_optimum(host, labels=labels, ridge=config.ridge or 0.0)
+        else:
+            best = kip_optimum(host, points=len(x))
+        return Objective(reached, best.bound / (2 * sums.n * sums.k), "T20d")
 
     @property
     def knob(self) -> str:

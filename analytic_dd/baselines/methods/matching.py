@@ -28,7 +28,7 @@ class MatchingConfig(Config):
     Attributes
     ----------
     network : str
-        ``convnet`` or ``mlp``.
+        ``convnet``, ``mlp``, or ``linear``: no intercept, width and depth do not count.
     width : int
         Channels of a convolution, or units of a hidden layer.
     depth : int
@@ -50,7 +50,7 @@ class MatchingConfig(Config):
     init: str = "real"
 
     def __post_init__(self) -> None:
-        require_choice("network", self.network, ("convnet", "mlp"))
+        require_choice("network", self.network, ("convnet", "mlp", "linear"))
         require_choice("init", self.init, ("real", "noise"))
         published = {"depth": 3 if self.network == "convnet" else 2}
         for name, value in published.items():

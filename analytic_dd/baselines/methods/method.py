@@ -20,6 +20,8 @@ from analytic_dd.errors import unknown_word
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+    from analytic_dd.baselines.methods.objective import Objective
+
 __all__ = ["Config", "Method", "configured", "named", "part", "require_choice"]
 
 _WORDS = {bool: "true or false", int: "an integer", float: "a number", str: "text"}
@@ -123,6 +125,13 @@ class Method(ABC):
     def passes_once(self) -> dict[str, int]:
         """Return what a run adds to the ledger once, whatever its steps: networks that are trained for it."""
         return {}
+
+    def objective(self, inputs: np.ndarray, labels: np.ndarray, learned: Mapping[str, float]) -> Objective | None:
+        """Return what the method minimises at a set, and its optimum; None where that is not known in closed form.
+
+        ``inputs`` (m, d), ``labels`` (m, k) and ``learned`` are those of a result. It needs no :meth:`start`.
+        """
+        return None
 
     @property
     def knob(self) -> str:

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch.nn import functional as F
 
 from analytic_dd.baselines.methods.method import Method, named, part, require_choice
+from analytic_dd.baselines.methods.objective import Objective
 from analytic_dd.baselines.methods.task import Task
 from analytic_dd.baselines.methods.unroll import Variables, passes, unrolled_gradient
 from analytic_dd.baselines.methods.unrolled_config import (
@@ -21,8 +23,9 @@ from analytic_dd.baselines.methods.unrolled_config import (
     require_positive,
 )
 from analytic_dd.baselines.nets.augment import Augmentation, AugmentParameters
-from analytic_dd.baselines.nets.network import Parameters
+from analytic_dd.baselines.nets.network import Network, Parameters
 from analytic_dd.baselines.nets.optimizers import Sgd
+from analytic_dd.baselines.optimum import mtt_bound
 
 __all__ = ["PUBLISHED", "MttConfig", "TrajectoryMatching", "student_batches", "trajectory_distance"]
 
@@ -310,6 +313,34 @@ class TrajectoryMatching(Method):
         """Return the step size."""
         return {"step_size": float(self.step_size)}
 
+    def objective(self, inputs: np.ndarray, labels: np.ndarray, learned: Mapping[str, float]) -> Objective | None:
+        """Return the mean over all experts and start epochs, in float64; their displacements bound it (T20b).
+
+        For a linear network, images as they are, and all of them in each step of the student. Experts that are not in
+        a folder are trained again.
+        """
+        settings = self.config.completed(self.task, self.points_per_class)
+        if settings.network != "linear" or settings.augment or settings.synthetic_batch is not None:
+            return None
+        experts = settings.experts_for(self.task, seed=self.seed, ledger=self.ledger)
+        model = settings.network_for(self.task)
+        images = self.task.as_images(torch.from_numpy(inputs)).contiguous()
+        distances, displacements = [], []
+        for index in range(settings.experts):
+            for epoch in range(settings.max_start):
+                first, target = (
+                    {name: value.double() for name, value in experts[index].at(at).items()}
+                    for at in (epoch, epoch + settings.expert_span)
+                )
+                last = first
+                for _ in range(settings.student_steps):
+                    last = _descended(model, last, images, self.classes_of_points.cpu(), learned["step_size"])
+                distances.append(float(trajectory_distance(last, first, target)))
+                moved = {name: (target[name] - value).numpy() for name, value in first.items()}
+                displacements.append(moved["classifier.weight"])
+        bound = mtt_bound(np.stack(displacements), points=len(inputs))
+        return Objective(float(np.mean(distances)), bound, "T20b")
+
     @property
     def knob(self) -> str:
         """What to change."""
@@ -322,3 +353,13 @@ class TrajectoryMatching(Method):
             f"the student diverged at a step size of {self.used:.3g}; lower lr_0 ({now['lr_0']:g} now), "
             f"lr_lr ({now['lr_lr']:g}) or lr_img ({now['lr_img']:g})"
         )
+
+
+def _descended(
+    network: Network, weights: Parameters, images: torch.Tensor, classes: torch.Tensor, step_size: float
+) -> Parameters:
+    """Return weights after one gradient step on all images."""
+    leaves = {name: value.detach().requires_grad_() for name, value in weights.items()}
+    loss = F.cross_entropy(network.logits(leaves, images), classes)
+    slopes = torch.autograd.grad(loss, list(leaves.values()))
+    return {name: leaf.detach() - step_size * slope for (name, leaf), slope in zip(leaves.items(), slopes, strict=True)}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from analytic_dd.baselines.nets.network import ConvNet, MultiLayerPerceptron, Network
+from analytic_dd.baselines.nets.network import ConvNet, LinearNetwork, MultiLayerPerceptron, Network
 from analytic_dd.baselines.nets.transfer import AlexNet, ResNet18, Vgg11
 from analytic_dd.errors import unknown_word
 
 __all__ = ["NETWORKS", "network_named"]
 
-NETWORKS = ("convnet", "mlp", "resnet18", "vgg11", "alexnet")
+NETWORKS = ("convnet", "mlp", "resnet18", "vgg11", "alexnet", "linear")
 
 
 def network_named(
@@ -20,9 +20,9 @@ def network_named(
     ----------
     name : str
         ``convnet`` (width 128, depth 3), ``mlp`` (two layers of 128), ``resnet18`` (width 64), ``vgg11`` (64),
-        ``alexnet`` (128).
+        ``alexnet`` (128), ``linear`` (neither).
     width, depth : int, optional
-        Instead of these; the last three have one depth.
+        Instead of these; ResNet-18, VGG-11 and AlexNet have one depth, and a linear network takes no notice of either.
 
     Examples
     --------
@@ -37,6 +37,8 @@ def network_named(
         return ConvNet(shape, k, width=width or 128, depth=depth or 3)
     if name == "mlp":
         return MultiLayerPerceptron(shape, k, widths=(width or 128,) * (depth or 2))
+    if name == "linear":
+        return LinearNetwork(shape, k)
     if depth is not None:
         raise ValueError(f"{name} has one depth, got depth {depth}; leave it out")
     if name == "resnet18":

@@ -18,7 +18,17 @@ from torch.func import functional_call
 
 from analytic_dd.errors import unknown_word
 
-__all__ = ["SCHEMES", "ConvNet", "InstanceNorm", "MultiLayerPerceptron", "Network", "Parameters", "block", "stacked"]
+__all__ = [
+    "SCHEMES",
+    "ConvNet",
+    "InstanceNorm",
+    "LinearNetwork",
+    "MultiLayerPerceptron",
+    "Network",
+    "Parameters",
+    "block",
+    "stacked",
+]
 
 Parameters = dict[str, torch.Tensor]
 
@@ -197,3 +207,17 @@ class MultiLayerPerceptron(Network):
                 layers |= {str(index): nn.Linear(sizes[index], width), f"relu{index}": nn.ReLU()}
             layers["classifier"] = nn.Linear(sizes[-1], k)
         super().__init__(shape, k, layers)
+
+
+class LinearNetwork(Network):
+    """One linear layer without intercept; what stands before it are the pixels.
+
+    Examples
+    --------
+    >>> LinearNetwork((1, 8, 8), 10).size()
+    640
+    """
+
+    def __init__(self, shape: tuple[int, int, int], k: int) -> None:
+        classifier = nn.Linear(math.prod(shape), k, bias=False, device="meta")
+        super().__init__(shape, k, {"flatten": nn.Flatten(), "classifier": classifier})

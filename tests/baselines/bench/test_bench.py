@@ -115,6 +115,26 @@ def test_a_closed_form_set_gives_the_model_of_all_the_data(run, tmp_path):
     assert [(row["ipc"], row["points"]) for row in full] == [(None, 60)] * 2
 
 
+def test_linear_and_finite_feature_runs_stand_beside_their_optimum(run, tmp_path):
+    """T20: three more columns where an optimum is known, none in other rows, none where none is known."""
+    kip = "kip:features=identity,labels=fixed,steps=4,target_batch=20"
+    dm = "dm:network=linear,augment=false,steps=4"
+    status, printed, _ = run(methods=[kip, dm, "random"], predictors=["ridge"])
+    assert status == 0
+    head, *lines = (line for line in printed.splitlines() if line)
+    assert head.split()[-3:] == ["objective", "optimum", "gap"]
+    for row in rows_of(tmp_path):
+        assert ("objective" in row) == (row["method"] != "random")
+        if "objective" in row:
+            found = row["objective"]
+            assert found["gap"] == found["reached"] - found["optimum"] >= 0.0
+            line = next(line for line in lines if line.startswith(row["method"]))
+            wanted = [f"{found[name]:.4g}" for name in ("reached", "optimum", "gap")]
+            assert line.split()[-3:] == wanted
+    assert "no set of so many points has less (T20)" in printed
+    assert "optimum" not in run(methods=["random"], predictors=["ridge"], out="other")[1]
+
+
 def test_columns_are_one_predictor_each(run, tmp_path):
     run(methods=["closed-form:features=fcnn"], predictors=["ridge", "ridge:fcnn"])
     rules = {row["predictor"]: row["details"]["ridge_rule"] for row in rows_of(tmp_path)}

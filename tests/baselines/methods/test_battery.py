@@ -54,7 +54,10 @@ ROWS = {
         counts={"real_forward": 2 * SAMPLES, "synthetic_forward": 2 * 6, "synthetic_backward": 2 * 6},
         divergent=(({"lr": 1e30}, "lower lr .*1e.30 now"),),
         refused=(
-            ({"network": "convnets"}, "unknown network 'convnets'; choose from convnet, mlp; did you mean convnet?"),
+            (
+                {"network": "convnets"},
+                "unknown network 'convnets'; choose from convnet, mlp, linear; did you mean convnet?",
+            ),
             ({"batch": 0}, "batch must be >= 1, got 0"),
             ({"momentum": 1.0}, "momentum in .0, 1., got .* and 1.0"),
             ({"lrs": 1.0}, "unknown option 'lrs'; .* did you mean lr?"),
