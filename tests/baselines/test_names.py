@@ -10,8 +10,9 @@ import pytest
 import analytic_dd.baselines
 
 ROOT = Path(analytic_dd.baselines.__file__).parent
-BELOW = {"ledger": set(), "optimum": set(), "nets": {"ledger"}, "methods": {"ledger", "nets", "optimum"}}
-BELOW["bench"] = {"ledger", "nets", "methods"}
+BELOW = {"ledger": set(), "optimum": set(), "torch_state": set(), "nets": {"ledger", "torch_state"}}
+BELOW["methods"] = {"ledger", "nets", "optimum", "torch_state"}
+BELOW["bench"] = {"ledger", "nets", "methods", "torch_state"}
 
 
 def test_torch_is_imported_by_the_iterative_methods_only():
