@@ -22,6 +22,7 @@ from analytic_dd.distill.construction import chosen, modes, options
 from analytic_dd.errors import DataError, DivergenceError, shown
 from analytic_dd.export import FORMATS
 from analytic_dd.files import expanded
+from analytic_dd.losses import LOSSES
 from analytic_dd.progress import Progress
 
 __all__ = ["main"]
@@ -104,13 +105,20 @@ def _add_distill(commands: Any) -> None:
     )
     add("--from-stats", type=_path, metavar="FILE", help="sums of 'stats' or 'merge' in the place of the data")
     add("--mode", default="exact", metavar="MODE", help=_modes_in_words())
+    add(
+        "--loss",
+        default="squared",
+        metavar="LOSS",
+        help=f"{', '.join(LOSSES)}: what the original model minimises (default squared: ridge regression)",
+    )
     _add_options_of_constructions(command)
     add(
         "--ridge",
         type=_ridge,
         nargs="+",
-        metavar="loo|gcv|FLOAT",
-        help="of the original model, absolute (default loo; gcv from sums); several: one set exact for each of them",
+        metavar="loo|gcv|validation|FLOAT",
+        help="of the original model, absolute (default loo; gcv from sums; validation for other losses than the "
+        "squared one); several: one set exact for each of them",
     )
     add("--solver", default="auto", metavar="NAME", help="auto (by the predicted error of W), gram, refined, tsqr, ...")
     add(
@@ -186,7 +194,7 @@ def _in_flags(message: str) -> str:
 
 
 _OWN_WORDS = (
-    *("mode", "solver", "ridge", "features", "device", "dtype", "seed", "target", "task", "resize", "crop"),
+    *("mode", "loss", "solver", "ridge", "features", "device", "dtype", "seed", "target", "task", "resize", "crop"),
     "save_module",
 )
 
@@ -278,9 +286,9 @@ def _add_common(command: argparse.ArgumentParser, run: Callable[[argparse.Namesp
 
 def _ridge(text: str) -> float | str:
     try:
-        return text if text in ("loo", "gcv") else float(text)
+        return text if text in ("loo", "gcv", "validation") else float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"expected loo, gcv or a number >= 0, got {text!r}") from None
+        raise argparse.ArgumentTypeError(f"expected loo, gcv, validation or a number >= 0, got {text!r}") from None
 
 
 def _path(text: str) -> Path:
@@ -298,7 +306,7 @@ def _seed(text: str) -> int:
 
 
 def _distill(options: argparse.Namespace) -> int:
-    """Fit ridge regression on all the data, distil it, store the set with its certificate and report on the file."""
+    """Fit a model on all the data, distil it, store the set with its certificate and report on the file."""
     from analytic_dd.clock import Clock
     from analytic_dd.report import describe
 
@@ -321,7 +329,7 @@ def _wanted(given: argparse.Namespace) -> tuple[Any, Any, Path | None]:
     from analytic_dd.data import read_floats
     from analytic_dd.model import FitOptions
 
-    ridges = given.ridge or ["loo" if given.from_stats is None else "gcv"]
+    ridges = given.ridge or [None if given.from_stats is None else "gcv"]
     words = {name: getattr(given, name, None) for name in options()}
     file = None
     if words["references"] is not None and words["references"].endswith((".npy", ".npz")):
@@ -329,13 +337,14 @@ def _wanted(given: argparse.Namespace) -> tuple[Any, Any, Path | None]:
     words["ridges"] = tuple(ridges) if len(ridges) > 1 else None
     fit = FitOptions(
         ridge=ridges[0],
+        loss=given.loss,
         intercept=given.task == "regress" if given.intercept is None else given.intercept,
         tikhonov=None if given.tikhonov is None else read_floats(given.tikhonov, "the Tikhonov penalty"),
         solver=given.solver,
         dtype=np.dtype(given.dtype).type,
         device=given.device,
     )
-    return chosen(given.mode, **words), fit, file
+    return chosen(given.mode, loss=given.loss, **words), fit, file
 
 
 def _distill_data(given: argparse.Namespace, construction: Any, fit: Any, file: Path | None, clock: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.preprocessing import LabelEncoder
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     _check_sample_weight,
@@ -22,6 +23,7 @@ from analytic_dd.arrays import as_weights, refuse_masked
 from analytic_dd.distill.construction import Construction, chosen, options
 from analytic_dd.judge import worst
 from analytic_dd.judge.stored import certificates_of
+from analytic_dd.losses import as_loss
 from analytic_dd.model import ArraySource, Distillation, FitOptions, distil
 
 __all__ = ["RidgeDistiller", "RidgeDistillerRegressor"]
@@ -39,7 +41,8 @@ class _Distiller(BaseEstimator):
         points_per_class: int = 1,
         labels: str | None = None,
         mode: str = "exact",
-        ridge: float | str | Sequence[float] = "loo",
+        loss: str = "squared",
+        ridge: float | str | Sequence[float] | None = None,
         distilled_ridge: float = 0.0,
         points: int | None = None,
         root: str = "large",
@@ -62,6 +65,7 @@ class _Distiller(BaseEstimator):
         self.points_per_class = points_per_class
         self.labels = labels
         self.mode = mode
+        self.loss = loss
         self.ridge = ridge
         self.distilled_ridge = distilled_ridge
         self.points = points
@@ -88,25 +92,28 @@ class _Distiller(BaseEstimator):
         given = {name: value for name, value in given.items() if not _same(value, defaults[name])}
         if not isinstance(given.get("references", ""), str):
             given["references"] = "given"
-        return chosen(self.mode, ridges=ridges or None, **given)
+        return chosen(self.mode, loss=self.loss, ridges=ridges or None, **given)
 
     def _distil(self, X: np.ndarray, y: np.ndarray, w: np.ndarray | None, classes: tuple[Any, ...] | None) -> None:
         """Fit W on (X, y) with weights w, distil it, certify the result; sets the fitted attributes."""
-        ridges = () if isinstance(self.ridge, str) or np.ndim(self.ridge) == 0 else tuple(self.ridge)  # type: ignore
-        if np.ndim(self.ridge) and not ridges:
+        given: Any = self.ridge
+        several = np.ndim(given) > 0
+        ridges = tuple(given) if several else ()
+        if several and not ridges:
             raise ValueError("ridge must be a number >= 0 or several, got an empty list")
         construction = self._construction(ridges)
-        given = None if isinstance(self.references, str) else self._given_references(X)
+        near = None if isinstance(self.references, str) else self._given_references(X)
         source = ArraySource(X, y, classes=classes, centred=construction.labels == "centred", weights=w)
         if self.fit_intercept and source.n < 2:
             raise ValueError("an intercept needs at least 2 samples, got n_samples = 1; set fit_intercept=False")
         fit = FitOptions(
-            ridge=ridges[0] if ridges else self.ridge,  # type: ignore[arg-type]
+            ridge=ridges[0] if ridges else given,
+            loss=self.loss,
             intercept=self.fit_intercept,
             tikhonov=self.tikhonov,
             solver=self.solver,
         )
-        found = distil(source, self.features, construction, fit, seed=self._seed(), references=given)
+        found = distil(source, self.features, construction, fit, seed=self._seed(), references=near)
         self.feature_map_: Any = found.plain_map
         self._map = found.model.feature_map
         self.ridge_choice_, self.ridge_ = found.model.choice, found.model.ridge
@@ -125,7 +132,7 @@ class _Distiller(BaseEstimator):
         intercepts = [result.intercept] if result.path_intercepts is None else list(result.path_intercepts)
         ridges = (built.ridge,) if result.path is None else built.ridges  # type: ignore[attr-defined]
         intercepts = intercepts * len(path) if result.intercept is None else intercepts
-        self.certificates_ = certificates_of(
+        self.certificates_: list[Any] = certificates_of(
             self._map,
             result.inputs,
             built.labels,
@@ -133,6 +140,7 @@ class _Distiller(BaseEstimator):
             intercepts=intercepts,
             ridges=ridges,
             feature_sizes=found.model.feature_sizes,
+            loss=found.model.loss,
         )
         self.certificate_ = worst(self.certificates_)
         coefficients = [W if scaling is None else scaling.weights_of_inputs(W) for W in path]
@@ -190,7 +198,7 @@ class RidgeDistiller(ClassifierMixin, _Distiller):
     W_s = W to rounding.
 
     Theorem: T2, T3 (fixed labels), T4 (learned labels), T6, T6b (``mode="nearest"``), T7 (``mode="few"``), T9
-    (``mode="one-image"``), T22b (``mode="near-copies"``), T12 (intercept), T16 (certificate).
+    (``mode="one-image"``), T22b (``mode="near-copies"``), T12 (intercept), T16 (certificate), T18 (other losses).
 
     Parameters
     ----------
@@ -206,10 +214,13 @@ class RidgeDistiller(ClassifierMixin, _Distiller):
         These three publish those samples almost verbatim.
         ``gradients``, ``trajectory``, ``future``, ``sufficient``: sets that keep more of the data than W (T20a, T19,
         T23, T25).
-    ridge : "loo", float or sequence of float
-        lambda of the original model, absolute. ``loo``: leave-one-out accuracy, ties to the larger ridge, on at most
-        10,000 samples. Several: one set that is exact for each of them, at the same ridge (T11); ``coef_`` belongs to
-        the first.
+    loss : {"squared", "softmax", "logistic"}
+        ``squared`` is ridge regression. ``softmax``: multinomial logistic regression, that of scikit-learn with
+        C = 1 / ridge (T18); ``logistic``: each class against the rest. Points have learned labels by default then.
+    ridge : "loo", "gcv", "validation", float or sequence of float, optional
+        lambda of the original model, absolute. ``loo`` (default): leave-one-out accuracy, ties to the larger ridge, on
+        at most 10,000 samples. ``validation`` (default of other losses): accuracy on a fifth of them, held out.
+        Several: one set that is exact for each of them, at the same ridge (T11); ``coef_`` belongs to the first.
     distilled_ridge : float
         lambda_s, absolute.
     points : int, optional
@@ -257,7 +268,7 @@ class RidgeDistiller(ClassifierMixin, _Distiller):
         Labels with which the set is exact.
     distilled_ridge_ : float
     ridge_ : float
-    certificate_ : Certificate
+    certificate_ : Certificate or LossCertificate
     feature_map_ : FeatureMap
     n_features_in_ : int
 
@@ -311,6 +322,14 @@ class RidgeDistiller(ClassifierMixin, _Distiller):
         scores = self._scores(X)
         return np.asarray(self.classes_[scores.argmax(axis=1)])
 
+    @available_if(  # type: ignore[untyped-decorator]
+        lambda self: self.loss in ("softmax", "logistic")
+    )
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the probability (n, k) of each class, for ``loss`` softmax and logistic."""
+        means = np.asarray(as_loss(self.loss).mean(self._scores(X)))
+        return np.asarray(means / means.sum(axis=1, keepdims=True))
+
 
 class RidgeDistillerRegressor(RegressorMixin, _Distiller):
     """Ridge regression, distilled into one point an output in closed form.
@@ -318,9 +337,11 @@ class RidgeDistillerRegressor(RegressorMixin, _Distiller):
     As :class:`RidgeDistiller` with outputs in the place of classes: the k points have unit vectors as labels, each in
     the unit of its output (``labels="one-hot"``), or learned labels. ``distilled_y_`` (m, k) are the labels, (m,) for
     one output; the ridge is chosen by leave-one-out squared error, each output in its unit. The unit is a power of two
-    near the spread of the output, so that no result depends on the unit of y.
+    near the spread of the output, so that no result depends on the unit of y. With ``loss="poisson"`` y are counts and
+    the model is that of scikit-learn's PoissonRegressor with alpha = ridge / n; ``"logistic"`` and ``"softmax"`` take
+    probabilities (T18). ``predict`` returns the means then.
 
-    Theorem: T2, T3, T4, T12, T16.
+    Theorem: T2, T3, T4, T12, T16, T18.
 
     Examples
     --------
@@ -353,5 +374,6 @@ class RidgeDistillerRegressor(RegressorMixin, _Distiller):
         return tags
 
     def predict(self, X: Any) -> np.ndarray:
-        """Return the outputs (n,) or (n, k)."""
-        return self._scores(X)
+        """Return the outputs (n,) or (n, k): of a loss the means, probabilities or rates."""
+        scores = self._scores(X)
+        return np.asarray(as_loss(self.loss).mean(scores.reshape(len(scores), -1)).reshape(scores.shape))

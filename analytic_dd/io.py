@@ -20,9 +20,10 @@ from analytic_dd.export import Exported, export
 from analytic_dd.features import FeatureMap, from_spec
 from analytic_dd.features.function import as_feature_map
 from analytic_dd.files import expanded, read_npz, write_npz
-from analytic_dd.judge import Certificate, worst
+from analytic_dd.judge import worst
 from analytic_dd.judge.claims import false_claims
-from analytic_dd.judge.stored import certificates_of
+from analytic_dd.judge.stored import Found, certificates_of
+from analytic_dd.losses import LOSSES
 from analytic_dd.staging import settle
 
 __all__ = ["FORMAT", "DistilledSet", "load_distilled", "save_distilled", "to_json", "versions"]
@@ -48,13 +49,13 @@ class DistilledSet:
     y : (m, k) float64 array
         Labels.
     w : (k, p) float64 array
-        The weights that ridge regression on the set reproduces.
+        The weights that ridge regression on the set reproduces, or the penalised minimiser of another loss.
     mean, std : (channels,) float64 arrays
         In the data's units; channels are last, a table has one number a column.
     classes : (k,) array of int or str
     meta : dict
-        JSON values: format, method, theorem, ridge, distilled_ridge, labels, features (a specification), dtype, name
-        and sha256 of the data, certificate, versions, seconds by stage.
+        JSON values: format, method, theorem, ridge, distilled_ridge, loss, labels, features (a specification), dtype,
+        name and sha256 of the data, certificate, versions, seconds by stage.
     intercept : (k,) float64 array or None
         Unpenalised intercept of the model (T12).
     class_means : (k, *image_shape) float64 array or None
@@ -134,7 +135,12 @@ class DistilledSet:
         """Every lambda_s that the set is exact for; ``ridge`` is the first."""
         return tuple(float(ridge) for ridge in self.meta.get("distilled_ridges") or [self.meta["distilled_ridge"]])
 
-    def verify(self) -> Certificate:
+    @property
+    def loss(self) -> str:
+        """The loss whose penalised minimiser on the set is W; older files are of the squared one."""
+        return str(self.meta.get("loss", "squared"))
+
+    def verify(self) -> Found:
         """Certify the set; see :meth:`certify`."""
         return self.certify()
 
@@ -153,7 +159,7 @@ class DistilledSet:
         draw_set(self, Path(path))
 
     def to_numpy(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the inputs (m, d) and labels (m, k) that ridge regression at ``ridge`` is to be fitted on."""
+        """Return the inputs (m, d) and labels (m, k) that a model with ``loss`` and ``ridge`` is to be fitted on."""
         return self.inputs.copy(), self.y.copy()
 
     def to_torch(self, *, device: str = "cpu") -> tuple[Any, Any]:
@@ -167,8 +173,13 @@ class DistilledSet:
         verdict = certificate.get("verdict", "not certified")
         return (
             f"DistilledSet({len(self.inputs)} points for {self.meta['features']['map']} (p = {self.w.shape[1]}), "
-            f"{self.meta['labels']} labels, {self.meta['theorem']}, ridge {self.ridge:.4g}: {verdict})"
+            f"{self.meta['labels']} labels, {self.meta['theorem']}, {self._loss_in_words}ridge {self.ridge:.4g}: "
+            f"{verdict})"
         )
+
+    @property
+    def _loss_in_words(self) -> str:
+        return "" if self.loss == "squared" else f"{self.loss} loss, "
 
     def _repr_html_(self) -> str:
         rows = {
@@ -183,21 +194,21 @@ class DistilledSet:
         cells = (f"<tr><th>{escape(key)}</th><td>{escape(str(value))}</td></tr>" for key, value in rows.items())
         return f"<table>{''.join(cells)}</table>"
 
-    def certify(self, *, inputs: np.ndarray | None = None) -> Certificate:
-        """Certify the set (T16): its inputs, or others in their place, through the feature map, in float64.
+    def certify(self, *, inputs: np.ndarray | None = None) -> Found:
+        """Certify the set (T16, T18): its inputs, or others in their place, through the feature map, in float64.
 
         Of several ridges (T11) the worst certificate is returned; :meth:`certificates` has all.
         """
         return worst(self.certificates(inputs=inputs))
 
-    def certificates(self, *, inputs: np.ndarray | None = None) -> list[Certificate]:
+    def certificates(self, *, inputs: np.ndarray | None = None) -> list[Found]:
         """Certify the set for each of ``ridges``; see :meth:`certify`."""
         W = self.w[None] if self.path is None else np.concatenate([self.w[None], self.path[1:]])  # w is what is used
         b = [self.intercept] * len(W) if self.path_intercepts is None else list(self.path_intercepts)
         X = self.inputs if inputs is None else inputs
-        return certificates_of(self.feature_map, X, self.y, weights=W, intercepts=b, ridges=self.ridges)
+        return certificates_of(self.feature_map, X, self.y, weights=W, intercepts=b, ridges=self.ridges, loss=self.loss)
 
-    def false_claims(self, found: Certificate) -> list[str]:
+    def false_claims(self, found: Found) -> list[str]:
         """Return what the file says of itself that is not so, given the certificate that was found now."""
         names = ("classes", "w", "intercept", "path", "path_intercepts")
         return false_claims(self.meta, {name: getattr(self, name) for name in names}, found)
@@ -216,6 +227,7 @@ def _require_meta(meta: Mapping[str, Any], k: int) -> None:
         "distilled_ridge": _is_ridge(ridge),
         "distilled_ridges": not ridges
         or (isinstance(ridges, (list, tuple)) and all(map(_is_ridge, ridges)) and ridges[0] == ridge),
+        "loss": meta.get("loss", "squared") in LOSSES,
         "features": isinstance(meta.get("features"), Mapping),
         "labels": isinstance(meta.get("labels"), str),
         "theorem": isinstance(meta.get("theorem"), str),

@@ -13,7 +13,7 @@ from analytic_dd.data import Dataset, Table
 from analytic_dd.data.classes import as_labels, encode
 from analytic_dd.data.frames import is_frame, samples_of_frame
 from analytic_dd.data.samples import as_samples
-from analytic_dd.distill import Construction, Exact
+from analytic_dd.distill import Construction, Exact, Minimal
 from analytic_dd.errors import DataError, ShapeError
 from analytic_dd.features import FeatureMap
 from analytic_dd.io import DistilledSet
@@ -38,7 +38,10 @@ def distill(
 
         W = Y^T (Phi Phi^T + ridge I)^-1 Phi,    W(phi(X_s), Y_s, ridge_s) = W   to rounding.
 
-    Theorem: that of the construction; T16 (certificate).
+    With ``fit=FitOptions(loss="softmax")`` the model is the minimiser of the cross-entropy with that penalty, also for
+    code that is not ours; ``"logistic"``, ``"poisson"`` likewise.
+
+    Theorem: that of the construction; T16, T18 (certificate).
 
     Parameters
     ----------
@@ -52,9 +55,10 @@ def distill(
         ``"identity"``, another map by name with options (``"fcnn:depth=2"``), a map, a function of arrays, or a torch
         module, which sees samples in the shape that they have (images with channels first).
     construction : Construction, optional
-        :class:`Exact` by default; see :mod:`analytic_dd.distill`.
+        :class:`Exact` by default, :class:`Minimal` for other losses than the squared one; see
+        :mod:`analytic_dd.distill`.
     fit : FitOptions, optional
-        Ridge, intercept, penalty, solver.
+        Loss, ridge, intercept, penalty, solver.
     sample_weight : (n,) array, optional
         Weights >= 0; 2 counts as two copies, 0 leaves the sample out (T12).
     references : (m, d) or (m, \*image_shape) array, optional
@@ -91,7 +95,8 @@ def distill(
         ...
     analytic_dd.errors.ShapeError: X and y must have one row a sample, got 1797 and 5
     """
-    construction, fit = construction or Exact(), fit or FitOptions()
+    fit = fit or FitOptions()
+    construction = construction or (Exact() if fit.loss == "squared" else Minimal())
     centred = construction.labels == "centred"
     weights = None if sample_weight is None else to_numpy(sample_weight)
     source: Source

@@ -31,10 +31,10 @@ MAY_IMPORT = {
     "distill": BELOW_DISTILL,
     "model": BELOW_MODEL,
     "judge": GROUND,  # shares no solver with what it judges
-    "judge/accuracy": GROUND | {"data", "ridge"},
+    "judge/accuracy": GROUND | {"data", "losses", "ridge"},
     "judge/controls": GROUND | {"data", "labels"},
     "export": GROUND,
-    "io": GROUND | {"data", "export", "features", "judge", "plot"},
+    "io": GROUND | {"data", "export", "features", "judge", "losses", "plot"},
     "report": BELOW_REPORT | {"plot"},
     "baselines": BELOW_REPORT | {"sheet"},
     "estimator": BELOW_REPORT,

@@ -85,6 +85,8 @@ class Construction(ABC):
         What the certificate of its sets measures, in words.
     realistic : bool
         Whether its points are near copies of real samples, which are published with it.
+    losses : tuple of str
+        The losses whose models it reproduces (T18).
     """
 
     mode: ClassVar[str]
@@ -92,6 +94,7 @@ class Construction(ABC):
     recovered: ClassVar[str] = "recovery |W_s - W| / |W|"
     realistic: ClassVar[bool] = False
     labels: ClassVar[str] = "learned"
+    losses: ClassVar[tuple[str, ...]] = ("squared",)
 
     def __post_init__(self) -> None:
         for each in fields(self):
@@ -117,6 +120,15 @@ class Construction(ABC):
         InfeasibleError, RangeError
             No set of this kind exists for this problem; the message has the number and the remedy.
         """
+
+    def require_loss(self, loss: str) -> None:
+        """Refuse a loss whose models it does not reproduce."""
+        if loss not in self.losses:
+            own = " or ".join(f"loss={each!r}" for each in self.losses)
+            raise ValueError(
+                f"mode={self.mode!r} ({self.summary}) is for {own}, got loss={loss!r}; use mode='exact' or "
+                "mode='nearest' with labels='learned'"
+            )
 
     @property
     def model_ridge(self) -> float | None:
@@ -218,13 +230,15 @@ def options() -> dict[str, tuple[Field[Any], list[str]]]:
     return found
 
 
-def chosen(mode: str = "exact", **given: Any) -> Construction:
+def chosen(mode: str = "exact", *, loss: str = "squared", **given: Any) -> Construction:
     """Return the construction that the words of a front door mean.
 
     Parameters
     ----------
     mode : str
         One of :func:`modes`.
+    loss : str
+        Labels are learned where none are asked for and the loss is not the squared one.
     given
         The options that were given; one that the construction does not have is refused, not ignored. None counts as
         not given.
@@ -246,6 +260,8 @@ def chosen(mode: str = "exact", **given: Any) -> Construction:
     if mode not in known:
         raise ValueError(unknown_word("mode", mode, list(known)))
     words = {name: value for name, value in given.items() if value is not None}
+    if loss != "squared" and "labels" not in words:
+        words["labels"] = "learned"
     kind = next((kind for kind in known[mode] if kind.meant_by(words | {"mode": mode})), known[mode][0])
     own = {each.name for each in fields(kind)}
     for name, value in words.items():

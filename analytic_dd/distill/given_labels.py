@@ -11,12 +11,13 @@ from analytic_dd.distill.affine import affine_features
 from analytic_dd.distill.construction import Sized, one_of, option, register, ridge
 from analytic_dd.distill.distilled import DistilledFeatures
 from analytic_dd.distill.exact import distill_features, free_matrix
+from analytic_dd.distill.hard_labels import hard_label_features
 from analytic_dd.distill.lift import Lifted, no_construction
 from analytic_dd.distill.problem import Problem
 from analytic_dd.errors import InfeasibleError
 from analytic_dd.features.ranges import Affine, Circles
 from analytic_dd.labels import centred_one_hot, one_hot, repeated_classes
-from analytic_dd.linalg import pseudo_inverse
+from analytic_dd.linalg import pseudo_inverse, thin_svd
 
 __all__ = ["Exact"]
 
@@ -26,7 +27,8 @@ __all__ = ["Exact"]
 class Exact(Sized, Lifted):
     """Points with fixed labels, on which ridge regression gives exactly W.
 
-    Theorem: T2 (distilled ridge 0), T3 (above), T5 (centred labels), T8e (maps B x + c that leave out 0).
+    Theorem: T2 (distilled ridge 0), T3 (above), T5 (centred labels), T8e (maps B x + c that leave out 0); T18d for
+    softmax models, at a distilled ridge > 0, with copies where one copy of the points does not do.
 
     Attributes
     ----------
@@ -51,6 +53,7 @@ class Exact(Sized, Lifted):
 
     mode = "exact"
     summary = "fixed labels"
+    losses = ("squared", "softmax")
 
     labels: str = option(  # type: ignore[misc]
         "one-hot",
@@ -75,15 +78,53 @@ class Exact(Sized, Lifted):
         rounding in a nonlinear map would fill it, and ridge 0 divide by that.
         """
         W, Ys, free = problem.W, self._labels(problem.k), None
+        if problem.loss != "squared":
+            return self._of_softmax(problem, Ys)
         if self.labels == "one-hot" and problem.counts_about_the_mean:
             Ys = Ys - 1.0 / problem.k
         if self.leaves_free(problem):
             free = free_matrix(W, Ys, rng=problem.rng) if near is None else pseudo_inverse(near).T
         return distill_features(W, Ys, ridge=self.distilled_ridge, free=free, root=self.root)
 
+    def _of_softmax(self, problem: Problem, Ys: np.ndarray) -> DistilledFeatures:
+        """Return the set of T18d, all copies of it."""
+        if self.distilled_ridge == 0.0:
+            raise InfeasibleError(
+                "T18e: one-hot labels of the softmax loss have no minimiser at distilled_ridge=0; use "
+                "labels='learned', or a distilled ridge > 0",
+                theorem="T18e",
+                value=0.0,
+                limit=0.0,
+            )
+        if problem.intercept is not None:
+            raise ValueError(
+                "one-hot labels of the softmax loss are for models without an intercept (T18d); use labels='learned'"
+            )
+        made = hard_label_features(problem.W, Ys, ridge=self.distilled_ridge)
+        spectrum = thin_svd(made.features)
+        return DistilledFeatures(
+            made.features,
+            made.labels,
+            made.ridge,
+            theorem="T18d",
+            amplification=1.0 / (1.0 - made.contraction),
+            condition=spectrum.condition,
+        )
+
+    def require_loss(self, loss: str) -> None:
+        """Refuse other losses, and softmax with labels that are no probabilities."""
+        super().require_loss(loss)
+        if loss != "squared" and self.labels != "one-hot":
+            raise ValueError(
+                f"labels={self.labels!r} are no probabilities, got loss={loss!r}; use labels='learned' or "
+                "labels='one-hot'"
+            )
+
     def leaves_free(self, problem: Problem) -> bool:
         """Whether the labels have more rows than their rank (T1, T2)."""
         k = problem.k
+        if problem.loss != "squared":
+            return False
         return self.size(k) > k - (self.labels == "centred" or problem.counts_about_the_mean)
 
     def on_plane(self, problem: Problem, plane: Affine) -> DistilledFeatures:

@@ -92,20 +92,23 @@ class Lifted(Construction):
         """Whether its labels follow from the features that the inputs have in the end (T4)."""
         return False
 
-    def polished(self, problem: Problem, actual: np.ndarray, built: DistilledFeatures) -> np.ndarray:
-        """Return the labels (m, k) of the features as they are."""
-        return np.asarray(built.labels)
+    def polished(self, problem: Problem, built: DistilledFeatures) -> DistilledFeatures:
+        """Return the set, whose features are those of the inputs, with the labels that follow from these."""
+        return built
 
     def into_range(
         self, problem: Problem, built: DistilledFeatures, b: np.ndarray | None
     ) -> tuple[float, DistilledFeatures]:
         """Scale features, labels and ridge into the range of the map (T4').
 
-        The mean of the features becomes c mu; the intercept ``b`` is no part of what is scaled (T12).
+        The mean of the features becomes c mu; the intercept ``b`` is no part of what is scaled (T12). Of another loss
+        than the squared one the features alone are scaled, and labels follow (T18a).
         """
         c = problem.feature_map.scale_into_range(built.features)
         if c == 1.0:
             return c, built
+        if problem.loss != "squared":
+            return 1.0, self._smaller(problem, built, c)
         scaled = built.scaled(c)
         return c, scaled if b is None else replace(scaled, labels=scaled.labels + (1.0 - c) * b)
 
@@ -134,7 +137,7 @@ class Lifted(Construction):
         free = special is None and self.leaves_free(problem)
         return DistilledInputs(
             inputs=inputs,
-            distilled=replace(built, features=actual, labels=self.polished(problem, actual, built)),
+            distilled=self.polished(problem, replace(built, features=actual)),
             scale=c,
             polished=self.polishes(problem),
             seconds={"construction": constructed - started, "preimage": time.perf_counter() - constructed},
@@ -143,6 +146,17 @@ class Lifted(Construction):
             # a one-to-one map has one pre-image, so no reference is nearer to it than another
             init_used=problem.references is not None and (free or (near is not None and phi.kind != "bijective")),
         )
+
+    def _smaller(self, problem: Problem, built: DistilledFeatures, c: float) -> DistilledFeatures:
+        if not self.polishes(problem):
+            raise InfeasibleError(
+                f"T18d: features with fixed labels of loss={problem.loss!r} have one size, and the range of "
+                f"{problem.feature_map.name} holds {c:.3g} of it; use labels='learned', or features='identity'",
+                theorem="T18d",
+                value=c,
+                limit=1.0,
+            )
+        return replace(built, features=c * built.features)
 
     def _in_special_range(self, problem: Problem) -> DistilledFeatures | None:
         """Build on a plane or on circles, or return None where the range is a subspace or a box."""

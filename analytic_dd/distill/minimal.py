@@ -14,14 +14,17 @@ from analytic_dd.distill.circles import circle_features
 from analytic_dd.distill.construction import Sized, option, register
 from analytic_dd.distill.construction import ridge as a_ridge
 from analytic_dd.distill.distilled import DistilledFeatures
+from analytic_dd.distill.learned_labels import with_learned_labels
 from analytic_dd.distill.lift import Lifted
 from analytic_dd.distill.problem import Problem
 from analytic_dd.errors import InfeasibleError
 from analytic_dd.features.ranges import Affine, Circles
-from analytic_dd.labels import labels_for
 from analytic_dd.linalg import thin_svd
+from analytic_dd.losses import LOSSES
 
 __all__ = ["Minimal", "minimal_features"]
+
+_LOGITS = 2.0  # of the points of a loss, at most
 
 
 def minimal_features(
@@ -135,7 +138,8 @@ def _mixed(V: Array, m: int, rng: np.random.Generator) -> Array:
 class Minimal(Sized, Lifted):
     """Points with learned labels, which follow from the features: no condition, any distilled ridge.
 
-    Theorem: T4; T8e and T8a where all features lie on a plane or on circles.
+    Theorem: T4; T8e and T8a where all features lie on a plane or on circles; T18a for softmax, logistic and Poisson
+    models, whose points are no longer than 2 / |W|_2: logits beyond 2 would only round the labels to 0 and 1.
 
     Attributes
     ----------
@@ -154,6 +158,7 @@ class Minimal(Sized, Lifted):
 
     mode = "exact"
     summary = "learned labels"
+    losses = tuple(LOSSES)
 
     distilled_ridge: float = option(0.0, "of the distilled set, absolute (default 0)", check=a_ridge, metavar="FLOAT")
 
@@ -163,7 +168,7 @@ class Minimal(Sized, Lifted):
             problem.W,
             ridge=self.distilled_ridge,
             points=self.size(problem.k),
-            scale=problem.typical_size,
+            scale=self._size_of_a_point(problem),
             rng=problem.rng,
         )
 
@@ -176,12 +181,19 @@ class Minimal(Sized, Lifted):
         return circle_features(problem.W, circles.radius, ridge=self.distilled_ridge)
 
     def polishes(self, problem: Problem) -> bool:
-        """Whether labels are computed again; those of a set with an intercept are not."""
-        return problem.intercept is None
+        """Whether labels are computed again; those of ridge regression with an intercept are not."""
+        return problem.intercept is None or problem.loss != "squared"
 
-    def polished(self, problem: Problem, actual: np.ndarray, built: DistilledFeatures) -> np.ndarray:
-        """Return the labels of T4 for the features as they are."""
-        return np.asarray(labels_for(actual, problem.W, ridge=built.ridge) if self.polishes(problem) else built.labels)
+    def polished(self, problem: Problem, built: DistilledFeatures) -> DistilledFeatures:
+        """Return the set with the labels of T4 or T18a for the features as they are."""
+        if not self.polishes(problem):
+            return built
+        return with_learned_labels(built, built.features, problem.W, problem.intercept, loss=problem.loss)
+
+    def _size_of_a_point(self, problem: Problem) -> float:
+        """The typical size of a feature vector; of a loss no more than gives logits of 2."""
+        size = problem.typical_size
+        return size if problem.loss == "squared" else min(size, _LOGITS / float(np.linalg.norm(problem.W, 2)))
 
     @classmethod
     def meant_by(cls, words: Any) -> bool:

@@ -13,12 +13,13 @@ import numpy as np
 from analytic_dd.distill.construction import REFERENCES, Sized, not_negative, one_of, option, register, ridge
 from analytic_dd.distill.dependent_references import nearest_to_dependent
 from analytic_dd.distill.distilled import DistilledInputs
-from analytic_dd.distill.intercept import labels_with_intercept
 from analytic_dd.distill.into_range import into_range
+from analytic_dd.distill.learned_labels import with_learned_labels
 from analytic_dd.distill.nearest_with_intercept import nearest_with_intercept
 from analytic_dd.distill.problem import Problem, References
 from analytic_dd.errors import InfeasibleError
-from analytic_dd.labels import centred_one_hot, labels_for, one_hot
+from analytic_dd.labels import centred_one_hot, one_hot
+from analytic_dd.losses import LOSSES
 
 __all__ = ["Nearest", "needed"]
 
@@ -28,9 +29,10 @@ __all__ = ["Nearest", "needed"]
 class Nearest(Sized):
     """Of all exact sets the one whose features are nearest to those of real samples, which it publishes.
 
-    Learned labels are those of T4 on the features of the inputs as they are.
+    Learned labels are those of T4 on the features of the inputs as they are; of another loss than the squared one those
+    of T18a, for the same points.
 
-    Theorem: T6, T6b (fixed labels), Box; T12 with an intercept, without a point more.
+    Theorem: T6, T6b (fixed labels), Box; T12 with an intercept, without a point more; T18a.
 
     Attributes
     ----------
@@ -65,6 +67,7 @@ class Nearest(Sized):
     mode = "nearest"
     summary = "near real samples"
     realistic = True
+    losses = tuple(LOSSES)
 
     labels: str = option(  # type: ignore[misc]
         "learned", "learned, one-hot or centred", check=one_of("learned", "one-hot", "centred"), metavar="KIND"
@@ -91,6 +94,15 @@ class Nearest(Sized):
                     f"{name} is for learned labels (T6), got labels={self.labels!r}; leave one of them out"
                 )
 
+    def require_loss(self, loss: str) -> None:
+        """Refuse other losses than the squared one where labels are fixed (T6b)."""
+        super().require_loss(loss)
+        if loss != "squared" and self.labels != "learned":
+            raise ValueError(
+                f"labels={self.labels!r} near real samples are for loss='squared' (T6b), got loss={loss!r}; use "
+                "labels='learned'"
+            )
+
     def count(self, problem: Problem) -> int:
         """Return the number of references, and one more for a box."""
         return (self.size(problem.k) if problem.references is None else len(problem.references)) + bool(self.box)
@@ -112,17 +124,15 @@ class Nearest(Sized):
         learned = Ys is None
         inputs, c = into_range(phi, built.features, near, by_rows=learned and b is None)
         actual = phi(inputs)
-        if not learned:
-            if b is not None and c.min() != 1.0:
-                raise _no_scaling(float(c.min()))
-            labels = c[:, None] * built.labels
-        elif b is None:
-            labels = labels_for(actual, W, ridge=self.distilled_ridge)
+        if learned:
+            distilled = with_learned_labels(built, actual, W, b, loss=problem.loss)
+        elif b is not None and c.min() != 1.0:
+            raise _no_scaling(float(c.min()))
         else:
-            labels = labels_with_intercept(actual, W, b, ridge=self.distilled_ridge)
+            distilled = replace(built, features=actual, labels=c[:, None] * built.labels)
         return DistilledInputs(
             inputs=inputs,
-            distilled=replace(built, features=actual, labels=labels),
+            distilled=distilled,
             scale=1.0 if learned else float(c[0]),
             polished=learned,
             seconds={"construction": constructed - started, "preimage": time.perf_counter() - constructed},

@@ -57,6 +57,8 @@ class Problem:
         The mean of the features of the data; needed with an intercept.
     ridge : float
         lambda of the original model.
+    loss : str
+        What the original model minimises: ``squared``, ``softmax``, ``logistic`` or ``poisson`` (T18).
     references : References or None
         Real samples.
     box : (lower, upper) or None
@@ -70,6 +72,7 @@ class Problem:
     sums: Any = None
     centre: np.ndarray | None = None
     ridge: float = 0.0
+    loss: str = "squared"
     references: References | None = None
     box: tuple[np.ndarray, np.ndarray] | None = None
 

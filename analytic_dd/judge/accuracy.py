@@ -9,6 +9,7 @@ import numpy as np
 
 from analytic_dd.data import Dataset
 from analytic_dd.data.normalisation import normalised
+from analytic_dd.losses import as_loss, glm_weights
 from analytic_dd.ridge import ridge_weights, ridge_weights_with_intercept
 
 __all__ = ["Model", "OriginalLike", "accuracies_on_test", "agreement_with_original", "fitted", "r2_on_test"]
@@ -45,6 +46,10 @@ class OriginalLike(Protocol):
     def label_kind(self) -> str:
         """``"one-hot"`` or ``"centred"``."""
 
+    @property
+    def loss(self) -> str:
+        """What it minimises."""
+
     def inputs_of(self, dataset: Dataset, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the normalised inputs (m, d) and classes (m,) of some training samples."""
 
@@ -72,7 +77,7 @@ def accuracies_on_test(
 def r2_on_test(x: np.ndarray, y: np.ndarray, model: OriginalLike, models: Mapping[str, Model]) -> dict[str, float]:
     """Return the coefficient of determination R2 of several models on test samples, the mean over the outputs.
 
-        R2 = 1 - |y - (W phi(x) + b)|^2 / |y - mean y|^2
+        R2 = 1 - |y - mu(W phi(x) + b)|^2 / |y - mean y|^2,    mu the mean of the loss, mu(z) = z for squares
 
     Parameters
     ----------
@@ -86,8 +91,9 @@ def r2_on_test(x: np.ndarray, y: np.ndarray, model: OriginalLike, models: Mappin
     Phi = np.asarray(model.feature_map(normalised(x, model.mean, model.std)))
     around = np.sum((y - y.mean(axis=0)) ** 2, axis=0)
     varies = around > 0.0
+    mean = as_loss(model.loss).mean
     return {
-        name: float(np.mean(1.0 - np.sum((y - Phi @ W.T - b) ** 2, axis=0)[varies] / around[varies]))
+        name: float(np.mean(1.0 - np.sum((y - mean(Phi @ W.T + b)) ** 2, axis=0)[varies] / around[varies]))
         for name, (W, b) in models.items()
     }
 
@@ -113,8 +119,11 @@ def agreement_with_original(
     return {name: float(count) / done for name, count in zip(models, same, strict=True)}, part, done
 
 
-def fitted(Phis: np.ndarray, Ys: np.ndarray, ridge: float, *, intercept: bool) -> Model:
-    """Fit ridge regression as a user would, by the library's own solver."""
+def fitted(Phis: np.ndarray, Ys: np.ndarray, ridge: float, *, intercept: bool, loss: str = "squared") -> Model:
+    """Fit ridge regression, or the model of another loss, as a user would, by the library's own solver."""
+    if loss != "squared":
+        model = glm_weights(Phis, Ys, loss=loss, ridge=ridge, intercept=intercept, any_labels=True)
+        return model.weights, np.zeros(Ys.shape[1]) if model.intercept is None else model.intercept
     if intercept:
         found = ridge_weights_with_intercept(Phis, Ys, ridge=ridge)
         return found.weights, found.intercept

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -94,7 +94,18 @@ class Certificate:
         )
 
 
-def worst(certificates: Iterable[Certificate]) -> Certificate:
+class _Judged(Protocol):
+    @property
+    def verdict(self) -> str: ...
+
+    @property
+    def relative_error(self) -> float: ...
+
+
+Found = TypeVar("Found", bound=_Judged)
+
+
+def worst(certificates: Iterable[Found]) -> Found:
     """Return the certificate with the worst verdict, and among those the largest error."""
     return max(certificates, key=lambda found: (_SEVERITY.index(found.verdict), found.relative_error))
 

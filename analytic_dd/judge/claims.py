@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from analytic_dd.judge.certificate import Certificate
+from analytic_dd.judge.stored import Found
 
 __all__ = ["UNKNOWABLE", "false_claims"]
 
@@ -24,7 +24,7 @@ UNKNOWABLE = (
 def false_claims(
     meta: Mapping[str, Any],
     arrays: Mapping[str, np.ndarray | None],
-    found: Certificate,
+    found: Found,
 ) -> list[str]:
     """Return one sentence for each claim of a stored set that does not hold, none for an honest one.
 
@@ -34,7 +34,7 @@ def false_claims(
         ``certificate``, ``ridges``, ``distilled_ridges`` as stored; what is absent claims nothing.
     arrays : Mapping
         ``classes``, ``w``, ``intercept``, ``path``, ``path_intercepts``; None for what is absent.
-    found : Certificate
+    found : Certificate or LossCertificate
         Computed on the stored arrays now.
     """
     return [
@@ -46,7 +46,7 @@ def false_claims(
     ]
 
 
-def _of_certificate(stored: Mapping[str, Any] | None, found: Certificate) -> list[str]:
+def _of_certificate(stored: Mapping[str, Any] | None, found: Found) -> list[str]:
     """Another processor rounds differently, by no more than the two bounds."""
     if stored is None:
         return []

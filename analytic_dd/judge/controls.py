@@ -1,9 +1,11 @@
-"""What a distilled set is compared with: ridge regression on as many random real samples, and on the class means.
+"""What a distilled set is compared with: the same kind of model on as many random real samples and on the class means.
 
 Beating random samples proves little; the class means are the control that matters.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +21,7 @@ _SAMPLES = 2_000  # training samples on which the ridge of a control is chosen, 
 
 
 def control_models(dataset: Dataset, model: OriginalLike, m: int, *, seed: int) -> dict[str, Model]:
-    """Fit ridge regression on m random real samples (several draws) and on the k class means.
+    """Fit models of the original's loss to m random real samples (several draws) and to the k class means.
 
     The ridge of each control is the best of a grid on a sample of the *training* data: the controls are not handicapped
     by a ridge that was chosen for n samples, and no test sample is seen.
@@ -34,17 +36,17 @@ def control_models(dataset: Dataset, model: OriginalLike, m: int, *, seed: int) 
     order = np.sort(rng.permutation(len(dataset.y_train))[:_SAMPLES])
     X, y = model.inputs_of(dataset, order)
     Phi = model.feature_map(X)
-    chosen: dict[str, Model] = {}
-    for name, (Xs, ys) in sets.items():
-        chosen[name] = best_ridge(model.feature_map(Xs), encode(ys, k), Phi, y, intercept=model.intercept is not None)
-    return chosen
+    how: dict[str, Any] = {"intercept": model.intercept is not None, "loss": model.loss}
+    return {name: best_ridge(model.feature_map(Xs), encode(ys, k), Phi, y, **how) for name, (Xs, ys) in sets.items()}
 
 
-def best_ridge(Phis: np.ndarray, Ys: np.ndarray, Phi: np.ndarray, y: np.ndarray, *, intercept: bool) -> Model:
-    """Fit ridge regression with the ridge of a grid that decides best on other *training* samples (Phi, y)."""
+def best_ridge(
+    Phis: np.ndarray, Ys: np.ndarray, Phi: np.ndarray, y: np.ndarray, *, intercept: bool, loss: str = "squared"
+) -> Model:
+    """Fit the model with the ridge of a grid that decides best on other *training* samples (Phi, y)."""
     best: tuple[float, Model] | None = None
     for ridge in float(np.sum(Phis**2)) * np.geomspace(1e-8, 1.0, 9):
-        W, b = fitted(Phis, Ys, ridge, intercept=intercept)
+        W, b = fitted(Phis, Ys, ridge, intercept=intercept, loss=loss)
         score = float(np.mean((Phi @ W.T + b).argmax(axis=1) == y))
         if best is None or score >= best[0]:
             best = (score, (W, b))

@@ -5,8 +5,18 @@ The penalised loss f of a set is ridge-strongly convex in W, so its minimiser W_
     |W_s - W| <= |grad f(W)| / ridge
 
 An unpenalised intercept is first moved to its best place b* for this W (a problem of k unknowns): min over b of f is
-ridge-strongly convex too, with the gradient of f at (W, b*). This module is the judge: it evaluates the gradient on the
-*stored* set, in float64, with the means of scipy, and shares no code with the constructions or with the fit.
+ridge-strongly convex too, with the gradient of f at (W, b*).
+
+At ridge = 0 the minimiser of least norm is meant, and the logits Z = F W^T + b are what the loss sees. Let P project on
+the logits that the set can make, g = P diag(w) (mu(Z) - Y), and c be the least curvature of the loss at Z among them.
+Third derivatives of all these losses are at most sqrt(2) |U| times the second ones in the direction U, so that the
+curvature at a distance s is at least c exp(-sqrt(2) s), and
+
+    |Z_s - Z| <= -log(1 - sqrt(2) |g| / c) / sqrt(2) = t,    |W_s - W P_F| <= t / s_min(F)
+
+with F about its mean where there is an intercept, and P_F the projector on its rows. This module is the judge: it
+evaluates the gradient on the *stored* set, in float64, with the means of scipy, and shares no code with the
+constructions or with the fit.
 """
 
 from __future__ import annotations
@@ -20,19 +30,25 @@ import numpy as np
 from scipy import special
 
 from analytic_dd.arrays import Array, as_matrix, as_ridge, as_weights, eps_of, to_numpy
-from analytic_dd.errors import InfeasibleError, ShapeError
+from analytic_dd.errors import ShapeError
 from analytic_dd.judge.certificate import RATIO_LIMIT
 
 __all__ = ["LossCertificate", "certify_loss"]
 
 _MEANINGFUL = 1e-6  # a bound above this would let a visibly wrong model pass
 _NEWTON = 60
+_SQRT2 = math.sqrt(2.0)
 
 _MEANS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "squared": lambda Z: Z,
     "softmax": lambda Z: special.softmax(Z, axis=1),
     "logistic": special.expit,
     "poisson": np.exp,
+}
+_CURVATURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {  # Hess A is diagonal, from the means
+    "squared": np.ones_like,
+    "logistic": lambda mu: mu * (1.0 - mu),
+    "poisson": lambda mu: mu,
 }
 
 
@@ -53,8 +69,10 @@ class LossCertificate:
         ``relative_error / (eps * size * amplification)``.
     amplification : float
         Relative change of the bound for a relative rounding of the set.
+    condition : float
+        sqrt((s_1^2 + ridge) / (s_r^2 + ridge)) of the features, about their mean where there is an intercept.
     gradient : float
-        |grad f(W)|, relative to ridge |W|.
+        |grad f(W)|, relative to ridge |W|; at ridge 0 |g| / c.
     intercept_error : float
         |b_s - b|; 0 without an intercept.
     loss : str
@@ -67,6 +85,7 @@ class LossCertificate:
     bound: float
     ratio: float
     amplification: float
+    condition: float
     gradient: float
     intercept_error: float
     loss: str
@@ -99,6 +118,8 @@ def certify_loss(
 
         |W_s - W| <= |Phis^T diag(w) (mu(Phis W^T + b) - Ys) + ridge W^T| / ridge
 
+    and at ridge = 0 the bound at the head of this module, for the minimiser of least norm.
+
     Theorem: T18a (strong convexity, a bound whatever W is).
 
     Parameters
@@ -109,7 +130,7 @@ def certify_loss(
     Ys : (m, k) array
     loss : {"squared", "softmax", "logistic", "poisson"}
     ridge : float
-        lambda_s > 0.
+        lambda_s >= 0.
     intercept : (k,) array, optional
         b, unpenalised.
     weights : (m,) array, optional
@@ -123,14 +144,12 @@ def certify_loss(
 
     Raises
     ------
-    InfeasibleError
-        T18: ridge = 0, where the loss is not strongly convex.
     ShapeError, TypeError, ValueError
         Sizes that do not fit; integers; NaN; an unknown loss.
 
     Notes
     -----
-    *Cost.* O(m p k), and k^3 with an intercept.
+    *Cost.* O(m p k), an SVD of an (m, p) matrix, and k^3 with an intercept.
 
     Examples
     --------
@@ -151,63 +170,142 @@ def certify_loss(
     if loss not in _MEANS:
         raise ValueError(f"unknown loss {loss!r}; choose from {', '.join(_MEANS)}")
     ridge, eps = as_ridge(ridge), max(eps_of(A) for A in (W, Phis, Ys))
-    if ridge == 0.0:
-        raise InfeasibleError(
-            "T18: the bound |gradient| / ridge needs ridge > 0; store the set with a ridge",
-            theorem="T18",
-            value=0.0,
-            limit=0.0,
-        )
     target, F, Y = (np.array(to_numpy(A), dtype=np.float64) for A in (W, Phis, Ys))
     w = np.ones(len(F)) if weights is None else np.array(to_numpy(as_weights(weights, len(F))), dtype=np.float64)
-    b, moved, slack = np.zeros(len(target)), 0.0, 0.0
-    if intercept is not None:
-        given = np.array(to_numpy(intercept), dtype=np.float64)
-        if given.shape != b.shape:
-            raise ShapeError(f"intercept must have shape {b.shape}, got {given.shape}")
-        b, sensitivity = _settled(loss, F @ target.T, Y, w, given)
-        moved = _distance(loss, b, given)
-        slack = sensitivity * float(np.max(np.linalg.norm(F, axis=1)))
-    mu = _MEANS[loss](F @ target.T + b)
-    gradient = float(np.linalg.norm((w[:, None] * (mu - Y)).T @ F + ridge * target)) / ridge
-    scale = math.hypot(float(np.linalg.norm(target)), float(np.linalg.norm(b))) or 1.0
-    intercept_error = moved + slack * gradient
-    error = math.hypot(gradient, intercept_error) / scale
-    change = _rounding(loss, target, F, Y, mu, w, ridge) * (1.0 + slack)
-    amplification = max(1.0, change / scale) * max(1.0, float(map_condition))
+    b = None if intercept is None else np.array(to_numpy(intercept), dtype=np.float64)
+    if b is not None and b.shape != (len(target),):
+        raise ShapeError(f"intercept must have shape {(len(target),)}, got {b.shape}")
+    about = F if b is None else F - (w @ F) / w.sum()
+    s = np.linalg.svd(about, compute_uv=False)
+    rank = int(np.sum(s > max(F.shape) * eps * s[0]))
+    found = (_penalised if ridge > 0.0 else _without_penalty)(loss, target, b, F, Y, w, ridge, rank)
+    size = float(np.linalg.norm(target))
+    scale = math.hypot(size, 0.0 if b is None else float(np.linalg.norm(b))) or 1.0
+    amplification = max(1.0, found.rounding / scale) * max(1.0, float(map_condition))
     unit_bound = eps * (F.shape[0] + math.sqrt(F.shape[1])) * amplification
-    bound = RATIO_LIMIT * unit_bound
+    bound, first_order = RATIO_LIMIT * unit_bound, found.first_order / scale
     passed = "pass" if bound <= max(_MEANINGFUL, 1e4 * eps) else "inconclusive"
     return LossCertificate(
-        verdict=passed if error <= bound else "fail",
-        relative_error=error,
+        verdict=passed if first_order <= bound else "fail",
+        relative_error=math.hypot(found.error, found.intercept_error) / scale,
         bound=bound,
-        ratio=error / unit_bound,
+        ratio=first_order / unit_bound,
         amplification=amplification,
-        gradient=gradient / (float(np.linalg.norm(target)) or 1.0),
-        intercept_error=intercept_error,
+        condition=math.sqrt((s[0] ** 2 + ridge) / (s[max(rank, 1) - 1] ** 2 + ridge)) if rank else 1.0,
+        gradient=found.gradient / (size or 1.0),
+        intercept_error=found.intercept_error,
         loss=loss,
         points=len(F),
         ridge=ridge,
     )
 
 
-def _curvatures(loss: str, mu: np.ndarray) -> np.ndarray:
-    """Hess A (m, k, k) from the means."""
-    units = np.eye(mu.shape[1])
-    if loss == "softmax":
-        return np.asarray(mu[:, :, None] * (units - mu[:, None, :]))
-    diagonal = {"squared": np.ones_like(mu), "logistic": mu * (1.0 - mu), "poisson": mu}[loss]
-    return np.asarray(diagonal[:, :, None] * units)
+@dataclass(frozen=True)
+class _Distance:
+    """Bounds on |W_s - W| and |b_s - b|, both together to first order, the gradient, and what rounding does to them."""
+
+    error: float
+    intercept_error: float
+    first_order: float
+    gradient: float
+    rounding: float
+
+
+def _penalised(
+    loss: str,
+    W: np.ndarray,
+    b: np.ndarray | None,
+    F: np.ndarray,
+    Y: np.ndarray,
+    w: np.ndarray,
+    ridge: float,
+    rank: int,
+) -> _Distance:
+    """Strong convexity by the penalty."""
+    Z, moved, slack = F @ W.T, 0.0, 0.0
+    if b is not None:
+        best, sensitivity = _settled(loss, Z, Y, w, b)
+        if sensitivity == math.inf:  # labels whose mean no intercept has
+            return _Distance(math.inf, math.inf, math.inf, math.inf, 1.0)
+        moved, slack = _distance(loss, best, b), sensitivity * float(np.max(np.linalg.norm(F, axis=1)))
+        Z = Z + best
+    mu = _MEANS[loss](Z)
+    gradient = float(np.linalg.norm((w[:, None] * (mu - Y)).T @ F + ridge * W)) / ridge
+    beside = moved + slack * gradient
+    top = float(np.linalg.norm(F, 2))
+    rounding = float(np.linalg.norm(F)) * float(np.linalg.norm(w[:, None] * (mu - Y)))
+    rounding += top * _changes_of_logits(loss, W, F, Y, mu, w)
+    rounding = (rounding / ridge + float(np.linalg.norm(W))) * (1.0 + slack)
+    return _Distance(gradient, beside, math.hypot(gradient, beside), gradient, rounding)
+
+
+def _without_penalty(
+    loss: str,
+    W: np.ndarray,
+    b: np.ndarray | None,
+    F: np.ndarray,
+    Y: np.ndarray,
+    w: np.ndarray,
+    ridge: float,
+    rank: int,
+) -> _Distance:
+    """Strict convexity of the loss in the logits that the set can make."""
+    mean = np.zeros(F.shape[1]) if b is None else F.mean(axis=0)
+    U, s, Vt = np.linalg.svd(F - mean, full_matrices=False)
+    U, s, Vt = U[:, :rank], s[:rank], Vt[:rank]
+    if b is not None:
+        U = np.column_stack([U, np.full(len(F), len(F) ** -0.5)])
+    mu = _MEANS[loss](F @ W.T + (0.0 if b is None else b))
+    pulled = U.T @ (w[:, None] * (mu - Y))
+    pulled = pulled - pulled.mean(axis=1, keepdims=True) if loss == "softmax" else pulled
+    least = float(np.min(w * _least_curvature(loss, mu)))
+    if not (rank and least > 0.0):
+        return _Distance(math.inf, math.inf, math.inf, math.inf, math.inf)
+    gradient, size = float(np.linalg.norm(pulled)) / least, float(np.linalg.norm(W))
+    reached = -math.log1p(-_SQRT2 * gradient) / _SQRT2 if _SQRT2 * gradient < 1.0 else math.inf
+    outside = float(np.linalg.norm(W - (W @ Vt.T) @ Vt))
+    inside, shift, smallest = reached / s[-1], float(np.linalg.norm(mean)), float(s[-1])
+    error = math.hypot(outside, inside)
+    beside = 0.0 if b is None else reached / math.sqrt(len(F)) + shift * error
+    rounding = _changes_of_logits(loss, W, F, Y, mu, w) / least + float(np.linalg.norm(F)) * size
+    return _Distance(
+        error,
+        beside,
+        math.hypot(outside, gradient / smallest) * (1.0 + (0.0 if b is None else shift + smallest)),
+        gradient,
+        (rounding / smallest) * (1.0 + (0.0 if b is None else shift + smallest)) + size,
+    )
+
+
+def _changes_of_logits(loss: str, W: np.ndarray, F: np.ndarray, Y: np.ndarray, mu: np.ndarray, w: np.ndarray) -> float:
+    """Change of diag(w) (mu - Y) for a relative change of 1 of features, labels and means, to first order."""
+    curvature = float(np.max(w * _largest_curvature(loss, mu)))
+    moved = curvature * float(np.linalg.norm(F)) * float(np.linalg.norm(W, 2))
+    return moved + float(np.linalg.norm(w[:, None] * Y)) + float(np.linalg.norm(w[:, None] * mu))
+
+
+def _largest_curvature(loss: str, mu: np.ndarray) -> np.ndarray:
+    """The Frobenius norm (m,) of Hess A."""
+    if loss == "softmax":  # diag(mu) - mu mu^T
+        squares = np.sum(mu**2, axis=1)
+        return np.asarray(np.sqrt(np.maximum(squares - 2.0 * np.sum(mu**3, axis=1) + squares**2, 0.0)))
+    return np.asarray(np.linalg.norm(_CURVATURES[loss](mu), axis=1))
+
+
+def _least_curvature(loss: str, mu: np.ndarray) -> np.ndarray:
+    """A lower bound (m,) on the eigenvalues of Hess A, common shifts of softmax aside (they interlace with mu)."""
+    return np.asarray(np.min(mu if loss == "softmax" else _CURVATURES[loss](mu), axis=1))
 
 
 def _settled(loss: str, Z: np.ndarray, Y: np.ndarray, w: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, float]:
-    """The best intercept for these logits, by Newton from b; and sqrt of the condition of its Hessian."""
+    """The best intercept for these logits, by Newton from b; and sqrt of the condition of its Hessian, or infinity."""
     for _ in range(_NEWTON):
         mu = _MEANS[loss](Z + b)
-        H = np.einsum("i,ijk->jk", w, _curvatures(loss, mu))
+        H = np.diag(w @ mu) - (w[:, None] * mu).T @ mu if loss == "softmax" else np.diag(w @ _CURVATURES[loss](mu))
         values, vectors = np.linalg.eigh(H)
         kept = values > len(b) * 1e-14 * values[-1]
+        if not kept.any():
+            return b, math.inf
         step = vectors[:, kept] @ ((vectors[:, kept].T @ (w @ (Y - mu))) / values[kept])
         b = b + step
         if np.linalg.norm(step) <= 4e-16 * (1.0 + np.linalg.norm(b)):
@@ -218,15 +316,3 @@ def _settled(loss: str, Z: np.ndarray, Y: np.ndarray, w: np.ndarray, b: np.ndarr
 def _distance(loss: str, one: np.ndarray, other: np.ndarray) -> float:
     gap = one - other
     return float(np.linalg.norm(gap - gap.mean() if loss == "softmax" else gap))
-
-
-def _rounding(
-    loss: str, W: np.ndarray, F: np.ndarray, Y: np.ndarray, mu: np.ndarray, w: np.ndarray, ridge: float
-) -> float:
-    """Change of |grad f| / ridge for a relative change of 1 of features and labels, to first order, and of W itself."""
-    curvature = float(np.max(np.linalg.norm(w[:, None, None] * _curvatures(loss, mu), axis=(1, 2))))
-    size, top = float(np.linalg.norm(F)), float(np.linalg.norm(F, 2))
-    moved = size * float(np.linalg.norm(w[:, None] * (mu - Y)))
-    moved += top * curvature * size * float(np.linalg.norm(W, 2))
-    moved += top * float(np.linalg.norm(w[:, None] * Y)) + top * float(np.linalg.norm(w[:, None] * mu))
-    return moved / ridge + float(np.linalg.norm(W))

@@ -60,8 +60,8 @@ class Loss(ABC):
         columns = [self.curvature(mu, xp.broadcast_to(units[j : j + 1, :], Z.shape)) for j in range(Z.shape[1])]
         return xp.stack(columns, axis=2)
 
-    def require_targets(self, Y: Array) -> None:
-        """Refuse labels (n, k) that are no data of this model; the message says where."""
+    def require_targets(self, Y: Array, *, first: int = 0) -> None:
+        """Refuse labels (n, k) that are no data of this model; the message says where, counting rows from ``first``."""
         xp = namespace(Y)
         slack = 64.0 * float(xp.finfo(Y.dtype).eps)  # rounding of labels at an end of the range
         outside = (Y - self.lowest < -slack) | (Y - self.highest > slack)
@@ -69,8 +69,8 @@ class Loss(ABC):
             row, column = _first(outside)
             bounds = f">= {self.lowest:g}" if self.highest == math.inf else f"in {self.lowest:g} .. {self.highest:g}"
             raise ValueError(
-                f"labels of the {self.name} loss must be {bounds}, got {float(Y[row, column]):.6g} at row {row}, "
-                f"column {column}; {self._remedy}"
+                f"labels of the {self.name} loss must be {bounds}, got {float(Y[row, column]):.6g} at row "
+                f"{first + row}, column {column}; {self._remedy}"
             )
 
     _remedy: ClassVar[str] = "take loss='squared' for labels of any size"

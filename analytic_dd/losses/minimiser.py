@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from analytic_dd.arrays import Array, as_matrices, namespace, norm, to_numpy
+from analytic_dd.arrays import Array, as_matrices, in_double, namespace, norm, to_numpy
 from analytic_dd.errors import DivergenceError, ShapeError
+from analytic_dd.linalg import thin_svd
 from analytic_dd.losses.loss import Loss
 from analytic_dd.losses.newton import newton
 from analytic_dd.losses.objective import Evaluation, PenalisedLoss
@@ -19,6 +20,7 @@ from analytic_dd.losses.registry import as_loss
 __all__ = ["GLMWeights", "glm_weights", "stream_glm_weights"]
 
 _NEWTON = 20_000  # k p' up to which a Newton step, with its (p', p') matrix, is worth it
+_SETTLED = 1e-12  # relative length of the last step
 _ROWS = 8192
 
 
@@ -39,6 +41,7 @@ class GLMWeights:
         The penalised loss.
     passes : int
         How often the samples were read.
+    solver : {"newton", "l-bfgs"}
     """
 
     weights: Array
@@ -47,6 +50,7 @@ class GLMWeights:
     error_bound: float
     value: float
     passes: int
+    solver: str = "newton"
 
 
 def glm_weights(
@@ -57,6 +61,7 @@ def glm_weights(
     ridge: float,
     intercept: bool = False,
     sample_weight: Array | None = None,
+    any_labels: bool = False,
 ) -> GLMWeights:
     r"""Fit the minimiser of  ``sum_i w_i (A(z_i) - y_i.z_i) + ridge / 2 |W|^2``,  ``z_i = W phi_i + b``.
 
@@ -76,11 +81,13 @@ def glm_weights(
     intercept : bool
         Fit an unpenalised intercept.
     sample_weight : (n,) array, optional
+    any_labels : bool
+        Take labels that are no data of the loss too, such as those of T18 beyond their largest ridge.
 
     Returns
     -------
     GLMWeights
-        In the dtype of the input; computed in float64.
+        In the dtype of the input; computed in float64. At ridge = 0 the minimiser whose W has the least norm.
 
     Raises
     ------
@@ -111,15 +118,40 @@ def glm_weights(
     Phi, Y = as_matrices(Phi=Phi, Y=Y)
     if Phi.shape[0] != Y.shape[0]:
         raise ShapeError(f"Phi and Y must have the same number of rows, got {Phi.shape[0]} and {Y.shape[0]}")
+    if Phi.shape[0] < Phi.shape[1]:  # the minimiser lies in the row space: n unknowns an output
+        Q, R = namespace(Phi).linalg.qr(in_double(Phi).T, mode="reduced")
+        small = glm_weights(
+            R.T,
+            in_double(Y),
+            loss=loss,
+            ridge=ridge,
+            intercept=intercept,
+            sample_weight=sample_weight,
+            any_labels=any_labels,
+        )
+        return _in_dtype(replace(small, weights=small.weights @ Q.T), Phi)
     parts = (Phi, Y) if sample_weight is None else (Phi, Y, sample_weight)
     n = int(Phi.shape[0])
     rows = [slice(start, min(start + _ROWS, n)) for start in range(0, n, _ROWS)]
     blocks = lambda: (tuple(A[block, ...] for A in parts) for block in rows)  # noqa: E731
-    fit = stream_glm_weights(blocks, loss=loss, ridge=ridge, intercept=intercept)
+    fit = stream_glm_weights(blocks, loss=loss, ridge=ridge, intercept=intercept, any_labels=any_labels)
+    return _in_dtype(_least(fit, in_double(Phi)) if ridge == 0.0 and intercept else fit, Phi)
+
+
+def _least(fit: GLMWeights, Phi: Array) -> GLMWeights:
+    """Return the minimiser whose W alone has the least norm: the limit of small ridges, for which b is free."""
+    xp = namespace(Phi)
+    mean = xp.mean(Phi, axis=0)
+    rows = thin_svd(Phi - mean[None, :]).Vt
+    W = (fit.weights @ rows.T) @ rows
+    assert fit.intercept is not None
+    return replace(fit, weights=W, intercept=fit.intercept + (fit.weights - W) @ mean)
+
+
+def _in_dtype(fit: GLMWeights, Phi: Array) -> GLMWeights:
     xp = namespace(Phi)
     b = None if fit.intercept is None else xp.astype(fit.intercept, Phi.dtype, copy=False)
-    W = xp.astype(fit.weights, Phi.dtype, copy=False)
-    return GLMWeights(W, b, fit.gradient, fit.error_bound, fit.value, fit.passes)
+    return replace(fit, weights=xp.astype(fit.weights, Phi.dtype, copy=False), intercept=b)
 
 
 def stream_glm_weights(
@@ -128,15 +160,20 @@ def stream_glm_weights(
     loss: str | Loss,
     ridge: float,
     intercept: bool = False,
+    any_labels: bool = False,
+    start: GLMWeights | None = None,
+    settled: float = _SETTLED,
 ) -> GLMWeights:
     """Fit :func:`glm_weights` to blocks (Phi, Y) or (Phi, Y, sample_weight) that are read a pass at a time.
 
     Theorem: T18 (the original model). Parameters, errors and cost are those of :func:`glm_weights`; ``blocks`` is a
-    list, or a function that returns a new iterator.
+    list, or a function that returns a new iterator. The search starts at the model ``start``, if there is one, and ends
+    with a step of relative length ``settled``.
     """
-    objective = PenalisedLoss(blocks, loss=as_loss(loss), ridge=ridge, intercept=intercept)
+    objective = PenalisedLoss(blocks, loss=as_loss(loss), ridge=ridge, intercept=intercept, any_labels=any_labels)
     small = objective.k * (objective.p + intercept) <= _NEWTON
-    theta, found = newton(objective) if small else _lbfgs(objective)
+    first = objective.start() if start is None else _joined(start)
+    theta, found = newton(objective, start=first, settled=settled) if small else _lbfgs(objective, first, settled)
     gradient, p = norm(found.gradient), objective.p
     return GLMWeights(
         theta[:, :p],
@@ -145,14 +182,21 @@ def stream_glm_weights(
         gradient / objective.ridge if objective.ridge > 0.0 else math.inf,
         found.value,
         objective.passes,
+        "newton" if small else "l-bfgs",
     )
 
 
-def _lbfgs(objective: PenalisedLoss) -> tuple[Array, Evaluation]:
-    """Minimise by L-BFGS (scipy, on the host) until the value no longer falls."""
+def _joined(model: GLMWeights) -> Array:
+    """Weights and intercept as one matrix (k, p')."""
+    if model.intercept is None:
+        return model.weights
+    return namespace(model.weights).concat([model.weights, model.intercept[:, None]], axis=1)
+
+
+def _lbfgs(objective: PenalisedLoss, start: Array, settled: float) -> tuple[Array, Evaluation]:
+    """Minimise by L-BFGS (scipy, on the host) until the value no longer falls by its rounding."""
     from scipy import optimize  # a tenth of the time of all imports
 
-    start = objective.start()
     xp, shape = namespace(start), start.shape
 
     def point(vector: np.ndarray) -> Array:
@@ -162,11 +206,12 @@ def _lbfgs(objective: PenalisedLoss) -> tuple[Array, Evaluation]:
         found = objective.evaluate(point(vector))
         return found.value, to_numpy(found.gradient).ravel()
 
-    options = {"maxiter": 20_000, "maxfun": 40_000, "ftol": 0.0, "gtol": 0.0, "maxcor": 30}
+    options = {"maxiter": 20_000, "maxfun": 40_000, "ftol": settled**2, "gtol": 0.0, "maxcor": 30}
     done = optimize.minimize(value_and_gradient, to_numpy(start).ravel(), jac=True, method="L-BFGS-B", options=options)
     theta = point(done.x)
     found = objective.evaluate(theta)
-    if not math.isfinite(found.value) or norm(found.gradient) > 1e-3 * norm(objective.evaluate(start).gradient):
+    largest = max(1e-3, settled) * norm(objective.evaluate(objective.start()).gradient)
+    if not math.isfinite(found.value) or norm(found.gradient) > largest:
         raise DivergenceError(
             f"L-BFGS stopped after {done.nit} iterations with a gradient of {norm(found.gradient):.1e}; scale the "
             "features, or take a larger ridge"

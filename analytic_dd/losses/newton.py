@@ -29,10 +29,20 @@ _NEAR = 1e-6  # |step| / |theta| below which the gradient falls at every step, b
 _STALLED = 2  # steps without a smaller gradient: it is rounding
 
 
-def newton(objective: PenalisedLoss) -> tuple[Array, Evaluation]:
+def newton(
+    objective: PenalisedLoss, *, start: Array | None = None, settled: float = _SETTLED
+) -> tuple[Array, Evaluation]:
     """Return the minimiser theta (k, p') and the evaluation there; at ridge = 0 that of minimum norm.
 
     Theorem: T18, T18e (where no minimiser exists).
+
+    Parameters
+    ----------
+    objective : PenalisedLoss
+    start : (k, p') array, optional
+        Where to start, such as the minimiser for a larger ridge.
+    settled : float
+        The relative length of the last step.
 
     Raises
     ------
@@ -41,7 +51,7 @@ def newton(objective: PenalisedLoss) -> tuple[Array, Evaluation]:
     DivergenceError
         No minimiser within 100 steps.
     """
-    theta = objective.start()
+    theta = objective.start() if start is None else start
     here = objective.evaluate(theta)
     best, waited = (theta, here), 0
     for _ in range(_STEPS):
@@ -60,7 +70,7 @@ def newton(objective: PenalisedLoss) -> tuple[Array, Evaluation]:
         waited = waited + 1 if moved < _NEAR and not smaller else 0
         if norm(here.gradient) < norm(best[1].gradient):
             best = theta, here
-        if moved <= _SETTLED or waited >= _STALLED or norm(here.gradient) == 0.0:
+        if moved <= settled or waited >= _STALLED or norm(here.gradient) == 0.0:
             return best
     raise DivergenceError(
         f"no minimiser after {_STEPS} Newton steps, the gradient is {norm(here.gradient):.1e}; at ridge = 0 the "

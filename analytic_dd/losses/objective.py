@@ -41,6 +41,8 @@ class PenalisedLoss:
     ridge : float
         lambda >= 0, absolute.
     intercept : bool
+    any_labels : bool
+        Take labels that are no data of the loss too, such as those of T18 beyond their largest ridge.
 
     Attributes
     ----------
@@ -56,7 +58,13 @@ class PenalisedLoss:
     """
 
     def __init__(
-        self, blocks: Callable[[], Blocks] | Blocks, *, loss: Loss, ridge: float, intercept: bool = False
+        self,
+        blocks: Callable[[], Blocks] | Blocks,
+        *,
+        loss: Loss,
+        ridge: float,
+        intercept: bool = False,
+        any_labels: bool = False,
     ) -> None:
         if isinstance(blocks, Iterator):
             raise TypeError(
@@ -67,14 +75,15 @@ class PenalisedLoss:
         self.passes = self.n = 0
         total: Any = 0.0
         for Phi, Y, weight in self._checked():
-            self.loss.require_targets(Y)
+            if not any_labels:
+                self.loss.require_targets(Y, first=self.n)
             xp = namespace(Y)
             total = total + xp.concat([xp.sum(weight[:, None] * Y, axis=0), xp.sum(weight)[None]])
             self.n, self.p, self.k = self.n + int(Y.shape[0]), int(Phi.shape[1]), int(Y.shape[1])
         if self.n == 0 or not float(total[self.k]) > 0.0:
             raise ValueError("there are no samples, or none has a weight above 0; give some")
         self.mean_label = total[: self.k] / total[self.k]
-        if intercept:
+        if intercept and not any_labels:
             loss.require_mean(self.mean_label)
 
     def __iter__(self) -> Iterator[tuple[Array, Array, Array]]:

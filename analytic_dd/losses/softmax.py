@@ -52,15 +52,15 @@ class Softmax(Loss):
         logits = xp.log(mu)
         return logits - xp.mean(logits)
 
-    def require_targets(self, Y: Array) -> None:
-        super().require_targets(Y)
+    def require_targets(self, Y: Array, *, first: int = 0) -> None:
+        super().require_targets(Y, first=first)
         xp = namespace(Y)
         missing = xp.abs(xp.sum(Y, axis=1) - 1.0)
         if float(xp.max(missing)) > _ROUNDING * Y.shape[1] * float(xp.finfo(Y.dtype).eps):
             row = int(xp.argmax(missing))
             raise ValueError(
                 f"labels of the softmax loss must sum to 1 in every row, got {float(xp.sum(Y[row, :])):.6g} in row "
-                f"{row}; divide each row by its sum"
+                f"{first + row}; divide each row by its sum"
             )
 
     def separated(self, Z: Array, Y: Array) -> bool:

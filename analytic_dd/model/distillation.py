@@ -101,6 +101,8 @@ def distil(
         What was asked for does not exist.
     """
     clock, options = clock or Clock(), fit_options(construction, options)
+    construction.require_loss(options.loss)
+    source = source if options.loss == "squared" else source.as_given()
     construction = for_given(construction, references, source.k)
     map_rng, loo_rng, free_rng = streams(seed)
     with clock("map"):
@@ -165,6 +167,7 @@ def problem_of(
         sums=model.centred,
         centre=model.statistics.mean_phi if about_mean else None,
         ridge=model.ridge,
+        loss=model.loss,
         references=References(references) if isinstance(references, np.ndarray) else references,
         box=None
         if not np.isfinite(high - low)

@@ -16,6 +16,8 @@ from analytic_dd.data import Dataset
 from analytic_dd.data.blocks import require_device
 from analytic_dd.features import FeatureMap
 from analytic_dd.linalg import ByteSums
+from analytic_dd.losses import as_loss
+from analytic_dd.model.loss_fit import fit_loss
 from analytic_dd.model.source import Source
 from analytic_dd.model.stream import FeatureStream
 from analytic_dd.ridge import RidgeChoice, fit_weights
@@ -34,9 +36,13 @@ class FitOptions:
 
     Attributes
     ----------
-    ridge : float, "loo" or "gcv"
+    ridge : float, "loo", "gcv" or "validation", optional
         lambda, absolute, or how it is chosen: by leave-one-out (accuracy for classes, else the squared error; ties go
-        to the larger ridge) on at most 10,000 samples, or by generalised cross-validation.
+        to the larger ridge) on at most 10,000 samples, or by generalised cross-validation. Losses other than the
+        squared one have no leave-one-out in closed form: theirs is chosen on a fifth of at most 10,000 samples, held
+        out ("validation": accuracy for classes, else the loss). Default: loo, or validation.
+    loss : {"squared", "softmax", "logistic", "poisson"}
+        What the original model minimises, beside  ridge / 2 |W|^2  (T18).
     intercept : bool
         Fit an unpenalised intercept (T12).
     tikhonov : (p,) or (p, p) array, optional
@@ -49,7 +55,8 @@ class FitOptions:
         Where features, sums and weights are computed: ``cpu`` (numpy), or a device of torch.
     """
 
-    ridge: float | str = "loo"
+    ridge: float | str | None = None
+    loss: str = "squared"
     intercept: bool = False
     tikhonov: Any = None
     solver: str = "auto"
@@ -57,13 +64,23 @@ class FitOptions:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.ridge, str):
+        squared = as_loss(self.loss).name == "squared"
+        if self.ridge is None:
+            object.__setattr__(self, "ridge", "loo" if squared else "validation")
+        elif not isinstance(self.ridge, str):
             as_ridge(self.ridge)
+        elif not squared and self.ridge != "validation":
+            raise ValueError(
+                f"ridge={self.ridge!r} is for loss='squared', got loss={self.loss!r}; use ridge='validation', or a "
+                "number > 0"
+            )
+        if not squared and self.solver != "auto":
+            raise ValueError(f"solver={self.solver!r} is for loss='squared', got loss={self.loss!r}; leave it out")
 
 
 @dataclass(frozen=True)
 class OriginalModel:
-    """Ridge regression fitted on all the data, which a distilled set is to reproduce.
+    """The model fitted on all the data, which a distilled set is to reproduce: ridge regression, or that of a loss.
 
     Attributes
     ----------
@@ -76,7 +93,7 @@ class OriginalModel:
     mean, std : (channels,) arrays
         inputs = (x - mean) / std, in the data's units.
     statistics : sums of the data
-        Not centred.
+        Not centred; of another loss than the squared one its means and squares only (:class:`Moments`).
     centred : sums of the data
         About their means where there is an intercept, else the same: they keep digits that centring would lose.
     label_kind : str
@@ -85,6 +102,7 @@ class OriginalModel:
         The solver (T13), and why in one line.
     value_range : (float, float)
         Of the pixels, in the data's units.
+    loss : str
     """
 
     weights: np.ndarray
@@ -100,6 +118,7 @@ class OriginalModel:
     solver: str
     solver_reason: str
     value_range: tuple[float, float]
+    loss: str = "squared"
 
     @property
     def feature_sizes(self) -> np.ndarray:
@@ -124,6 +143,8 @@ def fit_source(
 ) -> OriginalModel:
     """Fit ridge regression on all samples: one pass over them, one product, one eigendecomposition.
 
+    For another loss see :func:`analytic_dd.model.loss_fit.fit_loss`.
+
     Theorem: T13.
 
     Parameters
@@ -147,7 +168,10 @@ def fit_source(
     options, clock = options or FitOptions(), clock or Clock()
     if options.device != "cpu":
         require_device(options.device)
+    assert options.ridge is not None
     stream = FeatureStream(source, feature_map, options.dtype, options.device, clock, listener)
+    if options.loss != "squared":
+        return _loss_model(stream, options, rng=rng)
 
     def blocks(rows: np.ndarray | None = None, /, *, stage: str = "") -> Iterator[tuple[Any, ...]]:
         return stream.blocks(rows, stage=stage)
@@ -185,6 +209,33 @@ def fit_source(
         solver=found.solver,
         solver_reason=found.reason + ("" if exact else f"; of features in {np.dtype(options.dtype).name}"),
         value_range=source.value_range,
+    )
+
+
+def _loss_model(stream: FeatureStream, options: FitOptions, *, rng: np.random.Generator) -> OriginalModel:
+    """Fit the model of another loss; its weights lie where features do, and those of classes sum to 0 (T18b)."""
+    source = stream.source
+    found = fit_loss(
+        stream, loss=options.loss, ridge=options.ridge, intercept=options.intercept, samples=LOO_SAMPLES, rng=rng
+    )
+    W, b = stream.feature_map.project(found.weights), found.intercept
+    if as_loss(options.loss).shift_free:  # rounding would leave a k-th singular value of 1e-12
+        W, b = W - W.mean(axis=0), None if b is None else b - b.mean()
+    return OriginalModel(
+        weights=W,
+        intercept=b,
+        ridge=found.ridge,
+        choice=found.choice,
+        feature_map=stream.feature_map,
+        mean=source.mean,
+        std=source.std,
+        statistics=found.moments,
+        centred=found.moments if b is None else found.moments.centred(),
+        label_kind=source.label_kind,
+        solver=found.solver,
+        solver_reason=found.reason,
+        value_range=source.value_range,
+        loss=options.loss,
     )
 
 
@@ -241,6 +292,9 @@ def fit_sums(
     ValueError
         ``ridge="loo"``, which needs the samples.
     """
+    assert options.ridge is not None
+    if options.loss != "squared":
+        raise ValueError(f"loss={options.loss!r} reads the samples, and sums have none; use loss='squared'")
     if options.ridge not in ("gcv",) and isinstance(options.ridge, str):
         raise ValueError(f"without the samples the ridge is 'gcv' or a number >= 0, got {options.ridge!r}")
     if options.solver not in ("auto", "gram"):

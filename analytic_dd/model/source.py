@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -112,6 +113,14 @@ class Source(ABC):
     def bytes_of(self, rows: int) -> Iterator[tuple[np.ndarray, np.ndarray]] | None:
         """Yield stored bytes (b, d) and labels (b, k), or return None where samples are no bytes."""
         return None
+
+    def as_given(self) -> Source:
+        """Return the source with outputs as they are: probabilities and counts have no unit."""
+        if self.units is None:
+            return self
+        plain = copy(self)
+        plain.units = None
+        return plain
 
 
 def _kept(weights: np.ndarray | None, n: int) -> tuple[np.ndarray | None, np.ndarray | None]:
@@ -258,9 +267,12 @@ class ArraySource(Source):
             some = slice(start, min(start + rows, total)) if order is None else order[start : start + rows]
             X: np.ndarray = self.X[some].reshape(-1, self.d).astype(dtype, copy=False)
             y = self.y[some]
-            Y: np.ndarray = (y / self.units if self.labels is None else self.labels[y]).astype(dtype, copy=False)
+            Y: np.ndarray = (self._outputs(y) if self.labels is None else self.labels[y]).astype(dtype, copy=False)
             arrays = (X, Y) if self.weights is None else (X, Y, self.weights[some])
             yield tuple(_placed(A, device) for A in arrays)
+
+    def _outputs(self, y: np.ndarray) -> np.ndarray:
+        return y if self.units is None else y / self.units
 
     def inputs(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Return the inputs (m, d) of some samples, and their classes (m,) where there are any."""

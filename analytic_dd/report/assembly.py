@@ -63,6 +63,7 @@ def distilled_set(
         "method": "closed-form",
         "theorem": built.theorem,
         "ridge": model.ridge,
+        "loss": model.loss,
         "ridge_choice": _describe_choice(model),
         "solver": model.solver,
         "solver_reason": model.solver_reason,

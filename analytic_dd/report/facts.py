@@ -11,11 +11,10 @@ import numpy as np
 from analytic_dd.data import Dataset, normalised, pixels
 from analytic_dd.distill.construction import Construction
 from analytic_dd.distill.distilled import DistilledInputs
-from analytic_dd.distill.intercept import labels_with_intercept
+from analytic_dd.distill.learned_labels import learned_labels
 from analytic_dd.io import DistilledSet
-from analytic_dd.judge import certify_recovery, map_amplification
 from analytic_dd.judge.accuracy import agreement_with_original, fitted
-from analytic_dd.labels import labels_for
+from analytic_dd.judge.stored import certificates_of
 from analytic_dd.model import DatasetSource, Distillation, OriginalModel
 
 __all__ = ["describe_realistic", "realistic_facts", "reference_facts", "reference_images", "rounded"]
@@ -135,7 +134,7 @@ def rounded(stored: DistilledSet) -> np.ndarray:
 
 
 def _eight_bit(stored: DistilledSet, dataset: Dataset, model: OriginalModel, *, seed: int) -> dict[str, Any]:
-    """Return |W_s - W| / |W| and the agreement of decisions after rounding, with the stored labels and with T4's.
+    """Return |W_s - W| / |W| and the agreement of decisions after rounding, with the stored labels and with new ones.
 
     ``decision_agreement`` is the fraction of samples on which the refitted model decides as the original one, over the
     test part, or some training samples where there is none (``decisions_on``).
@@ -143,17 +142,10 @@ def _eight_bit(stored: DistilledSet, dataset: Dataset, model: OriginalModel, *, 
     inputs = normalised(rounded(stored), stored.mean, stored.std)
     phi, ridge, b = stored.feature_map, stored.ridge, stored.intercept
     Phis = phi(inputs)
-    magnified = map_amplification(phi, inputs, Phis)
-    if b is None:
-        solved = labels_for(Phis, stored.w, ridge=ridge)
-    else:
-        solved = labels_with_intercept(Phis, stored.w, b, ridge=ridge)
-    labels = {"before": stored.y, "after": solved}
-    certificates = {
-        name: certify_recovery(stored.w, Phis, Ys, ridge=ridge, map_condition=magnified, intercept=b)
-        for name, Ys in labels.items()
-    }
-    models = {name: fitted(Phis, Ys, ridge, intercept=b is not None) for name, Ys in labels.items()}
+    labels = {"before": stored.y, "after": learned_labels(Phis, stored.w, b, ridge=ridge, loss=stored.loss)}
+    of_set: dict[str, Any] = {"weights": stored.w[None], "intercepts": [b], "ridges": [ridge], "loss": stored.loss}
+    certificates = {name: certificates_of(phi, inputs, Ys, **of_set)[0] for name, Ys in labels.items()}
+    models = {name: fitted(Phis, Ys, ridge, intercept=b is not None, loss=stored.loss) for name, Ys in labels.items()}
     agreement, part, count = agreement_with_original(dataset, model, models, seed=seed)
     return {
         "recovery": {name: certificate.relative_error for name, certificate in certificates.items()},

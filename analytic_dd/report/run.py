@@ -18,9 +18,9 @@ from analytic_dd.errors import DataError
 from analytic_dd.features import FeatureMap, Network, from_spec
 from analytic_dd.files import atomic_write
 from analytic_dd.io import DistilledSet, load_distilled, save_distilled, to_json
-from analytic_dd.judge import Certificate
 from analytic_dd.judge.accuracy import Model, accuracies_on_test, fitted, r2_on_test
 from analytic_dd.judge.controls import control_models
+from analytic_dd.judge.stored import Found
 from analytic_dd.linalg import Sums
 from analytic_dd.model import (
     DatasetSource,
@@ -55,13 +55,13 @@ class Report:
     ----------
     content : dict
         JSON values, as in ``report.json``.
-    certificate : Certificate
+    certificate : Certificate or LossCertificate
         Of the reloaded inputs through the feature map.
     construction : Construction
     """
 
     content: dict[str, Any]
-    certificate: Certificate
+    certificate: Found
     construction: Construction
 
 
@@ -353,7 +353,7 @@ def _by_ridge(stored: DistilledSet, found: Mapping[str, float]) -> list[dict[str
     ]
 
 
-def _recovery(certificate: Certificate) -> dict[str, Any]:
+def _recovery(certificate: Found) -> dict[str, Any]:
     return {name: getattr(certificate, name) for name in ("relative_error", "verdict", "ratio", "condition", "bound")}
 
 
@@ -362,7 +362,7 @@ def _or_zero(model: OriginalModel) -> np.ndarray:
 
 
 def refit(stored: DistilledSet, *, ridge: float | None = None) -> Model:
-    """Fit ridge regression on the stored set as a user would, by the library's own solver."""
+    """Fit the model of the stored set as a user would, by the library's own solver."""
     Phis = stored.feature_map(stored.inputs)
     value = stored.ridge if ridge is None else ridge
-    return fitted(Phis, stored.y, value, intercept=stored.intercept is not None)
+    return fitted(Phis, stored.y, value, intercept=stored.intercept is not None, loss=stored.loss)

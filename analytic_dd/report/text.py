@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +21,8 @@ _LOST = 1e-3  # an error of W that is not rounding any more, whatever the condit
 def _criterion(choice: Mapping[str, Any]) -> str:
     if choice["criterion"] == "gcv":
         return f"generalised cross-validation on {choice['samples']:,} samples"
+    if choice["criterion"] == "validation":
+        return f"{choice['scoring']} on {choice['samples']:,} samples held out"
     what = "accuracy" if choice["scoring"] == "accuracy" else "squared error"
     return f"leave-one-out {what} on {choice['samples']:,} samples"
 
@@ -36,6 +39,23 @@ def _recovery(content: Mapping[str, Any], construction: Construction) -> list[st
     if recovery["verdict"] == "inconclusive" and recovery["relative_error"] > _LOST:
         lines.append(f"  warning: the set misses W by {error}; take a better conditioned map (fewer layers)")
     return lines
+
+
+def _labels_of_loss(content: Mapping[str, Any]) -> list[str]:
+    """Whether the learned labels of a loss are labels that other code takes (T18b)."""
+    largest, ridge = content["diagnostics"]["ridge_limit"], content["distilled_ridge"]
+    data = {"softmax": "probabilities", "logistic": "probabilities", "poisson": "rates >= 0"}.get(content["loss"])
+    if data is None or content["labels"] != "learned":
+        return []
+    if largest == math.inf:
+        return [f"  labels of the {content['loss']} loss are {data} at every ridge"]
+    if ridge <= largest:
+        return [f"  labels of the {content['loss']} loss are {data}; they are up to ridge {largest:.3g} (T18b)"]
+    copies = f"take {math.ceil(ridge / largest)} copies of every point, or " if largest > 0.0 else ""
+    return [
+        f"  labels of the {content['loss']} loss are no {data}: {copies}take a distilled ridge of at most "
+        f"{largest:.3g} (T18b)"
+    ]
 
 
 def _real(content: Mapping[str, Any]) -> list[str]:
@@ -69,6 +89,7 @@ def describe(report: Report) -> list[str]:
     ]
     lines += _told_of_data(content)
     lines.append(f"  solver {content['solver_reason']}")
+    lines += _labels_of_loss(content)
     if content["label_scale"] != 1.0:
         scale = content["label_scale"]
         lines.append(f"  features and labels were scaled by {scale:.4g} into the range of the map (T4')")

@@ -148,7 +148,10 @@ def minimisers(F: Dyadics, judge: Judge) -> Iterator[float]:
         yield max(float(np.linalg.norm(part)) for part in got) / (2.0**-52 * n * size)
 
 
-@probe("T18a", "certify_loss: an exact set passes; a change of 1e-7 of its labels, ridge or intercept fails")
+@probe(
+    "T18a",
+    "certify_loss: an exact set passes, at ridge 0 too; a change of 1e-7 of its labels, ridge or intercept fails",
+)
 def loss_certificate(F: Dyadics, judge: Judge) -> Iterator[float]:
     W, Phi = _model(F, 6, 3, 7)
     for loss in _LOSSES:
@@ -160,6 +163,15 @@ def loss_certificate(F: Dyadics, judge: Judge) -> Iterator[float]:
         yield judge.true(gradient <= found.relative_error + found.bound)
         yield judge.true(certify_loss(W, Phi, Y * (1.0 + 1e-7), loss=loss, ridge=ridge).verdict == "fail")
         yield judge.true(certify_loss(W, Phi, Y, loss=loss, ridge=ridge * (1.0 + 1e-6)).verdict == "fail")
+        few = Phi[:3] / (1.0 + float(np.linalg.norm(Phi[:3])))  # at ridge 0: fewer points than features
+        least = W @ np.linalg.pinv(few) @ few
+        Y = glm_labels(few, least, loss=loss, ridge=0.0).labels * judge.shift
+        yield judge.true(certify_loss(least, few, Y, loss=loss, ridge=0.0).ratio < 30.0)
+        moved = (Y + 1e-4) / (1.0 + 3e-4)  # rows still sum to 1
+        fit = glm_weights(few, moved, loss=loss, ridge=0.0)
+        distance = float(np.linalg.norm(fit.weights - least)) / float(np.linalg.norm(least))
+        found = certify_loss(least, few, moved, loss=loss, ridge=0.0)
+        yield judge.true(found.verdict == "fail" and distance <= found.relative_error * (1.0 + 1e-6))
 
 
 @probe("T18c", "lambert_count: the least m with m w((k - 1) / e) >= ridge |W|^2, w by balls")

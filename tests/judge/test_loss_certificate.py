@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analytic_dd import glm_labels
-from analytic_dd.errors import InfeasibleError, ShapeError
+from analytic_dd.errors import ShapeError
 from analytic_dd.judge import certify_loss
 from analytic_dd.losses import glm_weights
 
@@ -83,10 +83,45 @@ def test_a_tiny_ridge_is_inconclusive(rng):
     assert certify_loss(W, Phi, Y, loss="softmax", ridge=1e-12).verdict == "inconclusive"
 
 
+@each_loss
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("points", [3, M])
+def test_relative_error_at_ridge_zero_bounds_the_distance_of_the_least_minimiser(rng, loss, intercept, points):
+    """Fewer points than features: the part of W outside of their span counts, the rest obeys the curvature."""
+    W, Phi = 0.3 * rng.standard_normal((K, P)), rng.standard_normal((points, P))
+    W, b = W - W.mean(axis=0), rng.standard_normal(K) if intercept else None
+    F = Phi if b is None else Phi - Phi.mean(axis=0)
+    W = W @ np.linalg.pinv(F) @ F
+    Y = glm_labels(Phi, W, loss=loss, ridge=0.0, intercept=b).labels
+    exact = certify_loss(W, Phi, Y, loss=loss, ridge=0.0, intercept=b)
+    assert (exact.verdict, exact.ratio < 30) == ("pass", True)
+    size = np.linalg.norm(W) if b is None else np.hypot(np.linalg.norm(W), np.linalg.norm(b))
+    for change in (1e-8, 1e-5, 1e-3):
+        other = Y * (1.0 + change * rng.uniform(0.0, 1.0, Y.shape)) if loss != "logistic" else Y * (1.0 - change)
+        other = other / other.sum(axis=1, keepdims=True) if loss == "softmax" else other
+        fit = glm_weights(Phi, other, loss=loss, ridge=0.0, intercept=intercept)
+        found = certify_loss(W, Phi, other, loss=loss, ridge=0.0, intercept=b)
+        distance = np.linalg.norm(fit.weights - W)
+        if b is not None:
+            gap = fit.intercept - b
+            distance = np.hypot(distance, np.linalg.norm(gap - gap.mean() if loss == "softmax" else gap))
+        assert distance / size <= found.relative_error * (1 + 1e-6)
+        assert found.verdict == "fail"
+    beside = W + 1e-3 * rng.standard_normal((K, 1)) * np.linalg.svd(F)[2][-1]
+    if points < P:
+        beside = beside - beside.mean(axis=0)
+        assert certify_loss(beside, Phi, Y, loss=loss, ridge=0.0, intercept=b).verdict == "fail"
+
+
+def test_labels_at_an_end_of_their_range_at_ridge_zero_never_pass(rng):
+    """Saturated means have no curvature to speak of."""
+    Phi, W = rng.standard_normal((3, P)), 1e3 * rng.standard_normal((K, P))
+    Y = glm_labels(Phi, W @ np.linalg.pinv(Phi) @ Phi, loss="softmax", ridge=0.0).labels
+    assert certify_loss(W, Phi, Y, loss="softmax", ridge=0.0).verdict != "pass"
+
+
 def test_bad_input_is_refused(rng):
     W, Phi, Y, _ = exact_set(rng, "softmax")
-    with pytest.raises(InfeasibleError, match="needs ridge > 0"):
-        certify_loss(W, Phi, Y, loss="softmax", ridge=0.0)
     with pytest.raises(ValueError, match="unknown loss 'hinge'"):
         certify_loss(W, Phi, Y, loss="hinge", ridge=1.0)
     with pytest.raises(ShapeError, match="do not fit"):
