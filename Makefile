@@ -1,4 +1,4 @@
-# make demo | test | test-kernels | test-threads | test-ntk | test-slow | proofs | lint | types | tables | clean
+# make demo | test | test-kernels | test-threads | test-ntk | test-slow | proofs | lint | types | docs | tables | clean
 # TORCH_INDEX=ADDRESS takes torch from another package index (a CPU wheel, say).
 
 PYTHON ?= python3
@@ -19,7 +19,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 # What rounds: the same on every processor but for the last digits
 NUMERICAL := tests/test_comparators.py tests/test_estimator.py $(addprefix tests/, linalg ridge losses labels features distill model judge)
 
-.PHONY: demo test test-kernels test-threads test-ntk test-slow proofs lint types tables bench clean
+.PHONY: demo test test-kernels test-threads test-ntk test-slow proofs lint types docs tables bench clean
 
 $(VENV)/base: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -34,6 +34,10 @@ $(VENV)/test: $(VENV)/base
 $(VENV)/ntk: $(VENV)/test
 	$(PIP) -e ".[ntk]"
 	$(PIP) --no-deps neural-tangents
+	@touch $@
+
+$(VENV)/docs: $(VENV)/test
+	$(PIP) -e ".[docs]"
 	@touch $@
 
 demo: $(VENV)/base
@@ -66,6 +70,11 @@ lint: $(VENV)/test
 types: $(VENV)/test
 	$(BIN)/mypy
 
+# The site in docs/_build: theory, public names, examples that run (once, until they change); no link leads nowhere
+docs: $(VENV)/docs
+	$(ONE_THREAD) $(BIN)/python -m sphinx -b html -W --keep-going -q -j 2 docs docs/_build
+	@$(BIN)/python docs/links.py docs/_build
+
 tables: $(VENV)/base
 	$(BIN)/python experiments/tables.py
 
@@ -73,4 +82,4 @@ bench: $(VENV)/base
 	$(BIN)/python benchmarks/one_pass.py --features identity rff fcnn cnn inn deep-linear
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache out
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache out docs/_build docs/api docs/auto_examples
