@@ -25,15 +25,22 @@ COMMANDS = ("distill", "verify", "show", "stats", "merge", "data", "bench", "exp
 def packages() -> list[str]:
     """Return the package and all that is public below it, the package first."""
     below = [f"analytic_dd.{each.name}" for each in pkgutil.iter_modules(analytic_dd.__path__) if each.ispkg]
-    return ["analytic_dd", *sorted([*below, *MODULES])]
+    named = [
+        value.__name__ for package in below for value in _exported(package).values() if isinstance(value, ModuleType)
+    ]
+    return ["analytic_dd", *sorted({*below, *named, *MODULES})]
+
+
+def _exported(package: str) -> dict[str, object]:
+    module = importlib.import_module(package)
+    return {name: getattr(module, name) for name in module.__all__}
 
 
 def names() -> dict[str, object]:
     """Return every public name, as ``package.name``, with what it is."""
     found: dict[str, object] = {}
     for package in packages():
-        module = importlib.import_module(package)
-        found |= {f"{package}.{name}": getattr(module, name) for name in module.__all__}
+        found |= {f"{package}.{name}": value for name, value in _exported(package).items()}
     return found
 
 
