@@ -7,11 +7,12 @@ and their import statements. ``tests/test_architecture.py`` compares both pages 
 from __future__ import annotations
 
 import ast
+import functools
 import graphlib
 import importlib
 import itertools
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,15 +107,18 @@ def parts() -> dict[str, str]:
     return found
 
 
-def _imported(source: str) -> Iterator[str]:
-    """Modules of the package that are imported anywhere in a file, for types alone as well."""
+@functools.cache
+def _imported(source: str) -> frozenset[str]:
+    """Modules that a file imports anywhere, for types alone as well."""
+    found: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module == PACKAGE.name:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
+            found.add(node.module)
+    return frozenset(found)
 
 
 def imports() -> dict[str, set[str]]:
