@@ -49,10 +49,10 @@ def test_other_dtypes_are_refused_with_the_remedy(dtype):
         as_matrix(np.ones((2, 3), dtype=dtype), "Phi")
 
 
-@pytest.mark.parametrize("shape", [(), (3,), (2, 3, 4), (0, 3), (3, 0)])
-def test_wrong_axes_and_empty_matrices_are_refused(library, shape):
-    with pytest.raises(ShapeError, match=r"Phi must"):
-        as_matrix(library.array(np.ones(shape)), "Phi")
+def test_wrong_axes_and_empty_matrices_are_refused(library):
+    for shape in [(), (3,), (2, 3, 4), (0, 3), (3, 0)]:
+        with pytest.raises(ShapeError, match=r"Phi must"):
+            as_matrix(library.array(np.ones(shape)), "Phi")
 
 
 def test_one_axis_gets_the_hint_to_reshape():
@@ -68,12 +68,12 @@ def test_wrong_sizes_are_refused_with_the_numbers(library):
         as_matrix(A, "Phi", columns=11)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_first_value_that_is_not_finite_is_located(library, value):
-    A = np.ones((3, 7))
-    A[1, 5] = A[2, 0] = value
-    with pytest.raises(ValueError, match=f"Phi must be finite, got {value} at row 1, column 5"):
-        as_matrix(library.array(A), "Phi")
+def test_first_value_that_is_not_finite_is_located(library):
+    for value in [np.nan, np.inf, -np.inf]:
+        A = np.ones((3, 7))
+        A[1, 5] = A[2, 0] = value
+        with pytest.raises(ValueError, match=f"Phi must be finite, got {value} at row 1, column 5"):
+            as_matrix(library.array(A), "Phi")
 
 
 def test_opposite_infinities_do_not_cancel():
@@ -128,11 +128,11 @@ def test_numpy_arrays_are_not_copied_and_others_come_to_the_host(library, rng):
     assert np.array_equal(to_numpy(torch.tensor(values, requires_grad=True)), values)
 
 
-@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])  # squares of 1e+-30 leave the range of float32
-def test_norm_neither_overflows_nor_underflows(library, rng, scale):
-    A = rng.standard_normal((3, 7))
-    wanted = scale * np.sqrt((A**2).sum())
-    assert abs(norm(library.array(scale * A)) - wanted) <= 30 * library.eps * wanted
+def test_norm_neither_overflows_nor_underflows(library, rng):
+    for scale in [1e-30, 1.0, 1e30]:  # squares of 1e+-30 leave the range of float32
+        A = rng.standard_normal((3, 7))
+        wanted = scale * np.sqrt((A**2).sum())
+        assert abs(norm(library.array(scale * A)) - wanted) <= 30 * library.eps * wanted
 
 
 def test_norm_of_zero_infinity_and_nothing():

@@ -53,10 +53,10 @@ def test_shards_cover_every_sample_once(count):
     assert max(sizes) - min(sizes) <= 1
 
 
-@pytest.mark.parametrize("text", ["", "1", "1/", "/2", "0/3", "4/3", "a/b", "-1/3", "1/3/5", "1.0/2"])
-def test_shards_that_are_none_are_refused(text):
-    with pytest.raises(ValueError, match="a shard is i/N"):
-        parse_shard(text)
+def test_shards_that_are_none_are_refused():
+    for text in ["", "1", "1/", "/2", "0/3", "4/3", "a/b", "-1/3", "1/3/5", "1.0/2"]:
+        with pytest.raises(ValueError, match="a shard is i/N"):
+            parse_shard(text)
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])

@@ -1,6 +1,7 @@
 """Images in class folders: damaged ones, odd sizes and colours, and folders whose meaning is unclear."""
 
 import io
+import itertools
 import shutil
 import struct
 import zlib
@@ -143,20 +144,20 @@ def test_alpha_that_is_opaque_everywhere_is_dropped(tmp_path, write):
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "png", "webp", "tiff"])
-@pytest.mark.parametrize(("orientation", "turn"), [(1, 0), (3, 2), (6, 3), (8, 1)])
-def test_images_stand_upright_as_exif_says(kind, orientation, turn, tmp_path):
+def test_images_stand_upright_as_exif_says(kind, tmp_path):
     from PIL import Image
 
-    pixels = np.kron(RNG.integers(0, 256, (2, 3), dtype=np.uint8), np.ones((8, 8), np.uint8))
-    exif = Image.Exif()
-    exif[274] = orientation
-    for label in "ab":
-        (tmp_path / label).mkdir()
-        Image.fromarray(pixels).convert("RGB").save(tmp_path / label / f"0.{kind}", exif=exif, quality=100)
-    upright = np.rot90(pixels, turn)
-    found = read_image_folder(tmp_path).x_train
-    assert found.shape[1:] == (*upright.shape, 3)
-    assert np.abs(found[0].astype(int) - upright[:, :, None]).max() <= 8  # of the JPEG
+    for orientation, turn in [(1, 0), (3, 2), (6, 3), (8, 1)]:
+        pixels = np.kron(RNG.integers(0, 256, (2, 3), dtype=np.uint8), np.ones((8, 8), np.uint8))
+        exif = Image.Exif()
+        exif[274], folder = orientation, tmp_path / str(orientation)
+        for label in "ab":
+            (folder / label).mkdir(parents=True)
+            Image.fromarray(pixels).convert("RGB").save(folder / label / f"0.{kind}", exif=exif, quality=100)
+        upright = np.rot90(pixels, turn)
+        found = read_image_folder(folder).x_train
+        assert found.shape[1:] == (*upright.shape, 3)
+        assert np.abs(found[0].astype(int) - upright[:, :, None]).max() <= 8  # of the JPEG
 
 
 def test_offenders_are_in_one_list(two, tmp_path, write, image, refused):
@@ -319,57 +320,56 @@ LAYOUTS = {
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts_are_read_or_refused(layout, tmp_path, write, image, refused):
+    for kind in ["folder", "tar", "zip"]:
+        folders, classes = LAYOUTS[layout]
+        places = [(n, folder, i) for n, folder in enumerate(folders) for i in range(5)]
+        files = [(f"{folder}/{i}.png", image(np.full((5, 7), 10 * n + i, np.uint8))) for n, folder, i in places]
+        path = write[kind](tmp_path / f"d.{kind}", files)
+        if classes is None:
+            refused(lambda: read_image_folder(path), path, ";")
+            continue
+        data = read_image_folder(path)
+        assert list(data.classes) == classes
+        # pixels say which folder an image came from, and so which class it must have
+        for x, y in ((data.x_train, data.y_train), (data.x_test, data.y_test)):
+            for pixel, label in zip(x[:, 0, 0], y, strict=True):
+                assert data.classes[label] in folders[pixel // 10].split("/")
+        if layout == "three parts":
+            assert "val not used" in data.source
+            assert {folders[pixel // 10] for pixel in data.x_test[:, 0, 0]} == {"test/cat"}
+        if layout == "unlabelled test":
+            assert "test not used" in data.source
+
+
 @pytest.mark.parametrize("kind", ["folder", "tar", "zip"])
-def test_layouts_are_read_or_refused(layout, kind, tmp_path, write, image, refused):
-    folders, classes = LAYOUTS[layout]
-    places = [(n, folder, i) for n, folder in enumerate(folders) for i in range(5)]
-    files = [(f"{folder}/{i}.png", image(np.full((5, 7), 10 * n + i, np.uint8))) for n, folder, i in places]
-    path = write[kind](tmp_path / f"d.{kind}", files)
-    if classes is None:
-        refused(lambda: read_image_folder(path), path, ";")
-        return
-    data = read_image_folder(path)
-    assert list(data.classes) == classes
-    # pixels say which folder an image came from, and so which class it must have
-    for x, y in ((data.x_train, data.y_train), (data.x_test, data.y_test)):
-        for pixel, label in zip(x[:, 0, 0], y, strict=True):
-            assert data.classes[label] in folders[pixel // 10].split("/")
-    if layout == "three parts":
-        assert "val not used" in data.source
-        assert {folders[pixel // 10] for pixel in data.x_test[:, 0, 0]} == {"test/cat"}
-    if layout == "unlabelled test":
+def test_tiny_imagenet_is_read_in_its_own_layout(kind, tmp_path, write, image, refused):
+    for images, above in itertools.product(["val/images", "val"], ["", "tiny-imagenet-200/"]):
+        names = ("n01443537", "n01629819", "n02056570")
+
+        def png(value):
+            return image(np.full((5, 7, 3), value, np.uint8))
+
+        files = [
+            (f"train/{name}/images/{name}_{i}.JPEG", png(10 * k + i)) for k, name in enumerate(names) for i in range(4)
+        ]
+        files += [(f"train/{name}/{name}_boxes.txt", b"boxes") for name in names]
+        order = RNG.permutation(9)
+        files += [(f"{images}/val_{i}.JPEG", png(100 + i)) for i in range(9)]
+        lines = "".join(f"val_{i}.JPEG\t{names[i % 3]}\t0\t32\t44\t62\n" for i in order)
+        files += [("val/val_annotations.txt", lines.encode()), ("words.txt", b""), ("wnids.txt", b"")]
+        files += [("test/images/test_0.JPEG", png(200))]
+        path = write[kind](tmp_path / f"d.{kind}", [(above + name, data) for name, data in files])
+        data = read_image_folder(path)
+        assert data.classes == names
+        assert data.y_train.tolist() == [0] * 4 + [1] * 4 + [2] * 4
+        assert data.x_train[:, 0, 0, 0].tolist() == [10 * k + i for k in range(3) for i in range(4)]
+        assert data.y_test.tolist() == [0] * 3 + [1] * 3 + [2] * 3
+        assert data.x_test[:, 0, 0, 0].tolist() == [100, 103, 106, 101, 104, 107, 102, 105, 108]
         assert "test not used" in data.source
-
-
-@pytest.mark.parametrize("images", ["val/images", "val"])
-@pytest.mark.parametrize("above", ["", "tiny-imagenet-200/"])
-@pytest.mark.parametrize("kind", ["folder", "tar", "zip"])
-def test_tiny_imagenet_is_read_in_its_own_layout(kind, above, images, tmp_path, write, image, refused):
-    names = ("n01443537", "n01629819", "n02056570")
-
-    def png(value):
-        return image(np.full((5, 7, 3), value, np.uint8))
-
-    files = [
-        (f"train/{name}/images/{name}_{i}.JPEG", png(10 * k + i)) for k, name in enumerate(names) for i in range(4)
-    ]
-    files += [(f"train/{name}/{name}_boxes.txt", b"boxes") for name in names]
-    order = RNG.permutation(9)
-    files += [(f"{images}/val_{i}.JPEG", png(100 + i)) for i in range(9)]
-    lines = "".join(f"val_{i}.JPEG\t{names[i % 3]}\t0\t32\t44\t62\n" for i in order)
-    files += [("val/val_annotations.txt", lines.encode()), ("words.txt", b""), ("wnids.txt", b"")]
-    files += [("test/images/test_0.JPEG", png(200))]
-    path = write[kind](tmp_path / f"d.{kind}", [(above + name, data) for name, data in files])
-    data = read_image_folder(path)
-    assert data.classes == names
-    assert data.y_train.tolist() == [0] * 4 + [1] * 4 + [2] * 4
-    assert data.x_train[:, 0, 0, 0].tolist() == [10 * k + i for k in range(3) for i in range(4)]
-    assert data.y_test.tolist() == [0] * 3 + [1] * 3 + [2] * 3
-    assert data.x_test[:, 0, 0, 0].tolist() == [100, 103, 106, 101, 104, 107, 102, 105, 108]
-    assert "test not used" in data.source
-    files[-4] = ("val/val_annotations.txt", lines.replace("val_3.", "val_30.").encode())
-    path = write[kind](tmp_path / f"e.{kind}", [(above + name, data) for name, data in files])
-    refused(lambda: read_image_folder(path), path, "val/val_annotations.txt' names no class for 'val_3.JPEG'")
+        files[-4] = ("val/val_annotations.txt", lines.replace("val_3.", "val_30.").encode())
+        path = write[kind](tmp_path / f"e.{kind}", [(above + name, data) for name, data in files])
+        refused(lambda: read_image_folder(path), path, "val/val_annotations.txt' names no class for 'val_3.JPEG'")
 
 
 def test_image_outside_class_folders_is_named(two, tmp_path, write, refused):

@@ -1,5 +1,7 @@
 """T4: rank W points with learned labels, for any ridge, at no condition number."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -27,13 +29,12 @@ def test_set_is_exact_in_every_library(library, ratio, refit, rng):
             assert (distilled.amplification, distilled.condition, distilled.ridge_limit) == (1.0, 1.0, np.inf)
 
 
-@pytest.mark.parametrize("cond", [1.0, 1e6, 1e12])
-@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
-def test_error_is_a_few_eps_whatever_the_condition_of_the_weights(ratio, refit, matrix, rng, cond, scale):
-    W = matrix(K, P, rng=rng, cond=cond, scale=scale)
-    for ridge in (0.0, 3.0):
-        distilled = minimal_features(W, ridge=ridge)
-        assert ratio(refit(distilled.features, distilled.labels, ridge), W, size=K + P**0.5) < 30
+def test_error_is_a_few_eps_whatever_the_condition_of_the_weights(ratio, refit, matrix, rng):
+    for cond, scale in itertools.product([1.0, 1e6, 1e12], [1e-8, 1.0, 1e8]):
+        W = matrix(K, P, rng=rng, cond=cond, scale=scale)
+        for ridge in (0.0, 3.0):
+            distilled = minimal_features(W, ridge=ridge)
+            assert ratio(refit(distilled.features, distilled.labels, ridge), W, size=K + P**0.5) < 30
 
 
 @pytest.mark.parametrize("rank", [1, 2])

@@ -39,16 +39,15 @@ def size_of(W, m):
     return m + math.sqrt(W.shape[1])
 
 
-@pytest.mark.parametrize("ridge", [0.0, 0.25])
-@pytest.mark.parametrize("m", [K, M])
-def test_learned_labels_are_exact(library, ratio, refit, rng, ridge, m):
-    W, references = rng.standard_normal((K, P)), rng.standard_normal((m, P))
-    built = nearest_features(library.array(W), library.array(references), ridge=ridge)
-    assert library.owns(built.features, built.labels)
-    W = to_numpy(library.array(W))
-    got = refit(built.features, built.labels, ridge)
-    assert ratio(got, W, size=size_of(W, m), amplification=built.amplification, eps=library.eps) < 30
-    assert built.relative_error < 30 * library.eps * m * built.amplification
+def test_learned_labels_are_exact(library, ratio, refit, rng):
+    for ridge, m in itertools.product([0.0, 0.25], [K, M]):
+        W, references = rng.standard_normal((K, P)), rng.standard_normal((m, P))
+        built = nearest_features(library.array(W), library.array(references), ridge=ridge)
+        assert library.owns(built.features, built.labels)
+        W = to_numpy(library.array(W))
+        got = refit(built.features, built.labels, ridge)
+        assert ratio(got, W, size=size_of(W, m), amplification=built.amplification, eps=library.eps) < 30
+        assert built.relative_error < 30 * library.eps * m * built.amplification
 
 
 @pytest.mark.parametrize("rank", [1, 2, K])
@@ -61,24 +60,24 @@ def test_rank_deficient_weights_need_fewer_references_moved(ratio, refit, matrix
     )
 
 
-@pytest.mark.parametrize("scale", [1e-150, 1.0, 1e150])
-def test_distance_is_the_predicted_optimum(library, ratio, rng, scale):
-    W, references = rng.standard_normal((K, P)), rng.standard_normal((M, P))
-    built = nearest_features(
-        library.array((scale if library.dtype == "float64" else 1.0) * W), library.array(references)
-    )
-    moved = float(np.linalg.norm(to_numpy(built.features) - to_numpy(library.array(references))))
-    largest = np.abs(to_numpy(built.features) - references).max()
-    # differences of numbers of the size of the references, the singular values through the projector on row(W)
-    lost = np.linalg.cond(W) * np.linalg.norm(references) / min(moved, largest)
-    for got, wanted in (
-        (built.distance, moved),
-        (built.distance, built.predicted_distance),
-        (built.predicted_distance, optimum(W, references)),
-        (built.relative_distance, moved / np.linalg.norm(references)),
-        (built.largest_change, largest),
-    ):
-        assert ratio(got, wanted, size=M + P, amplification=lost, eps=library.eps) < 30
+def test_distance_is_the_predicted_optimum(library, ratio, rng):
+    for scale in [1e-150, 1.0, 1e150]:
+        W, references = rng.standard_normal((K, P)), rng.standard_normal((M, P))
+        built = nearest_features(
+            library.array((scale if library.dtype == "float64" else 1.0) * W), library.array(references)
+        )
+        moved = float(np.linalg.norm(to_numpy(built.features) - to_numpy(library.array(references))))
+        largest = np.abs(to_numpy(built.features) - references).max()
+        # differences of numbers of the size of the references, the singular values through the projector on row(W)
+        lost = np.linalg.cond(W) * np.linalg.norm(references) / min(moved, largest)
+        for got, wanted in (
+            (built.distance, moved),
+            (built.distance, built.predicted_distance),
+            (built.predicted_distance, optimum(W, references)),
+            (built.relative_distance, moved / np.linalg.norm(references)),
+            (built.largest_change, largest),
+        ):
+            assert ratio(got, wanted, size=M + P, amplification=lost, eps=library.eps) < 30
 
 
 def test_never_farther_than_the_published_choice(ratio):
@@ -246,22 +245,21 @@ LABELS = {
 }
 
 
-@pytest.mark.parametrize("kind", LABELS)
-@pytest.mark.parametrize("m", [M, P])
-def test_fixed_labels_are_exact_and_at_the_predicted_distance(library, ratio, refit, rng, kind, m):
-    W, references, Ys = rng.standard_normal((K, P)), rng.standard_normal((m, P)), LABELS[kind](rng, m)
-    built = nearest_features(library.array(W), library.array(references), labels=library.array(Ys))
-    assert library.owns(built.features, built.labels)
-    W, Ys = to_numpy(library.array(W)), to_numpy(library.array(Ys))
-    assert np.array_equal(to_numpy(built.labels), Ys)
-    got = refit(built.features, built.labels, 0.0)
-    assert ratio(got, W, size=size_of(W, m), amplification=built.amplification, eps=library.eps) < 30
-    _, s = split(W, references)
-    wanted = math.hypot(np.linalg.norm((Ys - references @ W.T) @ np.linalg.pinv(W).T), np.linalg.norm(s[m - K :]))
-    t = np.linalg.svd(W, compute_uv=False)
-    lost = t[0] / t[-1] * (np.linalg.norm(references) + np.linalg.norm(Ys) / t[-1]) / wanted
-    for found in (built.distance, built.predicted_distance):
-        assert ratio(found, wanted, size=m + P, amplification=lost, eps=library.eps) < 30
+def test_fixed_labels_are_exact_and_at_the_predicted_distance(library, ratio, refit, rng):
+    for kind, m in itertools.product(LABELS, [M, P]):
+        W, references, Ys = rng.standard_normal((K, P)), rng.standard_normal((m, P)), LABELS[kind](rng, m)
+        built = nearest_features(library.array(W), library.array(references), labels=library.array(Ys))
+        assert library.owns(built.features, built.labels)
+        W, Ys = to_numpy(library.array(W)), to_numpy(library.array(Ys))
+        assert np.array_equal(to_numpy(built.labels), Ys)
+        got = refit(built.features, built.labels, 0.0)
+        assert ratio(got, W, size=size_of(W, m), amplification=built.amplification, eps=library.eps) < 30
+        _, s = split(W, references)
+        wanted = math.hypot(np.linalg.norm((Ys - references @ W.T) @ np.linalg.pinv(W).T), np.linalg.norm(s[m - K :]))
+        t = np.linalg.svd(W, compute_uv=False)
+        lost = t[0] / t[-1] * (np.linalg.norm(references) + np.linalg.norm(Ys) / t[-1]) / wanted
+        for found in (built.distance, built.predicted_distance):
+            assert ratio(found, wanted, size=m + P, amplification=lost, eps=library.eps) < 30
 
 
 @pytest.mark.parametrize("power", [0, 4, 7, 10, -4, -10])

@@ -80,14 +80,14 @@ def test_near_copies_of_one_input_are_exact(ratio, name):
         assert built.inverse == ("newton" if name in NEWTON else "exact")
 
 
-@pytest.mark.parametrize("name", ["sigmoid", "tanh, bias", "gelu", "fourier"])
-def test_arrays_stay_in_their_library(library, name):
-    phi = MAPS[name]
-    W, x0 = library.array(weights(phi)), library.array(image(phi))
-    built = one_image_features(W, phi, x0, ridge=0.25, largest_change=0.2)
-    assert library.owns(built.inputs, built.features, built.labels)
-    found = certificate(to_numpy(W).astype(float), phi, built, to_numpy(built.inputs).astype(float))
-    assert found.ratio * 2.0**-52 / library.eps < 30  # the numbers were rounded in their library
+def test_arrays_stay_in_their_library(library):
+    for name in ["sigmoid", "tanh, bias", "gelu", "fourier"]:
+        phi = MAPS[name]
+        W, x0 = library.array(weights(phi)), library.array(image(phi))
+        built = one_image_features(W, phi, x0, ridge=0.25, largest_change=0.2)
+        assert library.owns(built.inputs, built.features, built.labels)
+        found = certificate(to_numpy(W).astype(float), phi, built, to_numpy(built.inputs).astype(float))
+        assert found.ratio * 2.0**-52 / library.eps < 30  # the numbers were rounded in their library
 
 
 @pytest.mark.parametrize("rank", [1, 2])

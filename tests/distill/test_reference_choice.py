@@ -48,12 +48,12 @@ def test_central_rows_are_the_members_nearest_to_their_centres(rng):
 
 
 @pytest.mark.parametrize("choice", ["random", "k-means", "herding"])
-@pytest.mark.parametrize("m", [2, 7, 15])
-def test_chosen_rows_are_different_class_major_and_balanced(samples, choice, m):
-    y, X = samples
-    rows = choose_rows(choice, y, m, k=K, rng=np.random.default_rng(1), samples=lambda rows: X[rows])
-    assert y[rows].tolist() == sorted(np.arange(m) % K)
-    assert len(set(rows.tolist())) == m
+def test_chosen_rows_are_different_class_major_and_balanced(samples, choice):
+    for m in [2, 7, 15]:
+        y, X = samples
+        rows = choose_rows(choice, y, m, k=K, rng=np.random.default_rng(1), samples=lambda rows: X[rows])
+        assert y[rows].tolist() == sorted(np.arange(m) % K)
+        assert len(set(rows.tolist())) == m
 
 
 @pytest.mark.parametrize("choice", ["random", "k-means", "herding"])

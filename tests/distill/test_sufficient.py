@@ -1,5 +1,7 @@
 """T25: every squared-loss model on the set is that on the data: ridge, lasso, elastic net, NNLS, subsets of columns."""
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy.optimize import nnls
@@ -52,20 +54,19 @@ def test_sums_of_products_are_kept(library, ratio, rng):
         assert ratio(got, wanted, size=P, eps=library.eps, amplification=3) < 30
 
 
-@pytest.mark.parametrize("n", [5, 10, 11, N])
-@pytest.mark.parametrize("intercept", [False, True])
-def test_objective_is_that_of_the_data_at_every_weight(ratio, rng, n, intercept):
-    Phi, Y = data(rng, n)
-    w = rng.uniform(0.5, 2.0, n)
-    built = sufficient_set(Phi, Y, sample_weight=w, intercept=intercept)
-    joint = np.hstack([np.ones((n, int(intercept))), Phi, Y])
-    assert len(built) == np.linalg.matrix_rank(joint)
-    for _ in range(5):
-        W, b = rng.standard_normal((K, P)), intercept * rng.standard_normal(K)
-        wanted = objective(Phi, Y - b, W, w)
-        got, unit = objective(built.features, built.labels - b, W, built.weights), terms(Phi, Y - b, W, w)
-        assert ratio(got, wanted, size=n, unit=unit) < 30
-    assert np.ptp(built.weights) == 0.0
+def test_objective_is_that_of_the_data_at_every_weight(ratio, rng):
+    for n, intercept in itertools.product([5, 10, 11, N], [False, True]):
+        Phi, Y = data(rng, n)
+        w = rng.uniform(0.5, 2.0, n)
+        built = sufficient_set(Phi, Y, sample_weight=w, intercept=intercept)
+        joint = np.hstack([np.ones((n, int(intercept))), Phi, Y])
+        assert len(built) == np.linalg.matrix_rank(joint)
+        for _ in range(5):
+            W, b = rng.standard_normal((K, P)), intercept * rng.standard_normal(K)
+            wanted = objective(Phi, Y - b, W, w)
+            got, unit = objective(built.features, built.labels - b, W, built.weights), terms(Phi, Y - b, W, w)
+            assert ratio(got, wanted, size=n, unit=unit) < 30
+        assert np.ptp(built.weights) == 0.0
 
 
 def test_no_smaller_set_can_do(rng):
@@ -134,19 +135,18 @@ def test_cross_validation_over_given_folds_is_exact(rng):
     assert np.linalg.norm(got.coef_ - wanted.coef_) <= allowed < 1e-4 * np.linalg.norm(wanted.coef_)
 
 
-@pytest.mark.parametrize("intercept", [False, True])
-@pytest.mark.parametrize("k", [1, K])
-def test_sums_give_a_set_with_the_same_objective(summing_library, ratio, rng, k, intercept):
+def test_sums_give_a_set_with_the_same_objective(summing_library, ratio, rng):
     """They know Y^T Y on its diagonal: the sum over outputs is exact, with one row for what the labels have beside."""
-    Phi, Y = (to_numpy(summing_library.array(A)) for A in data(rng, k=k))
-    sums = GramStatistics(P, k).update(summing_library.array(Phi), summing_library.array(Y))
-    built = sufficient_set(sums, intercept=intercept)
-    F, T, w = (to_numpy(A) for A in (built.features, built.labels, built.weights))
-    assert len(built) == P + 1 + intercept
-    for _ in range(5):
-        W, b = rng.standard_normal((k, P)), intercept * rng.standard_normal(k)
-        wanted = objective(Phi.astype(float), Y.astype(float) - b, W)
-        assert ratio(objective(F, T - b, W, w), wanted, size=N, unit=terms(Phi, Y - b, W)) < 30
+    for intercept, k in itertools.product([False, True], [1, K]):
+        Phi, Y = (to_numpy(summing_library.array(A)) for A in data(rng, k=k))
+        sums = GramStatistics(P, k).update(summing_library.array(Phi), summing_library.array(Y))
+        built = sufficient_set(sums, intercept=intercept)
+        F, T, w = (to_numpy(A) for A in (built.features, built.labels, built.weights))
+        assert len(built) == P + 1 + intercept
+        for _ in range(5):
+            W, b = rng.standard_normal((k, P)), intercept * rng.standard_normal(k)
+            wanted = objective(Phi.astype(float), Y.astype(float) - b, W)
+            assert ratio(objective(F, T - b, W, w), wanted, size=N, unit=terms(Phi, Y - b, W)) < 30
 
 
 def test_ill_conditioned_columns_go_through_qr(ratio, matrix, rng):

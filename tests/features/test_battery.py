@@ -9,7 +9,7 @@ import contextlib
 import json
 import pickle
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -173,10 +173,13 @@ every_map = pytest.mark.parametrize("name", CASES)
 # Six representative maps in every library; the others in numpy, in double precision.
 SIX = ("rff-gaussian", "fcnn-tanh", "linear-wide-bias", "cnn-max", "inn-affine", "compose-tanh-first")
 FOREIGN = ("numpy-float32", "torch-float32", "strict-float32", "jax-float64")
-PAIRS = [(name, "numpy-float64") for name in CASES] + [(name, key) for name in SIX for key in FOREIGN]
-every_pair = pytest.mark.parametrize(
-    ("name", "library"), [(name, LIBRARIES[key]) for name, key in PAIRS], ids=[f"{name}-{key}" for name, key in PAIRS]
-)
+
+
+def libraries_of(name: str) -> Iterator[Library]:
+    """The libraries in which a map is tested, each in its context."""
+    for key in ("numpy-float64", *(FOREIGN if name in SIX else ())):
+        with LIBRARIES[key].context():
+            yield LIBRARIES[key]
 
 
 def inputs(phi: FeatureMap, rows: int = 3, seed: int = 0) -> np.ndarray:
@@ -235,11 +238,11 @@ def test_condition_is_a_bound_and_not_wildly_pessimistic(name: str) -> None:
     assert 1.0 <= phi.condition() < np.inf
 
 
-@every_pair
-def test_round_trip_returns_the_features(name: str, library: Library) -> None:
+@every_map
+def test_round_trip_returns_the_features(name: str) -> None:
     """phi(preimage(Phi)) = Phi, near a reference too; library, dtype and shape are those of the input."""
     case, phi = CASES[name], MAPS[name]
-    with library.context():
+    for library in libraries_of(name):
         Phi = library.array(features_in_range(phi, case))
         if phi.kind not in ("bijective", "surjective"):
             Phi = phi(library.array(inputs(phi, seed=1)))
@@ -252,11 +255,11 @@ def test_round_trip_returns_the_features(name: str, library: Library) -> None:
             assert ratio(phi(X), Phi, phi, case, library.eps) < RATIO
 
 
-@every_pair
-def test_preimage_of_an_injective_map_returns_the_inputs(name: str, library: Library) -> None:
+@every_map
+def test_preimage_of_an_injective_map_returns_the_inputs(name: str) -> None:
     """preimage(phi(X)) = X for bijective and injective maps; for the others it has the same features."""
     case, phi = CASES[name], MAPS[name]
-    with library.context():
+    for library in libraries_of(name):
         X = library.array(inputs(phi))
         back = phi.preimage(phi(X))
         if phi.kind in ("bijective", "injective"):
@@ -266,11 +269,11 @@ def test_preimage_of_an_injective_map_returns_the_inputs(name: str, library: Lib
             assert ratio(phi(back), phi(X), phi, case, library.eps) < RATIO
 
 
-@every_pair
-def test_map_agrees_with_its_float64_values(name: str, library: Library) -> None:
+@every_map
+def test_map_agrees_with_its_float64_values(name: str) -> None:
     """The parameters do not depend on the library or the dtype."""
     case, phi = CASES[name], MAPS[name]
-    with library.context():
+    for library in libraries_of(name):
         assert ratio(phi(library.array(inputs(phi))), phi(inputs(phi)), phi, case, library.eps) < RATIO
 
 
@@ -288,11 +291,11 @@ def test_reference_is_approached(name: str) -> None:
         assert close < far
 
 
-@every_pair
-def test_features_out_of_range_are_refused_with_the_worst_entry(name: str, library: Library) -> None:
+@every_map
+def test_features_out_of_range_are_refused_with_the_worst_entry(name: str) -> None:
     """A bounded range names row and excess, and nothing is clamped; a map onto R^p takes features of any size."""
     case, phi = CASES[name], MAPS[name]
-    with library.context():
+    for library in libraries_of(name):
         good = features_in_range(phi, case)
         bad = good.copy()
         bad[1] = -800.0 * np.abs(bad[1]) - 800.0 * (1 + np.arange(phi.p) % 2)
@@ -301,7 +304,7 @@ def test_features_out_of_range_are_refused_with_the_worst_entry(name: str, libra
         if not case.bounded:
             assert check
             assert np.all(np.isfinite(to_numpy(phi.preimage(Phi))))
-            return
+            continue
         assert not check
         assert check.row == 1
         assert check.excess > 0
@@ -470,8 +473,8 @@ class Miscalled(DeepLinear):
 @pytest.mark.parametrize(
     ("name", "planted", "test", "arguments"),
     [
-        ("fcnn-tanh", Clamping, test_features_out_of_range_are_refused_with_the_worst_entry, (NUMPY,)),
-        ("fcnn-narrowing-bias", ForgetsBias, test_round_trip_returns_the_features, (NUMPY,)),
+        ("fcnn-tanh", Clamping, test_features_out_of_range_are_refused_with_the_worst_entry, ()),
+        ("fcnn-narrowing-bias", ForgetsBias, test_round_trip_returns_the_features, ()),
         ("fcnn-narrowing-bias", IgnoresReference, test_reference_is_approached, ()),
         ("fcnn-square", BatchNormalised, test_rows_are_independent_and_blocks_do_not_matter, (pytest.MonkeyPatch(),)),
         ("fcnn-square", GlobalState, test_same_seed_is_the_same_map, ()),

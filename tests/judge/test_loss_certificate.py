@@ -1,5 +1,7 @@
 """T18: the certificate of a set for a loss is a bound on |W_s - W|, and sees what it should."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -24,16 +26,15 @@ def exact_set(rng, loss, intercept=False, weighted=False, ridge=None):
 
 
 @each_loss
-@pytest.mark.parametrize("intercept", [False, True])
-@pytest.mark.parametrize("weighted", [False, True])
-def test_exact_sets_pass(rng, loss, intercept, weighted):
-    W, Phi, Y, options = exact_set(rng, loss, intercept, weighted)
-    found = certify_loss(W, Phi, Y, **options)
-    assert found.verdict == "pass"
-    assert found.ratio < 30
-    assert found.bound < 1e-6
-    assert found.to_dict()["points"] == M
-    assert "rounding allows" in str(found)
+def test_exact_sets_pass(rng, loss):
+    for intercept, weighted in itertools.product([False, True], [False, True]):
+        W, Phi, Y, options = exact_set(rng, loss, intercept, weighted)
+        found = certify_loss(W, Phi, Y, **options)
+        assert found.verdict == "pass"
+        assert found.ratio < 30
+        assert found.bound < 1e-6
+        assert found.to_dict()["points"] == M
+        assert "rounding allows" in str(found)
 
 
 @each_loss

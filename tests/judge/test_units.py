@@ -66,15 +66,15 @@ def test_features_that_have_nothing_to_do_with_the_weights_fail_in_any_unit(rng,
     assert (found.verdict, found.relative_error > 0.1) == ("fail", True)
 
 
-@pytest.mark.parametrize("power", [-300, -170, -100, 0, 100, 300])
 @pytest.mark.parametrize("labels", ["one-hot", "learned"])
-def test_the_right_features_pass_in_any_unit(rng, power, labels):
-    W = rng.standard_normal((K, P))
-    made = distill_features(W, np.eye(K)) if labels == "one-hot" else minimal_features(W)
-    features, weights = made.features / 10.0**power, W * 10.0**power
-    found = certify_recovery(weights, features, made.labels, ridge=0.0)
-    assert found.verdict == "pass", str(found)
-    assert certify_recovery(weights, features, made.labels * (1 + 1e-8), ridge=0.0).verdict == "fail"
+def test_the_right_features_pass_in_any_unit(rng, labels):
+    for power in [-300, -170, -100, 0, 100, 300]:
+        W = rng.standard_normal((K, P))
+        made = distill_features(W, np.eye(K)) if labels == "one-hot" else minimal_features(W)
+        features, weights = made.features / 10.0**power, W * 10.0**power
+        found = certify_recovery(weights, features, made.labels, ridge=0.0)
+        assert found.verdict == "pass", str(found)
+        assert certify_recovery(weights, features, made.labels * (1 + 1e-8), ridge=0.0).verdict == "fail"
 
 
 @pytest.mark.parametrize("size", [1e-320, 1e-200, 1e200, 1e308])

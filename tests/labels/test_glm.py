@@ -1,5 +1,7 @@
 """T18a, T18b: with these labels the penalised loss has its minimum at W, for any features that span its rows."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -45,40 +47,38 @@ def size(name, Phi, Y, W, ridge):
 
 
 @each_loss
-@pytest.mark.parametrize("m", [K - 1, M])
-@pytest.mark.parametrize("ridge", [0.0, 1e-3, 1.0, 1e3])
-def test_gradient_at_the_weights_vanishes(library, rng, name, m, ridge):
-    W, Phi = (library.array(A) for A in model(rng, m))
-    if name == "softmax":  # as near to columns that sum to 0 as this precision has them
-        W = W - W.sum(0)[None, :] / K if library.name != "strict" else W
-    made = glm_labels(Phi, W, loss=name, ridge=ridge)
-    assert library.owns(made.labels)
-    F, V, Y = (to_numpy(A).astype(np.float64) for A in (Phi, W, made.labels))
-    cond = np.linalg.cond(F)
-    got = np.linalg.norm(gradient(name, F, Y, V, ridge)[0])
-    assert got < 30 * library.eps * M * cond * size(name, F, Y, V, ridge)
+def test_gradient_at_the_weights_vanishes(library, rng, name):
+    for m, ridge in itertools.product([K - 1, M], [0.0, 1e-3, 1.0, 1e3]):
+        W, Phi = (library.array(A) for A in model(rng, m))
+        if name == "softmax":  # as near to columns that sum to 0 as this precision has them
+            W = W - W.sum(0)[None, :] / K if library.name != "strict" else W
+        made = glm_labels(Phi, W, loss=name, ridge=ridge)
+        assert library.owns(made.labels)
+        F, V, Y = (to_numpy(A).astype(np.float64) for A in (Phi, W, made.labels))
+        cond = np.linalg.cond(F)
+        got = np.linalg.norm(gradient(name, F, Y, V, ridge)[0])
+        assert got < 30 * library.eps * M * cond * size(name, F, Y, V, ridge)
 
 
 @each_loss
-@pytest.mark.parametrize("intercept", [False, True])
-@pytest.mark.parametrize("weighted", [False, True])
-def test_weights_and_intercept(rng, name, intercept, weighted):
-    W, Phi = model(rng)
-    Phi = Phi + rng.standard_normal(P) if intercept else Phi
-    b = rng.standard_normal(K) if intercept else None
-    w = rng.uniform(0.5, 3.0, M) if weighted else None
-    Phi = Phi if not intercept else np.vstack([Phi, Phi.mean(axis=0) + rng.standard_normal((K, K)) @ W])
-    w = w if not (weighted and intercept) else rng.uniform(0.5, 3.0, len(Phi))
-    made = glm_labels(Phi, W, loss=name, ridge=0.3, weights=w, intercept=b)
-    args = {"w": 1.0 if w is None else w, "b": 0.0 if b is None else b}
-    of_weights, of_intercept = gradient(name, Phi, made.labels, W, 0.3, **args)
-    total = 30 * 2**-52 * len(Phi) * np.linalg.cond(Phi) * 3 * size(name, Phi, made.labels, W, 0.3)
-    assert np.linalg.norm(of_weights) < total
-    if intercept:
-        assert np.linalg.norm(of_intercept) < total
-    if made.admissible:
-        fit = glm_weights(Phi, made.labels, loss=name, ridge=0.3, intercept=intercept, sample_weight=w)
-        assert np.linalg.norm(fit.weights - W) < 1e-12 * np.linalg.norm(W) * 100
+def test_weights_and_intercept(rng, name):
+    for intercept, weighted in itertools.product([False, True], [False, True]):
+        W, Phi = model(rng)
+        Phi = Phi + rng.standard_normal(P) if intercept else Phi
+        b = rng.standard_normal(K) if intercept else None
+        w = rng.uniform(0.5, 3.0, M) if weighted else None
+        Phi = Phi if not intercept else np.vstack([Phi, Phi.mean(axis=0) + rng.standard_normal((K, K)) @ W])
+        w = w if not (weighted and intercept) else rng.uniform(0.5, 3.0, len(Phi))
+        made = glm_labels(Phi, W, loss=name, ridge=0.3, weights=w, intercept=b)
+        args = {"w": 1.0 if w is None else w, "b": 0.0 if b is None else b}
+        of_weights, of_intercept = gradient(name, Phi, made.labels, W, 0.3, **args)
+        total = 30 * 2**-52 * len(Phi) * np.linalg.cond(Phi) * 3 * size(name, Phi, made.labels, W, 0.3)
+        assert np.linalg.norm(of_weights) < total
+        if intercept:
+            assert np.linalg.norm(of_intercept) < total
+        if made.admissible:
+            fit = glm_weights(Phi, made.labels, loss=name, ridge=0.3, intercept=intercept, sample_weight=w)
+            assert np.linalg.norm(fit.weights - W) < 1e-12 * np.linalg.norm(W) * 100
 
 
 def test_squared_loss_has_the_labels_of_t4(ratio, rng):
@@ -88,19 +88,19 @@ def test_squared_loss_has_the_labels_of_t4(ratio, rng):
     assert (made.largest_ridge, made.admissible, made.copies) == (np.inf, True, 1)
 
 
-@pytest.mark.parametrize("share", [0.5, 1.0, 1.01])
 @pytest.mark.parametrize("name", ["softmax", "logistic", "poisson"])
-def test_labels_are_data_of_the_loss_up_to_the_largest_ridge(rng, name, share):
-    W, Phi = model(rng)
-    largest = glm_labels(Phi, W, loss=name, ridge=0.0).largest_ridge
-    made = glm_labels(Phi, W, loss=name, ridge=share * largest)
-    assert made.largest_ridge == largest
-    assert made.admissible == (share <= 1.0)
-    assert (made.labels.min() > -1e-14) == (share <= 1.0) or name == "logistic"
-    if name == "logistic":
-        assert (made.labels.min() > -1e-14 and made.labels.max() < 1 + 1e-14) == (share <= 1.0)
-    if name == "softmax":
-        assert made.labels.sum(axis=1) == pytest.approx(np.ones(M), abs=30 * K * 2**-52 * np.linalg.cond(Phi))
+def test_labels_are_data_of_the_loss_up_to_the_largest_ridge(rng, name):
+    for share in [0.5, 1.0, 1.01]:
+        W, Phi = model(rng)
+        largest = glm_labels(Phi, W, loss=name, ridge=0.0).largest_ridge
+        made = glm_labels(Phi, W, loss=name, ridge=share * largest)
+        assert made.largest_ridge == largest
+        assert made.admissible == (share <= 1.0)
+        assert (made.labels.min() > -1e-14) == (share <= 1.0) or name == "logistic"
+        if name == "logistic":
+            assert (made.labels.min() > -1e-14 and made.labels.max() < 1 + 1e-14) == (share <= 1.0)
+        if name == "softmax":
+            assert made.labels.sum(axis=1) == pytest.approx(np.ones(M), abs=30 * K * 2**-52 * np.linalg.cond(Phi))
 
 
 @pytest.mark.parametrize("name", ["softmax", "logistic", "poisson"])

@@ -1,5 +1,6 @@
 """Sums of bytes are exact, and those of normalised samples follow from them with a few roundings an entry."""
 
+import itertools
 from fractions import Fraction
 
 import numpy as np
@@ -40,21 +41,20 @@ def test_sums_are_those_of_rational_arithmetic(ratio):
 
 
 @pytest.mark.parametrize("labels", ["one-hot", "centred", "values"])
-@pytest.mark.parametrize("tile", [3, 4, 800])
-@pytest.mark.parametrize("n", [1, N, 2500])  # more than one exact block
-def test_every_sum_is_that_of_the_normalised_samples(monkeypatch, ratio, n, tile, labels):
-    monkeypatch.setattr(tiles, "_WIDTH", tile)
-    x, Y, mean, std = problem(n, D)
-    Y = {"one-hot": Y, "centred": Y - 1.0 / K, "values": Y * 2.5}[labels]
-    X = (x - mean) / std
-    wanted, got = GramStatistics(D, K).update(X, Y), ByteSums(D, K)
-    for start in range(0, n, 999):
-        got.update(x[start : start + 999], Y[start : start + 999])
-    got = got.statistics(mean, std)
-    size = n * 255.0 / std.min()
-    for name in ("G", "C", "yy", "sum_phi", "sum_y"):
-        assert np.abs(getattr(got, name) - getattr(wanted, name)).max() < 30 * EPS * size * 255.0 / std.min(), name
-    assert ratio(got.G, wanted.G, size=np.sqrt(n), amplification=(255.0 / std.min()) ** 2) < 30
+def test_every_sum_is_that_of_the_normalised_samples(monkeypatch, ratio, labels):
+    for tile, n in itertools.product([3, 4, 800], [1, N, 2500]):  # 2500: more than one exact block
+        monkeypatch.setattr(tiles, "_WIDTH", tile)
+        x, Y, mean, std = problem(n, D)
+        Y = {"one-hot": Y, "centred": Y - 1.0 / K, "values": Y * 2.5}[labels]
+        X = (x - mean) / std
+        wanted, got = GramStatistics(D, K).update(X, Y), ByteSums(D, K)
+        for start in range(0, n, 999):
+            got.update(x[start : start + 999], Y[start : start + 999])
+        got = got.statistics(mean, std)
+        size = n * 255.0 / std.min()
+        for name in ("G", "C", "yy", "sum_phi", "sum_y"):
+            assert np.abs(getattr(got, name) - getattr(wanted, name)).max() < 30 * EPS * size * 255.0 / std.min(), name
+        assert ratio(got.G, wanted.G, size=np.sqrt(n), amplification=(255.0 / std.min()) ** 2) < 30
 
 
 @pytest.mark.parametrize("value", [0, 255])

@@ -54,13 +54,13 @@ def test_gram_matrix_is_symmetric_to_the_last_bit(rng, rows):
     assert np.array_equal(G, G.T)
 
 
-@pytest.mark.parametrize("cuts", [(1,), (7, 8, 39), range(1, N)])
-def test_chunks_add_up_to_the_whole(summing_library, ratio, data, cuts):
-    Phi, Y = (summing_library.array(A) for A in data)
-    parts = GramStatistics(P, K)
-    for start, stop in zip((0, *cuts), (*cuts, N), strict=True):
-        parts.update(Phi[start:stop, :], Y[start:stop, :])
-    assert_same(ratio, parts, GramStatistics(P, K).update(Phi, Y))
+def test_chunks_add_up_to_the_whole(summing_library, ratio, data):
+    for cuts in [(1,), (7, 8, 39), range(1, N)]:
+        Phi, Y = (summing_library.array(A) for A in data)
+        parts = GramStatistics(P, K)
+        for start, stop in zip((0, *cuts), (*cuts, N), strict=True):
+            parts.update(Phi[start:stop, :], Y[start:stop, :])
+        assert_same(ratio, parts, GramStatistics(P, K).update(Phi, Y))
 
 
 def test_blocks_within_an_update_add_up_to_the_whole(monkeypatch, ratio, rng):

@@ -1,5 +1,7 @@
 """T12: an integer weight is so many copies of the sample; a weight of 0 is no sample."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -23,13 +25,12 @@ def both(samples):
     return weighted, repeated
 
 
-@pytest.mark.parametrize("centred", [False, True])
-@pytest.mark.parametrize("name", ["G", "C", "yy", "sum_phi", "sum_y", "weight"])
-def test_integer_weights_are_copies(samples, name, centred):
-    weighted, repeated = (each.centred() if centred else each for each in both(samples))
-    a, b = np.asarray(getattr(weighted, name)), np.asarray(getattr(repeated, name))
-    scale = np.linalg.norm(np.asarray(getattr(both(samples)[1], name)))  # centring subtracts numbers of this size
-    assert np.linalg.norm(a - b) <= 30 * EPS * N * scale
+def test_integer_weights_are_copies(samples):
+    for centred, name in itertools.product([False, True], ["G", "C", "yy", "sum_phi", "sum_y", "weight"]):
+        weighted, repeated = (each.centred() if centred else each for each in both(samples))
+        a, b = np.asarray(getattr(weighted, name)), np.asarray(getattr(repeated, name))
+        scale = np.linalg.norm(np.asarray(getattr(both(samples)[1], name)))  # centring subtracts numbers of this size
+        assert np.linalg.norm(a - b) <= 30 * EPS * N * scale
 
 
 @pytest.mark.parametrize("intercept", [False, True])

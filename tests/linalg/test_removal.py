@@ -16,24 +16,24 @@ def data(rng):
     return rng.standard_normal((N, P)) + 1.0, rng.standard_normal((N, K)), rng.uniform(0.5, 2.0, N)
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-def test_removal_undoes_an_update(summing_library, ratio, data, weighted):
-    Phi, Y, w = (summing_library.array(A) for A in data)
+def test_removal_undoes_an_update(summing_library, ratio, data):
+    for weighted in [False, True]:
+        Phi, Y, w = (summing_library.array(A) for A in data)
 
-    def part(rows):
-        return (Phi[rows, :], Y[rows, :]), {"sample_weight": w[rows] if weighted else None}
+        def part(rows):
+            return (Phi[rows, :], Y[rows, :]), {"sample_weight": w[rows] if weighted else None}
 
-    first, second = part(slice(0, 29)), part(slice(29, N))
-    sums = GramStatistics(P, K).update(*first[0], **first[1]).update(*second[0], **second[1])
-    left = sums.remove(*second[0], **second[1])
-    wanted = GramStatistics(P, K).update(*first[0], **first[1])
-    assert left is sums
-    assert left.n == wanted.n == 29
-    assert ratio(left.weight, wanted.weight, size=N) < 30
-    for name in SUMS:
-        assert ratio(getattr(left, name), getattr(wanted, name), size=N) < 30
-    exact, got = to_numpy(wanted.G), to_numpy(left.G)
-    assert np.linalg.norm(got - exact, 2) <= left.gram_error <= 1e3 * 2.0**-52 * np.trace(exact) * 30
+        first, second = part(slice(0, 29)), part(slice(29, N))
+        sums = GramStatistics(P, K).update(*first[0], **first[1]).update(*second[0], **second[1])
+        left = sums.remove(*second[0], **second[1])
+        wanted = GramStatistics(P, K).update(*first[0], **first[1])
+        assert left is sums
+        assert left.n == wanted.n == 29
+        assert ratio(left.weight, wanted.weight, size=N) < 30
+        for name in SUMS:
+            assert ratio(getattr(left, name), getattr(wanted, name), size=N) < 30
+        exact, got = to_numpy(wanted.G), to_numpy(left.G)
+        assert np.linalg.norm(got - exact, 2) <= left.gram_error <= 1e3 * 2.0**-52 * np.trace(exact) * 30
 
 
 def test_all_but_a_few_are_forgotten(ratio, data, refit):

@@ -127,7 +127,7 @@ def test_an_update_that_is_interrupted_twice_is_whole_or_refuses_to_be_read(monk
             if isinstance(got, str):
                 assert "interrupted twice" in got
                 refused += 1
-                for use in (lambda: statistics.update(*samples(kind, 2)[0]), lambda: statistics.n):  # noqa: B023
+                for use in (lambda: statistics.update(*samples(kind, 2)[0]), lambda: statistics.n):
                     with pytest.raises(RuntimeError, match="load the last state"):
                         use()
             else:

@@ -21,14 +21,14 @@ def test_example_runs(page: Path) -> None:
     assert failed == 0
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_page_names_the_checks_of_its_theorems(page: Path) -> None:
-    text = " ".join(page.read_text().split())
-    number = int(page.stem[1:])
-    here = [check for check in CHECKS if int(re.sub(r"\D", "", check.theorem)) == number]
-    assert here
-    for check in here:
-        assert re.search(rf"\b{check.name}\b", text), f"{page.name} does not name {check.id}"
+def test_pages_name_the_checks_of_their_theorems() -> None:
+    for page in PAGES:
+        text = " ".join(page.read_text().split())
+        number = int(page.stem[1:])
+        here = [check for check in CHECKS if int(re.sub(r"\D", "", check.theorem)) == number]
+        assert here
+        for check in here:
+            assert re.search(rf"\b{check.name}\b", text), f"{page.name} does not name {check.id}"
 
 
 def test_every_theorem_has_a_page() -> None:

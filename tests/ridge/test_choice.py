@@ -1,5 +1,7 @@
 """The choice of the ridge: leave-one-out against brute force, GCV against its definition, validation."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -54,33 +56,31 @@ def brute_force(Phi, Y, ridge, scoring, intercept):
     return score(np.vstack(rows), Y, scoring)
 
 
-@both_intercepts
-@both_scorings
-@pytest.mark.parametrize("rows", [N, 5])  # also fewer samples than features
-def test_leave_one_out_is_one_refit_a_sample(ratio, data, scoring, intercept, rows):
-    Phi, Y = data[0][:rows], data[1][:rows]
-    sums = GramStatistics(P, K).update(Phi, Y)
-    scores, samples = leave_one_out_scores(sums, [(Phi, Y)], GRID, scoring=scoring, intercept=intercept)
-    wanted = [brute_force(Phi, Y, ridge, scoring, intercept) for ridge in GRID]
-    assert samples == rows
-    for got, expected, ridge in zip(scores, wanted, GRID, strict=True):
-        assert ratio(got, expected, size=N, amplification=squared_condition(Phi, ridge)) < 30
+def test_leave_one_out_is_one_refit_a_sample(ratio, data):
+    for intercept, scoring, rows in itertools.product([False, True], ["squared_error", "accuracy"], [N, 5]):
+        Phi, Y = data[0][:rows], data[1][:rows]
+        sums = GramStatistics(P, K).update(Phi, Y)
+        scores, samples = leave_one_out_scores(sums, [(Phi, Y)], GRID, scoring=scoring, intercept=intercept)
+        wanted = [brute_force(Phi, Y, ridge, scoring, intercept) for ridge in GRID]
+        assert samples == rows
+        for got, expected, ridge in zip(scores, wanted, GRID, strict=True):
+            assert ratio(got, expected, size=N, amplification=squared_condition(Phi, ridge)) < 30
 
 
-@both_intercepts
-@both_scorings
-@pytest.mark.parametrize("criterion", ["loo", "gcv", "validation"])
-def test_every_library_makes_the_choice_of_numpy(summing_library, ratio, data, criterion, scoring, intercept):
-    options = {"criterion": criterion, "scoring": scoring, "intercept": intercept, "ridges": GRID}
+def test_every_library_makes_the_choice_of_numpy(summing_library, ratio, data):
+    for intercept, scoring, criterion in itertools.product(
+        [False, True], ["squared_error", "accuracy"], ["loo", "gcv", "validation"]
+    ):
+        options = {"criterion": criterion, "scoring": scoring, "intercept": intercept, "ridges": GRID}
 
-    def choose(array):
-        Phi, Y = (array(A) for A in data)
-        return select_ridge(Phi, Y, **options, validation=(Phi[:11, :], Y[:11, :]))
+        def choose(array):
+            Phi, Y = (array(A) for A in data)
+            return select_ridge(Phi, Y, **options, validation=(Phi[:11, :], Y[:11, :]))
 
-    got, wanted = choose(summing_library.array), choose(lambda A: A)
-    assert got.ridge == wanted.ridge
-    lost = squared_condition(data[0], GRID[0])
-    assert ratio(got.scores, wanted.scores, size=N, amplification=lost, eps=summing_library.eps) < 30
+        got, wanted = choose(summing_library.array), choose(lambda A: A)
+        assert got.ridge == wanted.ridge
+        lost = squared_condition(data[0], GRID[0])
+        assert ratio(got.scores, wanted.scores, size=N, amplification=lost, eps=summing_library.eps) < 30
 
 
 @both_intercepts
@@ -292,16 +292,15 @@ def test_scores_are_those_of_the_library(summing_library, ratio, data):
     assert ratio(got, wanted, size=N, amplification=squared_condition(F, GRID[0])) < 30
 
 
-@pytest.mark.parametrize("criterion", ["loo", "gcv"])
-@pytest.mark.parametrize("intercept", [False, True])
 @pytest.mark.parametrize("library", [np.asarray, torch.tensor], ids=["numpy", "torch"])
-def test_fewer_samples_than_features_are_scored_by_their_inner_products(ratio, library, intercept, criterion):
+def test_fewer_samples_than_features_are_scored_by_their_inner_products(ratio, library):
     """The scores are those of the (p, p) sums, which are never formed."""
-    rng = np.random.default_rng(0)
-    Phi, Y = rng.standard_normal((12, 40)), rng.standard_normal((12, 2))
-    ridges = [0.1, 1.0, 10.0, 100.0]
-    found = select_ridge(library(Phi), library(Y), criterion=criterion, ridges=ridges, intercept=intercept)
-    sums = GramStatistics(40, 2).update(Phi, Y)
-    wanted = select_ridge(Phi, Y, criterion=criterion, ridges=ridges, intercept=intercept, statistics=sums)
-    assert ratio(found.scores, wanted.scores, size=40, amplification=squared_condition(Phi, ridges[0])) < 30
-    assert found.ridge == wanted.ridge
+    for criterion, intercept in itertools.product(["loo", "gcv"], [False, True]):
+        rng = np.random.default_rng(0)
+        Phi, Y = rng.standard_normal((12, 40)), rng.standard_normal((12, 2))
+        ridges = [0.1, 1.0, 10.0, 100.0]
+        found = select_ridge(library(Phi), library(Y), criterion=criterion, ridges=ridges, intercept=intercept)
+        sums = GramStatistics(40, 2).update(Phi, Y)
+        wanted = select_ridge(Phi, Y, criterion=criterion, ridges=ridges, intercept=intercept, statistics=sums)
+        assert ratio(found.scores, wanted.scores, size=40, amplification=squared_condition(Phi, ridges[0])) < 30
+        assert found.ridge == wanted.ridge

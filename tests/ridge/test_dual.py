@@ -1,5 +1,7 @@
 """Rows of n < p samples: read as sums are, weighted, centred, and scored without each sample."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -28,24 +30,23 @@ def weighted_fit(Phi, Y, w, ridge, intercept):
     return (A[:-1].T, A[-1]) if intercept else (A.T, np.zeros(Y.shape[1]))
 
 
-@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["alike", "weighted"])
-@pytest.mark.parametrize("centred", [False, True])
-def test_rows_are_read_as_sums_are(summing_library, ratio, data, weights, centred):
-    given = [None if A is None else summing_library.array(A) for A in (*data, weights)]
-    rows = DualStatistics(*given[:2], sample_weight=given[2])
-    sums = GramStatistics(P, K).update(*given[:2], sample_weight=given[2])
-    if centred:
-        rows, sums = rows.centred(), sums.centred()
-    for name in ("C", "yy", "mean_phi", "mean_y", "sum_phi", "sum_y"):
-        got, wanted = (getattr(each, name) for each in (rows, sums))
-        assert isinstance(got, summing_library.kind)
-        assert np.linalg.norm(to_numpy(got) - to_numpy(wanted)) <= 30 * 2.0**-52 * N * 10 * np.linalg.norm(wanted)
-    assert abs(rows.trace - sums.trace) <= 30 * 2.0**-52 * N * 10 * sums.trace
-    X = summing_library.array(np.eye(P)[:4] + 1.0)
-    X = X if summing_library.dtype == "float64" else rows.F[:4, :]
-    assert ratio(rows.apply_gram(X), sums.apply_gram(X), size=N, amplification=10) < 30
-    assert rows.weight == sums.weight
-    assert (rows.p, rows.k, rows.n) == (P, K, N if weights is None else N - 1)
+def test_rows_are_read_as_sums_are(summing_library, ratio, data):
+    for weights, centred in itertools.product([None, WEIGHTS], [False, True]):
+        given = [None if A is None else summing_library.array(A) for A in (*data, weights)]
+        rows = DualStatistics(*given[:2], sample_weight=given[2])
+        sums = GramStatistics(P, K).update(*given[:2], sample_weight=given[2])
+        if centred:
+            rows, sums = rows.centred(), sums.centred()
+        for name in ("C", "yy", "mean_phi", "mean_y", "sum_phi", "sum_y"):
+            got, wanted = (getattr(each, name) for each in (rows, sums))
+            assert isinstance(got, summing_library.kind)
+            assert np.linalg.norm(to_numpy(got) - to_numpy(wanted)) <= 30 * 2.0**-52 * N * 10 * np.linalg.norm(wanted)
+        assert abs(rows.trace - sums.trace) <= 30 * 2.0**-52 * N * 10 * sums.trace
+        X = summing_library.array(np.eye(P)[:4] + 1.0)
+        X = X if summing_library.dtype == "float64" else rows.F[:4, :]
+        assert ratio(rows.apply_gram(X), sums.apply_gram(X), size=N, amplification=10) < 30
+        assert rows.weight == sums.weight
+        assert (rows.p, rows.k, rows.n) == (P, K, N if weights is None else N - 1)
 
 
 @both_intercepts
@@ -59,17 +60,15 @@ def test_spectrum_is_that_of_the_gram_matrix(ratio, data, intercept):
     assert rows.largest_eigenvalue() == pytest.approx(float(values[0]), rel=30 * P * 2.0**-52)
 
 
-@both_intercepts
-@pytest.mark.parametrize("by", ["weights", "weights_by_svd"])
-@pytest.mark.parametrize("ridge", [0.3, 5.0])
-def test_weighted_rows_fit_the_weighted_normal_equations(ratio, data, ridge, by, intercept):
-    rows = DualStatistics(*data, sample_weight=WEIGHTS)
-    W = getattr(rows.centred() if intercept else rows, by)(ridge)
-    wanted, b = weighted_fit(*data, WEIGHTS, ridge, intercept)
-    amplification = np.linalg.norm(data[0]) ** 2 / ridge
-    assert ratio(W, wanted, size=P, amplification=amplification) < 30
-    if intercept:
-        assert ratio(rows.mean_y - W @ rows.mean_phi, b, size=P, amplification=amplification) < 30
+def test_weighted_rows_fit_the_weighted_normal_equations(ratio, data):
+    for intercept, by, ridge in itertools.product([False, True], ["weights", "weights_by_svd"], [0.3, 5.0]):
+        rows = DualStatistics(*data, sample_weight=WEIGHTS)
+        W = getattr(rows.centred() if intercept else rows, by)(ridge)
+        wanted, b = weighted_fit(*data, WEIGHTS, ridge, intercept)
+        amplification = np.linalg.norm(data[0]) ** 2 / ridge
+        assert ratio(W, wanted, size=P, amplification=amplification) < 30
+        if intercept:
+            assert ratio(rows.mean_y - W @ rows.mean_phi, b, size=P, amplification=amplification) < 30
 
 
 @both_intercepts

@@ -1,5 +1,6 @@
 """The one loop that trains networks: the steps of torch, batches, augmentation, counts, stacked or one by one."""
 
+import itertools
 import math
 from collections import OrderedDict
 
@@ -94,21 +95,20 @@ def follow(course, images, ledger=None, shape=(1, 1, 2)):
     return seen
 
 
-@pytest.mark.parametrize("always", [False, True])
-@pytest.mark.parametrize("batch", [1, 4, 7, 100])
-def test_every_epoch_sees_every_image_once_and_the_ledger_counts_it(batch, always):
+def test_every_epoch_sees_every_image_once_and_the_ledger_counts_it():
     """A batch that holds all images keeps their order, unless it is always shuffled."""
-    images, ledger = torch.arange(14.0).reshape(7, 1, 1, 2), Ledger()
-    seen = follow(Course(2, batch, 1e-3, always_shuffled=always), images, ledger)
-    assert [len(part) for part in seen] == 2 * [len(part) for part in torch.zeros(7).split(batch)]
-    first, second = torch.cat(seen)[:, 0, 0, 0].reshape(2, 7)
-    shuffled = always or batch < 7
-    assert torch.equal(first.sort().values, images[:, 0, 0, 0])
-    assert torch.equal(second.sort().values, images[:, 0, 0, 0])
-    assert torch.equal(first, second) != shuffled
-    assert torch.equal(first, images[:, 0, 0, 0]) != shuffled
-    counted = (ledger.network_steps, ledger.synthetic_forward, ledger.synthetic_backward)
-    assert counted == (2 * math.ceil(7 / batch), 14, 14)
+    for always, batch in itertools.product([False, True], [1, 4, 7, 100]):
+        images, ledger = torch.arange(14.0).reshape(7, 1, 1, 2), Ledger()
+        seen = follow(Course(2, batch, 1e-3, always_shuffled=always), images, ledger)
+        assert [len(part) for part in seen] == 2 * [len(part) for part in torch.zeros(7).split(batch)]
+        first, second = torch.cat(seen)[:, 0, 0, 0].reshape(2, 7)
+        shuffled = always or batch < 7
+        assert torch.equal(first.sort().values, images[:, 0, 0, 0])
+        assert torch.equal(second.sort().values, images[:, 0, 0, 0])
+        assert torch.equal(first, second) != shuffled
+        assert torch.equal(first, images[:, 0, 0, 0]) != shuffled
+        counted = (ledger.network_steps, ledger.synthetic_forward, ledger.synthetic_backward)
+        assert counted == (2 * math.ceil(7 / batch), 14, 14)
 
 
 def test_each_network_shuffles_for_itself():
