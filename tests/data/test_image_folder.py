@@ -359,7 +359,9 @@ def test_tiny_imagenet_is_read_in_its_own_layout(kind, tmp_path, write, image, r
         lines = "".join(f"val_{i}.JPEG\t{names[i % 3]}\t0\t32\t44\t62\n" for i in order)
         files += [("val/val_annotations.txt", lines.encode()), ("words.txt", b""), ("wnids.txt", b"")]
         files += [("test/images/test_0.JPEG", png(200))]
-        path = write[kind](tmp_path / f"d.{kind}", [(above + name, data) for name, data in files])
+        home = tmp_path / (images + above).replace("/", "-")
+        home.mkdir()
+        path = write[kind](home / f"d.{kind}", [(above + name, data) for name, data in files])
         data = read_image_folder(path)
         assert data.classes == names
         assert data.y_train.tolist() == [0] * 4 + [1] * 4 + [2] * 4
@@ -368,7 +370,7 @@ def test_tiny_imagenet_is_read_in_its_own_layout(kind, tmp_path, write, image, r
         assert data.x_test[:, 0, 0, 0].tolist() == [100, 103, 106, 101, 104, 107, 102, 105, 108]
         assert "test not used" in data.source
         files[-4] = ("val/val_annotations.txt", lines.replace("val_3.", "val_30.").encode())
-        path = write[kind](tmp_path / f"e.{kind}", [(above + name, data) for name, data in files])
+        path = write[kind](home / f"e.{kind}", [(above + name, data) for name, data in files])
         refused(lambda: read_image_folder(path), path, "val/val_annotations.txt' names no class for 'val_3.JPEG'")
 
 
