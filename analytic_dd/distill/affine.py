@@ -28,7 +28,7 @@ from analytic_dd.distill.exact import distill_features, target
 from analytic_dd.errors import InfeasibleError, ShapeError
 from analytic_dd.features.ranges import affine_direction
 from analytic_dd.labels import labels_for
-from analytic_dd.linalg import thin_svd
+from analytic_dd.linalg import svd, thin_svd
 
 _FIT_ROUNDING = 1e-10  # relative; what a fit of condition 1e5 leaves of W^T 1 = e
 
@@ -244,9 +244,8 @@ def _free(W: Array, Ys: Array, B: Array, c: Array, e: Array, v: Array, rng: np.r
 
 def _complement(basis: Array, f: Array) -> Array:
     """Orthonormal rows that span the part of the row space of ``basis`` orthogonal to f (which lies in it)."""
-    xp = namespace(basis)
     coordinates = basis @ f
-    full = xp.linalg.svd(coordinates[None, :], full_matrices=True)[2]
+    full = svd(coordinates[None, :], full=True)[2]
     return full[1:, :] @ basis
 
 

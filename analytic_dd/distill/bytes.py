@@ -25,6 +25,7 @@ import numpy as np
 from analytic_dd.arrays import Array, as_matrix, as_ridge, namespace, to_numpy
 from analytic_dd.errors import InfeasibleError, RangeError, ShapeError
 from analytic_dd.labels import labels_for
+from analytic_dd.linalg import svd
 from analytic_dd.linalg.lattice import combination_lattice
 from analytic_dd.ridge import ridge_weights
 
@@ -207,7 +208,7 @@ def _wanted(bits: int, error: float | None, changes: float | None) -> tuple[int,
 
 def _combinations(W: np.ndarray, X: np.ndarray) -> np.ndarray:
     """Rows Cn (q, m) that span the rows of W X^+: orthogonal, with lengths in its proportion and of product 1."""
-    _, s, Vt = np.linalg.svd(W @ np.linalg.pinv(X), full_matrices=False)
+    _, s, Vt = svd(W @ np.linalg.pinv(X))
     q, m = int(np.sum(s > max(W.shape) * 2.0**-52 * s[0])), len(X)
     if m <= q:
         raise InfeasibleError(
@@ -248,8 +249,8 @@ class _Found:
 
 def _lost(W: np.ndarray, X: np.ndarray) -> float:
     """|W (I - X^+ X)| / |W|."""
-    basis = np.linalg.svd(X, full_matrices=False)
-    kept = basis.Vh[max(X.shape) * 2.0**-52 * basis.S[0] < basis.S]
+    _, s, Vt = svd(X)
+    kept = Vt[s > max(X.shape) * 2.0**-52 * s[0]]
     return float(np.linalg.norm(W - (W @ kept.T) @ kept) / np.linalg.norm(W))
 
 

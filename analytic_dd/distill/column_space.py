@@ -17,7 +17,7 @@ from typing import Any
 from analytic_dd.arrays import Array, as_matrices, eps_of, in_double, namespace, norm
 from analytic_dd.errors import ShapeError
 from analytic_dd.labels import labels_for
-from analytic_dd.linalg import eigendecomposition
+from analytic_dd.linalg import eigendecomposition, svd
 
 __all__ = ["ColumnSpace", "Data", "column_space", "model_space", "orthonormal_columns"]
 
@@ -121,8 +121,8 @@ def _of_arrays(Phi: Array, Y: Array) -> ColumnSpace:
     Phi, Y = as_matrices(Phi=Phi, Y=Y)
     if Phi.shape[0] != Y.shape[0]:
         raise ShapeError(f"Phi and Y must have the same number of rows, got {Phi.shape[0]} and {Y.shape[0]}")
-    xp, A = namespace(Phi), in_double(Phi)
-    U, s, Vt = xp.linalg.svd(A, full_matrices=False)
+    A = in_double(Phi)
+    U, s, Vt = svd(A)
     rank = _above(s, max(A.shape) * eps_of(A))
     return ColumnSpace(s[:rank], Vt[:rank, :], U[:, :rank].T @ in_double(Y), Phi.dtype)
 
@@ -152,7 +152,7 @@ def orthonormal_columns(A: Array, *, rcond: float | None = None) -> Array:
     xp = namespace(A)
     if norm(A) == 0.0:
         return A[:, :0]
-    U, s, _ = xp.linalg.svd(A, full_matrices=False)
+    U, s, _ = svd(A)
     relative = max(A.shape) * eps_of(A) if rcond is None else float(rcond)
     return U[:, : int(xp.sum(xp.astype(s > relative * s[0], xp.int32)))]
 

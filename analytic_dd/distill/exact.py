@@ -18,7 +18,7 @@ import numpy as np
 from analytic_dd.arrays import Array, as_matrices, as_matrix, as_ridge, eps_of, namespace, norm
 from analytic_dd.distill.distilled import DistilledFeatures
 from analytic_dd.errors import InfeasibleError, ShapeError
-from analytic_dd.linalg import Spectrum, row_basis, thin_svd
+from analytic_dd.linalg import Spectrum, row_basis, singular_values, thin_svd
 
 __all__ = ["distill_features", "free_matrix", "largest_ridge", "target"]
 
@@ -261,7 +261,7 @@ def _amplification(Ys: Array, spectrum: Spectrum, s: Array, ridge: float) -> flo
     t_max = float(t[0])
 
     def size(A: Array) -> float:
-        return float(xp.max(xp.linalg.svdvals(A)))
+        return float(xp.max(singular_values(A)))
 
     damped = s * s + ridge
     least, projected = float(xp.min(damped)), spectrum.U.T @ Ys

@@ -14,7 +14,7 @@ from analytic_dd.distill.distilled import DistilledFeatures
 from analytic_dd.distill.lift import Lifted
 from analytic_dd.distill.problem import Problem
 from analytic_dd.errors import ShapeError
-from analytic_dd.linalg import thin_svd
+from analytic_dd.linalg import svd, thin_svd
 
 __all__ = ["Few", "few_features"]
 
@@ -76,7 +76,7 @@ def _leading(W: Array, S: Array | Callable[[Array], Array] | None) -> tuple[Arra
     """Eigenvectors of W S W^T, leading first, with the square roots of the eigenvalues."""
     xp = namespace(W)
     if S is None:
-        U, s, _ = xp.linalg.svd(W, full_matrices=W.shape[0] > W.shape[1])  # no product is squared
+        U, s, _ = svd(W, full=W.shape[0] > W.shape[1])  # no product is squared
         return U, s
     S_product = (S(W) if callable(S) else W @ S) @ W.T
     values, vectors = xp.linalg.eigh((S_product + S_product.T) / 2.0)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from analytic_dd.arrays import Array, namespace, norm
 from analytic_dd.distill.column_space import ColumnSpace, Data, column_space, orthonormal_columns
 from analytic_dd.errors import ShapeError
+from analytic_dd.linalg import svd
 
 __all__ = ["GradientSet", "gradient_set"]
 
@@ -133,7 +134,7 @@ def _several(weights: Array | Sequence[Array]) -> list[Array]:
 def _truncated(space: ColumnSpace, W: Array, m: int) -> tuple[Array, Array]:
     """The m leading terms A_i sigma_i B_i^T of the gradient, each by a point along B_i, as long as the data."""
     xp = namespace(W)
-    A, sigma, Bt = xp.linalg.svd(space.gradient(W), full_matrices=False)
+    A, sigma, Bt = svd(space.gradient(W))
     length = xp.sqrt(xp.sum(space.predictions(Bt[:m, :]) ** 2, axis=0))[:, None]
     Phis = length * Bt[:m, :]
     residual = (sigma[:m] * A[:, :m]).T / length

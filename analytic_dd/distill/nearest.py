@@ -17,6 +17,7 @@ from analytic_dd.distill.nearest_for_labels import nearest_for_labels
 from analytic_dd.distill.references import ReferenceSplit, split_references
 from analytic_dd.distill.spanning import describe, spanning_features
 from analytic_dd.errors import InfeasibleError
+from analytic_dd.linalg import singular_values, svd
 
 __all__ = ["NearestFeatures", "nearest_features"]
 
@@ -161,22 +162,22 @@ def _cheapest(split: ReferenceSplit, tau: float) -> tuple[Array, float]:
     N, B, xp = split.N, split.B, namespace(split.N)
     (m, p), q = N.shape, B.shape[1]
     if tau > 0.0:
-        s = xp.linalg.svdvals(N)
+        s = singular_values(N)
         V = xp.linalg.eigh(N @ N.T - tau * (B @ B.T))[1][:, :q]
         return V, norm(s[m - q :]) if m - q < s.shape[0] else 0.0
-    U, s, _ = xp.linalg.svd(N, full_matrices=m > p)
+    U, s, _ = svd(N, full=m > p)
     kept = int(xp.sum(xp.astype(s > split.cutoff, xp.int32)))
     optimum = norm(s[m - q :]) if m - q < s.shape[0] else 0.0
     if m - kept <= q:
         return U[:, m - q :], optimum
     # More than q combinations are in row(W) already: take those that carry most of it (the limit of tau to 0).
     free = U[:, kept:]
-    return free @ xp.linalg.svd(free.T @ B, full_matrices=False)[0][:, :q], optimum
+    return free @ svd(free.T @ B)[0][:, :q], optimum
 
 
 def _require_span(spanned: Array, split: ReferenceSplit, tau: float) -> None:
     xp = namespace(spanned)
-    least = float(xp.min(xp.linalg.svdvals(spanned)))
+    least = float(xp.min(singular_values(spanned)))
     if least > split.cutoff:
         return
     value, limit = (least / split.size, split.cutoff / split.size) if split.size > 0.0 else (0.0, 0.0)

@@ -8,7 +8,7 @@ from analytic_dd.arrays import Array, eps_of, namespace, norm
 from analytic_dd.distill.exact import target
 from analytic_dd.distill.references import ReferenceSplit
 from analytic_dd.errors import InfeasibleError, ShapeError
-from analytic_dd.linalg import Spectrum, pseudo_inverse, thin_svd
+from analytic_dd.linalg import Spectrum, pseudo_inverse, singular_values, svd, thin_svd
 
 __all__ = ["nearest_for_labels"]
 
@@ -37,8 +37,8 @@ def nearest_for_labels(
         See :func:`nearest_features`.
     """
     _require_sizes(W, Ys, split)
-    xp, (m, _), q = namespace(W), split.N.shape, split.rows.shape[0]
-    U, s, Vt = xp.linalg.svd(split.N, full_matrices=False)
+    m, q = split.N.shape[0], split.rows.shape[0]
+    U, s, Vt = svd(split.N)
     kept = m - q
     scaled = split.scale[:, :1] * Ys
     _require_labels(U[:, kept:].T @ scaled, norm(scaled))
@@ -79,7 +79,7 @@ def _require_sizes(W: Array, Ys: Array, split: ReferenceSplit) -> None:
 def _require_labels(mixed: Array, size: float) -> None:
     """The nearest set has full row rank iff the labels tell apart the q directions that are given up ..."""
     xp = namespace(mixed)
-    least, limit = float(xp.min(xp.linalg.svdvals(mixed))), max(mixed.shape) * eps_of(mixed) * size
+    least, limit = float(xp.min(singular_values(mixed))), max(mixed.shape) * eps_of(mixed) * size
     if not least > limit:
         raise InfeasibleError(
             "T6b: the labels must tell apart the directions in which the references vary least, got a smallest "

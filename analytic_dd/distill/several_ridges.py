@@ -14,7 +14,7 @@ from analytic_dd.distill.distilled import DistilledFeatures, DistilledInputs
 from analytic_dd.distill.lift import Lifted, scaled_about
 from analytic_dd.distill.problem import Problem
 from analytic_dd.distill.spanning import describe
-from analytic_dd.linalg import GramStatistics, Sums, thin_svd
+from analytic_dd.linalg import GramStatistics, Sums, svd, thin_svd
 from analytic_dd.ridge import require_scale
 
 __all__ = ["SeveralRidges", "SeveralRidgesFeatures", "several_ridges_features"]
@@ -159,7 +159,7 @@ def _unit_rows(path: list[Array]) -> Array:
 def _principal(eigenvalues: Array, rows: Array, rcond: float | None) -> tuple[Array, Array]:
     """Orthonormal E^T V^T that span ``rows``, and s:  V^T diag(eigenvalues) V = E s^2 E^T."""
     xp, Vt = namespace(rows), _basis(rows, rcond)
-    _, s, Et = xp.linalg.svd(xp.sqrt(eigenvalues)[:, None] * Vt.T, full_matrices=False)
+    _, s, Et = svd(xp.sqrt(eigenvalues)[:, None] * Vt.T)
     return Et @ Vt, s
 
 
@@ -170,7 +170,7 @@ def _basis(rows: Array, rcond: float | None) -> Array:
     rounding, and harmless: what is dropped is below ``rcond`` of every W(ridge). So there is no RankWarning here.
     """
     xp = namespace(rows)
-    _, s, Vt = xp.linalg.svd(rows, full_matrices=False)
+    _, s, Vt = svd(rows)
     relative = max(rows.shape) * eps_of(rows) if rcond is None else float(rcond)
     if not 0.0 <= relative < 1.0:
         raise ValueError(f"rcond must be in [0, 1), got {relative}; it is relative to the norm of the weights")

@@ -25,7 +25,7 @@ from typing import Any
 from analytic_dd.arrays import Array, as_matrices, as_weights, in_double, namespace, norm
 from analytic_dd.distill.intercept import contrasts
 from analytic_dd.errors import ShapeError
-from analytic_dd.linalg import CholeskyFactor, GramStatistics, StreamingQR, thin_svd
+from analytic_dd.linalg import CholeskyFactor, GramStatistics, StreamingQR, singular_values, thin_svd
 
 __all__ = ["SufficientSet", "sufficient_set"]
 
@@ -218,7 +218,7 @@ def _cholesky(G: Array, means: Array, sums: GramStatistics) -> tuple[Array | Non
         upper = CholeskyFactor(G / (size[:, None] * size[None, :])).L.T
     except ValueError:
         return None, math.inf
-    values = xp.linalg.svdvals(upper)
+    values = singular_values(upper)
     condition = float(values[0]) / float(values[-1]) if float(values[-1]) > 0.0 else math.inf
     return (upper * size[None, :], condition) if lost * condition <= _SAFE else (None, condition)
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from analytic_dd.arrays import Array, as_matrices, eps_of, namespace, norm
 from analytic_dd.distill.column_space import ColumnSpace, Data, column_space, orthonormal_columns
 from analytic_dd.errors import RangeError, ShapeError
-from analytic_dd.linalg import row_basis
+from analytic_dd.linalg import row_basis, svd
 
 __all__ = ["EndPointSet", "TrajectorySet", "end_point_set", "krylov", "trajectory_set"]
 
@@ -177,7 +177,7 @@ def krylov(eigenvalues: Array, first: Array, blocks: int) -> Array:
             image = image - V @ (V.T @ image)
         if norm(image) <= max(V.shape) * eps_of(V) * size or V.shape[1] == V.shape[0]:
             break
-        U, s, _ = xp.linalg.svd(image, full_matrices=False)
+        U, s, _ = svd(image)
         rank = int(xp.sum(xp.astype(s > max(V.shape) * eps_of(V) * size, xp.int32)))
         block = U[:, : min(rank, V.shape[0] - V.shape[1])]
         block = xp.linalg.qr(block - V @ (V.T @ block), mode="reduced")[0]

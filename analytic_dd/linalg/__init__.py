@@ -7,7 +7,7 @@ from analytic_dd.linalg.gram import GramStatistics
 from analytic_dd.linalg.gram_spectrum import GramSpectrum, eigendecomposition
 from analytic_dd.linalg.least_squares import column_units, least_squares
 from analytic_dd.linalg.provenance import Provenance, SampleRange
-from analytic_dd.linalg.spectrum import Spectrum, pseudo_inverse, row_basis, svd, thin_svd
+from analytic_dd.linalg.spectrum import Spectrum, pseudo_inverse, row_basis, singular_values, svd, thin_svd
 from analytic_dd.linalg.sums import Sums
 from analytic_dd.linalg.tsqr import StreamingQR
 
@@ -29,6 +29,7 @@ __all__ = [
     "merge_files",
     "pseudo_inverse",
     "row_basis",
+    "singular_values",
     "svd",
     "thin_svd",
 ]

@@ -13,7 +13,7 @@ from analytic_dd.errors import DivergenceError, LapackWarning, RankWarning
 from analytic_dd.linalg.threads import one_thread
 from analytic_dd.linalg.thresholds import LIMITS
 
-__all__ = ["Spectrum", "pseudo_inverse", "row_basis", "svd", "thin_svd"]
+__all__ = ["Spectrum", "pseudo_inverse", "row_basis", "singular_values", "svd", "thin_svd"]
 
 
 @dataclass(frozen=True)
@@ -115,13 +115,15 @@ def thin_svd(A: Array, *, rcond: float | None = None) -> Spectrum:
     return Spectrum(U[:, :rank], s[:rank], Vt[:rank, :], cutoff, dropped)
 
 
-def svd(A: Array) -> tuple[Array, Array, Array]:
+def svd(A: Array, *, full: bool = False) -> tuple[Array, Array, Array]:
     r"""Return U (m, r), s (r,), Vt (r, p) with ``A = U diag(s) Vt`` and r = min(m, p), whatever the rank.
 
     Parameters
     ----------
     A : (m, p) array
         Finite.
+    full : bool
+        U (m, m) and Vt (p, p) instead: orthonormal bases of all vectors.
 
     Warns
     -----
@@ -140,16 +142,28 @@ def svd(A: Array) -> tuple[Array, Array, Array]:
     xp = namespace(A)
     try:
         with one_thread(max(A.shape) * min(A.shape) ** 2 <= LIMITS.one_thread**3):
-            U, s, Vt = xp.linalg.svd(A, full_matrices=False)
+            U, s, Vt = xp.linalg.svd(A, full_matrices=full)
         converged = bool(xp.all(xp.isfinite(s)))  # jax returns NaN where others raise
     except (np.linalg.LinAlgError, RuntimeError) as error:  # torch's LinAlgError is a RuntimeError
         if "converge" not in str(error):
             raise
         converged = False
-    return (U, s, Vt) if converged else _by_qr_iteration(A)
+    return (U, s, Vt) if converged else _by_qr_iteration(A, full)
 
 
-def _by_qr_iteration(A: Array) -> tuple[Array, Array, Array]:
+def singular_values(A: Array) -> Array:
+    """Return the min(m, p) singular values of ``A``, descending; as :func:`svd`, which it falls back to."""
+    try:
+        s = namespace(A).linalg.svdvals(A)
+        if bool(namespace(A).all(namespace(A).isfinite(s))):
+            return s
+    except (np.linalg.LinAlgError, RuntimeError) as error:
+        if "converge" not in str(error):
+            raise
+    return svd(A)[1]
+
+
+def _by_qr_iteration(A: Array, full: bool) -> tuple[Array, Array, Array]:
     shape = tuple(A.shape)
     warnings.warn(
         f"the SVD of a matrix {shape} did not converge by divide and conquer (gesdd); it was computed by the QR "
@@ -158,7 +172,7 @@ def _by_qr_iteration(A: Array) -> tuple[Array, Array, Array]:
         stacklevel=4,
     )
     try:
-        found = scipy.linalg.svd(to_numpy(A), full_matrices=False, lapack_driver="gesvd")
+        found = scipy.linalg.svd(to_numpy(A), full_matrices=full, lapack_driver="gesvd")
     except np.linalg.LinAlgError as error:
         raise DivergenceError(
             f"the SVD of a matrix {shape} converges neither by gesdd nor by gesvd ({error}); scale its columns to one "
