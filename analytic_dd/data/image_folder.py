@@ -24,7 +24,7 @@ from analytic_dd.data.archive import members, title
 from analytic_dd.data.dataset import Dataset
 from analytic_dd.data.image import decode, is_image, is_read
 from analytic_dd.errors import DataError
-from analytic_dd.files import MAX_BYTES
+from analytic_dd.files import MAX_BYTES, may_unpack_to
 
 __all__ = ["read_image_folder"]
 
@@ -57,7 +57,8 @@ def read_image_folder(
     crop : bool
         Cut the largest centred square out of each first; without, its sides are scaled separately.
     max_bytes : int
-        Refuse an archive that declares more, or images that decode to more.
+        Refuse an archive that declares more, or images that decode to more: all of them together, to no more than
+        :func:`analytic_dd.files.may_unpack_to` allows for their files.
 
     Returns
     -------
@@ -123,7 +124,7 @@ class _Images:
 
     def __init__(self, path: Path, max_bytes: int, resize: int | None, crop: bool) -> None:
         self.places: list[tuple[Folders, str]] = []
-        self._path, self._max_bytes = path, max_bytes
+        self._path, self._max_bytes, self._bytes = path, max_bytes, 0
         self._resize, self._crop = resize, crop
         self._pixels: np.ndarray = np.empty((0,), np.uint8)
         self._offenders: list[tuple[str, str]] = []
@@ -146,9 +147,13 @@ class _Images:
             first, got = ("x".join(map(str, shape)) for shape in (self._pixels.shape[1:], pixels.shape))
             self._offenders.append((member, f"is {got}, but {'/'.join(self._member(0))!r} is {first}"))
             return
-        if (count + 1) * math.prod(pixels.shape) > self._max_bytes:
-            where = f"{self._path}: {member!r}"
-            raise DataError(f"{where}: the images decode to more than the {self._max_bytes:,} bytes that are read")
+        self._bytes += len(data)
+        most = may_unpack_to(self._bytes, self._max_bytes)
+        if (count + 1) * math.prod(pixels.shape) > most:
+            raise DataError(
+                f"{self._path}: {member!r}: the images decode to more than the {most:,} bytes that are read of files of "
+                f"{self._bytes:,}; if you trust them, store their pixels with numpy.savez"
+            )
         if count == len(self._pixels):
             self._grow(max(1, 2 * count), pixels.shape)
         self._pixels[count] = pixels

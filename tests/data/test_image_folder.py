@@ -64,6 +64,15 @@ def test_image_is_refused_by_its_declared_size(two, tmp_path, write, refused):
         refused(lambda path=path: read_image_folder(path), path, "'train/a/bomb.png'", "pixels")
 
 
+def test_small_files_of_large_empty_images_are_refused(two, tmp_path, write, image, refused):
+    """Each of them is allowed; together they would fill the memory from files of some kilobytes."""
+    blank = image(np.zeros((4_000, 4_000), np.uint8))
+    many = [(f"{part}/{i}.png", blank) for part in ("a", "b") for i in range(4)]
+    assert sum(len(data) for _, data in many) < 2**20
+    path = write["tar"](tmp_path / "a.tar", many)
+    refused(lambda: read_image_folder(path), path, "'b/0.png'", "67,108,864", "numpy.savez")
+
+
 def test_images_decode_to_a_limited_size(two, tmp_path, write, image, refused):
     more = [(f"train/a/{i}.png", image(np.zeros((5, 7, 3), np.uint8))) for i in range(1, 70)]
     path = write["tar"](tmp_path / "a.tar", [*two, *more])

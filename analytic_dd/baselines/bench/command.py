@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from analytic_dd.baselines.methods.registry import METHODS
+from analytic_dd.errors import shown
 from analytic_dd.files import expanded
 from analytic_dd.staging import locked
 
@@ -24,6 +25,7 @@ _DEFAULTS: dict[str, Any] = {
 }
 
 _QUICK_SEEDS = [0]
+_LONGEST = 10_000  # characters of a line that is printed
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -98,7 +100,7 @@ def run(options: argparse.Namespace) -> int:
         datasets, variants, ipcs=options.ipc, seeds=options.seeds, predictors=options.predictors, config=config
     )
     for line in cells.left_out:
-        print(f"analytic-dd: left out: {line}", file=sys.stderr)
+        print(f"analytic-dd: left out: {shown(line, most=_LONGEST)}", file=sys.stderr)
     benchmark = Benchmark(
         cells,
         datasets,
@@ -126,7 +128,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _print(options: argparse.Namespace, content: Mapping[str, Any], lines: list[str]) -> None:
-    print(json.dumps(content) if options.json else "\n".join(lines))
+    plain = "\n".join(shown(part, most=_LONGEST) for line in lines for part in line.split("\n"))
+    print(json.dumps(content) if options.json else plain)
 
 
 def _config(options: argparse.Namespace) -> dict[str, dict[str, Any]]:

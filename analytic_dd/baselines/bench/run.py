@@ -30,7 +30,7 @@ from analytic_dd.baselines.methods.objective import Objective
 from analytic_dd.baselines.methods.registry import METHODS, method_type
 from analytic_dd.baselines.methods.task import Task
 from analytic_dd.data import Dataset, pixels, require_device
-from analytic_dd.errors import DataError
+from analytic_dd.errors import DataError, shown
 from analytic_dd.files import atomic_write
 
 __all__ = ["JOURNAL", "Benchmark", "control_result", "objective_of"]
@@ -280,7 +280,7 @@ def _versions() -> dict[str, str]:
 
 
 def _say(line: str) -> None:
-    print(f"analytic-dd: {line}", file=sys.stderr)
+    print(f"analytic-dd: {shown(line, most=10 * _ERRORS)}", file=sys.stderr)
 
 
 class _Bars:
