@@ -151,8 +151,8 @@ class _Images:
         most = may_unpack_to(self._bytes, self._max_bytes)
         if (count + 1) * math.prod(pixels.shape) > most:
             raise DataError(
-                f"{self._path}: {member!r}: the images decode to more than the {most:,} bytes that are read of files of "
-                f"{self._bytes:,}; if you trust them, store their pixels with numpy.savez"
+                f"{self._path}: {member!r}: the images decode to more than the {most:,} bytes that are read of files "
+                f"of {self._bytes:,}; if you trust them, store their pixels with numpy.savez"
             )
         if count == len(self._pixels):
             self._grow(max(1, 2 * count), pixels.shape)
