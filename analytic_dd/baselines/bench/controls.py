@@ -1,4 +1,4 @@
-"""Controls for the one protocol: sets like any other, that a method must beat.
+"""Controls: plain sets that a method must beat, scored like any other set.
 
 A set is inputs (m, d), normalised by the channel moments of the training part, channels last, and one-hot labels
 (m, k), class-major. Beating random samples proves little; the class means are the control that matters.
@@ -7,7 +7,6 @@ A set is inputs (m, d), normalised by the channel moments of the training part, 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 
 import numpy as np
 
@@ -15,16 +14,7 @@ from analytic_dd.data import Dataset, normalised
 from analytic_dd.errors import unknown_word
 from analytic_dd.labels import one_hot
 
-__all__ = [
-    "CONTROLS",
-    "ControlSet",
-    "control_set",
-    "full_set",
-    "k_means",
-    "means_of_parts",
-    "optimised_real",
-    "random_real",
-]
+__all__ = ["CONTROLS", "ControlSet", "control_set", "k_means", "means_of_parts", "random_real"]
 
 ControlSet = tuple[np.ndarray, np.ndarray]  # inputs (m, d) and labels (m, k)
 
@@ -32,7 +22,7 @@ CONTROLS = ("random", "class_mean", "k_means", "full")
 
 
 def control_set(name: str, dataset: Dataset, points_per_class: int, *, seed: int) -> ControlSet:
-    """Return a control by its name in ``CONTROLS``; ``full`` has all points, whatever ``points_per_class``.
+    """Return a control by its name in ``CONTROLS``; ``full`` is the whole training part in its order.
 
     Examples
     --------
@@ -42,7 +32,7 @@ def control_set(name: str, dataset: Dataset, points_per_class: int, *, seed: int
     ((20, 64), [0, 0, 1, 1])
     """
     if name == "full":
-        return full_set(dataset)
+        return _inputs(dataset, dataset.x_train), one_hot(dataset.y_train, len(dataset.classes))
     makers = {"random": random_real, "class_mean": means_of_parts, "k_means": k_means}
     if name not in makers:
         raise ValueError(unknown_word("control", name, CONTROLS))
@@ -83,66 +73,11 @@ def k_means(dataset: Dataset, points_per_class: int, *, seed: int) -> ControlSet
     for members in _members(dataset, points_per_class):
         X = _inputs(dataset, dataset.x_train[members])
         clusters = KMeans(min(points_per_class, len(X)), n_init=1, random_state=int(rng.integers(2**31)))
-        with warnings.catch_warnings():  # of fewer different samples than clusters: centres coincide, as said above
+        with warnings.catch_warnings():  # where samples are fewer than clusters, centres coincide as said above
             warnings.simplefilter("ignore", ConvergenceWarning)
             found = clusters.fit(X).cluster_centers_
         centres.append(np.resize(found, (points_per_class, X.shape[1])))
     return np.concatenate(centres), _labels(dataset, points_per_class)
-
-
-def full_set(dataset: Dataset) -> ControlSet:
-    """Return the whole training part in its order: not a small set, but what there is to reach."""
-    return _inputs(dataset, dataset.x_train), one_hot(dataset.y_train, len(dataset.classes))
-
-
-def optimised_real(
-    dataset: Dataset,
-    points_per_class: int,
-    *,
-    seed: int,
-    score: Callable[[ControlSet, ControlSet], float],
-    draws: int = 50,
-    kept: float = 0.2,
-    validation: int = 2_000,
-) -> list[ControlSet]:
-    """Return the best of many random real sets, chosen on a validation part of the *training* samples.
-
-    Parameters
-    ----------
-    score : callable
-        ``score(set, validation set)``, larger is better: a test score would be a choice on the test set.
-    draws : int
-        Random sets.
-    kept : float
-        The fraction of them that is returned, the best first; at least one.
-    validation : int
-        Training samples to score on; at most half of each class, and no set has one of them.
-
-    Returns
-    -------
-    list of (inputs, labels)
-
-    References
-    ----------
-    Wang, Zhu, Torralba, Efros, "Dataset distillation", arXiv:1811.10959, 2018: the best 20 % of random draws.
-    """
-    if draws < 1 or not 0.0 < kept <= 1.0:
-        raise ValueError(f"draws must be at least 1 and kept in (0, 1], got {draws} and {kept}")
-    rng, k = np.random.default_rng([seed, 6]), len(dataset.classes)
-    shuffled = [rng.permutation(members) for members in _members(dataset, points_per_class)]
-    aside = [members[: min(len(members) // 2, -(-validation // k))] for members in shuffled]
-    rest = [members[len(part) :] for members, part in zip(shuffled, aside, strict=True)]
-    rows = np.concatenate(aside)
-    if not len(rows):
-        raise ValueError("no class has two samples, so none can be set aside for validation; use random_real")
-    held = _inputs(dataset, dataset.x_train[rows]), one_hot(dataset.y_train[rows], k)
-    sets = []
-    for _ in range(draws):
-        chosen = np.concatenate([_drawn(members, points_per_class, rng) for members in rest])
-        sets.append((_inputs(dataset, dataset.x_train[chosen]), _labels(dataset, points_per_class)))
-    scores = [score(one, held) for one in sets]
-    best = sorted(range(draws), key=lambda draw: -scores[draw])[: max(1, round(kept * draws))]
-    return [sets[draw] for draw in best]
 
 
 def _members(dataset: Dataset, points_per_class: int) -> list[np.ndarray]:

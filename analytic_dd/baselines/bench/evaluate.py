@@ -1,4 +1,4 @@
-"""The one protocol: train networks on a small set as on any other, and score them on the test part at the very end."""
+"""Train networks on a small set as on any other, and score them on the test part at the very end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from analytic_dd.baselines.ledger import Ledger
 from analytic_dd.baselines.methods.task import height_width_channels
 from analytic_dd.baselines.nets.augment import Augmentation
 from analytic_dd.baselines.nets.named import network_named
@@ -19,17 +18,57 @@ from analytic_dd.baselines.torch_state import plain_torch
 from analytic_dd.data import Dataset
 from analytic_dd.errors import DataError, ShapeError
 
-__all__ = [
-    "Evaluation",
-    "augmentation_of",
-    "evaluate",
-    "images_of",
-    "targets_of",
-]
+__all__ = ["Evaluation", "Networks", "augmentation_of", "evaluate", "images_of", "targets_of"]
 
 _EPOCHS, _EPOCHS_AUGMENTED = 300, 1_000
 _STREAM = 0x6E657473  # of the networks' random numbers
 _ROWS = 500  # test images at a time
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Which networks are trained on a set, and how.
+
+    Attributes
+    ----------
+    network : {"convnet", "mlp", "resnet18", "vgg11", "alexnet"}
+    width, depth : int, optional
+        See :func:`network_named`.
+    nets : int
+        Number of networks, which differ in their first weights and in the order of their batches.
+    seed : int
+        Equal seeds give every set the same networks.
+    augment : bool
+        Whether they train with Siamese augmentation, with parameters for each image.
+    soft : bool
+        Whether the labels are the targets of the cross-entropy; they must then be probabilities.
+    epochs : int, optional
+        300 by default, or 1,000 with augmentation.
+    batch : int
+        Largest number of samples in a step.
+    lr, momentum, weight_decay : float
+        See :class:`Course`.
+    """
+
+    network: str = "convnet"
+    width: int | None = None
+    depth: int | None = None
+    nets: int = 5
+    seed: int = 0
+    augment: bool = False
+    soft: bool = False
+    epochs: int | None = None
+    batch: int = 256
+    lr: float = 0.01
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+
+    def course(self, dataset: Dataset) -> Course:
+        """Return how the networks train on sets of ``dataset``."""
+        epochs = (_EPOCHS_AUGMENTED if self.augment else _EPOCHS) if self.epochs is None else self.epochs
+        augmentation = augmentation_of(dataset) if self.augment else None
+        lr, momentum, decay = self.lr, self.momentum, self.weight_decay
+        return Course(epochs, self.batch, lr, momentum, decay, drops=True, augmentation=augmentation)
 
 
 @dataclass(frozen=True)
@@ -39,16 +78,16 @@ class Evaluation:
     Attributes
     ----------
     accuracies : tuple of float
-        One a network, as fractions.
+        The accuracy of each network, a fraction.
     mean, std : float
-        Over the networks; the standard deviation is that of a sample, 0 for one network.
+        Over the networks; the standard deviation is that of a sample, and 0 for one network.
     seconds : float
         Wall time of training and scoring.
     labels : str
-        What the loss saw: ``"hard"`` classes, ``"argmax"`` of labels that are not one-hot, or ``"soft"`` labels.
+        What the loss saw: ``"hard"`` classes, the ``"argmax"`` of labels that are not one-hot, or ``"soft"`` labels.
     epochs : int
     diverged : int
-        Networks whose parameters are no longer finite; they are scored as they are.
+        Number of networks whose parameters are no longer finite; they are scored as they are.
     """
 
     accuracies: tuple[float, ...]
@@ -65,49 +104,26 @@ def evaluate(
     inputs: np.ndarray,
     labels: np.ndarray,
     dataset: Dataset,
+    networks: Networks | None = None,
     *,
-    network: str = "convnet",
-    width: int | None = None,
-    depth: int | None = None,
-    nets: int = 5,
-    augment: bool = False,
-    soft: bool = False,
-    seed: int = 0,
     device: str = "cpu",
-    epochs: int | None = None,
-    batch: int = 256,
-    lr: float = 0.01,
-    momentum: float = 0.9,
-    weight_decay: float = 5e-4,
     together: bool | None = None,
-    ledger: Ledger | None = None,
 ) -> Evaluation:
-    """Train ``nets`` networks from scratch on a set and return their accuracies on the test part.
+    """Train networks from scratch on a set and return their accuracies on the test part.
 
-    The networks after the last epoch are scored: nothing is selected, and no test sample is read before all are
-    trained.
+    The networks are scored as they are after the last epoch. Nothing is selected, and no test sample is read before all
+    networks are trained.
 
     Parameters
     ----------
     inputs : (m, d) array
         Normalised by the channel moments of the training part, channels last, as a ``BaselineResult`` has them.
     labels : (m,) int or (m, k) array
-        Class indices, or labels. Of the latter the largest is the class, or with ``soft`` they are the target.
+        Class indices, or labels. The largest of the labels is the class, or with ``soft`` they are the target.
     dataset : Dataset
-    network : {"convnet", "mlp", "resnet18", "vgg11", "alexnet"}
-    width, depth : int, optional
-        Of the network; see :func:`network_named`.
-    nets : int
-        Networks, which differ in initial weights and order of the batches: the same ones for every set.
-    augment : bool
-        Train with Siamese augmentation, a set of parameters an image.
-    soft : bool
-        Cross-entropy with the labels as probabilities; rows that are none are refused.
-    epochs : int, optional
-        Default: 300, or 1,000 with augmentation.
-    batch : int
-        At most this many samples a step.
-    seed, device, lr, momentum, weight_decay, together, ledger :
+    networks : Networks, optional
+    device : str
+    together : bool, optional
         See :func:`train_networks`.
 
     Raises
@@ -115,7 +131,7 @@ def evaluate(
     DataError
         The data set has no test part.
     ShapeError, ValueError
-        Sizes that do not fit; soft labels that are no probabilities; an unknown network.
+        Sizes do not fit, soft labels are no probabilities, or the network is unknown.
 
     Notes
     -----
@@ -128,46 +144,39 @@ def evaluate(
     >>> from analytic_dd.baselines.bench.controls import random_real
     >>> digits = data.load("digits")
     >>> inputs, labels = random_real(digits, 1, seed=0)
-    >>> found = evaluate(inputs, labels, digits, network="mlp", nets=2, epochs=30)
+    >>> found = evaluate(inputs, labels, digits, Networks("mlp", nets=2, epochs=30))
     >>> found.mean > 0.3, found.labels, found.epochs
     (True, 'hard', 30)
     """
     if not len(dataset.y_test):
         raise DataError(f"{dataset.name} has no test part to be scored on")
-    started = time.perf_counter()
-    k = len(dataset.classes)
+    networks = Networks() if networks is None else networks
+    if networks.nets < 1:
+        raise ValueError(f"nets must be at least 1, got {networks.nets}")
+    started, k = time.perf_counter(), len(dataset.classes)
     images = images_of(inputs, dataset, device=device)
-    targets, kind = targets_of(labels, k, m=len(images), soft=soft)
-    model = network_named(network, tuple(images.shape[1:]), k, width=width, depth=depth)
-    augmentation = augmentation_of(dataset) if augment else None
-    if nets < 1:
-        raise ValueError(f"nets must be at least 1, got {nets}")
-    epochs = (_EPOCHS_AUGMENTED if augment else _EPOCHS) if epochs is None else epochs
-    trained = train_networks(
-        model,
-        images,
-        targets.to(device),
-        course=Course(epochs, batch, lr, momentum, weight_decay, drops=True, augmentation=augmentation),
-        generators=[_generator(seed, net) for net in range(nets)],
-        together=together,
-        ledger=ledger,
-    )
+    targets, kind = targets_of(labels, k, m=len(images), soft=networks.soft)
+    shape = tuple(images.shape[1:])
+    model = network_named(networks.network, shape, k, width=networks.width, depth=networks.depth)
+    course = networks.course(dataset)
+    generators = [_generator(networks.seed, net) for net in range(networks.nets)]
+    trained = train_networks(model, images, targets.to(device), course=course, generators=generators, together=together)
     accuracies = test_accuracies(model, trained, dataset, device)
     return Evaluation(
         accuracies=tuple(accuracies),
         mean=float(np.mean(accuracies)),
-        std=float(np.std(accuracies, ddof=1)) if nets > 1 else 0.0,
+        std=float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else 0.0,
         seconds=time.perf_counter() - started,
         labels=kind,
-        epochs=epochs,
+        epochs=course.epochs,
         diverged=sum(not all(bool(value.isfinite().all()) for value in one.values()) for one in trained),
     )
 
 
 def augmentation_of(dataset: Dataset) -> Augmentation:
-    """Return the augmentation for a data set: all operations, but no flip of digits."""
+    """Return the augmentation for a data set, which flips no digits."""
     height, width, channels = height_width_channels(dataset.image_shape)
-    name = dataset.name.lower().partition(",")[0]  # what stands behind a comma is how the pixels were treated
+    name = dataset.name.lower().partition(",")[0]  # a comma begins what was done to the pixels
     return Augmentation.for_images((channels, height, width), digits=name in ("digits", "mnist"))
 
 
@@ -188,7 +197,7 @@ def targets_of(labels: np.ndarray | torch.Tensor, k: int, *, m: int, soft: bool)
     Raises
     ------
     ShapeError, ValueError
-        Neither (m,) classes 0 .. k - 1 nor (m, k) labels; with ``soft``, rows that are no probabilities.
+        Neither (m,) classes 0 .. k - 1 nor (m, k) labels came, or with ``soft`` rows that are no probabilities.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Networks as the sets of unrolled distillation are made for: its first weights, its gradient steps, its step sizes."""
+"""Networks that take the gradient steps which a set of unrolled distillation was made for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from analytic_dd.baselines.methods.method import configured
 from analytic_dd.baselines.methods.registry import METHODS, method_type
 from analytic_dd.baselines.methods.task import Task
 from analytic_dd.baselines.methods.unroll import Variables, descend
-from analytic_dd.baselines.nets.network import Network, Parameters
+from analytic_dd.baselines.nets.network import Network, Parameters, apart
 from analytic_dd.data import Dataset
 
 __all__ = ["own_accuracies", "trained_networks"]
@@ -31,26 +31,22 @@ def trained_networks(
 ) -> tuple[Network, list[Parameters]]:
     """Return networks after the gradient steps that a set of DD or LD was made for.
 
-    With ``fixed`` weights there is one network, the one of the distillation, made again from the seed. Else there are
-    ``nets`` of them whose first weights no step has seen: random ones, or experts beyond those of the run.
+    With ``fixed`` weights the network of the distillation is made again from the seed. Otherwise ``nets`` networks
+    start from weights that no step has seen, which are random or those of further experts.
 
     Parameters
     ----------
     result : BaselineResult
-        Of DD or LD: inputs, labels, config, seed and step sizes are used, nothing else.
+        The result of DD or LD, of which inputs, labels, config, seed and step sizes are used.
     dataset : Dataset
-        The one of the distillation; its training part is used where networks are pre-trained.
+        The data of the distillation; experts are trained on its training part.
     nets : int
     device : str
-
-    Returns
-    -------
-    network, list of Parameters
 
     Raises
     ------
     ValueError
-        A result of another method.
+        Another method made the result.
     """
     kind = method_type(result.method) if result.method in METHODS else None
     if kind is None or not issubclass(kind, UnrolledDistillation):
@@ -69,5 +65,4 @@ def trained_networks(
 
     sizes = [result.learned.get(f"step_size {step}", result.learned["step_size"]) for step in range(len(method.rows))]
     last = descend(loss, method.unseen_weights(nets), {}, torch.tensor(sizes, dtype=task.dtype, device=device))
-    count = len(next(iter(last.values())))
-    return method.network, [{name: value[net] for name, value in last.items()} for net in range(count)]
+    return method.network, apart(last)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from analytic_dd.baselines.bench.closed_form import ClosedFormConfig
@@ -282,5 +282,5 @@ def settings_of(cell: SetCell, predictor: str, dataset: Dataset, protocol: Proto
     """Return everything that the row of a cell depends on, but for the budget."""
     found = {"options": dict(cell.variant.options), "data_sha256": dataset.sha256}
     if predictor_kind(predictor) == "network":
-        found["network"] = protocol.network_options(predictor, full=cell.ipc is None)
+        found["network"] = asdict(protocol.networks(predictor, full=cell.ipc is None))
     return dict(json.loads(json.dumps(found)))

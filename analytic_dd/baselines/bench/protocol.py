@@ -1,14 +1,11 @@
-"""What a set is scored by: networks trained on it, kernel ridge regression, ridge regression on finite features.
+"""The predictors that score a set. Each asks another question and has its own column in the table.
 
-They are different questions, so each is a column of its own:
-
-    convnet, mlp, resnet18, vgg11, alexnet    networks trained on the set, with the largest of its labels as the class;
-                                              +dsa: under Siamese augmentation;  +soft: with its labels, which must be
-                                              probabilities
-    krr-own                                   kernel (or feature) ridge regression as the method itself has it
-    own-steps                                 networks after the gradient steps that a set of dd or ld was made for
-    krr-common                                the same for every set: tangent kernel, depth 1, relative ridge 1e-6
-    ridge, ridge:MAP                          ridge regression on a feature map, the linear one by default
+convnet, mlp, resnet18, vgg11, alexnet    networks trained on the set, with the largest of its labels as the class
+...+dsa, ...+soft                         the same under Siamese augmentation; with labels that are probabilities
+krr-own                                   kernel (or feature) ridge regression with the kernel of the method itself
+own-steps                                 networks after the gradient steps that a set of dd or ld was made for
+krr-common                                the tangent kernel of depth 1 and relative ridge 1e-6 for every set
+ridge, ridge:MAP                          ridge regression on a feature map, the linear one by default
 """
 
 from __future__ import annotations
@@ -21,7 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from analytic_dd.baselines.bench.closed_form import closed_form_kernel, map_named
-from analytic_dd.baselines.bench.evaluate import evaluate
+from analytic_dd.baselines.bench.evaluate import Networks, evaluate
 from analytic_dd.baselines.bench.own_steps import own_accuracies
 from analytic_dd.baselines.methods.driver import BaselineResult
 from analytic_dd.baselines.methods.kernel_config import own_kernel
@@ -41,31 +38,28 @@ __all__ = ["LARGEST_KERNEL", "OWN", "Protocol", "Score", "own_predictor", "predi
 OWN = ("krr-own", "own-steps")  # predictors that only some methods have
 LARGEST_KERNEL = 20_000  # points up to which a kernel matrix is solved: 3.2 GB
 
-_STREAM = 0x72696467  # of random numbers
-_SAMPLES = 2_000  # training samples on which a ridge is chosen, in favour of the set
+_STREAM = 0x72696467  # names the stream of random numbers
+_SAMPLES = 2_000  # training samples on which the ridge that favours the set most is chosen
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """How networks are trained and scored, the same for every set.
+    """How networks are trained and scored, the same for every set; see :class:`Networks` for the other options.
 
     Attributes
     ----------
     nets : int
-        Networks a set.
-    seed : int
-        Of their initial weights and batches: every set is given the same networks.
+        Number of networks for each set.
     width, depth : int, optional
-        Of the ConvNet; 128 and 3 by default.
+        Sizes of the ConvNet, 128 and 3 by default.
     mlp_width, mlp_depth : int, optional
-        128 and 2 by default.
+        Sizes of the MLP, 128 and 2 by default.
     transfer_width : int, optional
-        First width of ResNet-18, VGG-11 and AlexNet instead of the published one.
+        The first width of ResNet-18, VGG-11 and AlexNet in place of the published one.
     epochs, epochs_augmented : int
+        Epochs on a small set, without and with augmentation.
     epochs_full : int, optional
-        Of the whole training set instead.
-    batch, lr, momentum, weight_decay :
-        See :func:`analytic_dd.baselines.bench.evaluate.train_networks`.
+        Epochs on the whole training set, where they differ.
     """
 
     nets: int = 5
@@ -92,16 +86,27 @@ class Protocol:
         if self.seed < 0 or not self.lr > 0.0:
             raise ValueError(f"seed must be >= 0 and lr > 0, got {self.seed} and {self.lr}")
 
-    def network_options(self, predictor: str, *, full: bool) -> dict[str, Any]:
-        """Return the options of :func:`evaluate` for a predictor such as ``convnet+dsa``; ``full``: of all the data."""
+    def networks(self, predictor: str, *, full: bool) -> Networks:
+        """Return the networks of a predictor such as ``convnet+dsa``; ``full`` says that they train on all the data."""
         name, *marks = predictor.split("+")
         sizes = {"convnet": (self.width, self.depth), "mlp": (self.mlp_width, self.mlp_depth)}
         width, depth = sizes.get(name, (self.transfer_width, None))
         epochs = self.epochs_augmented if "dsa" in marks else self.epochs
         epochs = self.epochs_full if full and self.epochs_full is not None else epochs
-        found = {one: getattr(self, one) for one in ("nets", "seed", "batch", "lr", "momentum", "weight_decay")}
-        found |= {"network": name, "width": width, "depth": depth, "epochs": epochs}
-        return found | {"augment": "dsa" in marks, "soft": "soft" in marks}
+        return Networks(
+            name,
+            width,
+            depth,
+            nets=self.nets,
+            seed=self.seed,
+            augment="dsa" in marks,
+            soft="soft" in marks,
+            epochs=epochs,
+            batch=self.batch,
+            lr=self.lr,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+        )
 
 
 @dataclass(frozen=True)
@@ -111,13 +116,13 @@ class Score:
     Attributes
     ----------
     accuracy : float
-        On the test part, a fraction; the mean over networks.
+        Fraction of right decisions on the test part, the mean over networks.
     std : float or None
-        Over networks; None for what is not random.
+        Standard deviation over networks; None where nothing is random.
     accuracies : tuple of float
     seconds : float
     details : dict
-        JSON values: labels, ridge, epochs, ...
+        Labels, ridge, epochs and other JSON values.
     """
 
     accuracy: float
@@ -133,22 +138,19 @@ def predictor_kind(name: str) -> str:
     Raises
     ------
     ValueError
-        No such predictor, or no such map.
+        There is no such predictor, or no such map.
     """
     network, *marks = name.split("+")
     if network in NETWORKS and marks in ([], ["dsa"], ["soft"], ["dsa", "soft"]):
         return "network"
-    if name in (*OWN, "krr-common"):
+    if name in (*OWN, "krr-common", "ridge"):
         return name
-    if name == "ridge":
-        return "ridge"
     if name.startswith("ridge:") and len(name) > 6:
         check_text(name[6:])
         return "ridge"
-    known = ", ".join(NETWORKS)
     raise ValueError(
-        f"unknown predictor {name!r}; choose from {known} (with +dsa, +soft or +dsa+soft), krr-own, own-steps, "
-        "krr-common, ridge, ridge:MAP"
+        f"unknown predictor {name!r}; choose from {', '.join(NETWORKS)} (with +dsa, +soft or +dsa+soft), krr-own, "
+        "own-steps, krr-common, ridge, ridge:MAP"
     )
 
 
@@ -163,19 +165,14 @@ def own_predictor(method: str) -> str | None:
 def score(
     predictor: str, result: BaselineResult, dataset: Dataset, *, protocol: Protocol, device: str = "cpu"
 ) -> Score:
-    """Score a set on the test part of the data, which nothing before has seen.
+    """Score a set on the test part of the data, which nothing has seen before.
 
-    Parameters
-    ----------
-    predictor : str
-        See the table above.
-    result : BaselineResult
-        The set; ``full`` as its method is the training part itself.
+    The ``method`` of a ``result`` that is the whole training part is ``full``.
     """
     kind, started = predictor_kind(predictor), time.perf_counter()
     if kind == "network":
-        options = protocol.network_options(predictor, full=result.method == "full")
-        found = evaluate(result.inputs, result.y, dataset, device=device, **options)
+        networks = protocol.networks(predictor, full=result.method == "full")
+        found = evaluate(result.inputs, result.y, dataset, networks, device=device)
         details = {"labels": found.labels, "epochs": found.epochs, "diverged": found.diverged}
         return Score(found.mean, found.std, found.accuracies, found.seconds, details)
     if kind == "own-steps":
@@ -209,8 +206,8 @@ def _own(predictor: str, result: BaselineResult, dataset: Dataset, device: str) 
 def _ridge(predictor: str, result: BaselineResult, dataset: Dataset, device: str) -> tuple[float, dict[str, Any]]:
     """Ridge regression on the features of the set.
 
-    The ridge: of a closed-form set on its own map the one that it was built for, of the whole training part by leave-
-    one-out, of other sets the best of nine on training samples, in their favour.
+    A closed-form set has on its own map the ridge that it was built for, and the whole training part the ridge of
+    leave-one-out. Other sets have the best of nine ridges on training samples, a choice in their favour.
     """
     text = predictor.partition(":")[2] or "identity"
     phi, (mean, std) = map_named(text, dataset, seed=result.seed), dataset.statistics()

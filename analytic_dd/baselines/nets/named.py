@@ -8,7 +8,12 @@ from analytic_dd.errors import unknown_word
 
 __all__ = ["NETWORKS", "network_named"]
 
-NETWORKS = ("convnet", "mlp", "resnet18", "vgg11", "alexnet", "linear")
+_TRANSFER: dict[str, tuple[type[ResNet18 | Vgg11 | AlexNet], int]] = {  # the class and its published width
+    "resnet18": (ResNet18, 64),
+    "vgg11": (Vgg11, 64),
+    "alexnet": (AlexNet, 128),
+}
+NETWORKS = ("convnet", "mlp", *_TRANSFER, "linear")
 
 
 def network_named(
@@ -19,10 +24,10 @@ def network_named(
     Parameters
     ----------
     name : str
-        ``convnet`` (width 128, depth 3), ``mlp`` (two layers of 128), ``resnet18`` (width 64), ``vgg11`` (64),
-        ``alexnet`` (128), ``linear`` (neither).
+        ``convnet`` (of width 128 and depth 3), ``mlp`` (two layers of 128), ``resnet18`` (width 64), ``vgg11`` (64),
+        ``alexnet`` (128) or ``linear`` (without hidden layers).
     width, depth : int, optional
-        Instead of these; ResNet-18, VGG-11 and AlexNet have one depth, and a linear network takes no notice of either.
+        They replace the published ones above; ResNet-18, VGG-11 and AlexNet have one depth, and ``linear`` has neither.
 
     Examples
     --------
@@ -41,6 +46,5 @@ def network_named(
         return LinearNetwork(shape, k)
     if depth is not None:
         raise ValueError(f"{name} has one depth, got depth {depth}; leave it out")
-    if name == "resnet18":
-        return ResNet18(shape, k, width=width or 64)
-    return Vgg11(shape, k, width=width or 64) if name == "vgg11" else AlexNet(shape, k, width=width or 128)
+    kind, published = _TRANSFER[name]
+    return kind(shape, k, width=width or published)

@@ -1,9 +1,9 @@
 """Networks: torch modules that are called with parameters of the caller's own.
 
-A network holds the shapes of its parameters and no numbers: they are on torch's meta device. The numbers are a
-dictionary of tensors, drawn by a generator of the caller's own, which :func:`torch.func.functional_call` puts in their
-places. So training can be vectorised over networks, differentiated and unrolled, and no draw touches the global random
-state. ``network.load_state_dict(parameters, assign=True)`` makes an ordinary module of it.
+A network knows the shapes of its parameters and holds no numbers, because they stand on torch's meta device. The caller
+draws the numbers into a dictionary of tensors, which :func:`torch.func.functional_call` puts in their places. So
+training can be vectorised over networks, differentiated and unrolled, and no draw touches the global random state.
+``network.load_state_dict(parameters, assign=True)`` makes an ordinary module of it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ __all__ = [
     "MultiLayerPerceptron",
     "Network",
     "Parameters",
+    "apart",
     "block",
     "stacked",
 ]
@@ -62,7 +63,7 @@ class Network(nn.Sequential):
         return _call(before, {n: p for n, p in parameters.items() if not n.startswith("classifier.")}, images)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the shape of every parameter in the order they are applied."""
+        """Return the shape of every parameter, in the order in which they are applied."""
         return {name: tuple(value.shape) for name, value in self.named_parameters()}
 
     def size(self) -> int:
@@ -83,7 +84,7 @@ class Network(nn.Sequential):
             xavier    normal, variance 2 / (fan in + fan out); biases are 0
             he        normal, variance 2 / fan in; biases are 0
 
-        A norm starts at scale 1 and shift 0. A filter counts in the fans as often as it has pixels.
+        A norm starts at scale 1 and shift 0. Each pixel of a filter counts in the fans.
 
         Parameters
         ----------
@@ -119,7 +120,7 @@ class Network(nn.Sequential):
 
 
 def _call(module: nn.Module, parameters: Parameters, images: torch.Tensor) -> torch.Tensor:
-    # no two names share a tensor, and to look for those that do takes as long as a small network
+    # No two names share a tensor, and torch's search for shared ones takes as long as a small network.
     found: torch.Tensor = functional_call(module, parameters, (images,), tie_weights=False)
     return found
 
@@ -127,6 +128,12 @@ def _call(module: nn.Module, parameters: Parameters, images: torch.Tensor) -> to
 def stacked(networks: Sequence[Parameters]) -> Parameters:
     """Return weights with one more axis in front, for :func:`torch.func.vmap`."""
     return {name: torch.stack([weights[name] for weights in networks]) for name in networks[0]}
+
+
+def apart(networks: Parameters) -> list[Parameters]:
+    """Return stacked weights as those of each network."""
+    count = len(next(iter(networks.values())))
+    return [{name: value[net].clone() for name, value in networks.items()} for net in range(count)]
 
 
 class InstanceNorm(nn.Module):

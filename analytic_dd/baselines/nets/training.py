@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch.func import vmap
@@ -12,7 +13,7 @@ from torch.nn import functional as F
 
 from analytic_dd.baselines.ledger import Ledger
 from analytic_dd.baselines.nets.augment import Augmentation
-from analytic_dd.baselines.nets.network import ConvNet, MultiLayerPerceptron, Network, Parameters, stacked
+from analytic_dd.baselines.nets.network import ConvNet, MultiLayerPerceptron, Network, Parameters, apart, stacked
 from analytic_dd.baselines.nets.optimizers import Sgd
 
 __all__ = ["Course", "Samples", "summed_loss", "train_networks", "trained", "weights_by_epoch"]
@@ -29,15 +30,15 @@ class Course:
     Attributes
     ----------
     epochs : int
-        Passes over the set; the last batch of each may be smaller.
+        Passes over the set; the last batch of an epoch may be smaller.
     batch : int
     lr, momentum, weight_decay : float
     drops : bool
-        The step size is a tenth in the second half of the epochs.
+        Whether the step size falls to a tenth in the second half of the epochs.
     augmentation : Augmentation, optional
-        One operation a batch, with parameters for each image.
+        Each batch goes through one operation, with parameters for each image.
     always_shuffled : bool
-        A batch that holds the whole set is shuffled too, as gradient matching was published; else it keeps its order.
+        Whether a batch that holds the whole set is shuffled too, as in the published gradient matching.
     """
 
     epochs: int
@@ -72,15 +73,15 @@ def weights_by_epoch(
     Parameters
     ----------
     weights : Parameters
-        First weights: of one network, or stacked where there are several generators.
+        The first weights of one network, or stacked ones where there are several generators.
     samples : callable
-        Rows to images and targets, which are classes or probabilities.
+        It takes row numbers to images and targets, which are classes or probabilities.
     n : int
         Number of samples.
     generators : sequence of torch.Generator
-        One a network; each draws the batches and the augmentation of its own.
+        One for each network, which draws its batches and its augmentation.
     ledger : Ledger, optional
-        Counts steps, and passes of samples as those of synthetic ones.
+        It counts the steps, and every sample that passes as a synthetic one.
     """
     sgd = Sgd(course.lr, momentum=course.momentum, weight_decay=course.weight_decay)
     for epoch in range(course.epochs):
@@ -99,18 +100,9 @@ def weights_by_epoch(
         yield weights
 
 
-def trained(
-    network: Network,
-    weights: Parameters,
-    samples: Samples,
-    n: int,
-    course: Course,
-    *,
-    generators: Sequence[torch.Generator],
-    ledger: Ledger | None = None,
-) -> Parameters:
-    """Return the weights after the last epoch of :func:`weights_by_epoch`."""
-    for found in weights_by_epoch(network, weights, samples, n, course, generators=generators, ledger=ledger):
+def trained(network: Network, weights: Parameters, *rest: Any, **options: Any) -> Parameters:
+    """Return the weights after the last epoch of :func:`weights_by_epoch`; those given where there is no epoch."""
+    for found in weights_by_epoch(network, weights, *rest, **options):
         weights = found
     return weights
 
@@ -124,14 +116,14 @@ def summed_loss(
     together: bool,
     shared: bool = False,
 ) -> torch.Tensor:
-    """Return the mean cross-entropy of a network, or the sum of those of stacked ones: the gradient of each is its own.
+    """Return the mean cross-entropy of a network, or the sum over stacked networks, whose gradients do not mix.
 
     Parameters
     ----------
     together : bool
-        The weights are stacked.
+        Whether the weights are stacked.
     shared : bool
-        All stacked networks see the same images; else these and the targets are stacked too.
+        Whether all stacked networks see the same images; otherwise images and targets are stacked too.
     """
 
     def loss(weights: Parameters, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -170,7 +162,6 @@ def train_networks(
     course: Course,
     generators: Sequence[torch.Generator],
     together: bool | None = None,
-    ledger: Ledger | None = None,
 ) -> list[Parameters]:
     r"""Train networks from scratch on one set of images; see :func:`weights_by_epoch`.
 
@@ -182,10 +173,10 @@ def train_networks(
         Classes, or target probabilities.
     course : Course
     generators : sequence of torch.Generator
-        One a network, on the CPU. It draws the first weights, the order of the samples and the augmentation, so that a
-        network depends on its generator alone and not on the other networks.
+        One for each network, on the CPU. It draws the first weights, the order of the samples and the augmentation, so
+        that a network does not depend on the others.
     together : bool, optional
-        Train all in one vectorised computation. By default as measured.
+        Whether one vectorised computation trains all. By default that is done where it is faster.
 
     Returns
     -------
@@ -193,11 +184,11 @@ def train_networks(
 
     Notes
     -----
-    *Cost.* epochs * ceil(m / batch) steps a network. Measured on one core, five networks together are 1.2 to 1.6 times
-    as fast as one by one where a batch has 640 pixels, 0.9 to 1.2 times at 7,840, and slower (a grouped convolution)
-    above. On a GPU small batches leave it idle, so that networks other than the deep transfer ones train together; that
+    *Cost.* epochs * ceil(m / batch) steps for each network. Measured on one core, five networks together are 1.2 to 1.6
+    times as fast as one by one where a batch has 640 pixels, 0.9 to 1.2 times at 7,840, and slower (a grouped
+    convolution) above. On a GPU the smaller networks always train together, because small batches leave it idle; that
     was not measured.
-    *Numerics.* Together or not, networks agree to rounding, which training amplifies.
+    *Numerics.* Trained together or one by one, networks agree to rounding, which training amplifies.
     """
     for name, value in (("epochs", course.epochs), ("batch", course.batch)):
         if value < 1:
@@ -213,14 +204,9 @@ def train_networks(
     for group in [list(generators)] if together else [[generator] for generator in generators]:
         drawn = [network.draw(generator, device=images.device, dtype=images.dtype) for generator in group]
         weights = drawn[0] if len(group) == 1 else stacked(drawn)
-        weights = trained(network, weights, samples, len(images), course, generators=group, ledger=ledger)
-        made += [weights] if len(group) == 1 else _apart(weights, len(group))
+        weights = trained(network, weights, samples, len(images), course, generators=group)
+        made += [weights] if len(group) == 1 else apart(weights)
     return made
-
-
-def _apart(weights: Parameters, count: int) -> list[Parameters]:
-    """Return stacked networks one by one."""
-    return [{name: value[net].clone() for name, value in weights.items()} for net in range(count)]
 
 
 def _faster_together(network: Network, images: torch.Tensor, batch: int) -> bool:

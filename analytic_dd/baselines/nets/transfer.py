@@ -1,18 +1,20 @@
 """The networks that sets are transferred to: ResNet-18, VGG-11 and AlexNet for images of 32 x 32 and smaller.
 
-They are those of the cross-architecture tables of the literature: 3 x 3 first convolutions without an early halving,
-instance norm with affine in place of batch norm (which a batch of ten images would make meaningless), and one linear
-layer at the end.
+They are the networks of the cross-architecture tables of the literature. The first convolutions do not halve the image,
+an instance norm with affine stands in place of the batch norm (which means nothing for a batch of ten images), and one
+linear layer stands at the end.
 
-A smaller image enters further down. A halving is done where the maps are larger than those of a 32 x 32 image are after
-it, so that the last layers see maps of the published sizes. Nor is one done that would leave a single pixel to an
-instance norm, which is zero for it whatever comes in. At 32 x 32, and at 28 x 28 in one channel, all halvings are done.
+A network skips the halvings that a small image has no pixels for: a halving is done only where the maps are larger than
+those of a 32 x 32 image are after it, so that the last layers see maps of the published sizes. A halving that would
+leave one pixel to an instance norm is skipped too, because the norm of one pixel is zero whatever comes in. An image of
+32 x 32, or of 28 x 28 in one channel, is halved as published.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from abc import abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -31,13 +33,13 @@ def _require_images(network: str, shape: tuple[int, int, int], width: int) -> No
 
 
 def _halved(side: int, halvings: int, least: int, *, up: bool = False) -> bool:
-    """Whether to halve maps where a 32 x 32 image would be halved for the ``halvings``-th time."""
+    """Whether maps of a side are halved where those of a 32 x 32 image are halved for the ``halvings``-th time."""
     half = -(-side // 2) if up else side // 2
     return side > 32 >> halvings and half >= least
 
 
 class Residual(nn.Module):
-    """Two convolutions, added to what comes in; a convolution 1 x 1 takes that to other channels or half the size."""
+    """Two convolutions whose result is added to the input, which a 1 x 1 convolution first takes to the same shape."""
 
     def __init__(self, channels: int, out: int, stride: int) -> None:
         super().__init__()
@@ -62,24 +64,16 @@ class PixelMean(nn.Module):
 class ResNet18(Network):
     """A stem and eight residual blocks of two convolutions, in four stages of width w, 2w, 4w, 8w; global average.
 
-    Each stage but the first begins with a stride of 2. Convolutions have no bias.
-
-    Parameters
-    ----------
-    width : int
-        w, 64 in the literature.
-
-    References
-    ----------
-    He, Zhang, Ren, Sun, "Deep residual learning for image recognition", CVPR 2016.
+    Each stage but the first begins with a stride of 2. Convolutions have no bias. w is 64 in the literature (He, Zhang,
+    Ren, Sun, "Deep residual learning for image recognition", CVPR 2016).
 
     Examples
     --------
-    >>> ResNet18((3, 32, 32), 10).size()
+    >>> ResNet18((3, 32, 32), 10, width=64).size()
     11173962
     """
 
-    def __init__(self, shape: tuple[int, int, int], k: int, *, width: int = 64) -> None:
+    def __init__(self, shape: tuple[int, int, int], k: int, *, width: int) -> None:
         _require_images("ResNet-18", shape, width)
         side, channels = min(shape[1:]), width
         with torch.device("meta"):
@@ -96,33 +90,32 @@ class ResNet18(Network):
 
 
 class _Plain(Network):
-    """Convolutions and maximum pools one after the other.
+    """Convolutions and maximum pools one after the other, then one linear layer of all pixels."""
 
-    Parameters
-    ----------
-    layers : sequence of (int, int, bool)
-        Channels, side of the filter, and whether a pool follows, of each layer.
-    norm : bool
-        Whether an instance norm follows each convolution.
-    """
+    title: ClassVar[str]
+    norm: ClassVar[bool]  # whether an instance norm follows each convolution
 
-    def __init__(
-        self, shape: tuple[int, int, int], k: int, plan: Sequence[tuple[int, int, bool]], *, norm: bool
-    ) -> None:
+    @staticmethod
+    @abstractmethod
+    def plan(width: int) -> list[tuple[int, int, bool]]:
+        """Return for each layer the channels, the side of the filter, and whether a pool follows."""
+
+    def __init__(self, shape: tuple[int, int, int], k: int, *, width: int) -> None:
+        _require_images(self.title, shape, width)
         channels, *sides = shape
         grown = 4 if channels == 1 and min(sides) >= 28 else 0  # 28 x 28 in one channel becomes 32 x 32
-        sides, pools = [side + grown for side in sides], 0
+        sides, pools, plan = [side + grown for side in sides], 0, self.plan(width)
         layers: dict[str, nn.Module] = {}
         with torch.device("meta"):
-            for index, (out, width, pool) in enumerate(plan):
-                padding = width // 2 + (0 if index else grown // 2)
+            for index, (out, size, pool) in enumerate(plan):
+                padding = size // 2 + (0 if index else grown // 2)
                 pools += pool
-                least = 2 if norm and index + 1 < len(plan) else 1
+                least = 2 if self.norm and index + 1 < len(plan) else 1
                 after: list[nn.Module] = [nn.ReLU()]
                 if pool and _halved(min(sides), pools, least):
                     after.append(nn.MaxPool2d(2))
                     sides = [side // 2 for side in sides]
-                layers[str(index)] = block(nn.Conv2d(channels, out, width, padding=padding), *after, norm=norm)
+                layers[str(index)] = block(nn.Conv2d(channels, out, size, padding=padding), *after, norm=self.norm)
                 channels = out
             layers |= {"flatten": nn.Flatten(), "classifier": nn.Linear(channels * math.prod(sides), k)}
         super().__init__(shape, k, layers)
@@ -131,50 +124,39 @@ class _Plain(Network):
 class Vgg11(_Plain):
     """Eight convolutions 3 x 3 of width w, 2w, 4w, 4w, 8w, 8w, 8w, 8w with instance norm, and five maximum pools.
 
-    Parameters
-    ----------
-    width : int
-        w, 64 in the literature.
-
-    References
-    ----------
-    Simonyan, Zisserman, "Very deep convolutional networks for large-scale image recognition", ICLR 2015 (A).
+    w is 64 in the literature (Simonyan, Zisserman, "Very deep convolutional networks for large-scale image
+    recognition", ICLR 2015, A).
 
     Examples
     --------
-    >>> Vgg11((3, 32, 32), 10).size()
+    >>> Vgg11((3, 32, 32), 10, width=64).size()
     9231114
     """
 
-    def __init__(self, shape: tuple[int, int, int], k: int, *, width: int = 64) -> None:
-        _require_images("VGG-11", shape, width)
-        times = (1, 2, 4, 4, 8, 8, 8, 8)
-        plan = [(width * factor, 3, index in (0, 1, 3, 5, 7)) for index, factor in enumerate(times)]
-        super().__init__(shape, k, plan, norm=True)
+    title, norm = "VGG-11", True
+
+    @staticmethod
+    def plan(width: int) -> list[tuple[int, int, bool]]:
+        """Return the eight layers."""
+        return [(width * times, 3, index in (0, 1, 3, 5, 7)) for index, times in enumerate((1, 2, 4, 4, 8, 8, 8, 8))]
 
 
 class AlexNet(_Plain):
     """Two convolutions 5 x 5 and three 3 x 3 of width w, 3w/2, 2w, 3w/2, 3w/2, and three maximum pools; no norm.
 
-    The version for 32 x 32 pixels of the distillation literature, with one linear layer at the end.
-
-    Parameters
-    ----------
-    width : int
-        w, 128 in the literature.
-
-    References
-    ----------
-    Krizhevsky, Sutskever, Hinton, "ImageNet classification with deep convolutional neural networks", NIPS 2012.
+    This is the version of the distillation literature for 32 x 32 pixels, with one linear layer at the end and w = 128
+    (Krizhevsky, Sutskever, Hinton, "ImageNet classification with deep convolutional neural networks", NIPS 2012).
 
     Examples
     --------
-    >>> AlexNet((3, 32, 32), 10).size()
+    >>> AlexNet((3, 32, 32), 10, width=128).size()
     1872202
     """
 
-    def __init__(self, shape: tuple[int, int, int], k: int, *, width: int = 128) -> None:
-        _require_images("AlexNet", shape, width)
+    title, norm = "AlexNet", False
+
+    @staticmethod
+    def plan(width: int) -> list[tuple[int, int, bool]]:
+        """Return the five layers."""
         wide = 3 * width // 2
-        plan = [(width, 5, True), (wide, 5, True), (2 * width, 3, False), (wide, 3, False), (wide, 3, True)]
-        super().__init__(shape, k, plan, norm=False)
+        return [(width, 5, True), (wide, 5, True), (2 * width, 3, False), (wide, 3, False), (wide, 3, True)]

@@ -4,15 +4,7 @@ import numpy as np
 import pytest
 
 from analytic_dd import data
-from analytic_dd.baselines.bench.controls import (
-    CONTROLS,
-    control_set,
-    full_set,
-    k_means,
-    means_of_parts,
-    optimised_real,
-    random_real,
-)
+from analytic_dd.baselines.bench.controls import CONTROLS, control_set, k_means, means_of_parts, random_real
 from analytic_dd.data import Dataset
 
 
@@ -77,41 +69,9 @@ def test_one_centre_is_the_mean_and_several_are_the_means_of_their_nearest_sampl
 
 
 def test_the_full_set_is_the_training_part(digits):
-    inputs, labels = full_set(digits)
+    inputs, labels = control_set("full", digits, 1, seed=0)
     assert np.allclose(inputs, normalised(digits, digits.x_train))
     assert np.array_equal(labels.argmax(axis=1), digits.y_train)
-
-
-def nearest_mean_accuracy(one, held):
-    """A cheap score: nearest point."""
-    distances = ((held[0][:, None] - one[0]) ** 2).sum(axis=2)
-    return float(np.mean(one[1][distances.argmin(axis=1)].argmax(axis=1) == held[1].argmax(axis=1)))
-
-
-def test_optimised_real_are_the_best_fifth_on_training_samples_that_no_set_has(digits):
-    seen, scores = [], []
-
-    def score(one, held):
-        seen.append(held[0])
-        rows = {row.tobytes() for row in held[0]}
-        assert not any(row.tobytes() in rows for row in one[0])
-        scores.append(nearest_mean_accuracy(one, held))
-        return scores[-1]
-
-    best = optimised_real(digits, 1, seed=0, score=score, draws=20, validation=200)
-    assert len(best) == 4
-    assert len(scores) == 20
-    assert len(seen[0]) == 200
-    kept = [nearest_mean_accuracy(one, (seen[0], full_labels(digits, seen[0]))) for one in best]
-    assert kept == sorted(scores, reverse=True)[:4]
-    train = {row.tobytes() for row in normalised(digits, digits.x_train)}
-    assert all(row.tobytes() in train for row in seen[0])
-
-
-def full_labels(dataset, rows):
-    """Labels of rows that are training samples."""
-    labels = {row.tobytes(): y for row, y in zip(normalised(dataset, dataset.x_train), dataset.y_train, strict=True)}
-    return np.eye(10)[[labels[row.tobytes()] for row in rows]]
 
 
 def test_bad_requests_are_refused(uneven):
@@ -119,8 +79,3 @@ def test_bad_requests_are_refused(uneven):
         control_set("mean", uneven, 1, seed=0)
     with pytest.raises(ValueError, match="points_per_class must be >= 1, got 0"):
         control_set("random", uneven, 0, seed=0)
-    with pytest.raises(ValueError, match="draws must be at least 1"):
-        optimised_real(uneven, 1, seed=0, score=nearest_mean_accuracy, draws=0)
-    single = Dataset.from_arrays(np.eye(3), [0, 1, 2])
-    with pytest.raises(ValueError, match="two samples"):
-        optimised_real(single, 1, seed=0, score=nearest_mean_accuracy)

@@ -9,7 +9,7 @@ import torch
 from analytic_dd import data
 from analytic_dd.baselines.bench import evaluate as protocol
 from analytic_dd.baselines.bench.controls import random_real
-from analytic_dd.baselines.bench.evaluate import evaluate, targets_of
+from analytic_dd.baselines.bench.evaluate import Networks, evaluate, targets_of
 from analytic_dd.baselines.nets.named import network_named
 from analytic_dd.data import Dataset
 from analytic_dd.errors import DataError, ShapeError
@@ -29,8 +29,8 @@ def test_random_real_images_score_as_published_for_this_size_and_class_means_far
     from analytic_dd.baselines.bench.controls import means_of_parts
 
     options = {"width": 32, "depth": 2}
-    random = evaluate(*random_real(digits, 1, seed=0), digits, **options)
-    means = evaluate(*means_of_parts(digits, 1, seed=0), digits, **options)
+    random = evaluate(*random_real(digits, 1, seed=0), digits, Networks(**options))
+    means = evaluate(*means_of_parts(digits, 1, seed=0), digits, Networks(**options))
     assert 0.55 <= random.mean <= 0.75
     assert 0.80 <= means.mean <= 0.92
     assert random.diverged == means.diverged == 0
@@ -39,22 +39,22 @@ def test_random_real_images_score_as_published_for_this_size_and_class_means_far
 
 def test_equal_seeds_give_equal_bits_and_others_do_not(digits, small_set):
     options = {"width": 8, "depth": 2, "nets": 2, "epochs": 40}
-    first, again, other = (evaluate(*small_set, digits, seed=seed, **options) for seed in (0, 0, 1))
+    first, again, other = (evaluate(*small_set, digits, Networks(seed=seed, **options)) for seed in (0, 0, 1))
     assert first.accuracies == again.accuracies
     assert first.accuracies != other.accuracies
     assert len(set(first.accuracies)) == 2  # the networks differ
 
 
 def test_a_network_does_not_depend_on_how_many_there_are(digits, small_set):
-    options = {"network": "mlp", "width": 8, "epochs": 20, "together": False}
-    two, three = (evaluate(*small_set, digits, nets=nets, **options) for nets in (2, 3))
+    options = {"network": "mlp", "width": 8, "epochs": 20}
+    two, three = (evaluate(*small_set, digits, Networks(nets=nets, **options), together=False) for nets in (2, 3))
     assert three.accuracies[:2] == two.accuracies
 
 
 def test_the_random_states_of_the_caller_are_untouched(digits, small_set):
     torch.manual_seed(3)
     before, rows = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
-    evaluate(*small_set, digits, width=8, depth=1, nets=2, epochs=2, augment=True)
+    evaluate(*small_set, digits, Networks(width=8, depth=1, nets=2, epochs=2, augment=True))
     assert torch.equal(before, torch.get_rng_state())
     assert np.array_equal(rows, np.random.get_state()[1])  # noqa: NPY002
 
@@ -105,27 +105,27 @@ def test_the_test_part_is_not_read_before_all_networks_are_trained(digits, small
         object.__setattr__(dataset, "opened", True)
         return score(model, trained, dataset, device)
 
-    options = {"width": 8, "depth": 2, "nets": 2, "epochs": 5, "together": False}
+    networks = Networks(width=8, depth=2, nets=2, epochs=5)
     with pytest.raises(AssertionError, match="before the end"):
         list(closed.blocks("test"))
     monkeypatch.setattr(protocol, "test_accuracies", open_and_score)
-    found = evaluate(*small_set, closed, **options)
+    found = evaluate(*small_set, closed, networks, together=False)
     assert events == [2]
     monkeypatch.setattr(protocol, "test_accuracies", score)
-    assert found.accuracies == evaluate(*small_set, digits, **options).accuracies
+    assert found.accuracies == evaluate(*small_set, digits, networks, together=False).accuracies
 
 
 def test_a_protocol_that_peeks_is_noticed(digits, small_set, monkeypatch):
     monkeypatch.setattr(protocol, "images_of", lambda inputs, dataset, device: list(dataset.blocks("test")))
     with pytest.raises(AssertionError, match="before the end"):
-        evaluate(*small_set, sealed(digits), nets=1, epochs=1)
+        evaluate(*small_set, sealed(digits), Networks(nets=1, epochs=1))
 
 
 def test_soft_labels_that_are_classes_train_like_classes(digits, small_set):
     inputs, labels = small_set
     options = {"network": "mlp", "width": 8, "nets": 1, "epochs": 20}
     hard, soft, indices = (
-        evaluate(inputs, y, digits, soft=choice, **options)
+        evaluate(inputs, y, digits, Networks(soft=choice, **options))
         for y, choice in ((labels, False), (labels, True), (labels.argmax(axis=1), False))
     )
     assert hard.accuracies == soft.accuracies == indices.accuracies
@@ -165,9 +165,9 @@ def test_bad_requests_are_refused_in_one_line(digits, small_set):
     with pytest.raises(ShapeError, match=r"\(m, 64\)"):
         evaluate(inputs[:, :63], labels, digits)
     with pytest.raises(ValueError, match="unknown network 'resnet'"):
-        evaluate(inputs, labels, digits, network="resnet")
+        evaluate(inputs, labels, digits, Networks("resnet"))
     with pytest.raises(ValueError, match="nets must be at least 1"):
-        evaluate(inputs, labels, digits, nets=0)
+        evaluate(inputs, labels, digits, Networks(nets=0))
     with pytest.raises(ValueError, match="one depth"):
         network_named("vgg11", (3, 32, 32), 10, depth=2)
     with pytest.raises(DataError, match="no test part"):
@@ -176,7 +176,7 @@ def test_bad_requests_are_refused_in_one_line(digits, small_set):
     with pytest.raises(ValueError, match="MLP"):
         evaluate(np.eye(6), np.array([0, 1] * 3), rows)
     with pytest.raises(ValueError, match="rows, not images"):
-        evaluate(np.eye(6), np.array([0, 1] * 3), rows, network="mlp", augment=True)
+        evaluate(np.eye(6), np.array([0, 1] * 3), rows, Networks("mlp", augment=True))
 
 
 def test_rows_are_learned_by_the_mlp():
@@ -185,12 +185,12 @@ def test_rows_are_learned_by_the_mlp():
     X = np.eye(3)[y] @ rng.standard_normal((3, 5)) * 3.0 + rng.standard_normal((200, 5))
     rows = Dataset.from_arrays(X[:100], y[:100], X[100:], y[100:])
     inputs = (X[:100] - rows.statistics()[0]) / rows.statistics()[1]
-    assert evaluate(inputs, y[:100], rows, network="mlp", nets=1, epochs=50).mean > 0.8
+    assert evaluate(inputs, y[:100], rows, Networks("mlp", nets=1, epochs=50)).mean > 0.8
 
 
 def test_networks_that_diverge_are_counted_and_scored_as_they_are(digits, small_set):
     inputs, labels = small_set
-    found = evaluate(inputs * 1e30, labels, digits, network="mlp", nets=2, epochs=5, lr=1e30)
+    found = evaluate(inputs * 1e30, labels, digits, Networks("mlp", nets=2, epochs=5, lr=1e30))
     assert found.diverged == 2
     assert found.mean < 0.2
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from analytic_dd import data
-from analytic_dd.baselines.bench.evaluate import evaluate
+from analytic_dd.baselines.bench.evaluate import Networks, evaluate
 from analytic_dd.baselines.methods.driver import distill
 
 FOLDER = Path(os.environ.get("ANALYTIC_DD_DATA") or "data")
@@ -71,10 +71,8 @@ def scored(digits):
     """Return the mean test accuracy of two networks trained on a set."""
 
     def score(inputs, labels, *, augment=False):
-        found = evaluate(
-            inputs, labels, digits, width=32, depth=2, nets=2, augment=augment, epochs=500 if augment else None
-        )
-        return found.mean
+        networks = Networks(width=32, depth=2, nets=2, augment=augment, epochs=500 if augment else None)
+        return evaluate(inputs, labels, digits, networks).mean
 
     return score
 
@@ -119,8 +117,8 @@ def test_on_mnist_ten_images_beat_the_class_means(method, config):
     x, y = whole.x_train[:10_000], whole.y_train[:10_000]
     mnist = data.Dataset.from_arrays(x, y, whole.x_test, whole.y_test, name="mnist")
     found = distill(method, mnist, config={"depth": 3, "width": 16, "batch": 64} | config)
-    settings = {"width": 16, "depth": 3, "nets": 2}
-    score = evaluate(found.inputs, found.classes_of_points, mnist, **settings).mean
-    means = evaluate(*class_means(mnist), mnist, **settings).mean
+    networks = Networks(width=16, depth=3, nets=2)
+    score = evaluate(found.inputs, found.classes_of_points, mnist, networks).mean
+    means = evaluate(*class_means(mnist), mnist, networks).mean
     print(f"{method} {score:.3f}, class means {means:.3f}")
     assert score >= means + 0.05

@@ -3,7 +3,7 @@
 import pytest
 
 from analytic_dd import data
-from analytic_dd.baselines.bench.evaluate import evaluate
+from analytic_dd.baselines.bench.evaluate import Networks, evaluate
 from analytic_dd.baselines.bench.own_steps import own_accuracies
 from analytic_dd.baselines.methods.driver import distill
 
@@ -19,7 +19,7 @@ def test_trajectories_of_digits_give_ten_images_that_train_a_network(digits):
     config |= {"student_steps": 10, "expert_span": 2, "lr_img": 10.0, "lr_lr": 1e-4, "lr_0": 0.1}
     config |= {"augment": False, "steps": 60}
     found = distill("mtt", digits, config=config)
-    score = evaluate(found.inputs, found.classes_of_points, digits, width=32, depth=2, nets=2).mean
+    score = evaluate(found.inputs, found.classes_of_points, digits, Networks(width=32, depth=2, nets=2)).mean
     print(f"mtt {score:.3f}, step size {found.learned['step_size']:.3f}")
     assert score >= 0.82
 
