@@ -119,7 +119,7 @@ def run_cell(problem: Problem, variant: str, ipc: int, options: argparse.Namespa
     def score(inputs: np.ndarray, labels: np.ndarray) -> float:
         if finite:
             return problem.accuracy(inputs, labels, problem.relative_ridge(inputs))
-        return krr_accuracy((inputs, labels), problem.dataset, kernel)
+        return krr_accuracy(inputs, labels, problem.dataset, kernel)
 
     def check(done: int, loss: float, method: Any) -> None:
         nonlocal kernel

@@ -1,8 +1,8 @@
-"""The iterative methods that a distilled set is compared with; their modules need torch.
+"""The iterative methods that a distilled set is compared with, which need torch.
 
-``distill(name, dataset)`` runs one. ``optimum`` has the least values of what they minimise (T20); it needs no torch. A
-method of one's own derives from ``Method`` (and ``Config``) and is made known by ``register``; ``analytic-dd bench
---methods MODULE:CLASS`` takes it too.
+``distill(name, dataset)`` runs one. ``optimum`` has the least values of what they minimise (T20), without torch. A
+user's own method derives from ``Method``, with options that derive from ``Config``, and ``register`` makes it known;
+``analytic-dd bench --methods MODULE:CLASS`` takes it too.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""The ledger: what a distillation has cost, in seconds, bytes and passes of one sample."""
+"""The ledger of what a distillation has cost, in seconds, in bytes and in passes of one sample."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ __all__ = ["Ledger"]
 
 @dataclass
 class Ledger:
-    """Counters that only grow; they are part of the saved state, so a resumed run goes on counting.
+    """Counters that only grow. They are part of the saved state, so that a resumed run goes on counting.
 
     Attributes
     ----------
     wall_seconds, cpu_seconds : float
-        Time inside the steps of the method, evaluation and writing of states left out.
+        Time inside the steps of the method, without evaluation and the writing of states.
     peak_bytes : int
-        Largest memory: of the process (the high-water mark of the system, which includes what ran before), or what
-        was allocated on a CUDA device.
+        Largest memory that was allocated on a CUDA device. On a CPU it is the high-water mark of the process, which
+        includes what ran before.
     steps : int
-        Outer steps of the method.
+        Number of outer steps of the method.
     real_forward, real_backward, synthetic_forward, synthetic_backward : int
         Passes of one real or synthetic sample through a network or a feature map. A gradient in the weights or in the
-        samples is one backward pass; a second derivative is another.
+        samples is one backward pass, and a second derivative is another.
     network_steps : int
-        Optimiser steps of networks: inner loops, students, experts.
+        Number of optimiser steps of networks, in inner loops, of students and of experts.
     kernel_entries : int
-        Entries of kernel matrices that were evaluated.
+        Number of entries of kernel matrices that were evaluated.
     expert_bytes : int
-        Parameters of expert trajectories.
+        Bytes of the weights of experts.
     """
 
     wall_seconds: float = 0.0
@@ -50,7 +50,7 @@ class Ledger:
 
     @contextmanager
     def timed(self, device: Any = "cpu") -> Iterator[None]:
-        """Add the wall and CPU time of a block; a CUDA device is waited for."""
+        """Add the wall and CPU time of a block, after the CUDA device has finished."""
         wall, cpu = time.perf_counter(), time.process_time()
         try:
             yield

@@ -186,20 +186,21 @@ def score(
 
 def _common(predictor: str, result: BaselineResult, dataset: Dataset, device: str) -> tuple[float, dict[str, Any]]:
     kernel = InfiniteNetwork(depth=1)
-    accuracy = krr_accuracy(result, dataset, kernel, ridge_relative=1e-6, device=device)
+    accuracy = krr_accuracy(result.inputs, result.y, dataset, kernel, ridge_relative=1e-6, device=device)
     return accuracy, {"kernel": "ntk", "depth": 1, "ridge_relative": 1e-6}
 
 
 def _own(predictor: str, result: BaselineResult, dataset: Dataset, device: str) -> tuple[float, dict[str, Any]]:
     if result.method == "closed-form":
-        kernel, ridge = closed_form_kernel(result, dataset), float(result.learned["ridge"])
-        accuracy = krr_accuracy(result, dataset, kernel, ridge=ridge, device=device)
+        features, ridge = closed_form_kernel(result, dataset), float(result.learned["ridge"])
+        accuracy = krr_accuracy(result.inputs, result.y, dataset, features, ridge=ridge, device=device)
         return accuracy, {"features": result.config["features"], "ridge": ridge}
     if own_predictor(result.method) != "krr-own":
         raise ValueError(f"{result.method} has no kernel of its own; leave krr-own out")
     config = result.config
     options = {"ridge": config["ridge"], "ridge_relative": config["ridge_relative"]}
-    accuracy = krr_accuracy(result, dataset, own_kernel(result, dataset, device=device), device=device, **options)
+    kernel = own_kernel(result, dataset, device=device)
+    accuracy = krr_accuracy(result.inputs, result.y, dataset, kernel, device=device, **options)
     return accuracy, {"kernel": config["kernel"], "features": config["features"]} | options
 
 

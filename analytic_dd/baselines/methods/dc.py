@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional as F
 
 from analytic_dd.baselines.methods.matching import QUICK, Matching, MatchingConfig
-from analytic_dd.baselines.methods.method import require_choice
+from analytic_dd.baselines.methods.method import require_at_least, require_choice, require_positive
 from analytic_dd.baselines.methods.objective import Objective, class_sums
 from analytic_dd.baselines.nets.network import Network, Parameters
 from analytic_dd.baselines.nets.training import Course, trained
@@ -29,17 +29,18 @@ class DcConfig(MatchingConfig):
     Attributes
     ----------
     outer : int, optional
-        Matching updates in one step. Default: the published number for 1, 10, 20, 30, 40 or 50 images a class.
+        Number of matching updates in one step. It has a published default for 1, 10, 20, 30, 40 or 50 images a class.
     inner : int, optional
-        Epochs of training between two of them. Default: as ``outer``.
+        Number of epochs of training between two updates, with published defaults too.
     net_lr : float
         Step size of that training, without momentum.
     net_batch : int
     distance : str
-        ``cosine``; ``published``: 1e-6 is added to each product of norms; ``squared``, the square of the norm.
+        ``cosine``, or ``published``, which adds 1e-6 to each product of norms, or ``squared``, the squared norm of the
+        difference.
     loss : str
-        ``cross-entropy``, or ``squared``: half of |logits - one-hot label|^2. The training between updates minimises
-        cross-entropy in any case.
+        ``cross-entropy``, or ``squared`` for half of |logits - one-hot label|^2. The training between updates always
+        minimises cross-entropy.
     """
 
     steps: int = 1_000
@@ -57,12 +58,9 @@ class DcConfig(MatchingConfig):
         super().__post_init__()
         require_choice("distance", self.distance, ("cosine", "published", "squared"))
         require_choice("loss", self.loss, ("cross-entropy", "squared"))
-        for name, least in (("outer", 1), ("inner", 0), ("net_batch", 1)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise ValueError(f"{name} must be >= {least}, got {value}")
-        if not self.net_lr > 0.0:
-            raise ValueError(f"net_lr must be > 0, got {self.net_lr}")
+        require_at_least(self, 0, "inner")
+        require_at_least(self, 1, "outer", "net_batch")
+        require_positive(self, "net_lr")
 
     def loops(self, points_per_class: int) -> tuple[int, int]:
         """Return (outer, inner) for a number of images a class.
@@ -70,7 +68,7 @@ class DcConfig(MatchingConfig):
         Raises
         ------
         ValueError
-            Nothing is published for that number, and the config leaves one of the two open.
+            The config leaves one of the two open, and none is published for that number.
         """
         if self.outer is not None and self.inner is not None:
             return self.outer, self.inner
@@ -90,22 +88,21 @@ def gradient_distance(
 
         D(a, b) = sum over layers, sum over rows i of   1 - <a_i, b_i> / (|a_i| |b_i|)
 
-    A row is what one output unit has: a filter of a convolution, a row of a matrix. Vectors (biases, norms) do not
-    count.
+    A row belongs to one output unit, as a filter of a convolution or a row of a matrix. Biases and norms do not count.
 
     Parameters
     ----------
     one, other : mapping of str to tensor
-        By the name of the layer; the same names and shapes.
+        Gradients by the name of the parameter, with the same names and shapes.
     distance : str
         ``cosine``; ``published`` with |a_i| |b_i| + 1e-6; ``squared``: sum |a_i - b_i|^2.
 
     Notes
     -----
-    *Numerics.* Computed as half of |a_i / |a_i| - b_i / |b_i||^2, so that D(a, a) is 0 exactly and small distances
-    keep their digits. A row of zeros has no direction: it counts 1/2 against others and nothing against another one.
-    The published form depends on the size of the gradients: with rows of norm 1e-3, D(a, a) is half the number of
-    rows.
+    *Numerics.* It is computed as half of |a_i / |a_i| - b_i / |b_i||^2, so that D(a, a) is exactly 0 and small
+    distances keep their digits. A row of zeros has no direction, and counts 1/2 against another row and 0 against a row
+    of zeros. The published form depends on the size of the gradients: with rows of norm 1e-3, D(a, a) is half the
+    number of rows.
 
     Examples
     --------
@@ -146,15 +143,8 @@ def loss_gradient(
 ) -> dict[str, torch.Tensor]:
     """Return the gradient of the mean loss in those weights that are matrices or filters.
 
-    Parameters
-    ----------
-    weights : dict of str to tensor
-        Constants: the gradient is taken at copies.
-    images : (n, c, h, w) tensor
-    labels : (n,) int64 tensor
-    create_graph : bool
-        Whether the gradient can be differentiated in the images.
-    loss : {"cross-entropy", "squared"}
+    With ``create_graph`` the gradient can be differentiated in the images (n, c, h, w), whose classes are ``labels``.
+    The ``loss`` is "cross-entropy" or "squared".
     """
     leaves = {name: value.detach().requires_grad_() for name, value in weights.items() if value.ndim > 1}
     logits = network.logits(weights | leaves, images)
@@ -172,13 +162,13 @@ class GradientMatching(Matching):
         min over S   E_theta_0 sum_t sum_c D(grad l(theta_t; real batch of c), grad l(theta_t; S_c))
         theta_t+1 = theta_t after ``inner`` epochs on S
 
-    A step draws theta_0 and does ``outer`` updates of the images with ``outer`` - 1 trainings between them.
+    A step draws theta_0, updates the images ``outer`` times and trains the network between two updates.
 
     Notes
     -----
-    *Cost.* A step is outer k batch forward and as many backward passes of real samples, outer m forward and 2 outer m
-    backward passes of synthetic ones, and (outer - 1) inner epochs on m images. Memory is that of one class.
-    *Numerics.* The networks normalise instances, so nothing of a batch has to be frozen.
+    *Cost.* A step takes outer k batch passes of real samples forward and backward, outer m passes of synthetic samples
+    forward and 2 outer m backward, and (outer - 1) inner epochs on m images. Memory holds one class.
+    *Numerics.* The networks normalise each image by itself, so no statistics of a batch have to be frozen.
 
     References
     ----------
@@ -194,7 +184,7 @@ class GradientMatching(Matching):
         self.outer, self.inner = self.config.loops(self.points_per_class)
 
     def step(self, index: int) -> float:
-        """Draw a network, match and train it in turns; return the mean over turns of the sum over classes."""
+        """Draw a network, match and train it in turns, and return the mean over turns of the sum over classes."""
         rng, generator = self.rng(index), self.generator(index)
         weights, losses = self.draw_network(generator), []
         for turn in range(self.outer):
@@ -256,6 +246,6 @@ class GradientMatching(Matching):
 
     @property
     def knob(self) -> str:
-        """What to change."""
+        """Name the step sizes to lower."""
         config = self.config
         return f"lower lr (step size of the images, {config.lr:g} now) or net_lr (of the networks, {config.net_lr:g})"

@@ -10,15 +10,17 @@ import torch
 from torch.nn import functional as F
 
 from analytic_dd.baselines.methods.experts import Experts
-from analytic_dd.baselines.methods.method import Method, named, part, require_choice
-from analytic_dd.baselines.methods.unroll import Loss, Variables, passes, unrolled_gradient
-from analytic_dd.baselines.methods.unrolled_config import (
-    QUICK,
-    UnrolledConfig,
-    out_of_range,
+from analytic_dd.baselines.methods.method import (
+    Method,
+    named,
+    part,
     require_at_least,
+    require_choice,
+    require_momentum,
     require_positive,
 )
+from analytic_dd.baselines.methods.unroll import Loss, Variables, passes, unrolled_gradient
+from analytic_dd.baselines.methods.unrolled_config import QUICK, UnrolledConfig, out_of_range, remedy
 from analytic_dd.baselines.nets.network import Parameters, stacked
 from analytic_dd.baselines.nets.optimizers import Adam, Optimizer, Sgd
 from analytic_dd.baselines.nets.training import summed_loss
@@ -35,33 +37,35 @@ class DdConfig(UnrolledConfig):
     Attributes
     ----------
     weights : str
-        What networks start from: ``random``, new ones in each step; ``fixed``, the same in all steps;
-        ``pretrained-random``, some of the experts after their last epoch; ``pretrained-fixed``, the first of these.
+        Where networks start: at ``random`` weights, new ones in each step; at ``fixed`` weights in all steps; at some
+        of the experts after their last epoch (``pretrained-random``), or at the first expert (``pretrained-fixed``).
     inits : int
-        Networks in a step where they are random.
+        Number of networks in a step where they are random.
     inner_steps, inner_epochs : int
-        Each epoch is ``inner_steps`` gradient steps.
+        Each epoch has ``inner_steps`` gradient steps.
     parts : int, optional
-        The set is taken in so many parts, with equally many images of each class, one a step in turns; not more than
-        there are images a class. Default as published: ``inner_steps``.
+        The set is cut into so many parts with equally many images of each class, and the gradient steps see one part
+        after the other. There are ``inner_steps`` parts by default, as published, and at most one for each image of a
+        class.
     step_size : float
         First step size.
     step_sizes : str
-        Learn a step size for ``each`` step of each epoch, or ``one``.
+        Whether ``each`` step of each epoch learns its own step size, or all learn ``one``.
     batch : int
-        Real samples in a step.
+        Number of real samples in a step.
     optimizer : str
-        ``adam`` or ``sgd``, of the images and of the logarithm of the step sizes.
+        ``adam`` or ``sgd`` moves the images and the logarithms of the step sizes.
     lr : float
-        Of the images.
+        Step size of the images.
     lr_step : float
-        Of the logarithms; 0 keeps the step sizes.
+        Step size of the logarithms; 0 keeps the step sizes as they are.
     momentum : float
-        Of ``sgd``.
+        Momentum of ``sgd``.
     halve_every : int
-        Outer steps after which both are halved; 0 for never. Default: 40 of the published 400 epochs of MNIST.
+        Number of outer steps after which both step sizes are halved, or 0 for never. The default stands for 40 of the
+        published 400 epochs of MNIST.
     init : str
-        Images: ``noise`` or ``real``.
+        Whether the images start as ``noise`` or ``real`` samples.
     """
 
     steps: int = 23_600
@@ -93,10 +97,9 @@ class DdConfig(UnrolledConfig):
         require_choice("optimizer", self.optimizer, ("adam", "sgd"))
         require_choice("init", self.init, ("noise", "real"))
         require_at_least(self, 1, "inits", "inner_steps", "inner_epochs", "parts", "batch")
-        require_at_least(self, 0, "halve_every")
         require_positive(self, "step_size", "lr")
-        if not self.lr_step >= 0.0 or not 0.0 <= self.momentum < 1.0:
-            raise ValueError(f"lr_step must be >= 0 and momentum in [0, 1), got {self.lr_step} and {self.momentum}")
+        require_at_least(self, 0, "halve_every", "lr_step")
+        require_momentum(self.momentum)
 
     @property
     def unrolled(self) -> int:
@@ -112,7 +115,7 @@ class DdConfig(UnrolledConfig):
 
 
 def schedule(k: int, points_per_class: int, *, parts: int, inner_steps: int, inner_epochs: int) -> list[torch.Tensor]:
-    """Return the rows of a class-major set that each gradient step sees: a part with equally many of each class.
+    """Return the rows of a class-major set that each gradient step sees, equally many of each class.
 
     Examples
     --------
@@ -130,14 +133,14 @@ class UnrolledDistillation(Method):
 
         min over S and eta > 0   E   sum over w_0 of   l(w_T; real batch),     w_i+1 = w_i - eta_i grad l(w_i; S_i)
 
-    over the first weights w_0, several at a time, by the exact derivative through all T steps.
+    The mean is over the first weights w_0, and the derivative through all T steps is exact.
 
     Notes
     -----
-    *Cost.* For r networks a step is r batch forward and as many backward passes of real samples, and r T m / parts
-    times 2 forward and 3 backward passes of synthetic ones (1 and 2 with ``unroll="graph"``), where m / parts is what a
-    gradient step sees. Memory is that of one gradient step of r networks, and of r (T + 1) weights.
-    *Numerics.* Step sizes are exp of what is learned, so they stay positive.
+    *Cost.* With r networks a step takes r batch passes of real samples forward and backward, and 2 r T m / parts passes
+    of synthetic samples forward and 3 r T m / parts backward (1 and 2 times with ``unroll="graph"``). Memory holds one
+    gradient step of r networks and r (T + 1) weights.
+    *Numerics.* The logarithms of the step sizes are learned, so that step sizes stay positive.
 
     References
     ----------
@@ -149,14 +152,14 @@ class UnrolledDistillation(Method):
     config: DdConfig
 
     def start(self) -> None:
-        """Take noise or real samples; the step sizes are all the same."""
+        """Take noise or real samples, and equal step sizes."""
         self.prepare()
         self.variables = self.first_variables()
         count = self.config.unrolled if self.config.step_sizes == "each" else 1
         self.log_sizes = torch.full((count,), self.config.step_size, dtype=torch.float64).log()
 
     def first_variables(self) -> dict[str, torch.Tensor]:
-        """Return what is learned, as it is before the first step."""
+        """Return what is learned as it is before the first step."""
         return {"images": self.task.first_images(self.config.init, self.points_per_class, self.rng(-1))}
 
     def points(self, variables: Variables) -> tuple[torch.Tensor, torch.Tensor]:
@@ -164,7 +167,7 @@ class UnrolledDistillation(Method):
         return variables["images"], F.one_hot(self.classes_of_points, self.task.k).to(self.task.dtype)
 
     def prepare(self) -> None:
-        """What follows from the config, the task and the seed."""
+        """Make what follows from the config, the task and the seed."""
         config, task = self.config, self.task
         self.network = config.network_for(task)
         self.experts = self._experts()
@@ -200,7 +203,7 @@ class UnrolledDistillation(Method):
         return stacked([self._draw(generator) for _ in range(count)])
 
     def unseen_weights(self, count: int) -> Parameters:
-        """Return first weights to be scored from: the fixed ones, or ``count`` that no step has seen, stacked."""
+        """Return stacked first weights to score a set from: the fixed ones, or ``count`` that no step has seen."""
         config = self.config
         if config.weights.endswith("fixed"):
             return self.initial_weights(0)
@@ -215,7 +218,7 @@ class UnrolledDistillation(Method):
         return self.network.draw(generator, scheme=self.config.scheme, device=task.device, dtype=task.dtype)
 
     def inner_loss(self, weights: Parameters, variables: Variables, step: int) -> torch.Tensor:
-        """Return the loss of stacked networks in a gradient step, their sum: the gradient of each is its own."""
+        """Return the sum of the losses of stacked networks in a gradient step."""
         images, labels = self.points(variables)
         rows = self.rows[step]
         return self.summed_loss(weights, images[rows], labels[rows])
@@ -233,7 +236,7 @@ class UnrolledDistillation(Method):
         return task.images(rows), F.one_hot(task.labels(rows), task.k).to(task.dtype)
 
     def step(self, index: int) -> float:
-        """Draw networks and a real batch; move what is learned; return the mean loss of the networks."""
+        """Draw networks and a real batch, move what is learned, and return the mean loss of the networks."""
         images, labels = self.real_batch(index)
         loss: Loss = self.inner_loss
         sizes = self.step_sizes
@@ -261,7 +264,7 @@ class UnrolledDistillation(Method):
         self.log_sizes = self.optimizer_sizes.step({"log_sizes": self.log_sizes}, {"log_sizes": slope})["log_sizes"]
 
     def passes_per_step(self) -> dict[str, int]:
-        """Return what one step adds to the ledger; experts apart."""
+        """Return what one step adds to the ledger, without the experts."""
         config, networks = self.config, self.config.networks
         samples = sum(len(rows) for rows in self._schedule())
         forward, backward = passes(networks * samples, 1, unroll=config.unroll)
@@ -282,7 +285,7 @@ class UnrolledDistillation(Method):
         return self._experts().passes(1 if config.weights.endswith("fixed") else config.experts)
 
     def state(self) -> dict[str, torch.Tensor]:
-        """Return what is learned, the buffers of both optimisers, and which experts the ledger has."""
+        """Return what is learned, the state of both optimisers, and which experts the ledger has counted."""
         found = named("variables", {name: value.clone() for name, value in self.variables.items()})
         found |= named("optimizer", self.optimizer.state()) | named("sizes", self.optimizer_sizes.state())
         counted = torch.tensor(sorted(self.experts.counted), dtype=torch.int64)
@@ -303,20 +306,12 @@ class UnrolledDistillation(Method):
         return images.clone(), labels.clone()
 
     def learned(self) -> dict[str, float]:
-        """Return the mean step size, and, where there are several, each."""
+        """Return the mean step size, and each one where there are several."""
         sizes = self.log_sizes.exp()
         each = {f"step_size {step}": float(size) for step, size in enumerate(sizes)} if len(sizes) > 1 else {}
         return {"step_size": float(sizes.mean())} | each
 
     @property
     def knob(self) -> str:
-        """What to change."""
-        config = self.config
-        now = {name: getattr(config, name) for name in ("step_size", "lr", "lr_step")}
-        if self.fault:
-            name = "lr_step" if self.fault == "sizes" else "lr"
-            return f"lower {name} ({now[name]:g} now)"
-        return (
-            f"the networks diverged at step sizes up to {self.used:.3g}; lower step_size "
-            f"({now['step_size']:g} now), lr_step ({now['lr_step']:g}) or lr ({now['lr']:g})"
-        )
+        """Name the step size to lower."""
+        return remedy(self.config, self.fault, self.used, first="step_size", sizes="lr_step", values="lr")

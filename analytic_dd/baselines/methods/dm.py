@@ -23,9 +23,9 @@ class DmConfig(MatchingConfig):
     Attributes
     ----------
     augment : bool
-        Real and synthetic images of a class go through the same random operation.
+        Whether the real and the synthetic images of a class go through the same random operation.
     digits : bool
-        Leave the mirror out: digits and letters mean something else in it.
+        Whether to leave out mirror images, in which digits and letters mean something else.
     """
 
     steps: int = 20_000
@@ -53,13 +53,13 @@ class DistributionMatching(Matching):
 
         min over S   E_psi sum_c | mean of psi(x) over x of class c - mean of psi(s) over s of class c |^2
 
-    A step draws psi, the network before its classifier, never trained; a real batch of each class; and one
-    augmentation for each class.
+    A step draws an untrained network, of which psi is all but the classifier, and for each class a real batch and an
+    augmentation.
 
     Notes
     -----
-    *Cost.* A step is k (batch + IPC) forward passes and k IPC backward passes; no network is trained. Memory is that
-    of one class.
+    *Cost.* A step takes k (batch + IPC) forward and k IPC backward passes; no network is trained. Memory holds one
+    class.
     *Numerics.* With an orthonormal linear psi one step of lr = IPC / 2 lands on the class means.
 
     References

@@ -1,4 +1,4 @@
-"""Run an iterative method: steps, progress, budget, state file, resume, interrupts, a loss that is not finite."""
+"""Run an iterative method, within a budget, with a state file from which a run that was stopped goes on."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class BaselineResult:
     Attributes
     ----------
     inputs : (m, d) float64 array
-        Normalised by the channel moments of the training part; channels last, as everywhere in the library.
+        Normalised by the channel moments of the training part, channels last as everywhere in the library.
     x : (m, *image_shape) float64 array
-        The same in the data's units.
+        The same points in the data's units.
     y : (m, k) float64 array
-        Labels: one-hot, or what the method learned.
+        One-hot labels, or those that the method learned.
     classes_of_points : (m,) int array
         The class that each point started from.
     method : str
@@ -47,12 +47,12 @@ class BaselineResult:
     seed : int
     device : str
     steps : int
-        Steps done.
+        Number of steps that were done.
     finished : bool
-        Whether all of ``config.steps`` were done; False where a budget ended the run.
+        Whether these are all of ``config.steps``; False where a budget ended the run.
     losses : list of (step, seconds, loss)
     learned : dict
-        Other numbers that were learned (a step size).
+        Other numbers that were learned, such as a step size.
     ledger : Ledger
     """
 
@@ -92,38 +92,38 @@ def distill(
     method : str
         kip, label-solve, dc, dsa, dm, mtt, dd, ld, a name that was registered, or MODULE:CLASS.
     dataset : Dataset
-        The method sees its training part only.
+        The method sees only its training part.
     points_per_class : int
     seed : int
-        Determines everything that is random; the global state of torch (random numbers, default dtype and device,
-        autocast, gradients) and the random state of numpy are neither read nor changed.
+        It determines everything random. The global state of torch (random numbers, default dtype and device, autocast,
+        gradients) and the random state of numpy are neither read nor changed.
     device : str
         Any torch device.
     config : Config or mapping, optional
-        Options of the method; the published ones by default.
+        Options of the method; they have the published values by default.
     callback : callable, optional
-        ``callback(steps_done, loss, method)`` after every step; ``method.result()`` is the set as it is.
+        ``callback(steps_done, loss, method)`` is called after every step, where ``method.result()`` is the set so far.
     budget : float, optional
-        Seconds inside the steps after which the run stops, unfinished.
+        Seconds inside the steps after which the run stops unfinished.
     state_file : path, optional
-        The state is written there about every ``save_every`` seconds, at the end, on an interrupt, and (the last good
-        one) when the loss is not finite.
+        The state is written there about every ``save_every`` seconds, at the end and on an interrupt. When the loss is
+        not finite, it is the last good state.
     resume : bool
-        Continue from ``state_file`` if it exists.
+        Whether to continue from ``state_file`` where it exists.
 
     Raises
     ------
     DivergenceError
-        The loss is not finite; the message names the step and the knob, ``state_file`` has the last good state.
+        The loss is not finite; the message names the step and what to change.
     ValueError, DataError
-        Unknown method or option, points_per_class < 1, a state of another run, no such device.
+        The method, an option or the device is unknown, points_per_class < 1, or the state is that of another run.
     MemoryError
         The device has too little memory; the message says what to lower.
 
     Notes
     -----
-    *Numerics.* On a CPU two runs with one seed are equal bit for bit, for a fixed number of threads. On CUDA sums are
-    taken in an order that may change, so runs agree to rounding at first and drift apart as training amplifies it.
+    *Numerics.* On a CPU two runs with one seed and one number of threads are equal bit for bit. On CUDA the order of
+    sums may change, so that runs agree to rounding at first and drift apart as training amplifies it.
     """
     kind = method_type(method)
     if points_per_class < 1 or seed < 0:
@@ -162,16 +162,10 @@ class _Run:
         self.saved_at = 0.0
 
     def identity(self) -> dict[str, Any]:
-        """What a state belongs to."""
-        config = {name: value for name, value in asdict(self.config).items() if name != "steps"}
-        found = {
-            "format": FORMAT,
-            "method": self.method.name,
-            "data": self.dataset.sha256,
-            "points_per_class": self.method.points_per_class,
-            "seed": self.method.seed,
-            "config": config,
-        }
+        """Return the facts of a run that a state belongs to."""
+        found = {"format": FORMAT, "method": self.method.name, "data": self.dataset.sha256, "seed": self.method.seed}
+        found["points_per_class"] = self.method.points_per_class
+        found["config"] = {name: value for name, value in asdict(self.config).items() if name != "steps"}
         return dict(json.loads(json.dumps(found)))
 
     def begin(self) -> None:

@@ -20,7 +20,7 @@ class DsaConfig(DcConfig):
     Attributes
     ----------
     digits : bool
-        Leave the mirror out: digits and letters mean something else in it.
+        Whether to leave out mirror images, in which digits and letters mean something else.
     """
 
     init: str = "real"
@@ -34,8 +34,8 @@ class SiameseAugmentation(GradientMatching):
 
         min over S   E sum_t sum_c D(grad l(theta_t; A(real batch of c)), grad l(theta_t; A(S_c)))
 
-    A has the same parameters on both sides. The networks are trained on augmented images, each with parameters of its
-    own, as a network that is trained on the result should be.
+    A has the same parameters on both sides. The networks train on augmented images, each with its own parameters, and a
+    network that is trained on the result should do the same.
 
     References
     ----------

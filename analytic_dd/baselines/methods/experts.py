@@ -1,4 +1,4 @@
-"""Experts: networks trained on the training part, with their weights after every epoch."""
+"""Experts: networks that are trained on the training part and keep their weights after every epoch."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Training:
-    """How an expert is trained: gradient descent with one step size, so that fewer epochs are a beginning of more.
+    """How an expert is trained; the step size is constant, so that fewer epochs are the beginning of more.
 
     Attributes
     ----------
     epochs : int
     lr : float
     batch : int
-        All samples, in their order, where there are no more.
+        Size of a batch; a batch that holds all samples keeps their order.
     scheme : str
-        Of the first weights, see :meth:`Network.draw`.
+        How the first weights are drawn, see :meth:`Network.draw`.
     augmentation : Augmentation, optional
-        One operation a batch, with parameters for each image.
+        Each batch goes through one operation, with parameters for each image.
     every : bool
-        Keep the weights of every epoch, not of the last alone.
+        Whether to keep the weights of every epoch, or of the last alone.
     """
 
     epochs: int
@@ -60,16 +60,16 @@ class Training:
 
 @dataclass(frozen=True, eq=False)
 class Trajectory:
-    """Weights after epochs; epoch 0 is before training.
+    """Weights after epochs, where epoch 0 is before training.
 
     Attributes
     ----------
     snapshots : dict of str to (epochs + 1 - first, ...) tensor
-        On the CPU; copies, no views of what goes on being trained.
+        Copies on the CPU.
     seconds : (epochs, 2) array
         Wall and CPU time of each epoch.
     first : int
-        The first epoch that was kept.
+        The first epoch whose weights were kept.
     """
 
     snapshots: Parameters
@@ -87,13 +87,13 @@ class Trajectory:
         return sum(value.numel() * value.element_size() for value in self.snapshots.values())
 
     def at(self, epoch: int, device: torch.device | str = "cpu") -> Parameters:
-        """Return the weights after ``epoch`` epochs, as copies."""
+        """Return copies of the weights after ``epoch`` epochs."""
         if not self.first <= epoch <= self.epochs:
             raise IndexError(f"epoch must be {self.first} .. {self.epochs}, got {epoch}")
         return {name: value[epoch - self.first].clone().to(device) for name, value in self.snapshots.items()}
 
     def beginning(self, epochs: int) -> Trajectory | None:
-        """Return the first epochs; None where their weights are not there."""
+        """Return the first epochs, or None where their weights were not kept."""
         if epochs == self.epochs:
             return self
         if self.first or epochs > self.epochs:
@@ -104,18 +104,12 @@ class Trajectory:
 def train_expert(network: Network, task: Task, training: Training, *, generator: torch.Generator) -> Trajectory:
     """Train a network and keep copies of its weights.
 
-    Parameters
-    ----------
-    network : Network
-    task : Task
-    training : Training
-    generator : torch.Generator
-        On the CPU; draws the first weights, the order of the samples and the augmentation.
+    The ``generator``, on the CPU, draws the first weights, the order of the samples and the augmentation.
 
     Raises
     ------
     DivergenceError
-        Weights that are not finite.
+        Weights are not finite.
 
     Notes
     -----
@@ -148,8 +142,8 @@ def _copy(weights: Parameters) -> Parameters:
 class Experts:
     """Experts by their number. Each is trained, or read from a folder, when it is first asked for.
 
-    So a budget, an interrupt or a few steps cost no more experts than were met. Expert i depends on the seed and i
-    alone, hence a resumed run meets the same ones.
+    So a run pays for no more experts than it meets. Expert i depends on the seed and i alone, hence a resumed run meets
+    the same experts.
 
     Parameters
     ----------
@@ -158,16 +152,16 @@ class Experts:
     training : Training
     seed : int
     ledger : Ledger
-        Every expert is counted once: its passes, its bytes, and, if it comes from a file, the seconds that it took.
+        It counts the passes and the bytes of each expert once, and the seconds that an expert from a file once took.
     folder : path, optional
-        One file an expert; a file of more epochs serves as well. Written when an expert is trained.
+        Every expert that is trained is written to a file there; a file of more epochs serves as well.
     memory : float
-        Bytes of experts that are kept in memory where they are on file; without a folder all are.
+        Bytes of experts to hold in memory where the folder has them too; without a folder all stay in memory.
 
     Attributes
     ----------
     counted : set of int
-        Experts that are in the ledger already; part of the state of a run.
+        The experts that the ledger has counted, which are part of the state of a run.
     """
 
     def __init__(
@@ -237,7 +231,7 @@ class Experts:
         return found
 
     def _read(self, index: int) -> Trajectory | None:
-        """Return the stored expert; None where there is none, or one of too few epochs."""
+        """Return the stored expert, or None where no file has enough epochs."""
         if self.folder is None or not self.path(index).exists():
             return None
         path = self.path(index)
@@ -259,16 +253,16 @@ class Experts:
         return whole.beginning(self.training.epochs)
 
     def path(self, index: int) -> Path:
-        """Return the file of an expert; its name says by a hash how the expert was trained, and on what."""
+        """Return the file of an expert, whose name has a hash of how the expert was trained and on what."""
         digest = hashlib.sha256(json.dumps(self.identity(0), sort_keys=True).encode()).hexdigest()[:16]
         assert self.folder is not None
         return self.folder / f"expert-{digest}-{index:04d}.npz"
 
     def identity(self, index: int) -> dict[str, Any]:
-        """Return all that an expert depends on, but for the number of epochs."""
+        """Return all that an expert depends on, except for the number of epochs."""
         if not self._identity:
             training, task = self.training, self.task
-            facts = {
+            self._identity = {
                 "format": FORMAT,
                 "data": _digest(task),
                 "network": f"{type(self.network).__name__} {self.network.shape} {self.network.shapes()}",
@@ -281,7 +275,6 @@ class Experts:
                 "device": task.device.type,
                 "seed": self.seed,
             }
-            self._identity = facts
         return self._identity | {"index": index}
 
 

@@ -1,4 +1,4 @@
-"""Options of the methods that are kernel ridge regression at heart, and the kernel that they name."""
+"""Options of the methods that rest on kernel ridge regression, and the kernel that the options name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from analytic_dd.baselines.methods.kernels import FeatureKernel, Gaussian, InfiniteNetwork, Kernel, Linear
-from analytic_dd.baselines.methods.method import Config, require_choice
+from analytic_dd.baselines.methods.method import Config, require_at_least, require_choice
 from analytic_dd.baselines.methods.task import Task
 from analytic_dd.data import Dataset
 from analytic_dd.features import FeatureMap, check_text, from_spec, from_text, median_lengthscale
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["KERNELS", "KernelConfig", "first_points", "kernel_of", "own_kernel"]
 
 KERNELS = ("ntk", "nngp", "rbf", "linear", "conv-ntk")
-_STREAM = 0x6B65726E  # of random numbers: no method draws from it
-_SAMPLE = 1_000  # training rows that a lengthscale is chosen by
+_STREAM = 0x6B65726E  # names a stream of random numbers that no method draws from
+_SAMPLE = 1_000  # training rows from which a lengthscale is chosen
 
 
 @dataclass(frozen=True)
@@ -34,29 +34,30 @@ class KernelConfig(Config):
     Attributes
     ----------
     kernel : str
-        ``ntk``, ``nngp`` (fully connected), ``rbf``, ``linear``, ``conv-ntk``. Default: ntk, or none with ``features``.
+        ``ntk``, ``nngp`` (fully connected networks), ``rbf``, ``linear`` or ``conv-ntk``; ``ntk`` by default.
     features : str, mapping or FeatureMap
-        Finite features instead: text such as ``fcnn`` or ``rff:p=500`` (parameters drawn by the seed), or a map, which
-        is stored as its specification.
+        Finite features in place of a kernel, as text such as ``fcnn`` or ``rff:p=500``, whose parameters the seed
+        draws, or as a map, which is stored by its specification.
     depth : int
-        Hidden layers of an infinite network.
+        Number of hidden layers of an infinite network.
     W_std, b_std : float
+        Standard deviations of its weights and biases.
     lengthscale : float, optional
-        Of ``rbf``; the median distance by default.
+        Lengthscale of ``rbf``; the median distance of training rows by default.
     pooling : bool
-        For ``conv-ntk``: average pooling after each layer, at (h w) times the cost.
+        Whether ``conv-ntk`` has average pooling after each layer, at (h w) times the cost.
     engine : str
-        ``torch`` or ``neural-tangents`` (JAX). Default: torch, but for ``conv-ntk``.
+        ``torch`` or ``neural-tangents`` (JAX); torch by default, except for ``conv-ntk``.
     ridge_relative : float
         lambda = ridge_relative * trace(K_ss) / m.
     ridge : float, optional
-        lambda itself instead.
+        lambda itself, in place of ``ridge_relative``.
     centred : bool
-        Centred one-hot labels. Default as published: with a kernel, not with finite features.
+        Whether one-hot labels are centred. As published, they are with a kernel and not with finite features.
     init : str
-        ``real`` or ``noise``.
+        Whether the points start as ``real`` samples or ``noise``.
     feature_memory : float
-        Bytes up to which the training set, or its features, is kept in float64; else it is computed when needed.
+        The training set, or its features, stays in memory in float64 up to so many bytes, and is computed anew beyond.
     """
 
     kernel: str | None = None
@@ -90,51 +91,44 @@ class KernelConfig(Config):
         self._set("centred", not finite if self.centred is None else bool(self.centred))
         require_choice("engine", self.engine, ("torch", "neural-tangents"))
         require_choice("init", self.init, ("real", "noise"))
-        self._require_ranges()
-
-    @property
-    def soft_labels(self) -> bool:
-        """Labels that are solved or centred are no probabilities."""
-        return False
-
-    def _set(self, name: str, value: Any) -> None:
-        object.__setattr__(self, name, value)
-
-    def _require_ranges(self) -> None:
         if self.kernel == "conv-ntk" and self.engine == "torch":
             raise ValueError("conv-ntk is computed by the engine neural-tangents, got torch; leave engine out")
         if self.engine == "neural-tangents" and self.kernel not in ("ntk", "nngp", "conv-ntk"):
             raise ValueError(f"the engine neural-tangents has ntk, nngp, conv-ntk, got {self.kernel or 'features'}")
         if not self.ridge_relative > 0.0 or not (self.ridge is None or self.ridge > 0.0):
             raise ValueError(f"ridges must be > 0, got relative {self.ridge_relative} and absolute {self.ridge}")
-        if self.depth < 1:
-            raise ValueError(f"depth must be >= 1, got {self.depth}")
+        require_at_least(self, 1, "depth")
+
+    @property
+    def soft_labels(self) -> bool:
+        """False: labels that are solved or centred are no probabilities."""
+        return False
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
 
 
 def kernel_of(config: KernelConfig, task: Task, *, seed: int) -> Kernel:
     """Return the kernel that a config names, for the data of a task.
 
-    Parameters
-    ----------
-    seed : int
-        Draws the parameters of a feature map and the sample that a lengthscale is chosen by: the same for every
-        method.
+    The ``seed`` draws the parameters of a feature map and the sample for a lengthscale, the same for every method.
     """
-    rng = np.random.default_rng([seed, _STREAM])
     if config.features is not None:
         return FeatureKernel(_feature_map(config.features, task, streams(seed)[0]))
     options: dict[str, Any] = {"depth": config.depth, "W_std": config.W_std, "b_std": config.b_std}
+    options["of"] = "nngp" if config.kernel == "nngp" else "ntk"
     if config.engine == "neural-tangents":
         from analytic_dd.baselines.methods.neural_tangents import NeuralTangentsKernel
 
         channels, height, width = task.shape
         shape = (height, width, channels) if config.kernel == "conv-ntk" else None
-        return NeuralTangentsKernel(shape, of=_process(config), pooling=config.pooling, **options)
+        return NeuralTangentsKernel(shape, pooling=config.pooling, **options)
     if config.kernel == "linear":
         return Linear()
     if config.kernel == "rbf":
+        rng = np.random.default_rng([seed, _STREAM])
         return Gaussian(config.lengthscale or median_lengthscale(_sample(task, rng), rng=rng))
-    return InfiniteNetwork(of=_process(config), **options)
+    return InfiniteNetwork(**options)
 
 
 def own_kernel(result: BaselineResult, dataset: Dataset, *, device: str = "cpu") -> Kernel:
@@ -147,10 +141,6 @@ def own_kernel(result: BaselineResult, dataset: Dataset, *, device: str = "cpu")
 def first_points(config: KernelConfig, task: Task, per_class: int, rng: np.random.Generator) -> torch.Tensor:
     """Return the rows (m, d) that a method starts from: real samples, class-major, or standard normal noise."""
     return task.as_rows(task.first_images(config.init, per_class, rng)).contiguous()
-
-
-def _process(config: KernelConfig) -> str:
-    return "nngp" if config.kernel == "nngp" else "ntk"
 
 
 def _feature_map(features: Any, task: Task, rng: np.random.Generator) -> FeatureMap:

@@ -1,4 +1,4 @@
-"""The loss of Kernel Inducing Points and Label Solve, from kernel matrices, from features, and from their sums."""
+"""The loss of Kernel Inducing Points and Label Solve, from kernel matrices, from features, or from sums of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["feature_loss", "kernel_loss", "sums_loss"]
 def kernel_loss(
     K_ss: torch.Tensor, K_ts: torch.Tensor, Ys: torch.Tensor, Yt: torch.Tensor, ridge: torch.Tensor | float
 ) -> torch.Tensor:
-    r"""Return the loss of the predictions at target samples, half the mean over samples and outputs.
+    r"""Return the loss of the predictions at target samples, half the mean square over samples and outputs.
 
         L = |K_ts (K_ss + ridge I)^-1 Y_s - Y_t|^2 / (2 b k)
 
@@ -41,7 +41,8 @@ def sums_loss(Phis: torch.Tensor, sums: GramStatistics, Ys: torch.Tensor, ridge:
 
     Notes
     -----
-    *Numerics.* The residual is a difference: an error of eps |Y|^2 / (2 n k) in L. Gradients have the accuracy of G.
+    *Numerics.* The residual is a difference, so that L has an error of eps |Y|^2 / (2 n k); gradients are as accurate
+    as G.
     """
     W = feature_weights(Phis, Ys, ridge)
     squares = (W @ sums.G * W).sum() - 2.0 * (W * sums.C).sum() + sums.yy.sum()

@@ -1,4 +1,4 @@
-"""The training set as the target of kernel ridge regression: batches, blocks, and sums of its features."""
+"""The training set as the target of kernel ridge regression, in batches, in blocks, or as sums of its features."""
 
 from __future__ import annotations
 
@@ -18,19 +18,10 @@ _BLOCK = 2048  # training samples at a time
 
 
 class KernelTarget:
-    """Rows (or features, for a feature kernel) and labels of training samples.
+    """Labels of training samples, and their rows, or their features for a feature kernel.
 
-    They are computed once and kept where they take at most ``memory`` bytes, else when they are asked for.
-
-    Parameters
-    ----------
-    task : Task
-    kernel : Kernel
-    centred : bool
-        Labels e_y - 1/k instead of e_y.
-    memory : float
-    ledger : Ledger
-        Counts the samples that are mapped.
+    Rows or features are kept where they take at most ``memory`` bytes; otherwise they are computed when asked for, and
+    the ``ledger`` counts the samples that are mapped. With ``centred`` the labels are e_y - 1/k in place of e_y.
     """
 
     def __init__(self, task: Task, kernel: Kernel, *, centred: bool, memory: float, ledger: Ledger) -> None:

@@ -58,11 +58,11 @@ class Gaussian(Kernel):
     Parameters
     ----------
     lengthscale : float
-        l > 0, in units of the inputs.
+        l > 0, in the units of the inputs.
 
     Notes
     -----
-    *Numerics.* Squared distances are |x|^2 + |x'|^2 - 2 x.x': relative error eps |x|^2 / l^2 of an entry near 1.
+    *Numerics.* Squared distances are |x|^2 + |x'|^2 - 2 x.x', so that an entry near 1 has an error of eps |x|^2 / l^2.
 
     Examples
     --------
@@ -86,18 +86,23 @@ class Gaussian(Kernel):
         return torch.exp(squared / (-2.0 * self.lengthscale**2))
 
 
-class _Angle(torch.autograd.Function):
-    """t = arccos(c), with derivative 0 at c = -1 and 1 (see the notes of :class:`InfiniteNetwork`)."""
+class _OfCosine(torch.autograd.Function):
+    """A function of cosines, which are all that its derivative needs."""
 
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(cosine: torch.Tensor) -> torch.Tensor:
-        return torch.acos(cosine)
+    def setup_context(ctx: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
+        """Keep the cosines."""
+        ctx.save_for_backward(*inputs)
+
+
+class _Angle(_OfCosine):
+    """t = arccos(c), with derivative 0 at c = -1 and 1 (see the notes of :class:`InfiniteNetwork`)."""
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
-        ctx.save_for_backward(*inputs)
+    def forward(cosine: torch.Tensor) -> torch.Tensor:
+        return torch.acos(cosine)
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
@@ -108,7 +113,7 @@ class _Angle(torch.autograd.Function):
         return -gradient * slope
 
 
-class ArcCosine(torch.autograd.Function):
+class ArcCosine(_OfCosine):
     """J(c) = sin t + (pi - t) c for t = arccos(c); its derivative pi - t is finite everywhere, c = 1 included.
 
     Examples
@@ -118,17 +123,10 @@ class ArcCosine(torch.autograd.Function):
     True
     """
 
-    generate_vmap_rule = True
-
     @staticmethod
     def forward(cosine: torch.Tensor) -> torch.Tensor:
         """Return J."""
         return torch.sqrt((1.0 - cosine) * (1.0 + cosine)) + (math.pi - torch.acos(cosine)) * cosine
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
-        """Keep the cosines."""
-        ctx.save_for_backward(*inputs)
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
@@ -159,12 +157,12 @@ class InfiniteNetwork(Kernel):
 
     Notes
     -----
-    *Cost.* One product of the rows, then two arc cosines an entry and layer.
-    *Numerics.* Cosines are clamped to [-1, 1], where by Cauchy and Schwarz the exact ones lie: what is removed is
-    rounding. The diagonal of a Gram matrix has c = 1 exactly and is computed without any cosine. Elsewhere an error eps
-    in c is one of sqrt(eps) in t where c = 1: for a point that is repeated T has an error of 1e-8 and its gradient one
-    of 3e-8; K and its gradient have none of this order. T has a cusp there, and the derivative of t is taken as 0, the
-    middle of the two sides.
+    *Cost.* One product of the rows, then two arc cosines for each entry and layer.
+    *Numerics.* Cosines are clamped to [-1, 1], where the exact ones lie by Cauchy and Schwarz, so that only rounding is
+    removed. The diagonal of a Gram matrix has c = 1 exactly and is computed without any cosine. Elsewhere an error of
+    eps in c near 1 becomes one of sqrt(eps) in t: for a repeated point T has an error of 1e-8 and its gradient one of
+    3e-8, while K and its gradient have none of this order. T has a cusp there, and the derivative of t is taken as 0,
+    the middle of the two sides.
 
     References
     ----------
@@ -219,7 +217,7 @@ class InfiniteNetwork(Kernel):
     def _cosine(
         K: torch.Tensor, q: torch.Tensor, q2: torch.Tensor, *, symmetric: bool
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the cosines and sqrt(q q'); a row of zeros without bias has the cosine 0 with every other."""
+        """Return the cosines and sqrt(q q'); a row of zeros without bias has the cosine 0 with every other row."""
         product = q[:, None] * q2[None, :]
         zero = product == 0.0
         root = torch.sqrt(torch.where(zero, torch.ones_like(product), product))  # no gradient of sqrt at 0

@@ -33,15 +33,16 @@ class KipConfig(KernelConfig):
     Attributes
     ----------
     labels : str
-        ``fixed``; ``learned`` by Adam with the inputs; ``solved`` for the whole training set before each step, and
-        constant in the step; ``solved-in-graph``: the same with gradients through the solution. Default as published:
-        fixed with a kernel, solved-in-graph with finite features.
+        ``fixed``, or ``learned`` by Adam with the inputs, or ``solved`` for the whole training set before each step and
+        constant in it, or ``solved-in-graph`` with gradients through the solution. As published, they are fixed with a
+        kernel and solved-in-graph with finite features.
     target_batch : int
-        Training samples a step, class-balanced; 0 is the whole training set (finite features: by sums, no pass).
+        Number of training samples in a step, class-balanced; 0 is the whole training set, which finite features take
+        by its sums.
     lr : float
-        Step size of Adam. Default as published: 0.04 with a kernel, 0.01 with finite features.
+        Step size of Adam. It is published as 0.04 with a kernel and 0.01 with finite features.
     steps : int
-        Default as published: 300 with a kernel (the recorded run), 30,000 with finite features.
+        They are published as 300 with a kernel (the recorded run) and 30,000 with finite features.
     """
 
     steps: int = None  # type: ignore[assignment]  # never None once made
@@ -70,7 +71,7 @@ class KipConfig(KernelConfig):
 
     @property
     def soft_labels(self) -> bool:
-        """One-hot labels that stay are probabilities."""
+        """Whether the labels stay one-hot."""
         return self.labels == "fixed" and not self.centred
 
 
@@ -79,18 +80,18 @@ class KernelInducingPoints(Method):
 
         min over X_s (and y_s)   |K_ts (K_ss + lambda I)^-1 y_s - y_t|^2 / (2 b k),    lambda = 1e-6 trace(K_ss) / m
 
-    float64; class-balanced target batches; Adam; start at real samples.
+    Adam moves points in float64 that start at real samples, with class-balanced target batches.
 
     Notes
     -----
-    *Cost.* A step takes m^3 / 3 flops and, with a kernel, m^2 + b m of its entries; with finite features 2 m^2 p and
-    4 b p k (features of the training set are computed once). Labels that are ``solved`` add a pass of the kernel over
-    the training set, with finite features 2 m p^2 + 4 m^2 p flops and no pass; ``solved-in-graph`` is the published
-    form: a pseudo-inverse of an (n, m) matrix and its derivative at every step.
-    With solved labels and finite features the predictor is the least-squares fit of the training set among weights in
-    the span of the points: the ridge has no influence.
-    *Numerics.* On the whole training set the gradient with solved labels is that of solved-in-graph (envelope
-    theorem). On a batch the latter has one more term, whose mean over batches is 0.
+    *Cost.* A step takes m^3 / 3 flops and m^2 + b m entries of a kernel; with finite features it takes 2 m^2 p + 4 b p
+    k flops, since the features of the training set are computed once. Labels that are ``solved`` add a pass of the
+    kernel over the training set, or 2 m p^2 + 4 m^2 p flops and no pass with finite features. The published
+    ``solved-in-graph`` takes a pseudo-inverse of an (n, m) matrix and its derivative at every step. With solved labels
+    and finite features the ridge has no influence, because the predictor is the least-squares fit of the training set
+    among all weights in the span of the points.
+    *Numerics.* On the whole training set the gradient with solved labels is that of solved-in-graph (envelope theorem).
+    On a batch the latter has one more term, whose mean over batches is 0.
 
     References
     ----------
@@ -104,13 +105,13 @@ class KernelInducingPoints(Method):
     config: KipConfig
 
     def start(self) -> None:
-        """Take real samples, or standard normal noise."""
+        """Take real samples or standard normal noise."""
         self._prepare()
         self.x = first_points(self.config, self.task, self.points_per_class, self.rng(-1, 1))
         self.y = self.target.encode(self.classes_of_points)
 
     def _prepare(self) -> None:
-        """What follows from the config, the task and the seed: kernel, target, sums, Adam."""
+        """Make the kernel, the target, its sums and Adam."""
         config = self.config
         self.kernel = kernel_of(config, self.task, seed=self.seed)
         self.target = KernelTarget(
@@ -121,7 +122,7 @@ class KernelInducingPoints(Method):
         self._sums = self.target.sums() if finite and (config.labels == "solved" or not config.target_batch) else None
 
     def step(self, index: int) -> float:
-        """Draw a batch, solve the labels if they are to be, and take a step of Adam."""
+        """Draw a batch, solve the labels where the config says so, and take a step of Adam."""
         if not bool(torch.isfinite(self.x).all()):
             return float("nan")
         try:
@@ -142,14 +143,14 @@ class KernelInducingPoints(Method):
         return float(loss.detach())
 
     def _rows(self, index: int) -> torch.Tensor | None:
-        """The target samples of a step; None for all of them."""
+        """Return the target samples of a step, or None for all of them."""
         batch = self.config.target_batch
         if not batch:
             return None
         return torch.from_numpy(self.task.draw_balanced(batch, self.rng(index))).to(self.task.device)
 
     def loss(self, x: torch.Tensor, y: torch.Tensor, rows: torch.Tensor | None) -> torch.Tensor:
-        """Return the loss at inputs ``x`` (m, d), labels ``y`` (m, k) and the targets ``rows``; all for None.
+        """Return the loss at inputs ``x`` (m, d), labels ``y`` (m, k) and the targets ``rows``, or at all targets.
 
         Labels that are solved in the graph take the place of ``y``.
         """
@@ -189,7 +190,7 @@ class KernelInducingPoints(Method):
             return kernel_labels(K_ss, blocks, self._ridge(K_ss.trace())).labels
 
     def _count(self, batch: int) -> None:
-        """Count what a step has done with the points; the target counts its own samples."""
+        """Count what a step has done with the points, while the target counts its own samples."""
         m, n, config, ledger = len(self.x), self.task.n, self.config, self.ledger
         solved, in_graph = config.labels == "solved", config.labels == "solved-in-graph"
         ledger.synthetic_backward += m
@@ -204,13 +205,13 @@ class KernelInducingPoints(Method):
         return {"x": self.x.clone(), "y": self.y.clone()} | named("adam", self.adam.state())
 
     def restore(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Continue from a state; the kernel and what is kept of the target are made again."""
+        """Continue from a state, with the kernel and the target made again."""
         self._prepare()
         self.x, self.y = state["x"].clone(), state["y"].clone()
         self.adam.restore(part("adam", state))
 
     def result(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the images and the labels; those that are solved are solved for the images as they are."""
+        """Return the images and the labels, which are solved once more for the images as they are."""
         y = self.solved() if self.config.labels.startswith("solved") else self.y
         return self.task.as_images(self.x).contiguous(), y.clone()
 
@@ -238,5 +239,5 @@ class KernelInducingPoints(Method):
 
     @property
     def knob(self) -> str:
-        """What to change."""
+        """Name the options to change."""
         return "lower lr or raise ridge_relative"

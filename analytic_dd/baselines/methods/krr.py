@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import numpy as np
 import torch
 
@@ -15,18 +13,6 @@ from analytic_dd.ridge import ridge_weights
 __all__ = ["dual_coefficients", "feature_weights", "krr_accuracy", "predict", "ridge_value", "solve_positive"]
 
 _BLOCK = 2048  # rows of a kernel matrix at a time
-
-
-class SyntheticSet(Protocol):
-    """Inputs (m, d), normalised, and labels (m, k) as numpy arrays; a BaselineResult is one."""
-
-    @property
-    def inputs(self) -> np.ndarray:
-        """Normalised rows."""
-
-    @property
-    def y(self) -> np.ndarray:
-        """Labels."""
 
 
 def ridge_value(trace: torch.Tensor, m: int, *, relative: float, absolute: float | None = None) -> torch.Tensor:
@@ -87,11 +73,12 @@ def predict(
     Parameters
     ----------
     ridge : float or scalar tensor
-        Absolute; 0 is for feature kernels (the solution of minimum norm), else the Gram matrix has to be definite.
+        The absolute ridge; 0 gives the solution of minimum norm of a feature kernel, and needs a definite Gram matrix
+        of others.
 
     Notes
     -----
-    *Cost.* m^3 / 3 flops and m n entries of the kernel, a block of rows at a time.
+    *Cost.* m^3 / 3 flops, and m n entries of the kernel in blocks of rows.
 
     Examples
     --------
@@ -109,7 +96,8 @@ def predict(
 
 
 def krr_accuracy(
-    synthetic: SyntheticSet | tuple[np.ndarray, np.ndarray],
+    inputs: np.ndarray,
+    labels: np.ndarray,
     dataset: Dataset,
     kernel: Kernel,
     *,
@@ -121,22 +109,20 @@ def krr_accuracy(
 
     Parameters
     ----------
-    synthetic : BaselineResult or (inputs, labels)
-        inputs (m, d) normalised by the moments of the training part, channels last; labels (m, k).
+    inputs : (m, d) array
+        Rows normalised by the moments of the training part, channels last.
+    labels : (m, k) array
     dataset : Dataset
         Its test part is scored, normalised as the training part.
     kernel : Kernel
-    ridge_relative : float
-        lambda = ridge_relative * trace(K_ss) / m.
-    ridge : float, optional
-        lambda itself instead.
+    ridge_relative, ridge : float
+        See :func:`ridge_value`.
 
     Raises
     ------
     DataError
         The data set has no test part.
     """
-    inputs, labels = synthetic if isinstance(synthetic, tuple) else (synthetic.inputs, synthetic.y)
     if not len(dataset.y_test):
         raise DataError(f"{dataset.name} has no test part to be scored on")
     if inputs.ndim != 2 or inputs.shape[1] != dataset.d or labels.shape[:1] != inputs.shape[:1]:

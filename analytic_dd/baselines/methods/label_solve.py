@@ -1,4 +1,4 @@
-"""Label Solve: real samples with the labels that make kernel ridge regression on them predict the training set best."""
+"""Label Solve: the labels of real samples with which kernel ridge regression predicts the training set best."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["LabelSolve", "LabelSolveConfig"]
 
 @dataclass(frozen=True)
 class LabelSolveConfig(KernelConfig):
-    """Options of Label Solve: the kernel or features, and the ridge of the predictor that will score the set."""
+    """Options of Label Solve: the kernel or features, and the ridge of the predictor that scores the set."""
 
     steps: int = 1
 
@@ -31,15 +31,15 @@ class LabelSolveConfig(KernelConfig):
 
 
 class LabelSolve(Method):
-    r"""Solve for the labels of real samples; one step.
+    r"""Solve for the labels of real samples in one step.
 
         y_s = argmin over y of |K_Ts (K_ss + lambda I)^-1 y - Y|^2 / (2 n k)
 
     Notes
     -----
-    *Cost.* One pass of the kernel over the training set, n m entries, a block at a time, and 4 n (m + k)^2 flops; with
-    finite features the sums of the training set, n p^2 flops.
-    *Numerics.* lambda is that of the predictor which scores the set; with another one the labels are not stationary.
+    *Cost.* One pass of the kernel over the training set takes n m entries, a block at a time, and 4 n (m + k)^2 flops;
+    with finite features the sums of the training set take n p^2 flops.
+    *Numerics.* lambda belongs to the predictor that scores the set; for another one the labels are not stationary.
 
     References
     ----------
@@ -52,15 +52,15 @@ class LabelSolve(Method):
     config: LabelSolveConfig
 
     def start(self) -> None:
-        """Take real samples (or noise) with one-hot labels."""
+        """Take real samples, or noise, with one-hot labels."""
         self.x = first_points(self.config, self.task, self.points_per_class, self.rng(-1, 1))
         self.y = torch.nn.functional.one_hot(self.classes_of_points, self.task.k).to(self.dtype)
 
     def step(self, index: int) -> float:
-        """Solve; return half the mean squared error on the training set."""
+        """Solve for the labels and return half the mean squared error on the training set."""
         config, ledger, m = self.config, self.ledger, len(self.x)
         kernel = kernel_of(config, self.task, seed=self.seed)
-        # one pass over the data: nothing need be kept
+        # One pass over the data needs nothing in memory.
         target = KernelTarget(self.task, kernel, centred=config.centred, memory=0.0, ledger=ledger)
         if isinstance(kernel, FeatureKernel):
             Phis, sums = kernel.features(self.x), target.sums()
@@ -92,5 +92,5 @@ class LabelSolve(Method):
 
     @property
     def knob(self) -> str:
-        """What to change."""
+        """Name the option to change."""
         return "raise ridge_relative"

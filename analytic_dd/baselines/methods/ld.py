@@ -24,8 +24,8 @@ class LdConfig(DdConfig):
     Attributes
     ----------
     confidence : float
-        Probability of the class of an image in its first label, the others share the rest. 1 / k is a label that says
-        nothing.
+        Probability of the class of an image in its first label; the other classes share the rest. With 1 / k a label
+        says nothing.
     """
 
     scheme: str = "uniform"
@@ -52,17 +52,17 @@ class LabelDistillation(UnrolledDistillation):
 
         min over Z   E   sum over w_0 of   l(w_T; real batch),     w_i+1 = w_i - eta_i grad l(w_i; X_i, softmax(Z_i))
 
-    Labels are probabilities at all times. Step sizes stay unless ``lr_step`` is set.
+    Labels are always probabilities. Step sizes stay as they are unless ``lr_step`` is set.
 
     Notes
     -----
-    *Cost.* As :class:`UnrolledDistillation`.
-    *Numerics.* A logit moves the less, the nearer its label is to 0 or 1.
+    *Cost.* See :class:`UnrolledDistillation`.
+    *Numerics.* The nearer a label is to 0 or 1, the less its logit moves.
 
     References
     ----------
-    Bohdal, Yang, Hospedales, "Flexible dataset distillation: learn labels instead of images", arXiv:2006.08572, 2020:
-    the second-order form, with whole unrolls in place of one step at a time.
+    Bohdal, Yang, Hospedales, "Flexible dataset distillation: learn labels instead of images", arXiv:2006.08572, 2020.
+    This is the second-order form, with whole unrolls in place of one step at a time.
     """
 
     name = "ld"
@@ -70,7 +70,7 @@ class LabelDistillation(UnrolledDistillation):
     config: LdConfig
 
     def first_variables(self) -> dict[str, torch.Tensor]:
-        """Return logits whose softmax has the confidence in the class of each image."""
+        """Return logits whose softmax gives the confidence to the class of each image."""
         task, k = self.task, self.task.k
         odds = self.config.confidence * (k - 1) / (1.0 - self.config.confidence) if k > 1 else 1.0
         return {"logits": math.log(odds) * F.one_hot(self.classes_of_points, k).to(task.dtype)}
@@ -80,6 +80,6 @@ class LabelDistillation(UnrolledDistillation):
         return self.images, torch.softmax(variables["logits"], dim=1)
 
     def prepare(self) -> None:
-        """Take the real images, too: they follow from the seed."""
+        """Take the real images too, which follow from the seed."""
         super().prepare()
         self.images = self.task.real_images(self.points_per_class, self.rng(-1))

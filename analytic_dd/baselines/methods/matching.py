@@ -1,4 +1,4 @@
-"""What the matching methods share: images that descend, a fresh network a step, a real batch of each class."""
+"""What the matching methods share: images that descend, and in each step a fresh network and real batches."""
 
 from __future__ import annotations
 
@@ -10,7 +10,16 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from analytic_dd.baselines.methods.method import Config, Method, named, part, require_choice
+from analytic_dd.baselines.methods.method import (
+    Config,
+    Method,
+    named,
+    part,
+    require_at_least,
+    require_choice,
+    require_momentum,
+    require_positive,
+)
 from analytic_dd.baselines.nets.augment import Augmentation
 from analytic_dd.baselines.nets.named import network_named
 from analytic_dd.baselines.nets.network import Parameters
@@ -30,15 +39,15 @@ class MatchingConfig(Config):
     network : str
         ``convnet``, ``mlp``, or ``linear``: no intercept, width and depth do not count.
     width : int
-        Channels of a convolution, or units of a hidden layer.
+        Number of channels of a convolution, or of units of a hidden layer.
     depth : int
-        Blocks (3 by default) or hidden layers (2 by default).
+        Number of blocks (3 by default) or of hidden layers (2 by default).
     batch : int
-        Real samples of a class in a step; all of them where the class has fewer.
+        Number of real samples of a class in a step; a class with fewer gives all.
     lr, momentum : float
-        Of the gradient steps on the images.
+        Step size and momentum of the images.
     init : str
-        ``real`` samples or standard normal ``noise``.
+        Whether the images start as ``real`` samples or standard normal ``noise``.
     """
 
     network: str = "convnet"
@@ -52,39 +61,36 @@ class MatchingConfig(Config):
     def __post_init__(self) -> None:
         require_choice("network", self.network, ("convnet", "mlp", "linear"))
         require_choice("init", self.init, ("real", "noise"))
-        published = {"depth": 3 if self.network == "convnet" else 2}
-        for name, value in published.items():
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, value)
-        for name, least in (("depth", 1), ("steps", 0), ("width", 1), ("batch", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be >= {least}, got {getattr(self, name)}")
-        if not self.lr > 0.0 or not 0.0 <= self.momentum < 1.0:
-            raise ValueError(f"lr must be > 0 and momentum in [0, 1), got {self.lr} and {self.momentum}")
+        published = 3 if self.network == "convnet" else 2
+        object.__setattr__(self, "depth", published if self.depth is None else self.depth)
+        require_at_least(self, 0, "steps")
+        require_at_least(self, 1, "depth", "width", "batch")
+        require_positive(self, "lr")
+        require_momentum(self.momentum)
 
 
 class Matching(Method):
     """Synthetic images that descend so that they act on random networks as real ones do.
 
-    One network is drawn in each step. Fixed labels, class-major; SGD with momentum on all images.
+    Each step draws one network. Labels are fixed and class-major, and SGD with momentum moves all images.
     """
 
     config: MatchingConfig
 
     def start(self) -> None:
-        """Take real samples, or standard normal noise."""
+        """Take real samples or standard normal noise."""
         self._prepare()
         self.images = self.task.first_images(self.config.init, self.points_per_class, self.rng(-1))
 
     def _prepare(self) -> None:
-        """What follows from the config and the task."""
+        """Make what follows from the config and the task."""
         config, task = self.config, self.task
         self.network = network_named(config.network, task.shape, task.k, width=config.width, depth=config.depth)
         self.augmentation = self._augmentation()
         self.sgd = Sgd(self.config.lr, momentum=self.config.momentum)
 
     def _augmentation(self) -> Augmentation | None:
-        """What real and synthetic batches go through; nothing by default."""
+        """Return the augmentation of real and synthetic batches; there is none by default."""
         return None
 
     def draw_network(self, generator: torch.Generator) -> Parameters:
@@ -99,7 +105,7 @@ class Matching(Method):
     def batches(
         self, label: int, rng: np.random.Generator, generator: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return a real batch of a class, its synthetic images after the same augmentation, and the leaf of these."""
+        """Return a real batch of a class and its synthetic images, augmented alike, and the leaf of the latter."""
         leaf = self.synthetic(label)
         real, synthetic = self.task.images(self.task.draw(label, self.config.batch, rng)), leaf
         if self.augmentation is not None:
@@ -108,9 +114,10 @@ class Matching(Method):
         return real, synthetic, leaf
 
     def descend(self, gradients: list[torch.Tensor]) -> bool:
-        """Move the images along the gradients of their classes, and say whether these can go on.
+        """Move the images against the gradients of their classes, and say whether the descent can go on.
 
-        They cannot where their squares overflow: norms of instances would make them zero, and the loss a constant.
+        It cannot where the squares of the images overflow: an instance norm makes such images zero, and the loss
+        constant.
         """
         with torch.no_grad():
             self.images = self.sgd.step({"images": self.images}, {"images": torch.cat(gradients)})["images"]
@@ -132,5 +139,5 @@ class Matching(Method):
 
     @property
     def knob(self) -> str:
-        """What to change."""
+        """Name the step size to lower."""
         return f"lower lr (step size of the images, {self.config.lr:g} now)"

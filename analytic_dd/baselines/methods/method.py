@@ -1,7 +1,8 @@
-"""What every iterative method is: a synthetic set, a step that improves it, and a state that says all of it."""
+"""What every iterative method has: a synthetic set, a step that improves it, and a state that a run resumes from."""
 
 from __future__ import annotations
 
+import math
 import numbers
 import os
 import zlib
@@ -22,7 +23,17 @@ if TYPE_CHECKING:
 
     from analytic_dd.baselines.methods.objective import Objective
 
-__all__ = ["Config", "Method", "configured", "named", "part", "require_choice"]
+__all__ = [
+    "Config",
+    "Method",
+    "configured",
+    "named",
+    "part",
+    "require_at_least",
+    "require_choice",
+    "require_momentum",
+    "require_positive",
+]
 
 _WORDS = {bool: "true or false", int: "an integer", float: "a number", str: "text"}
 _TYPES: dict[Any, Any] = {int: numbers.Integral, float: numbers.Real, str: (str, os.PathLike)}
@@ -37,17 +48,17 @@ class Config:
     Attributes
     ----------
     steps : int
-        Outer steps.
+        Number of outer steps.
     """
 
     steps: int = 1000
 
-    quick: ClassVar[Mapping[str, Any]] = {}  # options with which ten digits take some seconds on one core
-    own_predictor: ClassVar[str | None] = None  # what scores a set as the method itself does: krr-own, own-steps
+    quick: ClassVar[Mapping[str, Any]] = {}  # options with which ten digits take seconds on one core
+    own_predictor: ClassVar[str | None] = None  # krr-own or own-steps: scores a set as the method does
 
     @property
     def soft_labels(self) -> bool:
-        """Whether the labels are probabilities, so that networks may be trained on them as they are."""
+        """Whether the labels are probabilities, which networks may be trained on."""
         return True
 
 
@@ -55,21 +66,13 @@ class Method(ABC):
     """An iterative distillation, one outer step at a time.
 
     Everything random in step i comes from ``self.rng(i)`` or ``self.generator(i)``, which depend on the seed, the
-    method and i alone. So the state needs no generator, and k steps, a resume and k steps are 2k steps, bit for bit.
-
-    Parameters
-    ----------
-    task : Task
-    config : Config
-    points_per_class : int
-    seed : int
-    ledger : Ledger
-        The method counts its passes in it.
+    method and i alone. So the state holds no generator, and a run that is resumed after k steps ends with the bits of
+    one that was never stopped. The method counts its passes in the ``ledger``.
     """
 
     name: ClassVar[str]
     config_type: ClassVar[type[Config]] = Config
-    dtype: ClassVar[torch.dtype] = torch.float32  # arithmetic of the method
+    dtype: ClassVar[torch.dtype] = torch.float32  # in which the method computes
 
     def __init__(self, task: Task, config: Any, *, points_per_class: int, seed: int, ledger: Ledger) -> None:
         self.task = task
@@ -84,46 +87,46 @@ class Method(ABC):
         return class_major_labels(self.task.k, self.points_per_class).to(self.task.device)
 
     def rng(self, step: int, stream: int = 0) -> np.random.Generator:
-        """Return the generator of a step; -1 is the start."""
+        """Return the generator of a step; the start is step -1."""
         return np.random.default_rng([self.seed, zlib.crc32(self.name.encode()), step + 1, stream])
 
     def generator(self, step: int, stream: int = 0) -> torch.Generator:
-        """Return a torch generator (on the CPU: draws do not depend on the device) for a step."""
+        """Return the torch generator of a step, on the CPU, so that draws do not depend on the device."""
         return torch.Generator().manual_seed(int(self.rng(step, stream + 1000).integers(2**63)))
 
     @abstractmethod
     def start(self) -> None:
-        """Make what there is before step 0."""
+        """Make the set that step 0 begins with."""
 
     @abstractmethod
     def step(self, index: int) -> float:
-        """Do outer step ``index`` and return its loss; a loss that is not finite stops the run."""
+        """Do outer step ``index`` and return its loss, which stops the run where it is not finite."""
 
     @abstractmethod
     def state(self) -> dict[str, torch.Tensor]:
-        """Return every tensor that the next step depends on; copies, not views."""
+        """Return copies of every tensor that the next step depends on."""
 
     @abstractmethod
     def restore(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Continue from what :meth:`state` returned; replaces :meth:`start`."""
+        """Continue from what :meth:`state` returned, in place of :meth:`start`."""
 
     @abstractmethod
     def result(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the images (m, c, h, w), normalised, and labels (m, k) as they are now."""
 
     def learned(self) -> dict[str, float]:
-        """Return other numbers that the method has learned, such as a step size."""
+        """Return the other numbers that the method has learned, such as a step size."""
         return {}
 
     def passes_per_step(self) -> dict[str, int] | None:
-        """Return what one step adds to the ledger, by the names of its counters; None where that is not known before.
+        """Return what one step adds to each counter of the ledger; None where a method cannot tell before it runs.
 
-        It needs no :meth:`start`, so that a cost can be told before a run.
+        It needs no :meth:`start`, so that a cost is known before a run.
         """
         return None
 
     def passes_once(self) -> dict[str, int]:
-        """Return what a run adds to the ledger once, whatever its steps: networks that are trained for it."""
+        """Return what a run adds to the ledger once, as for networks that it trains first."""
         return {}
 
     def objective(self, inputs: np.ndarray, labels: np.ndarray, learned: Mapping[str, float]) -> Objective | None:
@@ -135,7 +138,7 @@ class Method(ABC):
 
     @property
     def knob(self) -> str:
-        """What to change when the loss is not finite, in words."""
+        """What a user should change when the loss is not finite."""
         return "lower the step size"
 
 
@@ -145,7 +148,7 @@ def configured(config_type: type[_C], config: _C | Mapping[str, Any] | None) -> 
     Raises
     ------
     ValueError, TypeError
-        An option that the method has not, or of another type, or a config of another method.
+        The method has no such option, its type is another, or the config is that of another method.
     """
     if config is None:
         return config_type()
@@ -161,11 +164,11 @@ def configured(config_type: type[_C], config: _C | Mapping[str, Any] | None) -> 
         if not (value is None and known[name] is None) and not any(_is_a(value, kind) for kind in kinds):
             wanted = " or ".join(_WORDS[kind] for kind in kinds if kind in _WORDS)
             raise ValueError(f"{name} must be {wanted}, got {value!r}")
-    return config_type(**config)  # not replace(): what __post_init__ derives depends on what is given
+    return config_type(**config)  # replace() would keep what __post_init__ derived from other options
 
 
 def _is_a(value: Any, kind: Any) -> bool:
-    """Whether a value is of a declared type: an integer is a number, true is neither, a path is text."""
+    """Whether a value is of a declared type; an integer is a number too, a path is text, and true is no number."""
     if isinstance(value, (bool, np.bool_)):
         return kind is bool
     return isinstance(value, _TYPES.get(kind, get_origin(kind) or kind))
@@ -177,12 +180,34 @@ def require_choice(name: str, value: Any, known: tuple[str, ...]) -> None:
         raise ValueError(unknown_word(name, value, known))
 
 
+def require_at_least(config: Config, least: int, *names: str) -> None:
+    """Refuse options below ``least``; an option that is None passes."""
+    for name in names:
+        value = getattr(config, name)
+        if value is not None and not value >= least:
+            raise ValueError(f"{name} must be >= {least}, got {value}")
+
+
+def require_positive(config: Config, *names: str) -> None:
+    """Refuse options that are not positive and finite; an option that is None passes."""
+    for name in names:
+        value = getattr(config, name)
+        if value is not None and not 0.0 < value < math.inf:
+            raise ValueError(f"{name} must be > 0 and finite, got {value}")
+
+
+def require_momentum(momentum: float) -> None:
+    """Refuse a momentum outside of [0, 1)."""
+    if not 0.0 <= momentum < 1.0:
+        raise ValueError(f"momentum must be in [0, 1), got {momentum}")
+
+
 def named(prefix: str, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return a state under names that begin with ``prefix/``, to stand beside others."""
+    """Return a state under names that begin with ``prefix/``, so that several fit into one."""
     return {f"{prefix}/{name}": value for name, value in state.items()}
 
 
 def part(prefix: str, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return what :func:`named` has put into a state, by its own names and as copies."""
+    """Return copies of what :func:`named` put into a state, under their first names."""
     start = f"{prefix}/"
     return {name.removeprefix(start): value.clone() for name, value in state.items() if name.startswith(start)}

@@ -11,19 +11,21 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from analytic_dd.baselines.methods.method import Method, named, part, require_choice
-from analytic_dd.baselines.methods.objective import Objective
-from analytic_dd.baselines.methods.task import Task
-from analytic_dd.baselines.methods.unroll import Variables, passes, unrolled_gradient
-from analytic_dd.baselines.methods.unrolled_config import (
-    QUICK,
-    UnrolledConfig,
-    out_of_range,
+from analytic_dd.baselines.methods.method import (
+    Method,
+    named,
+    part,
     require_at_least,
+    require_choice,
+    require_momentum,
     require_positive,
 )
+from analytic_dd.baselines.methods.objective import Objective
+from analytic_dd.baselines.methods.task import Task
+from analytic_dd.baselines.methods.unroll import Variables, descend, passes, unrolled_gradient
+from analytic_dd.baselines.methods.unrolled_config import QUICK, UnrolledConfig, out_of_range, remedy
 from analytic_dd.baselines.nets.augment import Augmentation, AugmentParameters
-from analytic_dd.baselines.nets.network import Network, Parameters
+from analytic_dd.baselines.nets.network import Parameters
 from analytic_dd.baselines.nets.optimizers import Sgd
 from analytic_dd.baselines.optimum import mtt_bound
 
@@ -51,32 +53,32 @@ class MttConfig(UnrolledConfig):
     Attributes
     ----------
     student_steps : int
-        N, gradient steps on the synthetic set. This and the next five: by default the published values for 32 x 32
-        colour images of 10 or 100 classes with 1, 10 or 50 images a class; to be given for others.
+        N, the number of gradient steps on the synthetic set. This and the next five options have published values for
+        32 x 32 colour images of 10 or 100 classes with 1, 10 or 50 images a class; other data need them.
     expert_span : int
-        M, epochs of the expert that they stand for.
+        M, the number of epochs of the expert that a student covers.
     max_start : int
-        Students start at one of its epochs 0 .. max_start - 1.
+        Students start at one of the expert's epochs 0 .. max_start - 1.
     lr_img : float
         Step size of the images.
     lr_lr : float
-        Step size of the learned step size eta. What moves is log eta, by lr_lr / lr_0^2, so that the first move of eta
-        is the published one to first order.
+        Step size of the learned step size eta. It is log eta that moves, by lr_lr / lr_0^2, so that the first move of
+        eta is the published one to first order.
     lr_0 : float
         First eta.
     momentum : float
-        Of the images and of eta.
+        Momentum of the images and of eta.
     synthetic_batch : int, optional
-        Images in a step of the student; all by default.
+        Number of images in a step of the student; all by default.
     augment : bool
-        Experts and students are trained with Siamese augmentation, parameters for each image.
+        Whether experts and students train with Siamese augmentation, with parameters for each image.
     digits : bool
-        Leave the mirror out: digits and letters mean something else in it.
+        Whether to leave out mirror images, in which digits and letters mean something else.
     init : str
-        ``real`` or ``noise``.
+        Whether the images start as ``real`` samples or ``noise``.
     expert_epochs : int
-        Default: max_start - 1 + M, those that are matched. The step size of experts is constant, so that further ones
-        change nothing.
+        The max_start - 1 + M epochs that are matched by default. Experts have a constant step size, so that further
+        epochs change nothing.
     """
 
     steps: int = 5_000
@@ -109,16 +111,10 @@ class MttConfig(UnrolledConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_choice("init", self.init, ("real", "noise"))
-        require_at_least(self, 0, "student_steps")
+        require_at_least(self, 0, "student_steps", "lr_lr")
         require_at_least(self, 1, "expert_span", "max_start", "synthetic_batch")
         require_positive(self, "lr_img", "lr_0")
-        if self.lr_lr is not None and not self.lr_lr >= 0.0:
-            raise ValueError(f"lr_lr must be >= 0, got {self.lr_lr}")
-        if not 0.0 <= self.momentum < 1.0:
-            raise ValueError(f"momentum must be in [0, 1), got {self.momentum}")
-        self._require_epochs()
-
-    def _require_epochs(self) -> None:
+        require_momentum(self.momentum)
         if None not in (self.expert_epochs, self.max_start, self.expert_span):
             needed = self.max_start - 1 + self.expert_span
             if self.expert_epochs < needed:
@@ -127,7 +123,7 @@ class MttConfig(UnrolledConfig):
                 )
 
     def completed(self, task: Task, points_per_class: int) -> MttConfig:
-        """Return the config with the published values where none are given.
+        """Return the config with the published values in place of those that are missing.
 
         Raises
         ------
@@ -166,7 +162,7 @@ def _squared_distance(one: Parameters, other: Parameters) -> torch.Tensor:
 
 
 def student_batches(m: int, batch: int, steps: int, generator: torch.Generator) -> list[torch.Tensor]:
-    """Return the rows of each step: epochs of shuffled batches; all of them, in order, where a batch holds the set.
+    """Return the rows of each step, from epochs of shuffled batches; a batch that holds the set keeps its order.
 
     Examples
     --------
@@ -182,20 +178,20 @@ def student_batches(m: int, batch: int, steps: int, generator: torch.Generator) 
 
 
 class TrajectoryMatching(Method):
-    r"""MTT: N steps of a student on the synthetic set S end where M epochs of an expert on the training part end.
+    r"""MTT: N steps of a student on the synthetic set S end near M epochs of an expert on the training part.
 
         min over S and eta > 0   E   |w_N - w*_t+M|^2 / |w*_t - w*_t+M|^2,     w_0 = w*_t
         w_i+1 = w_i - eta grad l(w_i; batch i of S)
 
-    over experts w* and start epochs t. SGD with momentum on S and on log eta.
+    The mean is over experts w* and start epochs t; SGD with momentum moves S and log eta.
 
     Notes
     -----
-    *Cost.* A step is 2 N forward and 3 N backward passes of a batch of S (N and 2 N with ``unroll="graph"``). An
-    expert, trained when it is first drawn, is n passes forward and backward an epoch; its weights are kept.
-    Memory is that of one step, of N + 1 weights and of the experts.
-    *Numerics.* Student and expert do the same arithmetic: on the batches and with the step size of the expert the
-    distance is 0 exactly. Too large an eta makes the student diverge; then the run stops.
+    *Cost.* A step takes 2 N forward and 3 N backward passes of a batch of S (N and 2 N with ``unroll="graph"``). An
+    expert is trained when it is first drawn, by n passes forward and backward an epoch, and its weights are kept.
+    Memory holds one step, N + 1 weights and the experts.
+    *Numerics.* Student and expert do the same arithmetic, so that the distance is exactly 0 on the batches and with the
+    step size of the expert. Too large an eta makes the student diverge, and then the run stops.
 
     References
     ----------
@@ -207,13 +203,13 @@ class TrajectoryMatching(Method):
     config: MttConfig
 
     def start(self) -> None:
-        """Take real samples, or standard normal noise; the step size is lr_0."""
+        """Take real samples or standard normal noise, and the step size lr_0."""
         self._prepare()
         self.images = self.task.first_images(self.config.init, self.points_per_class, self.rng(-1))
         self.log_lr = torch.zeros((), dtype=torch.float64)
 
     def _prepare(self) -> None:
-        """What follows from the config, the task and the seed."""
+        """Make what follows from the config, the task and the seed."""
         self.settings = settings = self.config.completed(self.task, self.points_per_class)
         self.network = settings.network_for(self.task)
         self.augmentation = self._augmentation()
@@ -232,11 +228,11 @@ class TrajectoryMatching(Method):
 
     @property
     def step_size(self) -> torch.Tensor:
-        """The learned step size lr_0 exp(log_lr), a float64 number on the CPU; lr_0 to the bit at first."""
+        """The learned step size lr_0 exp(log_lr), float64 on the CPU; it starts at lr_0 to the bit."""
         return self.settings.lr_0 * self.log_lr.exp()
 
     def step(self, index: int) -> float:
-        """Draw an expert, an epoch and batches; move the images and the step size."""
+        """Draw an expert, an epoch and batches, and move the images and the step size."""
         settings, device = self.settings, self.task.device
         rng, generator = self.rng(index), self.generator(index)
         self.used = float(self.step_size)
@@ -260,7 +256,7 @@ class TrajectoryMatching(Method):
         return float("nan") if self.fault else float(found.value)
 
     def student_loss(self, generator: torch.Generator) -> Any:
-        """Return the loss of each step of a student; batches and augmentation are drawn once, here."""
+        """Return the loss of each step of a student, whose batches and augmentation are drawn here once."""
         settings, m = self.settings, self.task.k * self.points_per_class
         batches = student_batches(m, settings.synthetic_batch or m, settings.student_steps, generator)
         drawn: list[AugmentParameters] = []
@@ -278,7 +274,7 @@ class TrajectoryMatching(Method):
         return loss
 
     def passes_per_step(self) -> dict[str, int]:
-        """Return what one step adds to the ledger, on average over steps; experts apart."""
+        """Return what one step adds to the ledger, on average over steps and without the experts."""
         settings, m = self.config.completed(self.task, self.points_per_class), self.task.k * self.points_per_class
         generator = torch.Generator().manual_seed(0)
         batches = student_batches(m, settings.synthetic_batch or m, settings.student_steps, generator)
@@ -292,13 +288,13 @@ class TrajectoryMatching(Method):
         return settings.experts_for(self.task, seed=self.seed, ledger=self.ledger).passes(settings.experts)
 
     def state(self) -> dict[str, torch.Tensor]:
-        """Return images, step size, velocities, and which experts the ledger has."""
+        """Return images, step size, velocities, and which experts the ledger has counted."""
         found = {"images": self.images.clone(), "log_lr": self.log_lr.clone()}
         found |= named("sgd", self.sgd.state()) | named("sgd_lr", self.sgd_lr.state())
         return found | {"experts": torch.tensor(sorted(self.experts.counted), dtype=torch.int64)}
 
     def restore(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Continue from a state; experts are read or trained again as they are drawn."""
+        """Continue from a state; experts are read or trained again when they are drawn."""
         self._prepare()
         self.images, self.log_lr = state["images"].clone(), state["log_lr"].cpu().clone()
         self.sgd.restore(part("sgd", state))
@@ -316,15 +312,20 @@ class TrajectoryMatching(Method):
     def objective(self, inputs: np.ndarray, labels: np.ndarray, learned: Mapping[str, float]) -> Objective | None:
         """Return the mean over all experts and start epochs, in float64; their displacements bound it (T20b).
 
-        For a linear network, images as they are, and all of them in each step of the student. Experts that are not in
-        a folder are trained again.
+        It is known for a linear network without augmentation whose student sees all images in each step. Experts that
+        are not in a folder are trained again.
         """
         settings = self.config.completed(self.task, self.points_per_class)
         if settings.network != "linear" or settings.augment or settings.synthetic_batch is not None:
             return None
         experts = settings.experts_for(self.task, seed=self.seed, ledger=self.ledger)
         model = settings.network_for(self.task)
-        images = self.task.as_images(torch.from_numpy(inputs)).contiguous()
+        images, classes = self.task.as_images(torch.from_numpy(inputs)).contiguous(), self.classes_of_points.cpu()
+        sizes = torch.full((settings.student_steps,), learned["step_size"], dtype=torch.float64)
+
+        def loss(weights: Parameters, variables: Variables, step: int) -> torch.Tensor:
+            return F.cross_entropy(model.logits(weights, images), classes)
+
         distances, displacements = [], []
         for index in range(settings.experts):
             for epoch in range(settings.max_start):
@@ -332,9 +333,7 @@ class TrajectoryMatching(Method):
                     {name: value.double() for name, value in experts[index].at(at).items()}
                     for at in (epoch, epoch + settings.expert_span)
                 )
-                last = first
-                for _ in range(settings.student_steps):
-                    last = _descended(model, last, images, self.classes_of_points.cpu(), learned["step_size"])
+                last = descend(loss, first, {}, sizes)
                 distances.append(float(trajectory_distance(last, first, target)))
                 moved = {name: (target[name] - value).numpy() for name, value in first.items()}
                 displacements.append(moved["classifier.weight"])
@@ -343,23 +342,5 @@ class TrajectoryMatching(Method):
 
     @property
     def knob(self) -> str:
-        """What to change."""
-        settings = self.settings
-        now = {name: getattr(settings, name) for name in ("lr_0", "lr_img", "lr_lr")}
-        if self.fault:
-            name = "lr_lr" if self.fault == "sizes" else "lr_img"
-            return f"lower {name} ({now[name]:g} now)"
-        return (
-            f"the student diverged at a step size of {self.used:.3g}; lower lr_0 ({now['lr_0']:g} now), "
-            f"lr_lr ({now['lr_lr']:g}) or lr_img ({now['lr_img']:g})"
-        )
-
-
-def _descended(
-    network: Network, weights: Parameters, images: torch.Tensor, classes: torch.Tensor, step_size: float
-) -> Parameters:
-    """Return weights after one gradient step on all images."""
-    leaves = {name: value.detach().requires_grad_() for name, value in weights.items()}
-    loss = F.cross_entropy(network.logits(leaves, images), classes)
-    slopes = torch.autograd.grad(loss, list(leaves.values()))
-    return {name: leaf.detach() - step_size * slope for (name, leaf), slope in zip(leaves.items(), slopes, strict=True)}
+        """Name the step size to lower."""
+        return remedy(self.settings, self.fault, self.used, first="lr_0", sizes="lr_lr", values="lr_img")

@@ -1,7 +1,7 @@
-"""Kernels of infinitely wide networks from neural-tangents (JAX) as torch functions; loaded when one is asked for.
+"""Kernels of infinitely wide networks from neural-tangents (JAX) as torch functions, loaded when one is asked for.
 
-neural-tangents 0.6.5 is the last release and imports names that later versions of jax have moved. They are put back
-while it is imported, and taken away again.
+The last release, neural-tangents 0.6.5, imports names that later versions of jax have moved. They are put back while it
+is imported, and then taken away again.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ def load() -> Any:
 
 @contextmanager
 def _moved_names() -> Iterator[None]:
-    """Put names where neural-tangents looks for them, if they are not there."""
+    """Put names where neural-tangents looks for them and does not find them."""
     core, ad = importlib.import_module("jax.core"), importlib.import_module("jax.interpreters.ad")
     extended = importlib.import_module("jax.extend.core")
     added = [(core, name, getattr(extended, name)) for name in _MOVED if not hasattr(core, name)]
     if not hasattr(ad, "zeros_like_p"):
-        added.append((ad, "zeros_like_p", object()))  # the key of a rule that is then never met
+        added.append((ad, "zeros_like_p", object()))  # the key of a rule that then never applies
     modules = {"neural_tangents.experimental": types.ModuleType("neural_tangents.experimental")}  # needs tensorflow
     try:
         importlib.import_module("jax.util")
@@ -70,7 +70,7 @@ def _moved_names() -> Iterator[None]:
 
 
 def _jax_util() -> types.ModuleType:
-    """Return the part of jax.util that is used: map and zip that refuse other lengths."""
+    """Return the map and zip of jax.util, which refuse sequences of different lengths."""
 
     def safe_zip(*sequences: Any) -> list[Any]:
         return list(zip(*sequences, strict=True))
@@ -90,14 +90,15 @@ class NeuralTangentsKernel(Kernel):
     Parameters
     ----------
     image_shape : (h, w, c) or None
-        None: fully connected layers on rows. Else convolutions 3 x 3 with zero padding on images, channels last.
+        With None, layers are fully connected and take rows; with a shape they are 3 x 3 convolutions with zero padding
+        of images, channels last.
     depth : int
-        Hidden layers; those of a convolutional network are followed by one linear layer on all pixels.
+        Number of hidden layers, which one linear layer of all numbers follows.
     of : {"ntk", "nngp"}
     W_std, b_std : float
     pooling : bool
-        Average pooling 2 x 2 after each convolution: every pair of pixels then has a covariance, (h w)^2 numbers for a
-        pair of images instead of h w.
+        Whether average pooling 2 x 2 follows each convolution. Then every pair of pixels has a covariance, which takes
+        (h w)^2 numbers for a pair of images in place of h w.
 
     Notes
     -----
@@ -119,7 +120,7 @@ class NeuralTangentsKernel(Kernel):
 
     @cached_property
     def _function(self) -> Callable[..., Any]:
-        """The compiled kernel of two arrays, the second None for the Gram matrix of the first."""
+        """The compiled kernel of two arrays; with None for the second it is the Gram matrix of the first."""
         stax = load().stax
         import jax
 
@@ -142,7 +143,7 @@ class NeuralTangentsKernel(Kernel):
         return K
 
     def in_jax(self, X: torch.Tensor) -> Any:
-        """Return rows as the network takes them, an array of jax in the same dtype."""
+        """Return rows as a jax array of the shape that the network takes."""
         import jax.numpy as jnp
 
         shape = (X.shape[1],) if self.image_shape is None else self.image_shape

@@ -1,7 +1,7 @@
 """The methods by their names. Importing this file imports none of them.
 
-A method of the package is one line here. A method of a user's own is a class with :func:`register` above it, or any
-subclass of :class:`Method` that is asked for as ``MODULE:CLASS``.
+A method of the package is one line here. A user's own method is a class with :func:`register` above it, or any subclass
+of :class:`Method` that is asked for as ``MODULE:CLASS``.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ METHODS: dict[str, str | type[Method]] = {
 
 
 def register(kind: _M) -> _M:
-    """Make a method known by its ``name``; a decorator of classes.
+    """Make a method known by its ``name``, as a decorator of its class.
 
     Raises
     ------
@@ -42,19 +42,19 @@ def register(kind: _M) -> _M:
         Another method has that name.
     """
     known = METHODS.get(kind.name, kind)
-    if _path(known) != _path(kind):  # a class that is defined again, as in a notebook, takes its own place
+    if _path(known) != _path(kind):  # a class that a notebook defines again replaces itself
         raise ValueError(f"there is another method with the name {kind.name!r}; give yours a name of its own")
     METHODS[kind.name] = kind
     return kind
 
 
 def method_type(name: str) -> type[Method]:
-    """Return the class of a method by its name, or by MODULE:CLASS; the latter is registered by its own name.
+    """Return the class of a method by its name, or by MODULE:CLASS, which registers it under its own name.
 
     Raises
     ------
     ValueError
-        There is no such method, or what MODULE:CLASS names is none.
+        There is no such method, or MODULE:CLASS is not one.
 
     Examples
     --------

@@ -1,12 +1,11 @@
 """Labels with which a synthetic set predicts the training set best, in closed form.
 
-Let A (n, m) be what kernel ridge regression on the points does to their labels: predictions are A y_s,
-A = K_Ts (K_ss + ridge I)^-1. The labels sought are
+Kernel ridge regression on the points predicts A y_s, with A = K_Ts (K_ss + ridge I)^-1 (n, m). The labels sought are
 
     y_s = argmin |A y - Y|^2                                                            (Label Solve)
 
-They are computed without A: in the coefficients a = (K_ss + ridge I)^-1 y the problem is argmin |K_Ts a - Y|^2, which
-does not depend on the ridge; then y_s = (K_ss + ridge I) a.
+In the coefficients a = (K_ss + ridge I)^-1 y the problem is argmin |K_Ts a - Y|^2, which does not depend on the ridge.
+Its solution gives y_s = (K_ss + ridge I) a without forming A.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ class SolvedLabels:
     ----------
     labels : (m, k) tensor
     squares : float
-        |A y_s - Y|^2, the sum over samples and outputs.
+        |A y_s - Y|^2, summed over samples and outputs.
     """
 
     labels: torch.Tensor
@@ -46,14 +45,15 @@ def kernel_labels(
     ----------
     K_ss : (m, m) tensor
     blocks : iterable of ((b, m), (b, k)) tensors
-        All of the training set, once.
+        The whole training set, once.
     ridge : float or scalar tensor
-        Of the predictor that will use the labels, absolute.
+        The absolute ridge of the predictor that will use the labels.
 
     Notes
     -----
-    *Cost.* 4 n (m + k)^2 flops; memory of one block and 4 (m + k)^2, whatever n.
-    *Numerics.* QR: eps * cond(K_Ts). Where K_Ts lacks rank (points that coincide) the coefficients of minimum norm.
+    *Cost.* 4 n (m + k)^2 flops; memory of one block and of 4 (m + k)^2 numbers, whatever n.
+    *Numerics.* QR gives an error of eps * cond(K_Ts). Where points coincide and K_Ts lacks rank, the coefficients are
+    those of minimum norm.
     """
     m, factor = K_ss.shape[0], None
     for K_bs, Y in blocks:
@@ -62,7 +62,7 @@ def kernel_labels(
     if factor is None:
         raise ValueError("labels are solved on at least one block of the training set, got none")
     coefficients: torch.Tensor = factor.weights(0.0, rcond=max(factor.n, m) * torch.finfo(K_ss.dtype).eps).T
-    residual = factor.R[:, :m] @ coefficients - factor.R[:, m:]  # as large as that of all the rows
+    residual = factor.R[:, :m] @ coefficients - factor.R[:, m:]  # has the norm of the residual of all rows
     return SolvedLabels(K_ss @ coefficients + ridge * coefficients, float((residual * residual).sum()))
 
 
@@ -75,10 +75,10 @@ def feature_labels(Phis: torch.Tensor, G: torch.Tensor, C: torch.Tensor, ridge: 
 
     Notes
     -----
-    *Cost.* 2 m p^2 + 4 m^2 p flops for m <= p: no pass over the data.
-    *Numerics.* Errors grow with cond(Phi Q)^2, of the data on the span of the points; neither with the condition of
-    Phi_s nor with the ridge. Points that coincide take a thin SVD in place of QR, and a span in which the data do not
-    fill all directions the solution of minimum norm.
+    *Cost.* 2 m p^2 + 4 m^2 p flops for m <= p and no pass over the data.
+    *Numerics.* Errors grow with cond(Phi Q)^2, where Phi Q are the data on the span of the points, and not with the
+    condition of Phi_s or the ridge. Points that coincide take a thin SVD in place of QR. Where the data do not fill the
+    span, the solution has minimum norm.
     """
     Q, R = _row_space(Phis)
     z = _normal_solution(Q.T @ G @ Q, Q.T @ C.T)
@@ -98,7 +98,7 @@ def _row_space(Phis: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _normal_solution(H: torch.Tensor, B: torch.Tensor) -> torch.Tensor:
-    """Return H^+ B for a symmetric H >= 0: a Cholesky solve where H is definite to working precision."""
+    """Return H^+ B for a symmetric H >= 0, by a Cholesky factor where H is definite to working precision."""
     factor, failed = torch.linalg.cholesky_ex(H)
     if not int(failed):
         return torch.cholesky_solve(B, factor)
@@ -117,10 +117,10 @@ def labels_in_graph(
 
     Notes
     -----
-    *Cost.* A singular value decomposition of an (n, m) matrix on all the training set, about 14 n m^2 flops, its
-    derivative, and several (n, m) matrices of memory. The labels are those of :func:`feature_labels`, which costs no
-    pass over the data; and by the envelope theorem their derivative does not contribute to the gradient of a loss on
-    the whole training set.
+    *Cost.* A singular value decomposition of an (n, m) matrix of the whole training set, about 14 n m^2 flops, its
+    derivative, and several (n, m) matrices of memory. :func:`feature_labels` returns the same labels without a pass
+    over the data, and by the envelope theorem their derivative adds nothing to the gradient of a loss on the whole
+    training set.
     """
     wide = dual_coefficients(K_ss, K_Ts.T, ridge)  # A^T: the derivative of pinv of a tall matrix forms (n, n) ones
     labels: torch.Tensor = torch.linalg.pinv(wide).T @ Y

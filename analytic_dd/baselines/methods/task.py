@@ -1,4 +1,4 @@
-"""What an iterative method may see: the training part of a data set on a device, and nothing of the test part."""
+"""The training part of a data set on a device, which is all that an iterative method sees."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ __all__ = ["Task", "class_major_labels", "height_width_channels"]
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Training samples, stored in the dtype they came in, normalised when they are drawn.
+    """Training samples, stored in the dtype in which they came and normalised when they are drawn.
 
     Attributes
     ----------
     stored : (n, h, w, c) tensor
-        Channels last, in the data's units. Rows of d numbers are images of 1 x d pixels.
+        Samples in the data's units, channels last. Rows of d numbers are images of 1 x d pixels.
     classes_of : (n,) int64 tensor
-        Indices 0 .. k - 1.
+        Class indices 0 .. k - 1.
     members : tuple of (n_j,) int64 arrays
-        The samples of each class.
+        The row numbers of each class.
     k : int
+        Number of classes.
     mean, std : (c,) tensors
-        Per channel, of the training part; float64 for samples of 64 bits, which are normalised in it.
+        Moments of each channel; float64 for samples of 64 bits, which are normalised in it.
     image_shape : tuple of int
-        As the data set has it.
+        The shape that the data set gives its images.
     device, dtype :
-        Where and in which arithmetic samples come out.
+        Device and dtype of the samples that are drawn.
     """
 
     stored: torch.Tensor
@@ -49,7 +50,7 @@ class Task:
         shape = dataset.image_shape
         height, width, channels = height_width_channels(shape)
         samples = np.ascontiguousarray(dataset.x_train).reshape(-1, height, width, channels)
-        if samples.dtype.kind == "u" and samples.dtype.itemsize > 1:  # torch computes with no other unsigned type
+        if samples.dtype.kind == "u" and samples.dtype.itemsize > 1:  # torch has arithmetic for uint8 alone
             samples = samples.astype(np.int64)
         mean, std = dataset.statistics()
         exact = torch.float64 if samples.dtype.itemsize == 8 else dtype  # pixels of 1e60 are no float32
@@ -99,12 +100,12 @@ class Task:
         return self.images(rows), self.labels(rows)
 
     def draw(self, label: int, count: int, rng: np.random.Generator) -> np.ndarray:
-        """Draw ``count`` different samples of a class; all of them where it has fewer."""
+        """Draw ``count`` different samples of a class, or all of a class that has fewer."""
         members = self.members[label]
         return rng.choice(members, size=min(count, len(members)), replace=False)
 
     def draw_balanced(self, count: int, rng: np.random.Generator) -> np.ndarray:
-        """Draw ``count`` samples in equal parts from all classes (the first classes give the remainder)."""
+        """Draw ``count`` samples, equally many of each class but one more of the first where k does not divide."""
         sizes = [count // self.k + (label < count % self.k) for label in range(self.k)]
         return np.concatenate([self.draw(label, size, rng) for label, size in enumerate(sizes)])
 
@@ -114,7 +115,7 @@ class Task:
         return self.images(np.concatenate(rows))
 
     def first_images(self, init: str, per_class: int, rng: np.random.Generator) -> torch.Tensor:
-        """Return the images that a method starts from, class-major: ``"real"`` samples, or standard normal noise."""
+        """Return the class-major images that a method starts from, ``"real"`` samples or standard normal noise."""
         if init == "real":
             return self.real_images(per_class, rng)
         noise = rng.standard_normal((self.k * per_class, *self.shape))

@@ -1,4 +1,4 @@
-"""Gradient descent that is unrolled: where it ends, and how that depends on the data it saw, in bounded memory."""
+"""Unrolled gradient descent: where it ends, and how that depends on the data it saw, in bounded memory."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ UNROLLS = ("recompute", "graph")
 
 Variables = Mapping[str, torch.Tensor]
 Loss = Callable[[Parameters, Variables, int], torch.Tensor]  # of the weights and the data, in a step
+Objective = Callable[[Parameters], torch.Tensor]  # of the last weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +40,7 @@ class Unrolled:
 
 @torch.enable_grad()  # type: ignore[untyped-decorator]  # also where a caller has switched it off to score
 def gradient(loss: Loss, weights: Parameters, variables: Variables, step: int) -> Parameters:
-    """Return the gradient of the loss of a step in the weights; everything is a constant."""
+    """Return the gradient in the weights of the loss of a step, cut off from every graph."""
     leaves, fixed = _leaves(weights), {name: value.detach() for name, value in variables.items()}
     found = torch.autograd.grad(loss(leaves, fixed, step), list(leaves.values()), materialize_grads=True)
     return dict(zip(leaves, found, strict=True))
@@ -62,7 +63,7 @@ def descend(loss: Loss, weights: Parameters, variables: Variables, step_sizes: t
 @torch.enable_grad()  # type: ignore[untyped-decorator]
 def unrolled_gradient(
     loss: Loss,
-    objective: Callable[[Parameters], torch.Tensor],
+    objective: Objective,
     weights: Parameters,
     variables: Variables,
     step_sizes: torch.Tensor,
@@ -73,36 +74,32 @@ def unrolled_gradient(
 
         w_i+1 = w_i - eta_i g_i,    g_i = gradient of l_i(w_i; x) in w,    L = F(w_T),    i = 0 .. T - 1
 
-    backwards from c = F'(w_T), with g_i and w_i constants of the other two lines:
+    Backwards from c = F'(w_T), each step gives
 
         dL/d eta_i = - <c, g_i>,    dL/dx  gains  - eta_i d<c, g_i>/dx,    c <- c - eta_i d<c, g_i>/dw
 
     Parameters
     ----------
     loss : callable
-        ``loss(weights, variables, step)``, a scalar; called twice with the same arguments it must give the same.
+        ``loss(weights, variables, step)``, a scalar that is the same in every call with the same arguments.
     objective : callable
-        Of the last weights, a scalar.
+        F, a scalar function of the last weights.
     weights : dict of str to tensor
-        w_0, constants.
+        w_0, which are constants.
     variables : mapping of str to tensor
-        x: what the derivatives are taken in.
+        x, the data.
     step_sizes : (T,) tensor
         eta.
     unroll : str
-        ``recompute``: keep the weights of each step and compute g_i again on the way back; ``graph``: keep the graph of
-        all steps, as the published codes do.
-
-    Returns
-    -------
-    Unrolled
+        ``recompute`` keeps the weights of each step and computes g_i again on the way back; ``graph`` keeps the graph
+        of all steps, as the published codes do.
 
     Notes
     -----
-    *Cost.* ``graph``: one forward and two backward passes of a step, and the memory of T of them. ``recompute``: two
-    forward and three backward passes, and the memory of one step and of T + 1 weights.
-    *Numerics.* Both are exact derivatives of the same numbers and agree to rounding. A descent with eta times the
-    largest curvature above 2 amplifies, its derivatives alike.
+    *Cost.* ``graph`` takes one forward and two backward passes of each step and the memory of T steps; ``recompute``
+    takes two forward and three backward passes and the memory of one step and of T + 1 weights.
+    *Numerics.* Both are exact derivatives of the same numbers and agree to rounding. Where eta times the largest
+    curvature exceeds 2, the descent and its derivatives amplify errors.
 
     References
     ----------
@@ -131,11 +128,7 @@ def unrolled_gradient(
 
 
 def _recomputed(
-    loss: Loss,
-    objective: Callable[[Parameters], torch.Tensor],
-    weights: Parameters,
-    variables: Variables,
-    step_sizes: torch.Tensor,
+    loss: Loss, objective: Objective, weights: Parameters, variables: Variables, step_sizes: torch.Tensor
 ) -> Unrolled:
     path = [{name: value.detach() for name, value in weights.items()}]
     for step, size in enumerate(step_sizes):
@@ -158,11 +151,7 @@ def _recomputed(
 
 
 def _whole_graph(
-    loss: Loss,
-    objective: Callable[[Parameters], torch.Tensor],
-    weights: Parameters,
-    variables: Variables,
-    step_sizes: torch.Tensor,
+    loss: Loss, objective: Objective, weights: Parameters, variables: Variables, step_sizes: torch.Tensor
 ) -> Unrolled:
     moving, data, sizes = _leaves(weights), _leaves(variables), step_sizes.clone().requires_grad_()
     for step, size in enumerate(sizes.unbind()):
@@ -174,7 +163,7 @@ def _whole_graph(
 
 
 def passes(samples: int, steps: int, *, unroll: str) -> tuple[int, int]:
-    """Return how many samples go forward and backward in ``steps`` steps on ``samples`` each, derivatives included."""
+    """Return how many samples pass forward and backward in ``steps`` steps on ``samples`` each, with derivatives."""
     forward, backward = (2, 3) if unroll == "recompute" else (1, 2)
     return forward * samples * steps, backward * samples * steps
 
@@ -184,7 +173,7 @@ def _leaves(values: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def _differentiable(value: torch.Tensor, weights: Parameters) -> tuple[torch.Tensor, ...]:
-    """The gradient of a value, as part of the graph."""
+    """Return the gradient of a value as part of the graph."""
     found: tuple[torch.Tensor, ...] = torch.autograd.grad(
         value, list(weights.values()), create_graph=True, materialize_grads=True
     )

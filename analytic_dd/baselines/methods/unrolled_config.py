@@ -1,8 +1,7 @@
-"""Options of the methods that differentiate through the training of a network: the network, its experts, the unroll."""
+"""Options of the methods that differentiate through the training of a network."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,14 +10,14 @@ import torch
 
 from analytic_dd.baselines.ledger import Ledger
 from analytic_dd.baselines.methods.experts import Experts, Training
-from analytic_dd.baselines.methods.method import Config, require_choice
+from analytic_dd.baselines.methods.method import Config, require_at_least, require_choice, require_positive
 from analytic_dd.baselines.methods.task import Task
 from analytic_dd.baselines.methods.unroll import UNROLLS
 from analytic_dd.baselines.nets.augment import Augmentation
 from analytic_dd.baselines.nets.named import NETWORKS, network_named
 from analytic_dd.baselines.nets.network import SCHEMES, Network
 
-__all__ = ["QUICK", "UnrolledConfig", "out_of_range", "require_at_least", "require_positive"]
+__all__ = ["QUICK", "UnrolledConfig", "out_of_range", "remedy"]
 
 QUICK: dict[str, Any] = {"network": "mlp", "width": 64, "depth": 1, "steps": 150}  # sizes for digits
 
@@ -32,23 +31,23 @@ class UnrolledConfig(Config):
     network : str
         ``convnet``, ``mlp``, ``resnet18``, ``vgg11`` or ``alexnet``.
     width, depth : int, optional
-        Of the network, see :func:`network_named`.
+        See :func:`network_named`.
     scheme : str
-        First weights: ``xavier``, ``he`` or ``uniform``, see :meth:`Network.draw`.
+        How the first weights are drawn: ``xavier``, ``he`` or ``uniform``, see :meth:`Network.draw`.
     experts : int
-        Networks that are trained on the training part.
+        Number of networks that are trained on the training part.
     expert_epochs : int
     expert_lr : float
         Step size of their plain gradient descent.
     expert_batch : int
     expert_seed : int, optional
-        Runs with the same number share their experts. Default: the seed of the run.
+        Runs with the same number share their experts. It is the seed of the run by default.
     expert_folder : str, optional
-        Where experts are kept, for runs to come; in memory only by default.
+        Folder that keeps experts for runs to come; without it they stay in memory.
     expert_memory : float
-        Bytes of experts in memory where they are on file.
+        Bytes of experts to hold in memory where the folder has them too.
     unroll : str
-        ``recompute`` bounds the memory, ``graph`` is faster; see :func:`unrolled_gradient`.
+        ``recompute`` bounds the memory and ``graph`` is faster; see :func:`unrolled_gradient`.
     """
 
     network: str = "convnet"
@@ -81,7 +80,7 @@ class UnrolledConfig(Config):
     def experts_for(
         self, task: Task, *, seed: int, ledger: Ledger, augmentation: Augmentation | None = None, every: bool = True
     ) -> Experts:
-        """Return the experts; none is trained before it is asked for."""
+        """Return the experts, each of which is trained when it is first asked for."""
         epochs, lr, batch = self.expert_epochs, self.expert_lr, self.expert_batch
         training = Training(epochs, lr, batch, self.scheme, augmentation, every)
         seed = seed if self.expert_seed is None else self.expert_seed
@@ -89,27 +88,28 @@ class UnrolledConfig(Config):
         return Experts(network, task, training, seed=seed, ledger=ledger, folder=folder, memory=self.expert_memory)
 
 
-def require_at_least(config: Config, least: int, *names: str) -> None:
-    """Refuse options below ``least``; None is no number."""
-    for name in names:
-        value = getattr(config, name)
-        if value is not None and value < least:
-            raise ValueError(f"{name} must be >= {least}, got {value}")
-
-
-def require_positive(config: Config, *names: str) -> None:
-    """Refuse options that are not positive and finite; None is no number."""
-    for name in names:
-        value = getattr(config, name)
-        if value is not None and not 0.0 < value < math.inf:
-            raise ValueError(f"{name} must be > 0 and finite, got {value}")
-
-
 def out_of_range(values: Mapping[str, torch.Tensor], sizes: torch.Tensor) -> str:
-    """Return what is no number any more: ``values`` whose squares overflow, step ``sizes`` that do or vanish; or "".
+    """Return what can no longer be computed with: "sizes" for step sizes, "values" for what is learned, or "".
 
-    Networks that normalise would make images as large constants, and go on with a finite loss.
+    Step sizes must be positive and finite, and the squares of the values finite. Networks that normalise would turn
+    larger images into constants and go on with a finite loss.
     """
     if not bool(((sizes > 0.0) & sizes.isfinite()).all()):
         return "sizes"
     return "" if all(bool((one * one).sum().isfinite()) for one in values.values()) else "values"
+
+
+def remedy(config: UnrolledConfig, fault: str, used: float, *, first: str, sizes: str, values: str) -> str:
+    """Return what to change after a descent at step sizes up to ``used``, by the names of the three options.
+
+    Parameters
+    ----------
+    fault : str
+        What :func:`out_of_range` found.
+    first, sizes, values : str
+        The options that say the first step size, how fast step sizes move, and how fast the images do.
+    """
+    now = {name: f"{name} ({getattr(config, name):g} now)" for name in (first, sizes, values)}
+    if fault:
+        return f"lower {now[sizes if fault == 'sizes' else values]}"
+    return f"the networks diverged at a step size of {used:.3g}; lower {now[first]}, {now[sizes]} or {now[values]}"

@@ -1,4 +1,4 @@
-"""Siamese augmentation: one random operation whose parameters are drawn once and applied wherever they are wanted."""
+"""Siamese augmentation: one random operation, whose parameters are drawn once and shared by several batches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["OPERATIONS", "AugmentParameters", "Augmentation"]
 
 OPERATIONS = ("color", "crop", "cutout", "flip", "scale", "rotate")
 
-_IDENTITY = {  # parameters of each operation, at the values that change nothing
+_IDENTITY = {  # the parameters with which each operation changes nothing
     "color": {"brightness": 0.0, "saturation": 1.0, "contrast": 1.0},
     "crop": {"reach": 0.0, "down": 0.0, "across": 0.0},
     "cutout": {"side": 0.0, "down": 0.0, "across": 0.0},
@@ -26,14 +26,14 @@ _IDENTITY = {  # parameters of each operation, at the values that change nothing
 
 @dataclass(frozen=True, eq=False)
 class AugmentParameters:
-    """An operation with its parameters, for all images of a batch together or one for each.
+    """An operation with its parameters, which all images of a batch share or each has for itself.
 
     Attributes
     ----------
     operation : str
         One of ``OPERATIONS``.
     values : mapping of str to (count,) float32 tensor
-        Lengths are fractions of the side of an image, so that they fit images of every size; angles are in degrees.
+        Lengths are fractions of the side of an image, and angles are in degrees.
     """
 
     operation: str
@@ -41,7 +41,7 @@ class AugmentParameters:
 
     @property
     def count(self) -> int:
-        """1 where a batch shares them, else the number of images."""
+        """The number of images, or 1 where a batch shares the parameters."""
         return len(next(iter(self.values.values())))
 
     @classmethod
@@ -69,11 +69,11 @@ class Augmentation:
     Parameters
     ----------
     operations : tuple of str
-        What one of is drawn; each is as likely as the others.
+        Each is as likely to be drawn as the others.
     brightness, saturation, contrast : float
         b is uniform on +- ``brightness``, s on 1 +- ``saturation``, q on 1 +- ``contrast``.
     crop, cutout : float
-        Largest shift, and side of the square, as fractions of the side of the image, rounded to pixels.
+        Largest shift and side of the square, as fractions of the side of the image, rounded to pixels.
     flip : float
         Probability.
     scale : float
@@ -83,9 +83,9 @@ class Augmentation:
 
     Notes
     -----
-    *Cost.* O(n c h w): scale and rotate read four pixels for one.
-    *Numerics.* Each image is computed by itself, in the dtype of the images: it does not depend on the batch it is in.
-    Zero is the mean of a channel, since images are normalised.
+    *Cost.* O(n c h w), where scale and rotate read four pixels for one.
+    *Numerics.* Each image is computed in its dtype and does not depend on the others in its batch. Zero is the mean of
+    a channel, since images are normalised.
 
     References
     ----------
@@ -139,7 +139,7 @@ class Augmentation:
         ----------
         shape : (c, h, w)
         digits : bool
-            Digits and letters are not flipped: a mirror changes what they mean.
+            Whether the images are digits or letters, which are not flipped because a mirror changes what they mean.
 
         Raises
         ------
@@ -151,7 +151,7 @@ class Augmentation:
         return cls(tuple(name for name in OPERATIONS if not (digits and name == "flip")))
 
     def draw(self, count: int, generator: torch.Generator) -> AugmentParameters:
-        """Draw an operation and ``count`` sets of its parameters: 1 to share them, n for n images."""
+        """Draw an operation and ``count`` sets of its parameters, 1 to share or n for n images."""
         chosen = self.operations[int(torch.randint(len(self.operations), (1,), generator=generator))]
 
         def uniform(low: float, high: float) -> torch.Tensor:
@@ -203,7 +203,7 @@ def _crop(images: torch.Tensor, reach: torch.Tensor, down: torch.Tensor, across:
     rows, columns = _grid(images)
 
     def shift(fraction: torch.Tensor, side: int) -> torch.Tensor:
-        """Whole numbers from -r to r, as likely as each other for a fraction uniform on [-1/2, 1/2)."""
+        """Return whole numbers from -r to r, all equally likely for a fraction uniform on [-1/2, 1/2)."""
         r = (reach * side + 0.5).floor()
         return (fraction * (2.0 * r + 1.0) + 0.5).floor().long()
 
@@ -253,7 +253,7 @@ def _grid(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _from_the_centre(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, float, float]:
-    """Return rows (h, 1) and columns (1, w) counted from the centre, and the centre: halves, which are exact."""
+    """Return rows (h, 1) and columns (1, w) counted from the centre, and the centre, in exact multiples of 1/2."""
     rows, columns = (positions.to(torch.promote_types(images.dtype, torch.float32)) for positions in _grid(images))
     middle, centre = ((side - 1) / 2.0 for side in images.shape[2:])
     return rows - middle, columns - centre, middle, centre
@@ -262,7 +262,7 @@ def _from_the_centre(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, 
 def _bilinear(images: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
     """Return images interpolated at positions in pixels, broadcast to (count, h, w); zero outside.
 
-    Written out in pixels: a grid on [-1, 1] would not give whole positions back exactly.
+    Positions are in pixels, because those of a grid on [-1, 1] would not be whole numbers exactly.
     """
     rows, columns = torch.broadcast_tensors(rows, columns)
     top, left = rows.floor(), columns.floor()

@@ -52,7 +52,8 @@ def test_its_accuracy_is_that_of_all_the_data(digits):
     mean, std = digits.statistics()
     X = np.concatenate([block for block, _ in digits.blocks("test", mean=mean, std=std)])
     wanted = float(np.mean((X @ model.weights.T).argmax(axis=1) == digits.y_test))
-    assert krr_accuracy(found, digits, closed_form_kernel(found, digits), ridge=0.0) == pytest.approx(wanted, abs=1e-12)
+    kernel = closed_form_kernel(found, digits)
+    assert krr_accuracy(found.inputs, found.y, digits, kernel, ridge=0.0) == pytest.approx(wanted, abs=1e-12)
 
 
 def test_equal_seeds_give_equal_sets_and_options_are_checked(digits):

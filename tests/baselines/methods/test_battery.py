@@ -59,7 +59,7 @@ ROWS = {
                 "unknown network 'convnets'; choose from convnet, mlp, linear; did you mean convnet?",
             ),
             ({"batch": 0}, "batch must be >= 1, got 0"),
-            ({"momentum": 1.0}, "momentum in .0, 1., got .* and 1.0"),
+            ({"momentum": 1.0}, "momentum must be in .0, 1., got 1.0"),
             ({"lrs": 1.0}, "unknown option 'lrs'; .* did you mean lr?"),
         ),
     ),
@@ -94,7 +94,7 @@ ROWS = {
             "network_steps": 2 * 3 * 2,
         },
         divergent=(({"lr": 1e30}, "lower lr .*1e.30 now"),),
-        refused=(({"width": 0}, "width must be >= 1, got 0"), ({"lr": 0.0}, "lr must be > 0 and momentum in")),
+        refused=(({"width": 0}, "width must be >= 1, got 0"), ({"lr": 0.0}, "lr must be > 0 and finite, got 0.0")),
     ),
     "mtt": Row(
         MTT,

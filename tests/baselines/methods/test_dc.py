@@ -218,7 +218,7 @@ def test_defaults_are_published():
         ({"outer": 0}, "outer must be >= 1, got 0"),
         ({"inner": -1}, "inner must be >= 0, got -1"),
         ({"net_batch": 0}, "net_batch must be >= 1"),
-        ({"net_lr": 0.0}, "net_lr must be > 0, got 0.0"),
+        ({"net_lr": 0.0}, "net_lr must be > 0 and finite, got 0.0"),
         ({"distance": "euclid"}, "unknown distance 'euclid'; choose from cosine, published"),
     ],
 )

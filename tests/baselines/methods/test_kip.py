@@ -206,12 +206,12 @@ def test_on_digits_ten_points_score_more_than_ninety_per_cent(labels):
     found = distill("kip", digits, config=config)
     kernel = own_kernel(found, digits)
     start = distill("kip", digits, config=config | {"steps": 0})
-    random = krr_accuracy((start.inputs, np.eye(10)), digits, kernel)
+    random = krr_accuracy(start.inputs, np.eye(10), digits, kernel)
     assert 0.55 <= random <= 0.75
-    assert krr_accuracy(found, digits, kernel) > 0.90
+    assert krr_accuracy(found.inputs, found.y, digits, kernel) > 0.90
 
 
 def test_on_digits_finite_features_reach_the_accuracy_of_all_the_data():
     digits = data.load("digits")
     found = distill("kip", digits, config={"features": "fcnn", "labels": "solved", "steps": 300, "target_batch": 0})
-    assert krr_accuracy(found, digits, own_kernel(found, digits)) > 0.90
+    assert krr_accuracy(found.inputs, found.y, digits, own_kernel(found, digits)) > 0.90

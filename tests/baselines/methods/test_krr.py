@@ -93,15 +93,16 @@ def closed_form():
 
 def test_the_accuracy_of_an_exact_set_is_that_of_the_original_model(closed_form):
     digits, phi, found, accuracy = closed_form
-    assert krr.krr_accuracy(found, digits, FeatureKernel(phi), ridge=0.0) == accuracy
-    assert krr.krr_accuracy(found, digits, FeatureKernel(phi)) == pytest.approx(accuracy, abs=0.02)
-    assert krr.krr_accuracy(found, digits, FeatureKernel(FullyConnected([64, 64], rng=4)), ridge=0.0) < accuracy - 0.1
+    own, other = FeatureKernel(phi), FeatureKernel(FullyConnected([64, 64], rng=4))
+    assert krr.krr_accuracy(*found, digits, own, ridge=0.0) == accuracy
+    assert krr.krr_accuracy(*found, digits, own) == pytest.approx(accuracy, abs=0.02)
+    assert krr.krr_accuracy(*found, digits, other, ridge=0.0) < accuracy - 0.1
 
 
 def test_a_set_that_does_not_fit_the_data_is_refused(closed_form):
     digits, _, (inputs, labels), _ = closed_form
     with pytest.raises(ShapeError, match=r"inputs must be \(m, 64\)"):
-        krr.krr_accuracy((inputs[:, :5], labels), digits, Linear())
+        krr.krr_accuracy(inputs[:, :5], labels, digits, Linear())
     part = data.Dataset.from_arrays(digits.x_train, digits.y_train, name="part", split=False)
     with pytest.raises(DataError, match="part has no test part"):
-        krr.krr_accuracy((inputs, labels), part, Linear())
+        krr.krr_accuracy(inputs, labels, part, Linear())
