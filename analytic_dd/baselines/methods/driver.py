@@ -163,7 +163,7 @@ class _Run:
 
     def identity(self) -> dict[str, Any]:
         """Return the facts of a run that a state belongs to."""
-        found = {"format": FORMAT, "method": self.method.name, "data": self.dataset.sha256}
+        found: dict[str, Any] = {"format": FORMAT, "method": self.method.name, "data": self.dataset.sha256}
         found |= {"points_per_class": self.method.points_per_class, "seed": self.method.seed}
         found["config"] = {name: value for name, value in asdict(self.config).items() if name != "steps"}
         return dict(json.loads(json.dumps(found)))
