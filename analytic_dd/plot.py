@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from analytic_dd.sheet import DPI, Sheet, as_picture, drawable, own_style, save
 __all__ = ["draw_set", "draw_spectrum"]
 
 _COLUMNS = 10
-_CLASS_ROW = 5  # images of a class that deserve a row of their own
+_CLASS_ROW = 5  # a class with so many images has a row of its own
 
 # Sizes in pixels of the file. A sample is magnified by a whole number, so that its own pixels are equal squares.
 _TILE, _SMALL_TILE, _LARGEST_TILE = 96, 64, 160
@@ -24,76 +24,24 @@ _STRIP = 14  # height of a row of features that is no image
 _GAP, _MARGIN, _SIDE = 6, 8, 92
 _DISTILLED, _APPENDED, _MEANS, _CHANGE = "distilled", "appended (box)", "class means", "change"
 _SHORT_NAME = 3  # letters of a class that fit beside "mean of" above a small tile
-_LOST = 1e-6  # of W: more than rounding; so few points do not keep all of it
-_LINE, _LETTER = 13, 5.2  # a line of text, a letter of it
+_LOST = 1e-6  # the share of W beyond which a loss is more than rounding
+_LINE, _LETTER = 13, 5.2  # height of a line of text, width of a letter
 _MOST = 100  # class means, and other tiles, of a picture
 _LONGEST, _LONGEST_LINE = 24, 300  # letters of a name, and of a line of the title, that are drawn
 
 
-class Drawable(Protocol):
-    """What is asked of a distilled set; :class:`analytic_dd.io.DistilledSet` says what it all is."""
-
-    @property
-    def inputs(self) -> np.ndarray:
-        """An array of the set, or its facts."""
-
-    @property
-    def x(self) -> np.ndarray:
-        """An array of the set, or its facts."""
-
-    @property
-    def y(self) -> np.ndarray:
-        """An array of the set, or its facts."""
-
-    @property
-    def w(self) -> np.ndarray:
-        """An array of the set, or its facts."""
-
-    @property
-    def classes(self) -> np.ndarray:
-        """An array of the set, or its facts."""
-
-    @property
-    def meta(self) -> dict[str, Any]:
-        """An array of the set, or its facts."""
-
-    @property
-    def intercept(self) -> np.ndarray | None:
-        """An array of the set, or its facts."""
-
-    @property
-    def class_means(self) -> np.ndarray | None:
-        """An array of the set, or its facts."""
-
-    @property
-    def references(self) -> np.ndarray | None:
-        """An array of the set, or its facts."""
-
-    @property
-    def ridge(self) -> float:
-        """lambda_s."""
-
-    @property
-    def ridges(self) -> tuple[float, ...]:
-        """Every lambda_s."""
-
-    @property
-    def feature_map(self) -> Any:
-        """The feature map."""
-
-    def certify(self) -> Any:
-        """The certificate."""
+Drawable = Any  # an analytic_dd.io.DistilledSet; that file imports this one
 
 
 @own_style()
 def draw_set(distilled: Drawable, path: Path, *, most: int = _MOST) -> None:
     """Write a labelled grid of the distilled images, below the class means of the data or the references of the set.
 
-    All distilled images share one grey (or colour) scale, which the title states: the 1st to the 99th percentile of
-    their pixels; what lies beyond is clipped. The class means are shown on their own range, which it states too. Where
-    a class fills whole rows, its name stands beside them, else the class or the strongest labels above each image. A
-    realistic set is drawn below its references, row by row, on one scale for both; near copies of one image are
-    followed by their changes on a scale of their own.
+    All distilled images share one grey or colour scale from the 1st to the 99th percentile of their pixels, and values
+    beyond are clipped. The class means have their own scale, and the title states both. Where a class fills whole rows,
+    its name stands beside them; elsewhere the class or the strongest labels stand above each image. Each row of a
+    realistic set is drawn below the row of its references, on one scale for both, and near copies of one image are
+    followed by their changes on another scale.
 
     Parameters
     ----------
@@ -101,8 +49,8 @@ def draw_set(distilled: Drawable, path: Path, *, most: int = _MOST) -> None:
     path : Path
         A PNG file, replaced atomically.
     most : int
-        Of more points than this (half of it for a realistic set), as many of each class are drawn as of the others;
-        of more than 100 class means, the first. The title counts what is drawn.
+        Largest number of points that are drawn, equally many of each class; half of it for a realistic set. Of more
+        than 100 class means the first are drawn. The title counts what is drawn.
     """
     blocks = _plain(distilled, most) if distilled.references is None else _realistic(distilled, most // 2)
     drawn = sum(len(block.images) for block in blocks if block.name in (_DISTILLED, _APPENDED))
@@ -115,7 +63,7 @@ def _names(distilled: Drawable) -> list[str]:
 
 
 def _plain(distilled: Drawable, most: int) -> list[_Block]:
-    """The class means, then the points."""
+    """Return the class means, then the points."""
     means, names = distilled.class_means, _names(distilled)
     rows = _shown(distilled.y, most)
     images, labels = distilled.x[rows], distilled.y[rows]
@@ -131,7 +79,7 @@ def _plain(distilled: Drawable, most: int) -> list[_Block]:
 
 
 def _realistic(distilled: Drawable, most: int) -> list[_Block]:
-    """Rows of references, each above its row of points; then what has no reference, or the changes of one image."""
+    """Return rows of references above their points; then points without references, or the changes of one image."""
     references, x, names = distilled.references, distilled.x, _names(distilled)
     assert references is not None
     classes = distilled.meta.get("reference_classes")
@@ -172,14 +120,14 @@ class _Block:
     Attributes
     ----------
     name : str
-        Written beside the first row, or beside every row above its class.
+        It stands beside the first row, or beside every row above its class.
     images : (m, *image_shape) array
     captions : list of str
-        Above each image; none where the rows have names.
+        Words above each image; there are none where the rows have names.
     rows : list of str
-        The class of each row, where a row has one class.
+        The class of each row, where each row has one class.
     scale : (low, high)
-        What is drawn black and white.
+        The values that are drawn black and white.
     columns : int
     of : int
         How many images there are, where not all are drawn.
@@ -209,7 +157,7 @@ class _Block:
 
 
 def _shown(labels: np.ndarray, most: int) -> np.ndarray:
-    """Indices of the points that are drawn: all, or the first of every class, or simply the first."""
+    """Return the indices of the points to draw: all, or the first of each class, or the first where labels mix."""
     count = len(labels)
     if count <= most:
         return np.arange(count)
@@ -229,7 +177,7 @@ def _one_class(labels: np.ndarray) -> bool:
 
 
 def _class_rows(labels: np.ndarray, names: Sequence[str]) -> tuple[int, list[str]]:
-    """Number of columns, and the class of each row where every class fills whole rows; none otherwise."""
+    """Return the number of columns, and the class of each row where every class fills whole rows."""
     if not _one_class(labels):
         return _COLUMNS, []
     classes, counts = np.unique(labels.argmax(axis=1), return_counts=True)
@@ -242,29 +190,25 @@ def _class_rows(labels: np.ndarray, names: Sequence[str]) -> tuple[int, list[str
 
 
 def _caption(labels: np.ndarray, names: Sequence[str]) -> str:
-    """The class of a one-hot row, else the two strongest classes with their values, one a line."""
+    """Return the class of a one-hot row, or two lines with the strongest classes and their values."""
     if _one_class(labels[None]):
         return names[int(labels.argmax())]
     return "\n".join(f"{names[i]}: {labels[i]:.2g}" for i in np.argsort(-labels, stable=True)[:2])
 
 
-def _certified(meta: Mapping[str, Any]) -> str:
-    """W, or the part of it that few points keep."""
-    if not meta.get("error_to_original", 0.0) > _LOST:
-        return "W"
-    return f"the part of W that is kept ({meta['error_to_original']:.2g} of W is lost)"
-
-
 def _title(distilled: Drawable, blocks: Sequence[_Block], drawn: int) -> list[str]:
     meta, phi = distilled.meta, distilled.meta["features"]
     total, certificate = len(distilled.x), meta.get("certificate") or {}
-    error = _or_infinite(certificate.get("relative_error", math.nan))
+    error = certificate.get("relative_error", math.nan)
+    error = math.inf if error is None else error  # JSON has no infinity, and stores null
     depth = len(phi.get("widths", ())) - 1
     layers = f" of {depth} layer{'s' * (depth > 1)}" if depth > 0 else ""
     count = f"{total} distilled points" if drawn == total else f"{drawn} of {total} distilled points"
+    lost = meta.get("error_to_original", 0.0)
+    kept = f"the part of W that is kept ({lost:.2g} of W is lost)" if lost > _LOST else "W"
     lines = [
         f"{meta['data']['name']}, {phi['map']} features{layers} ({distilled.w.shape[1]}): {count}, {meta['labels']} "
-        f"labels, {meta['theorem']}, ridge {distilled.ridge:.3g}; error of {_certified(meta)} "
+        f"labels, {meta['theorem']}, ridge {distilled.ridge:.3g}; error of {kept} "
         f"{error:.1e}, {certificate.get('verdict', 'not certified')}",
     ]
     named: dict[tuple[float, float], dict[str, str]] = {}  # blocks on one scale share its ends
@@ -275,12 +219,12 @@ def _title(distilled: Drawable, blocks: Sequence[_Block], drawn: int) -> list[st
         + ("" if {_MEANS, _CHANGE} & names.keys() else " (98 % of the pixels)")
         for scale, names in named.items()
     ]
-    lines.append(f"from black to white, in the data's units: {'; '.join(scales)}")
+    lines.append(f"Grey scale (data units): {'; '.join(scales)}")
     return [shown(line, most=_LONGEST_LINE) for line in lines]
 
 
 def _ends(low: float, high: float) -> str:
-    """Both ends, with as many digits as their difference takes; without an exponent up to a million."""
+    """Return both ends with the digits that their difference needs, and an exponent only beyond a million."""
     if not high > low:
         return f"{low:.3g} throughout"
     places, largest = 2 - math.floor(math.log10(high - low)), max(abs(low), abs(high))
@@ -291,19 +235,14 @@ def _ends(low: float, high: float) -> str:
     return f"{low:{form}} to {high:{form}}"
 
 
-def _or_infinite(value: float | None) -> float:
-    """JSON has no infinity: it is stored as null."""
-    return math.inf if value is None else value
-
-
 def _tile(shape: tuple[int, ...], rows: int) -> tuple[int, int]:
-    """Height and width in pixels at which a sample is drawn."""
+    """Return the height and width in pixels at which a sample is drawn."""
     height, width = shape[:2]
     target = _TILE if rows <= 3 else _SMALL_TILE
     if height == 1:
         return _STRIP, target
     side = max(height, width)
-    if side > _LARGEST_TILE:  # too large for whole pixels: the aspect is kept
+    if side > _LARGEST_TILE:  # whole pixels would be too large, so only the aspect is kept
         return max(1, round(height * _LARGEST_TILE / side)), max(1, round(width * _LARGEST_TILE / side))
     zoom = max(1, target // side)
     return height * zoom, width * zoom
@@ -335,7 +274,7 @@ def _draw(blocks: Sequence[_Block], title: Sequence[str]) -> Any:
 
 
 def _beside(block: _Block, row: int, height: int) -> str:
-    """What a row of images is: the name of its block, and its class; the class alone beside a low strip."""
+    """Return the name of a row's block and its class, or the class alone beside a low strip."""
     if not block.rows:
         return block.name
     return f"{block.name},\n{block.rows[row]}" if height > 2 * _LINE else block.rows[row]
@@ -346,8 +285,7 @@ def draw_spectrum(distilled: Drawable, path: Path) -> None:
     """Write the singular values of the weights and of the distilled features up to their ranks, on a log scale.
 
     The features of a model with an intercept are taken about their mean, as the model sees them. The title has the
-    condition of the certificate, whose ridge damps the smallest of them. Of several ridges the weights are those of
-    the first.
+    condition of the certificate, whose ridge damps the smallest values. Weights are those of the first ridge.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
@@ -371,7 +309,7 @@ def draw_spectrum(distilled: Drawable, path: Path) -> None:
 
 
 def _spectra(distilled: Drawable) -> dict[str, np.ndarray]:
-    """The matrices whose singular values are drawn, by what the picture calls them."""
+    """Return the matrices whose singular values are drawn, by their names in the picture."""
     count = len(distilled.ridges)
     weights = "weights W" if count == 1 else f"weights W of ridge {distilled.meta['ridge']:.3g}, the first of {count}"
     Phis = distilled.feature_map(distilled.inputs)

@@ -130,7 +130,7 @@ def test_the_ends_of_a_scale_have_the_digits_that_tell_them_apart(low, high, tex
 def test_the_title_says_which_scales_are_percentiles(stored):
     made = realistic(stored, 1, 11, [3])
     line = plot._title(made, _realistic(made, 50), 11)[1]
-    assert line.startswith("from black to white, in the data's units: reference, distilled ")
+    assert line.startswith("Grey scale (data units): reference, distilled ")
     assert "(98 % of the pixels); change -" in line
     assert not line.endswith("pixels)")
 
