@@ -112,4 +112,4 @@ def remedy(config: UnrolledConfig, fault: str, used: float, *, first: str, sizes
     now = {name: f"{name} ({getattr(config, name):g} now)" for name in (first, sizes, values)}
     if fault:
         return f"lower {now[sizes if fault == 'sizes' else values]}"
-    return f"the networks diverged at a step size of {used:.3g}; lower {now[first]}, {now[sizes]} or {now[values]}"
+    return f"the networks diverged at step sizes up to {used:.3g}; lower {now[first]}, {now[sizes]} or {now[values]}"

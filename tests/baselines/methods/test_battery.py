@@ -110,7 +110,7 @@ ROWS = {
         },
         divergent=(
             ({"lr_img": 1e30}, "lower lr_img"),
-            ({"lr_0": 1e30}, "step size of 1e.30; lower lr_0"),
+            ({"lr_0": 1e30}, "step sizes up to 1e.30; lower lr_0"),
         ),
         refused=(({"unroll": "checkpoint"}, "unknown unroll 'checkpoint'"),),
     ),
