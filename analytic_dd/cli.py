@@ -60,6 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(f"out of memory ({error}); use fewer features or points", 2)
     except ModuleNotFoundError as error:
         return _complain(f"{error.name} is needed for this and not installed; pip install 'analytic-dd[all]'", 2)
+    except ImportError as error:
+        return _complain(str(error), 2)
     except (ValueError, TypeError, OSError, DivergenceError) as error:
         return _complain(_reason(error), 2)
 

@@ -50,6 +50,8 @@ class _Distiller(BaseEstimator):
         references: Any = "random",
         tau: float = 0.0,
         box: bool = False,
+        pixels: str = "float",
+        pixel_error: float = 1e-4,
         largest_change: float | None = None,
         candidates: int = 256,
         bases: int = 1,
@@ -74,6 +76,8 @@ class _Distiller(BaseEstimator):
         self.references = references
         self.tau = tau
         self.box = box
+        self.pixels = pixels
+        self.pixel_error = pixel_error
         self.largest_change = largest_change
         self.candidates = candidates
         self.bases = bases
@@ -235,6 +239,10 @@ class RidgeDistiller(ClassifierMixin, _Distiller):
         ``nearest``: 0.1 to 1 gives a better conditioned, farther set.
     box : bool
         ``nearest`` on the identity: every entry in the range of X ([0, 1] where X lies in it), with one point more.
+    pixels : {"float", "bytes", "uint16"}
+        ``nearest`` on the identity: entries that are integers times a step and still carry W (T24).
+    pixel_error : float
+        What those may miss of W, relative.
     largest_change : float, optional
         ``one-image``, ``near-copies``: of an entry of the copies, as a fraction of its range; default 0.01.
     candidates, bases : int

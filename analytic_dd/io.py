@@ -31,7 +31,7 @@ __all__ = ["FORMAT", "DistilledSet", "load_distilled", "save_distilled", "to_jso
 FORMAT = "analytic_dd.DistilledSet/1"
 
 _NUMBERS = ("inputs", "x", "y", "w", "mean", "std")
-_OPTIONAL = ("intercept", "class_means", "references", "path", "path_intercepts")
+_OPTIONAL = ("intercept", "class_means", "references", "path", "path_intercepts", "low", "step")
 _INFLATION = 100  # times its size on disk that a file may unpack to: sets are written uncompressed
 
 
@@ -67,6 +67,10 @@ class DistilledSet:
         What ridge regression on the set reproduces for each of ``ridges``, where there are several (T11).
     path_intercepts : (L, k) float64 array or None
         The intercepts that go with them.
+    levels : (m, *image_shape) uint8 or uint16 array or None
+        Integer pixels (T24): x is ``low + step * levels`` and inputs are ``(x - mean) / std``, to the last bit.
+    low, step : () float64 arrays or None
+        In the data's units.
     code : FeatureMap or None
         The feature map, where it is code that no file holds.
     """
@@ -84,6 +88,9 @@ class DistilledSet:
     references: np.ndarray | None = None
     path: np.ndarray | None = None
     path_intercepts: np.ndarray | None = None
+    levels: np.ndarray | None = None
+    low: np.ndarray | None = None
+    step: np.ndarray | None = None
     code: FeatureMap | None = None
 
     def __post_init__(self) -> None:
@@ -107,16 +114,29 @@ class DistilledSet:
                 and (of_references is None or len(of_references) == len(self.references))
             ),
             "path": self.path is None or self.path.shape == (len(self.ridges), *self.w.shape),
+            "levels, low and step": (self.levels is None) == (self.low is None) == (self.step is None),
         }
         if self.path_intercepts is not None:
             problems["path_intercepts"] = self.path is not None and self.path_intercepts.shape == self.path.shape[:2]
         wrong = [name for name, right in problems.items() if not right]
         if wrong:
             raise DataError(f"the arrays of a distilled set must fit together; {', '.join(wrong)} has another shape")
+        if self.levels is not None:
+            self._require_levels(self.levels)
         if self.path is None and len(self.ridges) > 1:
             raise DataError(f"a set for {len(self.ridges)} ridges must have a path of weights for each, got none")
         if not np.all(self.std > 0.0):
             raise DataError(f"std must be > 0, got {self.std.min()}")
+
+    def _require_levels(self, levels: np.ndarray) -> None:
+        """Refuse integers that are not those of the inputs: of these alone a certificate speaks."""
+        low, step = np.asarray(self.low), np.asarray(self.step)
+        if levels.dtype not in (np.uint8, np.uint16) or levels.shape != self.x.shape:
+            raise DataError(f"levels must be uint8 or uint16 as x is shaped, got {levels.dtype} {levels.shape}")
+        inputs = normalised(low + step * levels.astype(np.float64), self.mean, self.std)
+        if not np.array_equal(inputs, self.inputs):
+            difference = np.abs(inputs - self.inputs).max()
+            raise DataError(f"inputs must be those of levels, got a difference of up to {difference:.3g}")
 
     @property
     def feature_map(self) -> FeatureMap:
@@ -270,12 +290,12 @@ def save_distilled(path: str | Path, distilled: DistilledSet) -> None:
     Notes
     -----
     Keys: ``inputs, x, y, w, mean, std, classes, meta`` (UTF-8 JSON as uint8), and ``intercept, class_means,
-    references, path, path_intercepts`` where there are any.
+    references, path, path_intercepts, levels, low, step`` where there are any.
     """
     if not isinstance(distilled, DistilledSet):
         raise TypeError(f"expected a DistilledSet, as load_distilled returns, got {type(distilled).__name__}")
     arrays = {name: getattr(distilled, name) for name in ("inputs", "x", "y", "w", "mean", "std", "classes")}
-    for name in _OPTIONAL:
+    for name in (*_OPTIONAL, "levels"):
         if getattr(distilled, name) is not None:
             arrays[name] = getattr(distilled, name)
     meta = to_json({"format": FORMAT} | distilled.meta).encode()
@@ -317,7 +337,7 @@ def load_distilled(path: str | Path, *, feature_map: FeatureMap | Callable[[Any]
         for name in (*_NUMBERS, *(name for name in _OPTIONAL if name in stored)):
             if stored[name].dtype != np.float64 or not np.all(np.isfinite(stored[name])):
                 raise DataError(f"{name} must be finite float64")
-        known = {*_NUMBERS, *_OPTIONAL, "classes"}
+        known = {*_NUMBERS, *_OPTIONAL, "classes", "levels"}
         if set(stored) - known:
             raise TypeError(f"no array of a set is called {', '.join(sorted(set(stored) - known))}")
         distilled = DistilledSet(**stored, meta=meta, code=None)

@@ -1,11 +1,9 @@
 r"""Realistic sets whose pixels are integers and still carry W (T24).
 
-Let X (m, d) be an exact set of the identity map and C = W X^+ its dual coefficients (C X = W). Whatever labels a set
-has, W is carried iff it lies in the row space, so integers L in place of the levels (X - low) / step lose at most
-|C (L - (X - low) / step)| step. Plain rounding makes that 1e-1 of |W|. Let Cn be C in coordinates of its left singular
-vectors, divided by the geometric mean of its singular values. The integers near the levels with the least such loss
-are, a column of pixels at a time, lattice vectors (z, S Cn z) near a target: one reduction, then Babai's nearest plane
-for every column. The lattice has the volume S^q of one with orthonormal rows, and spends it where W needs it. Then
+Let X (m, d) be an exact set of the identity map. Whatever labels a set has, W is carried iff it lies in the row space.
+Rounding the pixels loses 1e-1 of |W|. The integers near the levels with the least loss are, a column of pixels at a
+time, lattice vectors (z, S Cn z) near a target (:mod:`analytic_dd.distill.integers`): one reduction, then Babai's
+nearest plane for every column. Then
 
     relative error of W    about  S^-(1 - q/m),      change of a pixel    about  S^(q/m)  levels,
 
@@ -23,18 +21,14 @@ from typing import Any
 import numpy as np
 
 from analytic_dd.arrays import Array, as_matrix, as_ridge, namespace, to_numpy
-from analytic_dd.errors import InfeasibleError, RangeError, ShapeError
+from analytic_dd.distill.integers import Pixels, integers_near
+from analytic_dd.errors import ShapeError
 from analytic_dd.labels import labels_for
-from analytic_dd.linalg import svd
-from analytic_dd.linalg.lattice import combination_lattice
 from analytic_dd.ridge import ridge_weights
 
 __all__ = ["ByteSet", "byte_set"]
 
-_BLOCK = 110  # images to a lattice: the reduction costs about m^4
-_TRIALS = 8
 _ERROR = 1e-4  # of W: decisions are those of the model from 5e-4 on (measured on MNIST)
-_LARGEST = 1e12  # S: beyond, float64 cannot tell the lattice's planes apart
 
 
 @dataclass(frozen=True)
@@ -145,25 +139,13 @@ def byte_set(
     if W.ndim != 2 or W.shape[1] != X.shape[1]:
         raise ShapeError(f"weights must have shape (k, {X.shape[1]}), got {W.shape}")
     top, wanted, most = _wanted(bits, error, changes)
-    Cn = _combinations(W, X)
-    margin = 5.0 if bits == 8 else 64.0
-    low, step = _code(X, top, margin) if code is None else (float(code[0]), float(code[1]))
-    found = _searched(W, X, Cn, low, step, wanted, most)
-    for _ in range(_TRIALS):
-        if code is not None or found.inside(top):
-            break
-        margin += 1.25 * found.beyond(top) + 1.0
-        low, step = _code(X, top, margin)
-        found = _searched(W, X, Cn, low, step, wanted, most)
-    if not found.inside(top):
-        raise RangeError(
-            f"levels must lie in 0 .. {top}, got {found.levels.min():g} .. {found.levels.max():g} with low = {low:g}, "
-            f"step = {step:g}; take a code with a margin (clipping would lose W)"
-        )
+    found = integers_near(
+        W, Pixels(X), top=top, wanted=wanted, most=most, code=None if code is None else (float(code[0]), float(code[1]))
+    )
+    low, step = found.low, found.step
     levels = found.levels.astype(np.uint8 if bits == 8 else np.uint16)
-    stored = low + step * levels.astype(np.float64)
     device = getattr(given, "device", None)
-    features = xp.asarray(stored, device=device)
+    features = xp.asarray(found.values, device=device)
     target = xp.asarray(W, device=device)
     return ByteSet(
         levels=xp.asarray(levels, device=device),
@@ -174,7 +156,7 @@ def byte_set(
         labels=labels_for(features, target, ridge=ridge),
         ridge=ridge,
         relative_error=found.error,
-        rounding_error=_lost(W, low + step * np.rint((X - low) / step)),
+        rounding_error=found.rounding_error,
         largest_change=found.largest,
         scale=found.scale,
     )
@@ -204,110 +186,3 @@ def _wanted(bits: int, error: float | None, changes: float | None) -> tuple[int,
         raise ValueError(f"changes must be more than 1/2 level (plain rounding) and below {2**bits}, got {changes}")
     most = math.inf if changes is None else float(changes)
     return 2**bits - 1, (_ERROR if error is None else float(error)) if changes is None else 0.0, most
-
-
-def _combinations(W: np.ndarray, X: np.ndarray) -> np.ndarray:
-    """Rows Cn (q, m) that span the rows of W X^+: orthogonal, with lengths in its proportion and of product 1."""
-    _, s, Vt = svd(W @ np.linalg.pinv(X))
-    q, m = int(np.sum(s > max(W.shape) * 2.0**-52 * s[0])), len(X)
-    if m <= q:
-        raise InfeasibleError(
-            f"T24: integers carry W in more points than its rank {q}, got {m}; take more images",
-            theorem="T24",
-            value=m,
-            limit=q + 1,
-        )
-    lengths = s[:q] / np.exp(np.mean(np.log(s[:q])))
-    return np.asarray(lengths[:, None] * Vt[:q])
-
-
-def _code(X: np.ndarray, top: int, margin: float) -> tuple[float, float]:
-    """Low and step for which the inputs have the levels margin .. top - margin."""
-    low, high = float(X.min()), float(X.max())
-    if high == low:
-        raise ValueError("all inputs are equal: there is no range to code; pass code=(low, step)")
-    step = (high - low) / (top - 2.0 * min(margin, top / 4.0))
-    return low - min(margin, top / 4.0) * step, step
-
-
-@dataclass(frozen=True)
-class _Found:
-    """Levels (m, d) of one scale, with the error of W and the largest change."""
-
-    levels: np.ndarray
-    error: float
-    largest: float
-    scale: float
-
-    def beyond(self, top: int) -> float:
-        """By how many levels the worst is outside of 0 .. top."""
-        return max(float(-self.levels.min()), float(self.levels.max() - top), 0.0)
-
-    def inside(self, top: int) -> bool:
-        return self.beyond(top) == 0.0
-
-
-def _lost(W: np.ndarray, X: np.ndarray) -> float:
-    """|W (I - X^+ X)| / |W|."""
-    _, s, Vt = svd(X)
-    kept = Vt[s > max(X.shape) * 2.0**-52 * s[0]]
-    return float(np.linalg.norm(W - (W @ kept.T) @ kept) / np.linalg.norm(W))
-
-
-def _searched(
-    W: np.ndarray, X: np.ndarray, Cn: np.ndarray, low: float, step: float, wanted: float, most: float
-) -> _Found:
-    """The least S with the wanted error, or the largest whose changes are small enough, by the law of T24."""
-    exponent = 1.0 - len(Cn) / len(X)
-
-    def at(scale: float) -> _Found:
-        return _at_scale(W, X, Cn, low, step, scale)
-
-    if wanted > 0.0:
-        scale = wanted ** (-1.0 / exponent)
-        for _ in range(_TRIALS):
-            found = at(min(scale, _LARGEST))
-            if found.error <= wanted:
-                return found
-            if scale >= _LARGEST:
-                break
-            scale *= (2.0 * found.error / wanted) ** (1.0 / exponent)
-        raise InfeasibleError(
-            f"T24: integers must carry W to {wanted:.1e}, got {found.error:.1e} at the largest scale, with changes of "
-            f"{found.largest:.3g} levels; take more images, 16 bits, or a larger error",
-            theorem="T24",
-            value=found.error,
-            limit=wanted,
-        )
-    best, lower, upper = at(1.0), 0.0, math.log(_LARGEST)
-    least = best
-    for _ in range(_TRIALS):
-        middle = 0.5 * (lower + upper)
-        found = at(math.exp(middle))
-        if found.largest <= most:
-            best = found if found.error < best.error or best.largest > most else best
-            lower = middle
-        else:
-            upper = middle
-    if best.largest > most:
-        raise InfeasibleError(
-            f"T24: changes of at most {most:g} levels are wanted, the lattice needs {least.largest:.3g}; allow more",
-            theorem="T24",
-            value=least.largest,
-            limit=most,
-        )
-    return best
-
-
-def _at_scale(W: np.ndarray, X: np.ndarray, Cn: np.ndarray, low: float, step: float, scale: float) -> _Found:
-    """Integers for one S, a block of images after the other: each block's target holds what those before it missed."""
-    target, levels = (X - low) / step, np.zeros_like(X)
-    count = -(-len(X) // max(_BLOCK, 2 * len(Cn)))
-    missed = np.zeros((len(Cn), X.shape[1]))
-    for block in (slice(start, None, count) for start in range(count)):
-        C = Cn[:, block]
-        wanted = C @ target[block] + missed
-        levels[block] = combination_lattice(C, scale).nearest(target[block], wanted)
-        missed = wanted - C @ levels[block]
-    largest = float(np.max(np.abs(levels - target)))
-    return _Found(levels, _lost(W, low + step * levels), largest, float(scale))

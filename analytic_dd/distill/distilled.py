@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from analytic_dd.arrays import Array
+from analytic_dd.distill.integers import Integers
 from analytic_dd.distill.problem import References
 
 __all__ = ["DistilledFeatures", "DistilledInputs"]
@@ -88,6 +89,8 @@ class DistilledInputs:
         Whether real samples took part in a set that is not made of near copies: nothing may be left free.
     row_scale : (float, float)
         Smallest and largest factor of a row of features alone, whose labels were learned afterwards.
+    integers : Integers or None
+        The pixels as integers with their code, where the set is of such (T24).
     """
 
     inputs: Array
@@ -102,3 +105,4 @@ class DistilledInputs:
     references: References | None = None
     init_used: bool = False
     row_scale: tuple[float, float] = (1.0, 1.0)
+    integers: Integers | None = None

@@ -13,15 +13,25 @@ import numpy as np
 from analytic_dd.distill.construction import REFERENCES, Sized, not_negative, one_of, option, register, ridge
 from analytic_dd.distill.dependent_references import nearest_to_dependent
 from analytic_dd.distill.distilled import DistilledInputs
+from analytic_dd.distill.integers import Pixels, integers_near
 from analytic_dd.distill.into_range import into_range
 from analytic_dd.distill.learned_labels import with_learned_labels
 from analytic_dd.distill.nearest_with_intercept import nearest_with_intercept
 from analytic_dd.distill.problem import Problem, References
 from analytic_dd.errors import InfeasibleError
 from analytic_dd.labels import centred_one_hot, one_hot
+from analytic_dd.linalg import row_basis
 from analytic_dd.losses import LOSSES
 
 __all__ = ["Nearest", "needed"]
+
+_TOP = {"bytes": 255, "uint16": 65535}  # the largest level
+
+
+def _fraction(name: str, value: float) -> None:
+    """Accept numbers between 0 and 1."""
+    if not 0.0 < value < 1.0:
+        raise ValueError(f"{name} must lie between 0 and 1, got {value}; it is relative to |W|")
 
 
 @register
@@ -32,7 +42,8 @@ class Nearest(Sized):
     Learned labels are those of T4 on the features of the inputs as they are; of another loss than the squared one those
     of T18a, for the same points.
 
-    Theorem: T6, T6b (fixed labels), Box; T12 with an intercept, without a point more; T18a.
+    Theorem: T6, T6b (fixed labels), Box, T24 (integers), T18a (other losses); T12 with an intercept, without a point
+    more.
 
     Attributes
     ----------
@@ -47,6 +58,11 @@ class Nearest(Sized):
         0 is the nearest set, 0.1 to 1 a better conditioned one; learned labels only.
     box : bool
         Move the set into the range of the pixels, with one point more; learned labels only.
+    pixels : {"float", "bytes", "uint16"}
+        Integers of 8 or 16 bits in the place of numbers, x = low + step * level: near the set and with W up to
+        ``pixel_error`` (T24); the identity map and learned labels only, more points than rank W.
+    pixel_error : float
+        The part of W, relative, that integers may miss.
 
     Examples
     --------
@@ -78,9 +94,17 @@ class Nearest(Sized):
     )
     tau: float = option(0.0, "0.1 to 1 for a better condition (default 0)", check=not_negative, metavar="T")
     box: bool = option(False, "move pixels into their range, with one point more")
+    pixels: str = option(
+        "float", "float, bytes or uint16: integers that carry W (T24)", check=one_of("float", *_TOP), metavar="KIND"
+    )
+    pixel_error: float = option(
+        1e-4, "of W, which integers may miss: less takes larger changes (default 1e-4)", check=_fraction, metavar="E"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.pixels != "float" and self.box:
+            raise ValueError(f"pixels={self.pixels!r} have a range of their own (T24), got box=True; leave out the box")
         if self.labels == "learned":
             return
         if self.distilled_ridge > 0.0:
@@ -88,7 +112,7 @@ class Nearest(Sized):
                 f"a nearest set with fixed labels has distilled ridge 0 (T6b), got {self.distilled_ridge:.3g}; use "
                 "labels='learned', or distilled_ridge=0"
             )
-        for name, given in (("tau", self.tau > 0.0), ("box", bool(self.box))):
+        for name, given in (("tau", self.tau > 0.0), ("box", bool(self.box)), ("pixels", self.pixels != "float")):
             if given:
                 raise ValueError(
                     f"{name} is for learned labels (T6), got labels={self.labels!r}; leave one of them out"
@@ -130,7 +154,7 @@ class Nearest(Sized):
             raise _no_scaling(float(c.min()))
         else:
             distilled = replace(built, features=actual, labels=c[:, None] * built.labels)
-        return DistilledInputs(
+        result = DistilledInputs(
             inputs=inputs,
             distilled=distilled,
             scale=1.0 if learned else float(c[0]),
@@ -141,6 +165,47 @@ class Nearest(Sized):
             references=references,
             row_scale=(float(c.min()), float(c.max())) if learned else (1.0, 1.0),
         )
+        return result if self.pixels == "float" else self._in_integers(problem, result)
+
+    def _in_integers(self, problem: Problem, near: DistilledInputs) -> DistilledInputs:
+        """Put integers in the place of the pixels; the set then reproduces the part of W that they carry."""
+        if not problem.feature_map.is_identity:
+            raise InfeasibleError(
+                f"T24: integers carry W for features that are pixels, got {problem.feature_map.name}; use "
+                "features='identity', or pixels='float'",
+                theorem="T24",
+                value=0.0,
+                limit=1.0,
+            )
+        W, b, started = problem.W, problem.intercept, time.perf_counter()
+        pixels = Pixels(near.inputs, problem.mean, problem.std, about_mean=b is not None)
+        found = integers_near(W, pixels, top=_TOP[self.pixels], wanted=self.pixel_error)
+        inputs = pixels.inputs(found.values)
+        rows = row_basis(pixels.centred(inputs))
+        kept = (W @ rows.T) @ rows
+        distilled = with_learned_labels(near.distilled, inputs, kept, b, loss=problem.loss)
+        distilled = replace(distilled, theorem="T24", relative_error=found.error)
+        seconds = near.seconds | {"integers": time.perf_counter() - started}
+        return replace(
+            near,
+            inputs=inputs,
+            distilled=distilled,
+            weights=kept,
+            seconds=seconds,
+            integers=found,
+            row_scale=(1.0, 1.0),
+        )
+
+    def lines(self, content: Mapping[str, Any]) -> list[str]:
+        """Say what integers miss of W, and how far their levels are from the exact pixels."""
+        if self.pixels == "float":
+            return []
+        facts = content["integers"]
+        return [
+            f"  pixels are {self.pixels}, x = {facts['low']:.8g} + {facts['step']:.8g} level: they miss W by "
+            f"{facts['error']:.1e}, plain rounding to the same levels by {facts['rounding_error']:.1e} (T24)",
+            f"  no level is further than {facts['largest_change']:.3g} from that of the exact set",
+        ]
 
     def _fixed_labels(self, references: References, k: int) -> np.ndarray | None:
         if self.labels == "learned":
@@ -174,6 +239,7 @@ class Nearest(Sized):
             return f"the least possible ({theorem})"
         scaled = tuple(content["row_scale"]) != (1.0, 1.0) or content["label_scale"] != 1.0
         given = {"tau": self.tau > 0.0, "the box": self.box, "the limits of the map's range": scaled}
+        given["integers"] = self.pixels != "float"
         reasons = " and ".join(name for name, there in given.items() if there)
         without = f" without {reasons}" if reasons else ""
         if ratio is None:

@@ -63,6 +63,8 @@ class Problem:
         Real samples.
     box : (lower, upper) or None
         The range of the pixels in units of inputs, (d,) each; see :func:`analytic_dd.distill.pixel_box`.
+    mean, std : (d,) array or float
+        inputs = (x - mean) / std of pixels x.
     """
 
     W: np.ndarray
@@ -75,6 +77,8 @@ class Problem:
     loss: str = "squared"
     references: References | None = None
     box: tuple[np.ndarray, np.ndarray] | None = None
+    mean: np.ndarray | float = 0.0
+    std: np.ndarray | float = 1.0
 
     @property
     def k(self) -> int:

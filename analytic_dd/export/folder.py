@@ -26,7 +26,8 @@ def to_folder(distilled: Exportable, path: Path) -> Exported:
     """Write NNNN.png, labels.csv (file, then a label a class) and set.json (low, step, mean, std, ridge, facts)."""
     images(distilled, "folder")
     levels, low, step = _code(distilled)
-    stored = low + step * levels.astype(np.float64)
+    channels = (low + step * levels.astype(np.float64)).reshape(-1, len(distilled.mean))
+    inputs = ((channels - distilled.mean) / distilled.std).reshape(len(levels), -1)
     digits = max(4, len(str(len(levels) - 1)))
     names = [f"{i:0{digits}}.png" for i in range(len(levels))]
     for name, image in zip(names, levels, strict=True):
@@ -38,7 +39,7 @@ def to_folder(distilled: Exportable, path: Path) -> Exported:
     with atomic_write(path / "labels.csv") as stream:
         stream.write(("\n".join(rows) + "\n").encode())
     how: dict[str, Any] = facts(distilled) | {
-        "about": "inputs = low + step * level, channels last; fit ridge regression on their features with labels.csv",
+        "about": "x = low + step * level, channels last; inputs = (x - mean) / std; fit on their features",
         "low": low,
         "step": step,
         "bits": 8 * levels.itemsize,
@@ -51,8 +52,8 @@ def to_folder(distilled: Exportable, path: Path) -> Exported:
     with atomic_write(path / "set.json") as stream:
         stream.write((json.dumps(how, indent=1) + "\n").encode())
     notes = [
-        recovery_note(distilled, stored.reshape(len(levels), -1), f"pixels have {8 * levels.itemsize} bits"),
-        f"inputs = {low:.17g} + {step:.17g} * level (set.json); labels are in labels.csv",
+        recovery_note(distilled, inputs, f"pixels have {8 * levels.itemsize} bits"),
+        f"x = {low:.17g} + {step:.17g} * level, inputs = (x - mean) / std (set.json); labels are in labels.csv",
     ]
     if how["stacked"]:
         notes.append("channels of an image are stacked in one grey file, since 16-bit colours are lost in most readers")
@@ -60,14 +61,12 @@ def to_folder(distilled: Exportable, path: Path) -> Exported:
 
 
 def _code(distilled: Exportable) -> tuple[np.ndarray, float, float]:
-    """The levels (m, *image_shape) with low and step: those of the set, or 16 bits over the range of the inputs."""
-    shape = distilled.x.shape
-    levels = getattr(distilled, "levels", None)
-    if levels is not None:
-        return levels.reshape(shape), float(distilled.low), float(distilled.step)  # type: ignore[attr-defined]
-    low, high = float(distilled.inputs.min()), float(distilled.inputs.max())
+    """The levels (m, *image_shape) with low and step: those of the set, or 16 bits over the range of x."""
+    if distilled.levels is not None and distilled.low is not None and distilled.step is not None:
+        return distilled.levels, float(distilled.low), float(distilled.step)
+    low, high = float(distilled.x.min()), float(distilled.x.max())
     step = (high - low) / _TOP or 1.0
-    return np.rint((distilled.inputs - low) / step).reshape(shape).astype(np.uint16), low, step
+    return np.rint((distilled.x - low) / step).astype(np.uint16), low, step
 
 
 def _png(image: np.ndarray) -> bytes:

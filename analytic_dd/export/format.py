@@ -71,6 +71,18 @@ class Exportable(Protocol):
         """lambda_s."""
 
     @property
+    def levels(self) -> np.ndarray | None:
+        """Integer pixels (m, *image_shape), or None."""
+
+    @property
+    def low(self) -> np.ndarray | None:
+        """x = low + step * levels."""
+
+    @property
+    def step(self) -> np.ndarray | None:
+        """x = low + step * levels."""
+
+    @property
     def feature_map(self) -> Any:
         """The feature map."""
 

@@ -159,6 +159,7 @@ def problem_of(
     """Return what a construction may use of a model."""
     about_mean = model.intercept is not None
     low, high = model.value_range
+    mean, std = (np.tile(each, model.feature_map.d // len(each)) for each in (model.mean, model.std))
     return Problem(
         W=model.weights,
         feature_map=model.feature_map,
@@ -172,6 +173,8 @@ def problem_of(
         box=None
         if not np.isfinite(high - low)
         else pixel_box(low, high, mean=model.mean, std=model.std, d=model.feature_map.d),
+        mean=mean,
+        std=std,
     )
 
 

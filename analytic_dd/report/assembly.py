@@ -28,6 +28,7 @@ _USUAL = {
     "tau": 0.0,
     "box": False,
     "largest_change": None,
+    "pixels": "float",
 }
 
 
@@ -57,7 +58,7 @@ def distilled_set(
     model, result, construction = found.model, found.result, found.construction
     origin = found.source.origin if origin is None and found.source is not None else origin
     assert origin is not None
-    built, realistic = result.distilled, construction.realistic
+    built, realistic, integers = result.distilled, construction.realistic, result.integers
     facts = _USUAL | construction.facts()
     meta = facts | {
         "method": "closed-form",
@@ -83,6 +84,7 @@ def distilled_set(
         "seed": seed,
         "diagnostics": built.diagnostics(),
         **(reference_facts(model, result) if realistic else {}),
+        **({} if result.integers is None else {"integers": result.integers.facts()}),
         "error_to_original": float(np.linalg.norm(result.weights - model.weights) / np.linalg.norm(model.weights)),
         "tikhonov": None if options.tikhonov is None else "given",
         "device": options.device,
@@ -90,9 +92,12 @@ def distilled_set(
         "versions": versions(),
         "hardware": _hardware(),
     }
+    kind = np.uint8 if facts["pixels"] == "bytes" else np.uint16
     distilled = DistilledSet(
         inputs=np.asarray(result.inputs, dtype=np.float64),
-        x=pixels(result.inputs, model.mean, model.std, origin.image_shape),
+        x=pixels(result.inputs, model.mean, model.std, origin.image_shape)
+        if integers is None
+        else integers.values.reshape(-1, *origin.image_shape),
         y=np.asarray(built.labels, dtype=np.float64),
         w=np.asarray(result.weights, dtype=np.float64),
         mean=model.mean,
@@ -104,6 +109,9 @@ def distilled_set(
         references=reference_images(found) if realistic else None,
         path=result.path,
         path_intercepts=result.path_intercepts,
+        levels=None if integers is None else integers.levels.reshape(-1, *origin.image_shape).astype(kind),
+        low=None if integers is None else np.array(integers.low),
+        step=None if integers is None else np.array(integers.step),
         code=model.feature_map if model.feature_map.is_code else None,
     )
     with clock("certificate"):

@@ -183,10 +183,13 @@ def describe_realistic(content: Mapping[str, Any], construction: Construction) -
         for name in ("before", "after")
     )
     part = "test" if eight["decisions_on"] == "test" else "training"
+    if content["pixels"] == "float":  # of integers already, another rounding says nothing
+        lines.append(
+            f"  rounded to 8 bits: {' as before; with labels re-solved: '.join(rounding)} as before "
+            f"({eight['decisions']:,} {part} samples)"
+        )
     return [
         *lines,
-        f"  rounded to 8 bits: {' as before; with labels re-solved: '.join(rounding)} as before "
-        f"({eight['decisions']:,} {part} samples)",
         f"  privacy (T17): {facts['privacy']}",
     ]
 

@@ -161,8 +161,9 @@ def test_folder(stored, tmp_path):
     levels = [np.asarray(Image.open(tmp_path / "folder" / row[0])) for row in rows]
     if how["stacked"]:
         levels = [np.moveaxis(image.reshape(3, 5, 7), 0, -1) for image in levels]
-    inputs = how["low"] + how["step"] * np.stack(levels).astype(np.float64).reshape(len(rows), -1)
-    assert np.abs(inputs - stored.inputs).max() <= 0.5001 * how["step"]
+    x = how["low"] + how["step"] * np.stack(levels).astype(np.float64)
+    assert np.abs(x - stored.x).max() <= 0.5001 * how["step"]
+    inputs = ((x - how["mean"]) / how["std"]).reshape(len(rows), -1)
     W = ridge_weights(inputs, np.array([row[1:] for row in rows], dtype=float), ridge=how["ridge"])
     error = np.linalg.norm(W - stored.w) / np.linalg.norm(stored.w)
     assert f"W comes back to {error:.1e}" in notes[0]

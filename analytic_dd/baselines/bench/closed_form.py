@@ -43,6 +43,8 @@ class ClosedFormConfig:
     references: str | None = None
     tau: float | None = None
     box: bool | None = None
+    pixels: str | None = None
+    pixel_error: float | None = None
     largest_change: float | None = None
     candidates: int | None = None
     bases: int | None = None
