@@ -135,8 +135,15 @@ class Field(ABC):
         return self.constant([[self.number(1)] * columns for _ in range(rows)])
 
     def eye(self, n: int) -> Matrix:
-        """The identity."""
-        return self.constant([[self.number(int(i == j)) for j in range(n)] for i in range(n)])
+        """The identity, made once for each size."""
+        made = self._identities
+        if n not in made:
+            made[n] = self.constant([[self.number(int(i == j)) for j in range(n)] for i in range(n)])
+        return made[n]
+
+    @cached_property
+    def _identities(self) -> dict[int, Matrix]:
+        return {}
 
     def diag(self, values: Sequence[Scalar]) -> Matrix:
         """A diagonal matrix."""

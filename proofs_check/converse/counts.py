@@ -70,7 +70,19 @@ dimension_count = Check(
 def lower_bound(rng: np.random.Generator, wrong: bool, starts: int) -> tuple[bool, int, str, str]:
     d, p, q = 3, 8, 2
     A, b = rng.standard_normal((p, d)), rng.standard_normal(p)
-    phi = lambda X: np.tanh(X @ A.T + b)  # noqa: E731
+
+    def phi(X: np.ndarray) -> np.ndarray:
+        return np.tanh(X @ A.T + b)
+
+    def residual(z: np.ndarray, m: int) -> np.ndarray:
+        return (z[m * d :].reshape(q, m) @ phi(z[: m * d].reshape(m, d)) - W).ravel()
+
+    def jacobian(z: np.ndarray, m: int) -> np.ndarray:
+        T, C = phi(z[: m * d].reshape(m, d)), z[m * d :].reshape(q, m)
+        by_X = np.einsum("oi,ij,ja->ojia", C, 1.0 - T**2, A)
+        by_C = np.einsum("or,ij->ojri", np.eye(q), T)
+        return np.hstack([by_X.reshape(q * p, -1), by_C.reshape(q * p, -1)])
+
     Phi = phi(rng.standard_normal((60, d)))
     W = np.linalg.solve(Phi.T @ Phi + 0.1 * np.eye(p), Phi.T @ rng.standard_normal((60, q))).T
     W /= np.linalg.norm(W)
@@ -81,13 +93,12 @@ def lower_bound(rng: np.random.Generator, wrong: bool, starts: int) -> tuple[boo
         for _ in range(starts):
             X = rng.standard_normal((m, d))
             C = W @ np.linalg.pinv(phi(X))
-            unpack = lambda z, m=m: (z[: m * d].reshape(m, d), z[m * d :].reshape(q, m))  # noqa: E731
-            residual = lambda z, unpack=unpack: (unpack(z)[1] @ phi(unpack(z)[0]) - W).ravel()  # noqa: E731
-            method = "lm" if m * (d + q) <= q * p else "trf"
             found = least_squares(
                 residual,
                 np.concatenate([X.ravel(), C.ravel()]),
-                method=method,
+                jacobian,
+                method="lm" if m * (d + q) <= q * p else "trf",
+                args=(m,),
                 xtol=1e-15,
                 ftol=1e-15,
                 gtol=1e-15,

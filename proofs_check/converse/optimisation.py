@@ -35,11 +35,11 @@ def _error_and_gradient(
     Phi: np.ndarray, Y: np.ndarray, W: np.ndarray, lam: float
 ) -> tuple[float, np.ndarray, np.ndarray]:
     """|W_s - W|^2 and its gradients by Phi and Y."""
-    K = Phi @ Phi.T + lam * np.eye(len(Phi))
-    R = np.linalg.solve(K, Phi)
+    inverse = np.linalg.inv(Phi @ Phi.T + lam * np.eye(len(Phi)))
+    R = inverse @ Phi
     E = Y.T @ R - W
     M = Y @ E
-    by_phi = 2.0 * (np.linalg.solve(K, M - M @ R.T @ Phi) - R @ M.T @ R)
+    by_phi = 2.0 * (inverse @ (M - M @ R.T @ Phi) - R @ M.T @ R)
     return float((E * E).sum()), by_phi, 2.0 * R @ E.T
 
 
@@ -120,6 +120,14 @@ def _nearest(ref: np.ndarray, W: np.ndarray, rank: int) -> float:
     return float(np.linalg.norm(np.sort(values)[:rank]))
 
 
+def _moved(z: np.ndarray, ref: np.ndarray, B: np.ndarray) -> tuple[float, np.ndarray]:
+    """|C^+ (B - C ref)|^2 , by which the nearest set with C Phi = B moves, and its gradient by C."""
+    C = z.reshape(len(B), len(ref))
+    inverse = np.linalg.pinv(C)
+    move = inverse @ (B - C @ ref)
+    return float((move**2).sum()), (-2.0 * inverse.T @ move @ (ref + move).T).ravel()
+
+
 @searched(
     "T6",
     "over all subspaces (the rows C of the combinations that make row(W)) no exact set is nearer, and the best "
@@ -130,11 +138,8 @@ def over_subspaces(rng: np.random.Generator, wrong: bool, starts: int) -> tuple[
     for m, q, p in ((4, 2, 7), (3, 1, 5)):
         ref, B = rng.standard_normal((m, p)), np.linalg.qr(rng.standard_normal((p, q)))[0].T
 
-        def distance2(z: np.ndarray, ref: np.ndarray = ref, B: np.ndarray = B, q: int = q, m: int = m) -> float:
-            C = z.reshape(q, m)  # the nearest set with C Phi = B moves by C^+ (B - C ref)
-            return float((np.linalg.lstsq(C, B - C @ ref, rcond=None)[0] ** 2).sum())
-
-        found = min(minimize(distance2, rng.standard_normal(q * m), method="BFGS").fun for _ in range(starts))
+        starting = (rng.standard_normal(q * m) for _ in range(starts))
+        found = min(minimize(_moved, z, (ref, B), jac=True, method="BFGS").fun for z in starting)
         best.append(float(np.sqrt(found)))
         bounds.append(_nearest(ref, B, q))
     return _verdict(best, bounds, wrong)

@@ -292,14 +292,14 @@ def test_scores_are_those_of_the_library(summing_library, ratio, data):
     assert ratio(got, wanted, size=N, amplification=squared_condition(F, GRID[0])) < 30
 
 
-@pytest.mark.parametrize("library", [np.asarray, torch.tensor], ids=["numpy", "torch"])
-def test_fewer_samples_than_features_are_scored_by_their_inner_products(ratio, library):
+@pytest.mark.parametrize("array", [np.asarray, torch.tensor], ids=["numpy", "torch"])
+def test_fewer_samples_than_features_are_scored_by_their_inner_products(ratio, array):
     """The scores are those of the (p, p) sums, which are never formed."""
     for criterion, intercept in itertools.product(["loo", "gcv"], [False, True]):
         rng = np.random.default_rng(0)
         Phi, Y = rng.standard_normal((12, 40)), rng.standard_normal((12, 2))
         ridges = [0.1, 1.0, 10.0, 100.0]
-        found = select_ridge(library(Phi), library(Y), criterion=criterion, ridges=ridges, intercept=intercept)
+        found = select_ridge(array(Phi), array(Y), criterion=criterion, ridges=ridges, intercept=intercept)
         sums = GramStatistics(40, 2).update(Phi, Y)
         wanted = select_ridge(Phi, Y, criterion=criterion, ridges=ridges, intercept=intercept, statistics=sums)
         assert ratio(found.scores, wanted.scores, size=40, amplification=squared_condition(Phi, ridges[0])) < 30
