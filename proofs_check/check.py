@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["STRENGTHS", "Check", "Outcome", "Row"]
+__all__ = ["STRENGTHS", "Check", "Outcome", "Row", "checked", "claim_of"]
 
 STRENGTHS = ("exact", "identity", "ball", "converse", "float64")
 
@@ -61,6 +61,24 @@ class Check:
         outcome = self.decide(deep, negate)
         seconds = time.perf_counter() - started
         return Row(self.theorem, self.strength, self.name, self.claim, seconds=seconds, **asdict(outcome))
+
+
+def claim_of(body: Callable[..., Any]) -> str:
+    """The claim of a check is the docstring of the function that decides it, on one line.
+
+    Raises
+    ------
+    ValueError
+        It has none.
+    """
+    if not body.__doc__:
+        raise ValueError(f"{body.__name__} has no docstring; write what it claims there")
+    return " ".join(body.__doc__.split())
+
+
+def checked(theorem: str, strength: str) -> Callable[[Callable[[bool, bool], Outcome]], Check]:
+    """Make a check of ``decide(deep, negate)``, under its name and with its docstring as the claim."""
+    return lambda decide: Check(theorem, strength, decide.__name__, claim_of(decide), decide)
 
 
 @dataclass(frozen=True)

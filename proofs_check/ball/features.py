@@ -21,8 +21,9 @@ def _function_of(A: Matrix, function: Any) -> Matrix:
     return vectors @ A.F.diag([function(i, x) for i, x in enumerate(values)]) @ vectors.T
 
 
-@ball_check("T3", "for any labels, W and Z both roots and a mixture recover W; the singular values of D are irrational")
+@ball_check("T3")
 def irrational_roots(F: Balls, wrong: bool) -> Iterator[Any]:
+    """for any labels, W and Z both roots and a mixture recover W; the singular values of D are irrational"""
     for m, k, p in ((3, 3, 5), (4, 2, 5), (3, 2, 3)):
         Y, W, Z = F.draw(m, k), F.draw(k, p), F.draw(m, p)
         D = Y.T.plus @ W + Z - Y @ (Y.plus @ Z)
@@ -41,11 +42,10 @@ def irrational_roots(F: Balls, wrong: bool) -> Iterator[Any]:
             yield weights(Phi, Y, lam) - W
 
 
-@ball_check(
-    "T3",
-    "at the limit lam = 1 / (4 |D|^2) the largest singular value is a double root, s = sqrt(lam), and W is recovered",
-)
+@ball_check("T3")
 def at_the_limit(F: Balls, wrong: bool) -> Iterator[Any]:
+    """at the limit lam = 1 / (4 |D|^2) the largest singular value is a double root, s = sqrt(lam), and W is
+    recovered"""
     Y, W = F.draw(3, 3), F.draw(3, 5)
     D = Y.T.plus @ W
     values, V = symmetric_eigenvectors(D @ D.T)
@@ -55,8 +55,9 @@ def at_the_limit(F: Balls, wrong: bool) -> Iterator[Any]:
     yield weights(V @ F.diag(ratios) @ V.T @ D, Y, lam) - W
 
 
-@ball_check("T6", "the distance squared is the sum of the q smallest eigenvalues of N N^T, and the set is exact")
+@ball_check("T6")
 def distance(F: Balls, wrong: bool) -> Iterator[Any]:
+    """the distance squared is the sum of the q smallest eigenvalues of N N^T, and the set is exact"""
     for m, k, p in ((4, 2, 7), (5, 3, 9)):
         ref, W = F.draw(m, p), F.draw(k, p)
         N = ref - ref @ W.plus @ W
@@ -68,8 +69,9 @@ def distance(F: Balls, wrong: bool) -> Iterator[Any]:
             yield weights(Phi, labels_for(Phi, W, lam), lam) - W
 
 
-@ball_check("T6b", "the truncated part of N gives an exact set at the stated distance")
+@ball_check("T6b")
 def distance_for_fixed_labels(F: Balls, wrong: bool) -> Iterator[Any]:
+    """the truncated part of N gives an exact set at the stated distance"""
     m, k, p = 5, 2, 8
     ref, W, Y = F.draw(m, p), F.draw(k, p), F.draw(m, k)
     N = ref - ref @ W.plus @ W
@@ -81,8 +83,9 @@ def distance_for_fixed_labels(F: Balls, wrong: bool) -> Iterator[Any]:
     yield (Phi - ref).norm2 - fixed - sum(values[:k], arb(0))
 
 
-@ball_check("T7", "with the top eigenvectors of W S W^T the error is the sum of the other eigenvalues")
+@ball_check("T7")
 def few_points(F: Balls, wrong: bool) -> Iterator[Any]:
+    """with the top eigenvectors of W S W^T the error is the sum of the other eigenvalues"""
     k, p, m = 4, 6, 2
     W, root = F.draw(k, p), F.draw(p, p)
     S = root @ root.T
@@ -92,10 +95,9 @@ def few_points(F: Balls, wrong: bool) -> Iterator[Any]:
     yield F.trace(difference @ S @ difference.T) - sum(values[: k - m], arb(0))
 
 
-@ball_check(
-    "T11", "(V^T G V)^(1/2) V^T with an orthonormal basis V recovers W(lam) at all three ridges, from rank-many points"
-)
+@ball_check("T11")
 def several_ridges(F: Balls, wrong: bool) -> Iterator[Any]:
+    """(V^T G V)^(1/2) V^T with an orthonormal basis V recovers W(lam) at all three ridges, from rank-many points"""
     n, k, p = 9, 1, 6
     Phi, Y, ridges = F.draw(n, p), F.draw(n, k), [arb(1) / 4, arb(1), arb(5)]
     G, C = Phi.T @ Phi, Y.T @ Phi

@@ -25,8 +25,9 @@ def _beside(a: Matrix, b: Matrix) -> Matrix:
     return a.F.below(a.T, b.T).T
 
 
-@ball_check("T8d", "additive and affine coupling with an orthogonal mixing between: exact inverses, p = d")
+@ball_check("T8d")
 def coupling(F: Balls, wrong: bool) -> Iterator[Any]:
+    """additive and affine coupling with an orthogonal mixing between: exact inverses, p = d"""
     d = 6
     N, M, L, Q = F.draw(3, 3), F.draw(3, 3), F.draw(3, 3), F.orthogonal(d)
 
@@ -55,12 +56,10 @@ def coupling(F: Balls, wrong: bool) -> Iterator[Any]:
     yield from _round_trip(F, phi, back, d)
 
 
-@ball_check(
-    "T8d",
-    "a residual block v + f(v), Lipschitz constant of f at most 0.6: iterated, then enclosed by the "
-    "contraction's error bound",
-)
+@ball_check("T8d")
 def residual(F: Balls, wrong: bool) -> Iterator[Any]:
+    """a residual block v + f(v), Lipschitz constant of f at most 0.6: iterated, then enclosed by the contraction's
+    error bound"""
     d = 5
     A, B = F.orthogonal(d), F.orthogonal(d)
     factor = arb(3) / 5

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from proofs_check.ball.balls import RADIUS, Balls, enclosure
-from proofs_check.check import Check, Outcome
+from proofs_check.check import Check, Outcome, claim_of
 
 __all__ = ["ball_check"]
 
 
 def ball_check(
-    theorem: str, claim: str, *, instances: int = 4, deep: int = 60
+    theorem: str, *, instances: int = 4, deep: int = 60
 ) -> Callable[[Callable[[Balls, bool], Iterator[Any]]], Check]:
     """Make a check of a generator ``body(F, wrong)`` that yields differences which should enclose 0."""
 
@@ -27,6 +27,6 @@ def ball_check(
                     return Outcome(False, seed + 1, f"{radius:.0e}", f"seed {seed}: {why}")
             return Outcome(True, count, f"0 +- {widest:.0e}")
 
-        return Check(theorem, "ball", body.__name__, claim, decide)
+        return Check(theorem, "ball", body.__name__, claim_of(body), decide)
 
     return register

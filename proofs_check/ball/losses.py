@@ -29,12 +29,10 @@ def cross_entropy(F: Balls, Z: Matrix, Y: Matrix) -> arb:
     return total
 
 
-@ball_check(
-    "T18a",
-    "k - 1 points with the labels softmax(Phi W^T) + lam (Phi^+)^T W^T: the gradient of the penalised cross-entropy "
-    "vanishes at W, and logistic and Poisson means in their place do as well",
-)
+@ball_check("T18a")
 def penalised_losses(F: Balls, wrong: bool) -> Iterator[Any]:
+    """k - 1 points with the labels softmax(Phi W^T) + lam (Phi^+)^T W^T: the gradient of the penalised cross-entropy
+    vanishes at W, and logistic and Poisson means in their place do as well"""
     k, p = 4, 6
     base = F.draw(k - 1, p)
     W, lam = centred(F, F.draw(k, k - 1)) @ base, F.scalar()
@@ -51,12 +49,10 @@ def penalised_losses(F: Balls, wrong: bool) -> Iterator[Any]:
     yield (means[0] + lam * (Phi.plus.T @ W.T)) @ F.ones(k) - F.ones(k - 1)
 
 
-@ball_check(
-    "T18c",
-    "(y - mu(z)).z is largest at z = (t, 0, ..., 0), t = 1 + w, y one-hot, where it is Lambert's w((k - 1) / e): value "
-    "and derivatives",
-)
+@ball_check("T18c")
 def lambert(F: Balls, wrong: bool) -> Iterator[Any]:
+    """(y - mu(z)).z is largest at z = (t, 0, ..., 0), t = 1 + w, y one-hot, where it is Lambert's w((k - 1) / e): value
+    and derivatives"""
     for k in (2, 3, 10):
         w = (arb(k - 1) / arb(1).exp()).lambertw()
         t = (2 if wrong else 1) + w
@@ -67,11 +63,9 @@ def lambert(F: Balls, wrong: bool) -> Iterator[Any]:
         yield -other + t * mu * other - arb(0) if not wrong else t * mu * other
 
 
-@ball_check(
-    "T18c",
-    "k one-hot points with logits t H e_i, t = 1 + w, have lam |W|^2 = k w: the count is reached",
-)
+@ball_check("T18c")
 def count_is_reached(F: Balls, wrong: bool) -> Iterator[Any]:
+    """k one-hot points with logits t H e_i, t = 1 + w, have lam |W|^2 = k w: the count is reached"""
     for k in (2, 3, 5):
         w = (arb(k - 1) / arb(1).exp()).lambertw()
         H = F.eye(k) - (arb(1) / k) * F.ones(k, k)
@@ -81,12 +75,10 @@ def count_is_reached(F: Balls, wrong: bool) -> Iterator[Any]:
         yield pull - pull.T
 
 
-@ball_check(
-    "T18d",
-    "the iteration from 0 contracts to logits whose points have the softmax solution W with one-hot labels: its steps "
-    "halve, and the gradient is below 1e-45 after 200",
-)
+@ball_check("T18d")
 def one_hot_points(F: Balls, wrong: bool) -> Iterator[Any]:
+    """the iteration from 0 contracts to logits whose points have the softmax solution W with one-hot labels: its steps
+    halve, and the gradient is below 1e-45 after 200"""
     k, p = 3, 4
     W = centred(F, F.draw(k, p))
     size = (W @ W.T).norm2.sqrt()

@@ -47,12 +47,10 @@ def _second_root(D: Matrix, lam: arb) -> Matrix:
     return V @ D.F.diag([2 * lam / (1 + (1 - 4 * lam * x).sqrt()) for x in values]) @ V.T @ D
 
 
-@ball_check(
-    "T8a",
-    "random Fourier features: acos, a sign and a period for each entry, A^+; features, labels and ridge scaled "
-    "together",
-)
+@ball_check("T8a")
 def fourier(F: Balls, wrong: bool) -> Iterator[Any]:
+    """random Fourier features: acos, a sign and a period for each entry, A^+; features, labels and ridge scaled
+    together"""
     d, p = 6, 4
     A, b = F.draw(p, d), F.draw(1, p)
     radius, turn = (arb(2) / p).sqrt(), 2 * arb.pi()
@@ -75,10 +73,9 @@ def fourier(F: Balls, wrong: bool) -> Iterator[Any]:
     yield from _fixed_labels(F, phi, back, d, reach=0.9 * float(radius.mid()), wrong=wrong)
 
 
-@ball_check(
-    "T8a", "pairs of cos and sin: two points of the circles for each direction of row(W), with labels of T4: 2 q points"
-)
+@ball_check("T8a")
 def circles(F: Balls, wrong: bool) -> Iterator[Any]:
+    """pairs of cos and sin: two points of the circles for each direction of row(W), with labels of T4: 2 q points"""
     half, q, d = 3, 2, 5
     A, radius = F.draw(half, d), (arb(2) / 6).sqrt()
     W = F.draw(q, 2 * half)
@@ -143,17 +140,17 @@ def _network(F: Balls, name: str, widths: tuple[int, ...], *, bias: bool) -> tup
     return (lambda X: through(X)[-1]), back
 
 
-@ball_check(
-    "T8b", "fully connected, leaky ReLU (with biases), asinh and tanh: layer by layer back, bounded ones scaled"
-)
+@ball_check("T8b")
 def fully_connected(F: Balls, wrong: bool) -> Iterator[Any]:
+    """fully connected, leaky ReLU (with biases), asinh and tanh: layer by layer back, bounded ones scaled"""
     for name in _ACTIVATIONS:
         phi, back = _network(F, name, (7, 5, 4), bias=name == "leaky_relu")
         yield from _fixed_labels(F, phi, back, 7, reach=_ACTIVATIONS[name][2], wrong=wrong)
 
 
-@ball_check("T9", "q + 1 near-copies of one input of a network with biased tanh are exact, for lam_s = 0 and lam_s > 0")
+@ball_check("T9")
 def one_image(F: Balls, wrong: bool) -> Iterator[Any]:
+    """q + 1 near-copies of one input of a network with biased tanh are exact, for lam_s = 0 and lam_s > 0"""
     phi, back = _network(F, "tanh", (7, 5, 4), bias=True)
     W = weights(phi(F.draw(8, 7)), F.draw(8, 2), F.scalar())
     image = arb(1) / 10 * F.draw(1, 7)
@@ -169,14 +166,10 @@ def one_image(F: Balls, wrong: bool) -> Iterator[Any]:
         yield weights(actual, labels, lam) - W
 
 
-@ball_check(
-    "T8c",
-    "circular convolution with stride 2: the pre-image by Fourier symbols, forward by the sum over taps; then "
-    "leaky ReLU",
-    instances=2,
-    deep=20,
-)
+@ball_check("T8c", instances=2, deep=20)
 def convolution(F: Balls, wrong: bool) -> Iterator[Any]:
+    """circular convolution with stride 2: the pre-image by Fourier symbols, forward by the sum over taps; then leaky
+    ReLU"""
     side, stride, size, outputs = 6, 2, 3, 2  # c_out = 2 < c_in s^2 = 4
     grid = side // stride
     kernel = [F.draw(size, size) for _ in range(outputs)]

@@ -10,7 +10,7 @@ from flint import arb, arb_mat, nmod_mat
 from scipy.optimize import least_squares
 
 from proofs_check.ball.balls import Balls
-from proofs_check.check import Check, Outcome
+from proofs_check.check import Outcome, checked
 from proofs_check.converse.optimisation import searched
 from proofs_check.identity.prime_field import random_prime
 
@@ -38,7 +38,10 @@ def jacobian_rank(d: int, p: int, q: int, m: int, rng: random.Random) -> int:
     return int(nmod_mat(len(columns), q * p, flat, P).rank())
 
 
-def _dimension(deep: bool, negate: bool) -> Outcome:
+@checked("T10", "converse")
+def dimension_count(deep: bool, negate: bool) -> Outcome:
+    """(X, C) -> C phi(X) has a Jacobian of rank min(q p, m (d + q)): fewer than q p / (d + q) points reach a set of W
+    of measure zero (Sard), and that many an open set (phi cubic)"""
     rng, shapes = random.Random(4), _SHAPES if deep else _SHAPES[:4]
     for d, p, q in shapes:
         count = math.ceil(q * p / (d + q))
@@ -50,24 +53,10 @@ def _dimension(deep: bool, negate: bool) -> Outcome:
     return Outcome(True, len(shapes), "exact", "a rank over one prime field bounds the generic rank from below")
 
 
-dimension_count = Check(
-    "T10",
-    "converse",
-    "dimension_count",
-    "(X, C) -> C phi(X) has a Jacobian of rank min(q p, m (d + q)): fewer than q p / (d + q) points reach a set "
-    "of W of measure zero "
-    "(Sard), and that many an open set (phi cubic)",
-    _dimension,
-)
-
-
-@searched(
-    "T10",
-    "tanh features with p > d: Levenberg-Marquardt makes the count of points exact and never one fewer (lower bound)",
-    starts=5,
-    deep=40,
-)
+@searched("T10", starts=5, deep=40)
 def lower_bound(rng: np.random.Generator, wrong: bool, starts: int) -> tuple[bool, int, str, str]:
+    """tanh features with p > d: Levenberg-Marquardt makes the count of points exact and never one fewer (lower
+    bound)"""
     d, p, q = 3, 8, 2
     A, b = rng.standard_normal((p, d)), rng.standard_normal(p)
 
@@ -115,8 +104,11 @@ def lower_bound(rng: np.random.Generator, wrong: bool, starts: int) -> tuple[boo
     )
 
 
-def _independent(deep: bool, negate: bool) -> Outcome:
-    """Gaussian kernel: all leading minors of the kernel matrix of n + (n - 1) points are positive balls."""
+@checked("T10", "converse")
+def gaussian_kernel(deep: bool, negate: bool) -> Outcome:
+    """Gaussian kernel, every label set: n points are necessary, since k(x_i, .) of n + m distinct points are linearly
+    independent"""
+    # Gaussian kernel: all leading minors of the kernel matrix of n + (n - 1) points are positive balls.
     count = 4 if deep else 2
     for seed in range(count):
         F = Balls(seed)
@@ -129,17 +121,10 @@ def _independent(deep: bool, negate: bool) -> Outcome:
     return Outcome(True, count, "> 0", "leading minors of kernel matrices of 9 points")
 
 
-gaussian_kernel = Check(
-    "T10",
-    "converse",
-    "gaussian_kernel",
-    "Gaussian kernel, every label set: n points are necessary, since k(x_i, .) of n + m distinct points are "
-    "linearly independent",
-    _independent,
-)
-
-
-def _fourier_span(deep: bool, negate: bool) -> Outcome:
+@checked("T10", "converse")
+def fourier_model(deep: bool, negate: bool) -> Outcome:
+    """random Fourier model, every label set: p points are necessary, since features span R^p (p of them are
+    independent)"""
     count = 6 if deep else 2
     for seed in range(count):
         F = Balls(seed)
@@ -151,14 +136,5 @@ def _fourier_span(deep: bool, negate: bool) -> Outcome:
             return Outcome(False, seed + 1, "0", "the features of p points are dependent")
     return Outcome(True, count, "!= 0", "determinants of the features of p points")
 
-
-fourier_model = Check(
-    "T10",
-    "converse",
-    "fourier_model",
-    "random Fourier model, every label set: p points are necessary, since features span R^p (p of them are "
-    "independent)",
-    _fourier_span,
-)
 
 CHECKS = [dimension_count, lower_bound, gaussian_kernel, fourier_model]

@@ -11,7 +11,7 @@ from flint import arb, fmpq
 
 from proofs_check.ball.balls import Balls
 from proofs_check.ball.losses import cross_entropy, softmax
-from proofs_check.check import Check, Outcome
+from proofs_check.check import Outcome, checked
 from proofs_check.converse.counts import jacobian_rank
 from proofs_check.converse.instances import decided
 from proofs_check.exact.rationals import Rationals
@@ -25,11 +25,9 @@ def _inside(rows: Matrix, span: Matrix) -> bool:
     return rows.F.is_zero(rows - rows @ span.plus @ span)
 
 
-@decided(
-    "T18a",
-    "fewer points than rank W (softmax: k - 2): every stationary W_s has its rows in their row space, W has not",
-)
+@decided("T18a")
 def too_few_points(F: Rationals, wrong: bool) -> Iterator[bool]:
+    """fewer points than rank W (softmax: k - 2): every stationary W_s has its rows in their row space, W has not"""
     k, p = 5, 7
     W = centred(F, F.draw(k, p))
     yield W.rank == k - 1
@@ -37,14 +35,17 @@ def too_few_points(F: Rationals, wrong: bool) -> Iterator[bool]:
     yield not _inside(W, F.draw(k - 1, k - 1) @ base if wrong else F.draw(k - 2, p))
 
 
-@decided("T18b", "an uncentred W is no softmax solution at lam > 0: its gradient's column sums are lam 1^T W, not 0")
+@decided("T18b")
 def uncentred(F: Rationals, wrong: bool) -> Iterator[bool]:
+    """an uncentred W is no softmax solution at lam > 0: its gradient's column sums are lam 1^T W, not 0"""
     W = F.draw(3, 5)
     yield not F.is_zero(F.ones(1, 3) @ (centred(F, W) if wrong else W))
 
 
-def _pulls(deep: bool, negate: bool) -> Outcome:
-    """Random logits stay below Lambert's number."""
+@checked("T18c", "converse")
+def no_point_pulls_harder(deep: bool, negate: bool) -> Outcome:
+    """no label in the simplex has (y - mu(z)).z above w((k - 1) / e): random logits, all classes"""
+    # Random logits stay below Lambert's number.
     count = 200 if deep else 20
     F = Balls(0)
     for index in range(count):
@@ -59,17 +60,10 @@ def _pulls(deep: bool, negate: bool) -> Outcome:
     return Outcome(True, count, "exact", "enclosed on both sides")
 
 
-no_point_pulls_harder = Check(
-    "T18c",
-    "converse",
-    "no_point_pulls_harder",
-    "no label in the simplex has (y - mu(z)).z above w((k - 1) / e): random logits, all classes",
-    _pulls,
-)
-
-
-def _falls(deep: bool, negate: bool) -> Outcome:
-    """Cross-entropy of separated samples along a ray."""
+@checked("T18e", "converse")
+def no_minimiser(deep: bool, negate: bool) -> Outcome:
+    """separated samples at lam = 0: the cross-entropy falls along the ray t W, towards 0, which it never is"""
+    # Cross-entropy of separated samples along a ray.
     count = 30 if deep else 4
     for seed in range(count):
         F = Balls(seed)
@@ -83,17 +77,10 @@ def _falls(deep: bool, negate: bool) -> Outcome:
     return Outcome(True, count, "exact", "enclosed")
 
 
-no_minimiser = Check(
-    "T18e",
-    "converse",
-    "no_minimiser",
-    "separated samples at lam = 0: the cross-entropy falls along the ray t W, towards 0, which it never is",
-    _falls,
-)
-
-
-def _margins(deep: bool, negate: bool) -> Outcome:
-    """The same for one sample in closed form: log(1 + sum exp(-t m_j)) at its margins m."""
+@checked("T18e", "ball")
+def ray(deep: bool, negate: bool) -> Outcome:
+    """the loss of a sample is log(1 + sum_j exp(-margin_j)) > 0"""
+    # The same for one sample in closed form: log(1 + sum exp(-t m_j)) at its margins m.
     F = Balls(1)
     for t in (1, 3, 10):
         Z = F.constant([[arb(t), arb(0), arb(-t)]])
@@ -104,11 +91,9 @@ def _margins(deep: bool, negate: bool) -> Outcome:
     return Outcome(True, 3, "0 is enclosed")
 
 
-ray = Check("T18e", "ball", "ray", "the loss of a sample is log(1 + sum_j exp(-margin_j)) > 0", _margins)
-
-
-@decided("T19a", "T k points are necessary: the gradients at W_0 .. W_(T-1) have rank T k for generic data")
+@decided("T19a")
 def trajectory_count(F: Rationals, wrong: bool) -> Iterator[bool]:
+    """T k points are necessary: the gradients at W_0 .. W_(T-1) have rank T k for generic data"""
     n, p, k = 9, 7, 2
     Phi, Y = F.draw(n, p), F.draw(n, k)
     G, C, W, rows = Phi.T @ Phi, Y.T @ Phi, F.zeros(k, p), []
@@ -119,8 +104,9 @@ def trajectory_count(F: Rationals, wrong: bool) -> Iterator[bool]:
     yield stacked.rank == (2 if wrong else 3) * k
 
 
-@decided("T20a", "the rank of all gradients is necessary: each gradient of a set lies in the row space of its features")
+@decided("T20a")
 def gradient_count(F: Rationals, wrong: bool) -> Iterator[bool]:
+    """the rank of all gradients is necessary: each gradient of a set lies in the row space of its features"""
     n, p, k = 8, 7, 2
     Phi, Y = F.draw(n, p), F.draw(n, k)
     rows = F.below(*[(Phi @ W.T - Y).T @ Phi for W in (F.draw(k, p), F.draw(k, p))])
@@ -128,8 +114,11 @@ def gradient_count(F: Rationals, wrong: bool) -> Iterator[bool]:
     yield not _inside(rows, rows if wrong else F.draw(2 * k - 1, p))
 
 
-def _reached(deep: bool, negate: bool) -> Outcome:
-    """The Jacobian of (X, C) -> C phi(X) has full rank at the count of T22a for phi = (A x + b)^3."""
+@checked("T22a", "exact")
+def open_set(deep: bool, negate: bool) -> Outcome:
+    """m + floor(m / q) d >= p: the differential of (X, C) -> C phi(X) is onto at some point, so an open set of W is
+    reached (phi cubic)"""
+    # The Jacobian of (X, C) -> C phi(X) has full rank at the count of T22a for phi = (A x + b)^3.
     rng = random.Random(7)
     shapes = ((2, 6, 2), (3, 8, 2), (3, 10, 3), (4, 9, 1), (2, 9, 3))
     for d, p, q in shapes if deep else shapes[:4]:
@@ -141,17 +130,10 @@ def _reached(deep: bool, negate: bool) -> Outcome:
     return Outcome(True, len(shapes), "exact", "a rank over one prime field bounds the generic rank from below")
 
 
-open_set = Check(
-    "T22a",
-    "exact",
-    "open_set",
-    "m + floor(m / q) d >= p: the differential of (X, C) -> C phi(X) is onto at some point, so an open set of W is "
-    "reached (phi cubic)",
-    _reached,
-)
-
-
-def _short(deep: bool, negate: bool) -> Outcome:
+@checked("T22a", "converse")
+def necessary(deep: bool, negate: bool) -> Outcome:
+    """fewer than q p / (d + q) points: the differential is nowhere onto, and a set of W of measure zero is reached
+    (Sard)"""
     rng, shapes = random.Random(8), ((2, 6, 2), (3, 10, 3), (2, 9, 2))
     for d, p, q in shapes:
         m = math.ceil(q * p / (d + q)) - (0 if negate else 1)
@@ -160,28 +142,18 @@ def _short(deep: bool, negate: bool) -> Outcome:
     return Outcome(True, len(shapes), "exact", "m (d + q) < q p columns")
 
 
-necessary = Check(
-    "T22a",
-    "converse",
-    "necessary",
-    "fewer than q p / (d + q) points: the differential is nowhere onto, and a set of W of measure zero is reached "
-    "(Sard)",
-    _short,
-)
-
-
-@decided(
-    "T22b", "one base fewer than p / (d + 1): features and Jacobians have a rank below p, and a generic W is missed"
-)
+@decided("T22b")
 def one_base_fewer(F: Rationals, wrong: bool) -> Iterator[bool]:
+    """one base fewer than p / (d + 1): features and Jacobians have a rank below p, and a generic W is missed"""
     p, d, s = 9, 2, 3
     columns = F.draw(p, (s if wrong else s - 1) * (d + 1))
     yield columns.rank < p
     yield not _inside(F.draw(2, p), columns.T)
 
 
-@decided("T23b", "rank [V^T M G; W] points are necessary, and the k points of the present model alone miss the future")
+@decided("T23b")
 def future_count(F: Rationals, wrong: bool) -> Iterator[bool]:
+    """rank [V^T M G; W] points are necessary, and the k points of the present model alone miss the future"""
     n, p, k, lam = 9, 6, 2, fmpq(1)
     Phi, Y, V = F.draw(n, p), F.draw(n, k), F.draw(p, 2)
     G = Phi.T @ Phi
@@ -196,16 +168,18 @@ def future_count(F: Rationals, wrong: bool) -> Iterator[bool]:
     yield F.is_zero(weights(W, labels, lam) - W)
 
 
-@decided("T24", "plain rounding loses W: the rounded set has another row space")
+@decided("T24")
 def rounding_loses(F: Rationals, wrong: bool) -> Iterator[bool]:
+    """plain rounding loses W: the rounded set has another row space"""
     X = F.draw(4, 7)
     W = F.draw(2, 4) @ X
     rounded = F.constant([[int(x.p) // int(x.q) for x in row] for row in X.a.tolist()])
     yield not _inside(W, X if wrong else rounded)
 
 
-@decided("T25", "rank [Phi Y] rows are necessary: the joint Gram matrix of a set has at most as high a rank")
+@decided("T25")
 def sufficient_count(F: Rationals, wrong: bool) -> Iterator[bool]:
+    """rank [Phi Y] rows are necessary: the joint Gram matrix of a set has at most as high a rank"""
     joint = F.draw(9, 5)
     gram = joint.T @ joint
     yield gram.rank == 5

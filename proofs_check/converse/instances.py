@@ -7,7 +7,7 @@ from itertools import product
 
 from flint import fmpq
 
-from proofs_check.check import Check, Outcome
+from proofs_check.check import Check, Outcome, claim_of
 from proofs_check.exact.rationals import Rationals
 from proofs_check.matrix import Matrix, weights
 from proofs_check.statements.affine import height
@@ -16,7 +16,7 @@ __all__ = ["CHECKS", "decided"]
 
 
 def decided(
-    theorem: str, claim: str, *, instances: int = 8, deep: int = 300
+    theorem: str, *, instances: int = 8, deep: int = 300
 ) -> Callable[[Callable[[Rationals, bool], Iterator[bool]]], Check]:
     """Make a check of a generator ``body(F, wrong)`` that yields truths; with ``wrong`` one of them is false."""
 
@@ -29,7 +29,7 @@ def decided(
                         return Outcome(False, seed + 1, "false", f"seed {seed}, claim {index}")
             return Outcome(True, count, "exact")
 
-        return Check(theorem, "converse", body.__name__, claim, decide)
+        return Check(theorem, "converse", body.__name__, claim_of(body), decide)
 
     return register
 
@@ -38,8 +38,9 @@ def _equal(A: Matrix, B: Matrix) -> bool:
     return A.F.is_zero(A - B)
 
 
-@decided("T1", "a set whose target D has Y^T D != W does not give W: its weights are Y^T D")
+@decided("T1")
 def other_target(F: Rationals, wrong: bool) -> Iterator[bool]:
+    """a set whose target D has Y^T D != W does not give W: its weights are Y^T D"""
     Y, W = F.draw(4, 3), F.draw(3, 5)
     good = Y.T.plus @ W + F.draw(4, 5) - Y @ (Y.plus @ F.zeros(4, 5))
     D = Y.T.plus @ W if wrong else good
@@ -49,11 +50,10 @@ def other_target(F: Rationals, wrong: bool) -> Iterator[bool]:
     yield not _equal(Ws, W)
 
 
-@decided(
-    "T1",
-    "range(W) outside of range(Y^T): the best error |(I - Y^+ Y) W| is positive; fewer points than rank W always are",
-)
+@decided("T1")
 def positive_error(F: Rationals, wrong: bool) -> Iterator[bool]:
+    """range(W) outside of range(Y^T): the best error |(I - Y^+ Y) W| is positive; fewer points than rank W always
+    are"""
     k, p = 4, 6
     W = F.draw(k, p)
     for m in (1, 2, 3):
@@ -62,31 +62,26 @@ def positive_error(F: Rationals, wrong: bool) -> Iterator[bool]:
         yield missing.norm2 > 0
 
 
-@decided(
-    "T2",
-    "(Y^+ W)^+ = W^+ Y fails for rank-deficient W, though it holds for invertible factors: take the "
-    "pseudo-inverse of the product",
-)
+@decided("T2")
 def product_of_pseudo_inverses(F: Rationals, wrong: bool) -> Iterator[bool]:
+    """(Y^+ W)^+ = W^+ Y fails for rank-deficient W, though it holds for invertible factors: take the pseudo-inverse of
+    the product"""
     W, Y = (F.draw(3, 3), F.draw(3, 3)) if wrong else (F.draw(3, 5, 1), F.draw(3, 3))
     yield not _equal((Y.plus @ W).plus, W.plus @ Y)
 
 
-@decided(
-    "T2", "m = k and invertible labels: the target is unique (null(Y^T) = 0), so exactly one set is exact at lam_s = 0"
-)
+@decided("T2")
 def unique(F: Rationals, wrong: bool) -> Iterator[bool]:
+    """m = k and invertible labels: the target is unique (null(Y^T) = 0), so exactly one set is exact at lam_s = 0"""
     Y = F.draw(5 if wrong else 4, 4)
     yield Y.rank == 4
     yield F.is_zero(F.eye(Y.shape[0]) - Y @ Y.plus)
 
 
-@decided(
-    "T3",
-    "lam one part in 10^6 above 1 / (4 |D|^2): max g = 1 / (2 sqrt lam) < |D|, no solution; at the limit s = 1 / "
-    "(2 t) is one",
-)
+@decided("T3")
 def above_the_limit(F: Rationals, wrong: bool) -> Iterator[bool]:
+    """lam one part in 10^6 above 1 / (4 |D|^2): max g = 1 / (2 sqrt lam) < |D|, no solution; at the limit s = 1 / (2 t)
+    is one"""
     t, Y = [F.scalar() for _ in range(3)], F.draw(3, 3)
     V, U = F.orthogonal(3), F.orthogonal(5, 3)
     top = max(t)
@@ -100,8 +95,9 @@ def above_the_limit(F: Rationals, wrong: bool) -> Iterator[bool]:
     yield not _equal(weights((1 / (2 * top)) * (V @ U.T), Y, lam), W)
 
 
-@decided("T3", "distinct singular values have exactly 2^r solutions of this form, all different and all exact")
+@decided("T3")
 def number_of_solutions(F: Rationals, wrong: bool) -> Iterator[bool]:
+    """distinct singular values have exactly 2^r solutions of this form, all different and all exact"""
     V, U, lam = F.orthogonal(3), F.orthogonal(4, 3), fmpq(1)
     s = [fmpq(2 + i, 3) if not wrong else fmpq(1) for i in range(3)]  # 1 = sqrt(lam): the two roots meet
     s = s if wrong else [x + fmpq(3, 5) for x in s]
@@ -112,12 +108,10 @@ def number_of_solutions(F: Rationals, wrong: bool) -> Iterator[bool]:
     yield all(not _equal(A, B) for i, A in enumerate(sets) for B in sets[:i])
 
 
-@decided(
-    "T5",
-    "k - 1 points are necessary: H W has rank k - 1 and k - 2 points leave |(I - Y^+ Y) H W| > 0 for any labels; "
-    "k - 1 do not",
-)
+@decided("T5")
 def centred_points(F: Rationals, wrong: bool) -> Iterator[bool]:
+    """k - 1 points are necessary: H W has rank k - 1 and k - 2 points leave |(I - Y^+ Y) H W| > 0 for any labels; k - 1
+    do not"""
     k, p = 5, 7
     H = F.eye(k) - fmpq(1, k) * F.ones(k, k)
     W = H @ F.draw(k, p)
@@ -128,10 +122,9 @@ def centred_points(F: Rationals, wrong: bool) -> Iterator[bool]:
     yield F.is_zero(W - enough.plus @ (enough @ W))
 
 
-@decided(
-    "T6", "the infimum is not attained where V^T Phi_ref W^T is singular: the formula then gives a set that misses W"
-)
+@decided("T6")
 def infimum_not_attained(F: Rationals, wrong: bool) -> Iterator[bool]:
+    """the infimum is not attained where V^T Phi_ref W^T is singular: the formula then gives a set that misses W"""
     basis = F.orthogonal(5)
     W = F.draw(2, 2) @ basis.columns([0, 1]).T
     inside = F.draw(3, 1) if not wrong else F.draw(3, 2)
@@ -145,8 +138,9 @@ def infimum_not_attained(F: Rationals, wrong: bool) -> Iterator[bool]:
     yield not _equal(W @ Phi.plus @ Phi, W)
 
 
-@decided("T6b", "a rank-deficient exact set can be nearer than the optimum over full row rank", instances=1, deep=1)
+@decided("T6b", instances=1, deep=1)
 def rank_deficient_is_nearer(F: Rationals, wrong: bool) -> Iterator[bool]:
+    """a rank-deficient exact set can be nearer than the optimum over full row rank"""
     W, Y = F.constant([[1, 0]]), F.constant([[1], [0]])
     half = fmpq(1, 2)
     near = F.constant([[half, 0], [half, 1 if wrong else 0]])
@@ -156,11 +150,9 @@ def rank_deficient_is_nearer(F: Rationals, wrong: bool) -> Iterator[bool]:
     yield (near - ref).norm2 < bound
 
 
-@decided(
-    "T6b",
-    "care: where U^T Y is singular (U the q trailing left singular vectors of N) the formula misses W: an infimum",
-)
+@decided("T6b")
 def attained_for_labels_that_differ(F: Rationals, wrong: bool) -> Iterator[bool]:
+    """care: where U^T Y is singular (U the q trailing left singular vectors of N) the formula misses W: an infimum"""
     basis, left = F.orthogonal(5), F.orthogonal(3)
     W = F.draw(1, 1) @ basis.columns([0]).T
     U = left.columns([2])
@@ -171,8 +163,9 @@ def attained_for_labels_that_differ(F: Rationals, wrong: bool) -> Iterator[bool]
     yield not _equal(weights(Phi, Y, None), W)
 
 
-@decided("T7", "the error of m points with any labels is at least the exact optimum, and rank W points reach 0")
+@decided("T7")
 def optimum_for_few(F: Rationals, wrong: bool) -> Iterator[bool]:
+    """the error of m points with any labels is at least the exact optimum, and rank W points reach 0"""
     left, right, sigma = F.orthogonal(4), F.orthogonal(6, 4), [fmpq(9), fmpq(5), fmpq(3), fmpq(1)]
     W = left @ F.diag(sigma) @ right.T
     for m in (1, 2, 3):
@@ -190,12 +183,10 @@ def _affine(F: Rationals, k: int, d: int, p: int) -> tuple[Matrix, Matrix, Matri
     return B, offset, height(B, offset), weights(Phi, F.draw(k + p, k), F.scalar())
 
 
-@decided(
-    "T8e",
-    "biased deep linear, fixed one-hot labels, lam_s = 0: k points miss the range (the only exact features have "
-    "e.phi != 1)",
-)
+@decided("T8e")
 def too_few_points(F: Rationals, wrong: bool) -> Iterator[bool]:
+    """biased deep linear, fixed one-hot labels, lam_s = 0: k points miss the range (the only exact features have e.phi
+    != 1)"""
     k, p = 3, 7
     _, _, e, W = _affine(F, k, 4, p)
     a = W.plus.T @ e
@@ -204,12 +195,10 @@ def too_few_points(F: Rationals, wrong: bool) -> Iterator[bool]:
     yield not _equal(Phi @ e, F.ones(k))
 
 
-@decided(
-    "T8e",
-    "k + 1 points with a repeated class fail: 1 = Y 1 lies in col(Y), so v = 0; with lam > 0 no number of "
-    "one-hot points is exact at lam_s = 0",
-)
+@decided("T8e")
 def repeated_class(F: Rationals, wrong: bool) -> Iterator[bool]:
+    """k + 1 points with a repeated class fail: 1 = Y 1 lies in col(Y), so v = 0; with lam > 0 no number of one-hot
+    points is exact at lam_s = 0"""
     k = 3
     B, offset, e, _ = _affine(F, k, 4, 7)
     last = F.zeros(1, k) if wrong else F.eye(k).rows([0])
@@ -223,14 +212,10 @@ def repeated_class(F: Rationals, wrong: bool) -> Iterator[bool]:
     yield (w.T @ e - w.T @ w).entry(0, 0) > 0  # at lam_s = 0 an exact one-hot set would have 0 here
 
 
-@decided(
-    "T8e",
-    "care: at lam_s = lam one-hot labels are possible (the data themselves), so the impossibility is one of "
-    "lam_s = 0; and for "
-    "k = 1 a lam_s > 0 can place a single point with a fixed label",
-    instances=6,
-)
+@decided("T8e", instances=6)
 def impossibility_is_of_ridge_zero(F: Rationals, wrong: bool) -> Iterator[bool]:
+    """care: at lam_s = lam one-hot labels are possible (the data themselves), so the impossibility is one of lam_s = 0;
+    and for k = 1 a lam_s > 0 can place a single point with a fixed label"""
     k, p, d = 2, 6, 4
     B, offset, e, _ = _affine(F, k, d, p)
     labels = F.below(*[F.eye(k)] * 4)
@@ -247,17 +232,17 @@ def impossibility_is_of_ridge_zero(F: Rationals, wrong: bool) -> Iterator[bool]:
     yield ridge > 0 and _equal(point @ e, F.ones(1)) and _equal(weights(point, label * F.ones(1), ridge), w)
 
 
-@decided("T10", "for every label set at once d points are necessary in LRR: some labels make W of rank d")
+@decided("T10")
 def counts_for_all_labels(F: Rationals, wrong: bool) -> Iterator[bool]:
+    """for every label set at once d points are necessary in LRR: some labels make W of rank d"""
     n, d = 8, 5
     X = F.draw(n, d, d - 1 if wrong else d)
     yield weights(X, F.eye(n), F.scalar()).rank == d
 
 
-@decided(
-    "T11", "rank-many points are necessary for several ridges: the rows of all W(lam_i) lie in the row space of Phi_s"
-)
+@decided("T11")
 def several_ridges_count(F: Rationals, wrong: bool) -> Iterator[bool]:
+    """rank-many points are necessary for several ridges: the rows of all W(lam_i) lie in the row space of Phi_s"""
     Phi, Y, p = F.draw(8, 6), F.draw(8, 1), 6
     models = F.below(*[weights(Phi, Y, fmpq(i + 1)) for i in range(3)])
     yield models.rank == 3
@@ -265,16 +250,18 @@ def several_ridges_count(F: Rationals, wrong: bool) -> Iterator[bool]:
     yield not _equal(models @ points.plus @ points, models)
 
 
-@decided("T16", "the certificate is zero for exact sets only: any change of the labels within the span shows")
+@decided("T16")
 def certificate_sees_errors(F: Rationals, wrong: bool) -> Iterator[bool]:
+    """the certificate is zero for exact sets only: any change of the labels within the span shows"""
     Phi, W = F.draw(4, 6), F.draw(2, 4)
     W = W @ Phi
     Y = Phi @ W.T + (F.zeros(4, 2) if wrong else fmpq(1, 10**30) * F.ones(4, 2))
     yield (weights(Phi, Y, None) - W).norm2 > 0
 
 
-@decided("T17", "care: at lam > 0 the data come back up to the root only: s and lam / s have the same W", instances=3)
+@decided("T17", instances=3)
 def recovery_up_to_root(F: Rationals, wrong: bool) -> Iterator[bool]:
+    """care: at lam > 0 the data come back up to the root only: s and lam / s have the same W"""
     V, U, Y, lam = F.orthogonal(3), F.orthogonal(5, 3), F.draw(3, 3), F.scalar()
     s = [F.scalar() + i for i in range(3)]
     one, other = V @ F.diag(s) @ U.T, V @ F.diag([lam / x for x in s]) @ U.T

@@ -20,8 +20,9 @@ def _sum_of_squares(values: list[fmpq]) -> fmpq:
     return total
 
 
-@decided("T20b", "m points have |G_s - G|^2 of at least the tail of the squared eigenvalues of G, which some reach")
+@decided("T20b")
 def tail_of_gram(F: Rationals, wrong: bool) -> Iterator[bool]:
+    """m points have |G_s - G|^2 of at least the tail of the squared eigenvalues of G, which some reach"""
     p, m = 5, 2
     values = sorted((F.scalar() for _ in range(p)), reverse=True)
     Q = F.orthogonal(p)
@@ -36,8 +37,9 @@ def tail_of_gram(F: Rationals, wrong: bool) -> Iterator[bool]:
         yield (near.T @ points - G).norm2 >= tail
 
 
-@decided("T20c", "m points have a covariance of rank m - 1 at most: rank + 1 are necessary")
+@decided("T20c")
 def rank_of_covariance(F: Rationals, wrong: bool) -> Iterator[bool]:
+    """m points have a covariance of rank m - 1 at most: rank + 1 are necessary"""
     m, p = 4, 6
     points = F.draw(m, p)
     mean = fmpq(1, m) * (F.ones(1, m) @ points)
@@ -45,8 +47,9 @@ def rank_of_covariance(F: Rationals, wrong: bool) -> Iterator[bool]:
     yield (away.T @ away).rank <= (m - 2 if wrong else m - 1)
 
 
-@decided("T20d", "m points with any labels and ridge are above the least-squares residual plus the tail of the fit")
+@decided("T20d")
 def tail_of_fit(F: Rationals, wrong: bool) -> Iterator[bool]:
+    """m points with any labels and ridge are above the least-squares residual plus the tail of the fit"""
     k, m, n = 4, 2, 6
     values = sorted((F.scalar() for _ in range(k)), reverse=True)
     Q, R = F.orthogonal(n, k), F.orthogonal(k)

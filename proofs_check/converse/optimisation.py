@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 from scipy.optimize import minimize
 
-from proofs_check.check import Check, Outcome
+from proofs_check.check import Check, Outcome, claim_of
 
 __all__ = ["CHECKS"]
 
@@ -18,7 +18,7 @@ _NEAR = 1e-3  # the best start must come this near, or the optimiser proves noth
 Decision = Callable[[np.random.Generator, bool, int], tuple[bool, int, str, str]]
 
 
-def searched(theorem: str, claim: str, *, starts: int = 12, deep: int = 120) -> Callable[[Decision], Check]:
+def searched(theorem: str, *, starts: int = 12, deep: int = 120) -> Callable[[Decision], Check]:
     """Make a check of ``body(rng, wrong, starts) -> (passed, instances, worst, detail)``."""
 
     def register(body: Decision) -> Check:
@@ -26,7 +26,7 @@ def searched(theorem: str, claim: str, *, starts: int = 12, deep: int = 120) -> 
             passed, *rest = body(np.random.default_rng(17), negate, deep if is_deep else starts)
             return Outcome(bool(passed), *rest)
 
-        return Check(theorem, "converse", body.__name__, claim, decide)
+        return Check(theorem, "converse", body.__name__, claim_of(body), decide)
 
     return register
 
@@ -70,11 +70,9 @@ def _verdict(best: list[float], bounds: list[float], wrong: bool) -> tuple[bool,
     return passed, len(best), f"{min(ratios) - 1:+.0e}", spread
 
 
-@searched(
-    "T1",
-    "fixed labels with m < rank W: no features get below |(I - Y^+ Y) W|, whatever lam_s; the best start reaches it",
-)
+@searched("T1")
 def fixed_labels(rng: np.random.Generator, wrong: bool, starts: int) -> tuple[bool, int, str, str]:
+    """fixed labels with m < rank W: no features get below |(I - Y^+ Y) W|, whatever lam_s; the best start reaches it"""
     best, bounds = [], []
     for m, k, p in ((2, 4, 6), (3, 4, 5), (1, 3, 4)):
         W, Y = rng.standard_normal((k, p)), rng.standard_normal((m, k))
@@ -84,12 +82,10 @@ def fixed_labels(rng: np.random.Generator, wrong: bool, starts: int) -> tuple[bo
     return _verdict(best, bounds, wrong)
 
 
-@searched(
-    "T7",
-    "m < rank W points with any features and labels: never below sqrt(sum of sigma_i(W)^2, i > m), and the best "
-    "start reaches it",
-)
+@searched("T7")
 def any_labels(rng: np.random.Generator, wrong: bool, starts: int) -> tuple[bool, int, str, str]:
+    """m < rank W points with any features and labels: never below sqrt(sum of sigma_i(W)^2, i > m), and the best start
+    reaches it"""
     best, bounds = [], []
     for m, k, p, lam in ((2, 4, 6, 0.5), (1, 3, 5, 0.1), (3, 4, 4, 1.0)):
         W = rng.standard_normal((k, p))
@@ -98,10 +94,9 @@ def any_labels(rng: np.random.Generator, wrong: bool, starts: int) -> tuple[bool
     return _verdict(best, bounds, wrong)
 
 
-@searched(
-    "T5", "k - 2 points with any features and labels: never below the least singular value of H W, which is reached"
-)
+@searched("T5")
 def any_centred_labels(rng: np.random.Generator, wrong: bool, starts: int) -> tuple[bool, int, str, str]:
+    """k - 2 points with any features and labels: never below the least singular value of H W, which is reached"""
     best, bounds = [], []
     for k, p in ((3, 5), (4, 6)):
         W = (np.eye(k) - 1.0 / k) @ rng.standard_normal((k, p))
@@ -128,12 +123,10 @@ def _moved(z: np.ndarray, ref: np.ndarray, B: np.ndarray) -> tuple[float, np.nda
     return float((move**2).sum()), (-2.0 * inverse.T @ move @ (ref + move).T).ravel()
 
 
-@searched(
-    "T6",
-    "over all subspaces (the rows C of the combinations that make row(W)) no exact set is nearer, and the best "
-    "start reaches it",
-)
+@searched("T6")
 def over_subspaces(rng: np.random.Generator, wrong: bool, starts: int) -> tuple[bool, int, str, str]:
+    """over all subspaces (the rows C of the combinations that make row(W)) no exact set is nearer, and the best start
+    reaches it"""
     best, bounds = [], []
     for m, q, p in ((4, 2, 7), (3, 1, 5)):
         ref, B = rng.standard_normal((m, p)), np.linalg.qr(rng.standard_normal((p, q)))[0].T
@@ -145,14 +138,10 @@ def over_subspaces(rng: np.random.Generator, wrong: bool, starts: int) -> tuple[
     return _verdict(best, bounds, wrong)
 
 
-@searched(
-    "T6",
-    "over all features and labels: any set is exact for its own W_s, and is never nearer to the references than "
-    "T6 says",
-    starts=6,
-    deep=40,
-)
+@searched("T6", starts=6, deep=40)
 def over_features_and_labels(rng: np.random.Generator, wrong: bool, starts: int) -> tuple[bool, int, str, str]:
+    """over all features and labels: any set is exact for its own W_s, and is never nearer to the references than T6
+    says"""
     m, k, p, lam = 4, 2, 6, 0.5
     ref, lowest = rng.standard_normal((m, p)), np.inf
 
@@ -168,14 +157,10 @@ def over_features_and_labels(rng: np.random.Generator, wrong: bool, starts: int)
     return passed, starts, worst, detail
 
 
-@searched(
-    "T8e",
-    "biased deep linear, k = 3 fixed one-hot labels: over all lam_s and all choices of roots k points miss e.phi "
-    "= 1; k + 1 meet it",
-    starts=4,
-    deep=20,
-)
+@searched("T8e", starts=4, deep=20)
 def fixed_labels_over_ridges(rng: np.random.Generator, wrong: bool, starts: int) -> tuple[bool, int, str, str]:
+    """biased deep linear, k = 3 fixed one-hot labels: over all lam_s and all choices of roots k points miss e.phi = 1;
+    k + 1 meet it"""
     k, p, d, least = 3, 8, 5, np.inf
     for _ in range(starts):
         B, c, X = rng.standard_normal((p, d)), rng.standard_normal(p), rng.standard_normal((30, d))

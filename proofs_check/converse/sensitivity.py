@@ -10,10 +10,9 @@ from proofs_check.converse.optimisation import searched
 __all__ = ["CHECKS"]
 
 
-@searched(
-    "T2", "for m <= p no Z makes cond(D) smaller than cond((Y^T)^+ W); Z = tau Q1 Q2 attains it", starts=4, deep=40
-)
+@searched("T2", starts=4, deep=40)
 def least_condition(rng: np.random.Generator, wrong: bool, starts: int) -> tuple[bool, int, str, str]:
+    """for m <= p no Z makes cond(D) smaller than cond((Y^T)^+ W); Z = tau Q1 Q2 attains it"""
     m, k, p = 4, 2, 6
     W, Y = rng.standard_normal((k, p)), rng.standard_normal((m, k))
     M, project = np.linalg.pinv(Y).T @ W, np.eye(m) - Y @ np.linalg.pinv(Y)
@@ -43,8 +42,9 @@ def _derivative(Phi: np.ndarray, lam: float) -> float:
     return float(np.linalg.norm(np.array(columns), 2))
 
 
-@searched("T15", "|dW| <= |Y|_2 |dPhi| / (s_min^2 + lam) to first order, with equality for p > m", starts=12, deep=200)
+@searched("T15", starts=12, deep=200)
 def sensitivity(rng: np.random.Generator, wrong: bool, starts: int) -> tuple[bool, int, str, str]:
+    """|dW| <= |Y|_2 |dPhi| / (s_min^2 + lam) to first order, with equality for p > m"""
     ratios, tight = [], []
     for _ in range(starts):
         m, p = int(rng.integers(1, 5)), int(rng.integers(1, 6))
@@ -58,14 +58,10 @@ def sensitivity(rng: np.random.Generator, wrong: bool, starts: int) -> tuple[boo
     return passed, starts, f"{max(ratios) - 1:+.0e}", "norm of the derivative over the bound, minus 1"
 
 
-@searched(
-    "T15",
-    "amplification: all small roots at most 2 whatever cond(D), all large roots at most 2 cond(D), both reached; "
-    "ridge 0: cond(D)",
-    starts=300,
-    deep=5000,
-)
+@searched("T15", starts=300, deep=5000)
 def amplification(rng: np.random.Generator, wrong: bool, starts: int) -> tuple[bool, int, str, str]:
+    """amplification: all small roots at most 2 whatever cond(D), all large roots at most 2 cond(D), both reached; ridge
+    0: cond(D)"""
     worst = {"small": 0.0, "large": 0.0}
     for _ in range(starts):
         t = np.sort(10.0 ** rng.uniform(-6, 0, 3))[::-1]

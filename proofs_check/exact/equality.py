@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from proofs_check.check import Check, Outcome
+from proofs_check.check import Outcome
 from proofs_check.exact.cases import FIXED, random_cases
 from proofs_check.exact.rationals import Rationals
-from proofs_check.statements import STATEMENTS, Case, Statement
+from proofs_check.statements import Case, Statement, checks_by
 
 __all__ = ["CHECKS", "holds"]
 
@@ -42,13 +42,4 @@ def _decide(statement: Statement, deep: bool, negate: bool) -> Outcome:
     return Outcome(bool(cases), len(cases), "exact")
 
 
-CHECKS = [
-    Check(
-        statement.theorem,
-        "exact",
-        statement.name,
-        statement.claim,
-        lambda deep, negate, statement=statement: _decide(statement, deep, negate),
-    )
-    for statement in STATEMENTS
-]
+CHECKS = checks_by("exact", _decide)

@@ -23,11 +23,11 @@ from __future__ import annotations
 import math
 import random
 
-from proofs_check.check import Check, Outcome
+from proofs_check.check import Outcome
 from proofs_check.exact.cases import FIXED, random_cases
 from proofs_check.identity.degrees import Degree, DegreeMatrix, Degrees
 from proofs_check.identity.prime_field import PrimeField, random_prime
-from proofs_check.statements import STATEMENTS, Case, Statement
+from proofs_check.statements import Case, Statement, checks_by
 
 __all__ = ["CHECKS", "TARGET", "failure_probability", "trial"]
 
@@ -81,13 +81,4 @@ def _decide(statement: Statement, deep: bool, negate: bool) -> Outcome:
     return Outcome(bool(cases), trials, f"< {worst:.0e}", f"{len(cases)} shapes, degree <= {degree}")
 
 
-CHECKS = [
-    Check(
-        statement.theorem,
-        "identity",
-        statement.name,
-        statement.claim,
-        lambda deep, negate, statement=statement: _decide(statement, deep, negate),
-    )
-    for statement in STATEMENTS
-]
+CHECKS = checks_by("identity", _decide)

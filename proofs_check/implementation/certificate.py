@@ -26,11 +26,9 @@ from proofs_check.matrix import weights
 __all__ = ["CHECKS"]
 
 
-@probe(
-    "T16",
-    "certify_recovery reports the exact error and its two parts, for sets that are wrong within and out of the span",
-)
+@probe("T16")
 def certificate(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """certify_recovery reports the exact error and its two parts, for sets that are wrong within and out of the span"""
     for m, k, p, r in ((4, 3, 6, 4), (3, 2, 6, 2), (7, 3, 5, 5)):
         W, Phi, Y, lam = F.draw(k, p), F.draw(m, p, r), F.draw(m, k), F.scalar()
         for ridge in (None, lam):
@@ -46,8 +44,9 @@ def certificate(F: Dyadics, judge: Judge) -> Iterator[float]:
             yield judge.true(got.verdict == "fail" and got.rank == r)
 
 
-@probe("T16", "verdicts: an exact set passes with a ratio below 30, the same set fails after a change of 1e-8")
+@probe("T16")
 def verdicts(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """verdicts: an exact set passes with a ratio below 30, the same set fails after a change of 1e-8"""
     W, Y = to_float(F.draw(3, 6)), to_float(F.draw(4, 3))
     for ridge, root in ((0.0, "large"), (0.5, "large"), (0.5, "small")):
         scale = max(1.0, 2.0 * np.sqrt(2.0 * ridge) * float(np.linalg.norm(np.linalg.pinv(Y).T @ W, 2)))
@@ -67,10 +66,9 @@ def verdicts(F: Dyadics, judge: Judge) -> Iterator[float]:
         yield judge.true(bad.verdict == "fail" or bad.bound > 3e-9)
 
 
-@probe(
-    "T16", "with an intercept the weights are compared about the means, and b by the predictions of the worst output"
-)
+@probe("T16")
 def certificate_with_intercept(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """with an intercept the weights are compared about the means, and b by the predictions of the worst output"""
     m, k, p = 5, 2, 7
     W, b, Phi, Y, lam = F.draw(k, p), F.draw(1, k), F.draw(m, p), F.draw(m, k), F.scalar()
     average, one = (1 / F.number(m)) * F.ones(1, m), F.ones(m)
@@ -109,7 +107,9 @@ def _maps(theorem: str) -> list[tuple[FeatureMap, float]]:
 
 
 def _round_trips(theorem: str) -> Check:
+    @probe(theorem)
     def round_trips(F: Dyadics, judge: Judge) -> Iterator[float]:
+        """the package's maps and their pre-images: phi(preimage(c Phi)) = c Phi, c from scale_into_range"""
         for phi, size in _maps(theorem):
             Phi = size * to_float(F.draw(3, phi.p)) / 5.0
             Phi = Phi * phi.scale_into_range(Phi)
@@ -118,17 +118,12 @@ def _round_trips(theorem: str) -> Check:
             for X in (phi.preimage(Phi), phi.preimage(Phi, near=near)):
                 yield judge.ratio(phi(X), Phi, phi.condition())
 
-    claim = "the package's maps and their pre-images: phi(preimage(c Phi)) = c Phi, c from scale_into_range"
-    return probe(theorem, claim)(round_trips)
+    return round_trips
 
 
-@probe(
-    "T8a",
-    "random Fourier features: |phi|^2 = 1 for pairs, the box is sqrt(2/p), a kernel mean of exp(-|x-y|^2 / (2 l^2))",
-    instances=1,
-    deep=3,
-)
+@probe("T8a", instances=1, deep=3)
 def fourier_constants(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """random Fourier features: |phi|^2 = 1 for pairs, the box is sqrt(2/p), a kernel mean of exp(-|x-y|^2 / (2 l^2))"""
     pairs = RandomFourier(5, 8, lengthscale=1.5, form="sincos", rng=0)
     yield judge.ratio((pairs(to_float(F.draw(4, 5))) ** 2).sum(axis=1), np.ones(4), 10.0)
     phi = RandomFourier(3, 20_000, lengthscale=2.0, rng=1)
@@ -138,12 +133,9 @@ def fourier_constants(F: Dyadics, judge: Judge) -> Iterator[float]:
     yield judge.true(abs(float(values[0] @ values[0]) - 1.0) < 0.03)
 
 
-@probe(
-    "T8e",
-    "deep linear maps are affine; project is the projector on what features span; NTK features are those gradients",
-    instances=1,
-)
+@probe("T8e", instances=1)
 def deep_linear(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """deep linear maps are affine; project is the projector on what features span; NTK features are those gradients"""
     X = to_float(F.draw(4, 3))
     for phi in (
         DeepLinear([3, 2, 6], rng=0),
@@ -163,11 +155,9 @@ def deep_linear(F: Dyadics, judge: Judge) -> Iterator[float]:
     yield judge.ratio(ntk(X), np.array(rows), 10.0)
 
 
-@probe(
-    "T8a",
-    "distil through bounded maps: features, labels and ridge are scaled together (T4'), then the refit is W itself",
-)
+@probe("T8a")
 def through_bounded_maps(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """distil through bounded maps: features, labels and ridge are scaled together (T4'), then the refit is W itself"""
     for phi in (RandomFourier(7, 5, lengthscale=2.0, rng=0), FullyConnected([7, 5], activation="tanh", rng=2)):
         X, Y = to_float(F.draw(12, 7)) / 5.0, to_float(F.draw(12, 3))
         W = ridge_weights(phi(X), Y, ridge=0.5)

@@ -28,8 +28,9 @@ __all__ = ["CHECKS"]
 _SHAPES = ((3, 5, 7, 2, 3), (5, 5, 7, 5, 5), (6, 4, 7, 4, 4), (6, 4, 8, 2, 3), (8, 3, 5, 2, 2), (4, 6, 3, 3, 4))
 
 
-@probe("T1", "target: (Y^T)^+ W and the free part at any rank; it refuses an infeasible W with the exact best error")
+@probe("T1")
 def targets(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """target: (Y^T)^+ W and the free part at any rank; it refuses an infeasible W with the exact best error"""
     for m, k, p, q, r in _SHAPES:
         Y, Z = F.draw(m, k, r), F.draw(m, p)
         W = Y.T @ F.draw(m, p, q)
@@ -48,8 +49,9 @@ def targets(F: Dyadics, judge: Judge) -> Iterator[float]:
         yield judge.true(error.theorem == "T1")
 
 
-@probe("T2", "distill_features at ridge 0: the features are (D^+)^T, at any rank and any scale of W")
+@probe("T2")
 def ridge_zero(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """distill_features at ridge 0: the features are (D^+)^T, at any rank and any scale of W"""
     for m, k, p, q, r in _SHAPES:
         Y, Z = F.draw(m, k, r), F.draw(m, p)
         W = Y.T @ F.draw(m, p, q)
@@ -64,10 +66,9 @@ def ridge_zero(F: Dyadics, judge: Judge) -> Iterator[float]:
         yield judge.ratio(got.condition, cond(to_float(full)), cond(to_float(full)) * cond(to_float(Y)) ** 2)
 
 
-@probe(
-    "T17", "ridge_weights and distill_features: rotated data give the same set, and n <= k samples come back from it"
-)
+@probe("T17")
 def privacy(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """ridge_weights and distill_features: rotated data give the same set, and n <= k samples come back from it"""
     for n, k, p in ((9, 3, 6), (12, 2, 5)):
         Phi, Y, O, labels = F.draw(n, p), F.draw(n, k), F.orthogonal(n), to_float(F.draw(4, k))  # noqa: E741
         sets = [
@@ -85,8 +86,9 @@ def privacy(F: Dyadics, judge: Judge) -> Iterator[float]:
         yield judge.ratio(np.linalg.pinv(np.linalg.pinv(Y.T) @ W).T, Phi, amplification)
 
 
-@probe("T2", "free_matrix leaves cond(D) at its minimum, and the set exact")
+@probe("T2")
 def free_part(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """free_matrix leaves cond(D) at its minimum, and the set exact"""
     W, Y = to_float(F.draw(3, 8)), to_float(F.draw(5, 3))
     Z = free_matrix(W, Y, rng=np.random.default_rng(0))
     plain, got = distill_features(W, Y), distill_features(W, Y, free=Z)
@@ -107,11 +109,10 @@ def _amplification(Phi: np.ndarray, Y: np.ndarray, lam: float) -> float:
     return float(max(by_features, np.linalg.norm(R, 2) * np.linalg.norm(Y, 2)) / np.linalg.norm(Y.T @ R, 2))
 
 
-@probe(
-    "T3",
-    "distill_features at ridge > 0: each root where it is asked for, refitted exactly; limit, refusal, amplification",
-)
+@probe("T3")
 def ridge_positive(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """distill_features at ridge > 0: each root where it is asked for, refitted exactly; limit, refusal,
+    amplification"""
     for m, k, p in ((3, 3, 5), (5, 2, 6), (4, 4, 4)):
         exact = Rationals(m)
         V, U = exact.orthogonal(m, min(k, m)), exact.orthogonal(p, min(k, m))
@@ -143,8 +144,9 @@ def ridge_positive(F: Dyadics, judge: Judge) -> Iterator[float]:
         yield judge.refuses(InfeasibleError, lambda W=W, Y=Y, above=above: distill_features(W, Y, ridge=above))
 
 
-@probe("T4", "labels_for at any rank and ridge; minimal_features refitted exactly")
+@probe("T4")
 def learned_labels(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """labels_for at any rank and ridge; minimal_features refitted exactly"""
     for m, k, p, q, r in _SHAPES:
         Phi, W, lam = F.draw(m, p, r), F.draw(k, p, q), F.scalar()
         for ridge in (None, lam):
@@ -160,8 +162,9 @@ def learned_labels(F: Dyadics, judge: Judge) -> Iterator[float]:
     yield judge.refuses(InfeasibleError, lambda: minimal_features(to_float(W), points=2))
 
 
-@probe("T4'", "feasible_scale is 2 sqrt(margin lam) |D|_2 and makes the ridge admissible; c = 1 where it already is")
+@probe("T4'")
 def scaling(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """feasible_scale is 2 sqrt(margin lam) |D|_2 and makes the ridge admissible; c = 1 where it already is"""
     W, Y = to_float(F.draw(3, 6)), to_float(F.draw(4, 3))
     top = float(np.linalg.norm(np.linalg.pinv(Y).T @ W, 2))
     lam, slack = 5.0 / top**2, 100.0 * cond(Y) ** 2
@@ -174,8 +177,9 @@ def scaling(F: Dyadics, judge: Judge) -> Iterator[float]:
     yield judge.ratio(exact_refit(F, got.features, scaled, lam), W, 10.0 * slack)
 
 
-@probe("T5", "centred labels: e_y - 1/k, of rank k - 1; k - 1 points recover a W whose columns sum to 0")
+@probe("T5")
 def centred(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """centred labels: e_y - 1/k, of rank k - 1; k - 1 points recover a W whose columns sum to 0"""
     k, p = 4, 6
     H = F.eye(k) - (1 / F.number(k)) * F.ones(k, k)
     W = H @ F.draw(k, p)
@@ -188,8 +192,9 @@ def centred(F: Dyadics, judge: Judge) -> Iterator[float]:
     yield judge.ratio(whole.features, to_float((H.plus @ W).plus.T), 10.0 * cond(to_float(D)))
 
 
-@probe("T7", "few_features: W_s = U U^T W with the Eckart-Young error, in the identity and in any metric")
+@probe("T7")
 def few(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """few_features: W_s = U U^T W with the Eckart-Young error, in the identity and in any metric"""
     k, p = 4, 6
     W = to_float(F.draw(k, p))
     root = to_float(F.draw(p, p))
@@ -207,8 +212,9 @@ def few(F: Dyadics, judge: Judge) -> Iterator[float]:
             yield judge.ratio(refit, U @ (U.T @ W), slack * gap * cond(U.T @ W) ** 2)
 
 
-@probe("T12", "add_intercept: one point more, refitted exactly with an unpenalised intercept")
+@probe("T12")
 def intercept(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """add_intercept: one point more, refitted exactly with an unpenalised intercept"""
     for m, k, p, ridge in ((3, 3, 5, 0.0), (4, 2, 6, 0.125)):
         W, b, mu = to_float(F.draw(k, p)), to_float(F.draw(1, k))[0], to_float(F.draw(1, p))[0]
         base = minimal_features(W, ridge=ridge, points=m, scale=2.0, rng=np.random.default_rng(2))

@@ -24,8 +24,9 @@ __all__ = ["CHECKS"]
 _SHAPES = ((9, 4, 2, 4), (4, 7, 3, 4), (8, 5, 2, 3), (6, 6, 1, 2))  # n, p, k, rank
 
 
-@probe("T13", "thin_svd, pseudo_inverse and row_basis at any rank and any scale (the rank decision is relative)")
+@probe("T13")
 def spectra(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """thin_svd, pseudo_inverse and row_basis at any rank and any scale (the rank decision is relative)"""
     for n, p, _, rank in _SHAPES:
         exact = F.draw(n, p, rank)
         A = to_float(exact)
@@ -38,8 +39,9 @@ def spectra(F: Dyadics, judge: Judge) -> Iterator[float]:
         yield judge.ratio(row_basis(A).T @ row_basis(A), to_float(exact.plus @ exact), cond(A))
 
 
-@probe("T13", "ridge_weights by SVD, Gram matrix and TSQR: ridge 0 at any rank, and ridge > 0, absolute")
+@probe("T13")
 def solvers(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """ridge_weights by SVD, Gram matrix and TSQR: ridge 0 at any rank, and ridge > 0, absolute"""
     for n, p, k, rank in _SHAPES:
         Phi, Y, lam = F.draw(n, p, rank), F.draw(n, k), F.scalar()
         A, B, c = to_float(Phi), to_float(Y), cond(to_float(Phi))
@@ -57,8 +59,9 @@ def solvers(F: Dyadics, judge: Judge) -> Iterator[float]:
             yield judge.ratio(ridge_weights(A, B, ridge=number, solver="gram"), exact, amplification * c)
 
 
-@probe("T13", "GramStatistics: sums are exact and add; weights, path, centred; StreamingQR merges")
+@probe("T13")
 def sums(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """GramStatistics: sums are exact and add; weights, path, centred; StreamingQR merges"""
     n, p, k = 11, 5, 3
     Phi, Y, lam = F.draw(n, p), F.draw(n, k), F.scalar()
     A, B, ridge = to_float(Phi), to_float(Y), to_float(lam)
@@ -83,8 +86,9 @@ def sums(F: Dyadics, judge: Judge) -> Iterator[float]:
     yield judge.refuses(ShapeError, lambda: whole.merge(GramStatistics(p + 1, k)))
 
 
-@probe("T12", "ridge_weights_with_intercept: weights of the centred data, b = mean(Y) - W mean(Phi)")
+@probe("T12")
 def fitted_intercept(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """ridge_weights_with_intercept: weights of the centred data, b = mean(Y) - W mean(Phi)"""
     for n, p, k, rank in ((9, 4, 2, 4), (4, 7, 3, 4)):
         Phi, Y, lam = F.draw(n, p, rank), F.draw(n, k), F.scalar()
         H, average = F.eye(n) - (1 / F.number(n)) * F.ones(n, n), (1 / F.number(n)) * F.ones(1, n)
@@ -107,8 +111,9 @@ def _without(Phi: Matrix, Y: Matrix, i: int, lam: object, *, centre: bool) -> np
     return np.asarray(to_float(Y.rows([i]) - mean_y - (Phi.rows([i]) - mean) @ W.T))[0]
 
 
-@probe("T13", "leave-one-out, GCV and validation scores of a path of ridges are those of explicit refits", instances=1)
+@probe("T13", instances=1)
 def choice(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """leave-one-out, GCV and validation scores of a path of ridges are those of explicit refits"""
     n, p, k = 8, 4, 2
     Phi, Y, ridges = F.draw(n, p), F.draw(n, k), [F.scalar(), F.scalar() + 5]
     A, B, grid = to_float(Phi), to_float(Y), [to_float(lam) for lam in ridges]

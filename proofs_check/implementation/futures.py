@@ -22,7 +22,7 @@ from analytic_dd.distill.local_span import near_copies
 from analytic_dd.errors import InfeasibleError
 from analytic_dd.judge import point_bounds
 from analytic_dd.linalg import GramStatistics
-from proofs_check.check import Check, Outcome
+from proofs_check.check import Outcome, checked
 from proofs_check.exact.rationals import Rationals
 from proofs_check.implementation.judge import Dyadics, Judge, cond, exact_refit, probe, to_exact, to_float
 from proofs_check.matrix import Matrix, weights
@@ -49,11 +49,9 @@ def _both(Phi: Matrix, Y: Matrix) -> Iterator[object]:
     yield GramStatistics(A.shape[1], B.shape[1]).update(A, B)
 
 
-@probe(
-    "T20a",
-    "gradient_set: the gradients of the data at two weights, from arrays and from sums, by as few points as can be",
-)
+@probe("T20a")
 def gradients(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """gradient_set: the gradients of the data at two weights, from arrays and from sums, by as few points as can be"""
     n, p, k = 12, 7, 2
     Phi, Y, models = F.draw(n, p), F.draw(n, k), [F.draw(k, p) for _ in range(2)]
     G, C = _sums(Phi, Y)
@@ -68,8 +66,9 @@ def gradients(F: Dyadics, judge: Judge) -> Iterator[float]:
     yield judge.ratio(one.relative_errors[0], float(np.linalg.norm(s[1:]) / np.linalg.norm(s)), 10.0)
 
 
-@probe("T19a", "trajectory_set: W_1 .. W_3 for three step sizes are those of the data, from 0 and from a start")
+@probe("T19a")
 def trajectories(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """trajectory_set: W_1 .. W_3 for three step sizes are those of the data, from 0 and from a start"""
     n, p, k = 14, 9, 2
     Phi, Y, start = F.draw(n, p), F.draw(n, k), F.draw(k, p)
     G, C = _sums(Phi, Y)
@@ -85,8 +84,9 @@ def trajectories(F: Dyadics, judge: Judge) -> Iterator[float]:
                 yield judge.ratio(to_float(one), to_float(other), 10.0 * cond(to_float(Phi)) ** 2)
 
 
-@probe("T19b", "end_point_set: equal steps end at the given weights")
+@probe("T19b")
 def end_points(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """end_point_set: equal steps end at the given weights"""
     start, end = F.draw(3, 7), F.draw(3, 7)
     for step in (0.25, 1.5):
         built = end_point_set(to_float(start), to_float(end), step=step, steps=4)
@@ -95,8 +95,10 @@ def end_points(F: Dyadics, judge: Judge) -> Iterator[float]:
         yield judge.ratio(to_float(reached), to_float(end), 100.0)
 
 
-def _bound_holds(deep: bool, negate: bool) -> Outcome:
-    """T19d on rational data, by exact descent: the squared error against the squared bound."""
+@checked("T19d", "exact")
+def truncation(deep: bool, negate: bool) -> Outcome:
+    """with tau blocks max_t |W_t - W_t^s| <= 4 |C| eta T exp(-(tau - 1)^2 / T) for steps eta <= 1 / |G|"""
+    # T19d on rational data, by exact descent: the squared error against the squared bound.
     ctx.prec = 128
     count = 6 if deep else 2
     for seed in range(count):
@@ -122,17 +124,9 @@ def _bound_holds(deep: bool, negate: bool) -> Outcome:
     return Outcome(True, count, "exact", "|error|^2 <= bound^2, descent in rationals")
 
 
-truncation = Check(
-    "T19d",
-    "exact",
-    "truncation",
-    "with tau blocks max_t |W_t - W_t^s| <= 4 |C| eta T exp(-(tau - 1)^2 / T) for steps eta <= 1 / |G|",
-    _bound_holds,
-)
-
-
-@probe("T19d", "trajectory_set of fewer points: the measured error is that of a plain loop and below the printed bound")
+@probe("T19d")
 def fewer_points(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """trajectory_set of fewer points: the measured error is that of a plain loop and below the printed bound"""
     n, p, k, steps = 14, 9, 1, 20
     Phi, Y = to_float(F.draw(n, p)), to_float(F.draw(n, k))
     eta = 1.0 / float(np.linalg.norm(Phi, 2)) ** 2
@@ -148,8 +142,9 @@ def fewer_points(F: Dyadics, judge: Judge) -> Iterator[float]:
         yield judge.true(built.relative_error <= built.bound)
 
 
-@probe("T22b", "near_copies: the features of the inputs as they are span W through a map that is not onto")
+@probe("T22b")
 def copies(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """near_copies: the features of the inputs as they are span W through a map that is not onto"""
     p, d, q = 12, 3, 2
     A, W, X = to_float(F.draw(p, d)) / 4.0, to_float(F.draw(q, p)), to_float(F.draw(6, d)) / 4.0
     built = near_copies(W, lambda X: np.tanh(X @ A.T), X, ridge=0.25)
@@ -160,8 +155,9 @@ def copies(F: Dyadics, judge: Judge) -> Iterator[float]:
     yield judge.refuses(InfeasibleError, few)
 
 
-@probe("T22a", "point_bounds: the least numbers that satisfy their inequalities")
+@probe("T22a")
 def counts(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """point_bounds: the least numbers that satisfy their inequalities"""
     for _ in range(10):
         p, d = F.random.randint(1, 60), F.random.randint(1, 20)
         q = F.random.randint(1, p)
@@ -171,10 +167,9 @@ def counts(F: Dyadics, judge: Judge) -> Iterator[float]:
         yield judge.true(found.every_W == min(-(-p // (d + 1)) * (q + 1), 2 * found.open_set, p))
 
 
-@probe(
-    "T23b", "future_set: ridge regression on the set with later samples is that on all data, from arrays and from sums"
-)
+@probe("T23b")
 def later_data(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """future_set: ridge regression on the set with later samples is that on all data, from arrays and from sums"""
     n, p, k, lam = 11, 6, 2, F.scalar()
     Phi, Y, V = F.draw(n, p), F.draw(n, k), F.draw(p, 2)
     new, answers = F.draw(4, 2) @ V.T, F.draw(4, k)
@@ -190,8 +185,9 @@ def later_data(F: Dyadics, judge: Judge) -> Iterator[float]:
         yield judge.ratio(exact_refit(F, after.features, after.labels, to_float(lam)), wanted, slack)
 
 
-@probe("T23a", "update: new samples change the weights as the formula says; outside of the subspace they are refused")
+@probe("T23a")
 def updated(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """update: new samples change the weights as the formula says; outside of the subspace they are refused"""
     n, p, k, lam = 10, 5, 2, F.scalar()
     Phi, Y, V = F.draw(n, p), F.draw(n, k), F.draw(p, 1)
     new, answers = F.draw(3, 1) @ V.T, F.draw(3, k)
@@ -205,8 +201,9 @@ def updated(F: Dyadics, judge: Judge) -> Iterator[float]:
     yield judge.refuses(InfeasibleError, lambda: update(built, to_float(F.draw(3, p)), to_float(answers)))
 
 
-@probe("T23c", "update with sign -1: the weights without the samples, whatever subset of the named ones goes")
+@probe("T23c")
 def forgotten(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """update with sign -1: the weights without the samples, whatever subset of the named ones goes"""
     n, p, k, lam = 12, 6, 2, F.scalar()
     Phi, Y = F.draw(n, p), F.draw(n, k)
     A, B = to_float(Phi), to_float(Y)
@@ -219,11 +216,9 @@ def forgotten(F: Dyadics, judge: Judge) -> Iterator[float]:
     yield judge.refuses(InfeasibleError, lambda: update(memory, 64.0 * A[:1], B[:1], sign=-1))
 
 
-@probe(
-    "T24",
-    "byte_set: integers in range whose exact loss of W is what it says, below what is wanted; rounding loses more",
-)
+@probe("T24")
 def integers(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """byte_set: integers in range whose exact loss of W is what it says, below what is wanted; rounding loses more"""
     k, p, m = 2, 16, 10
     W, images = to_float(F.draw(k, p)) / 64.0, to_float(F.draw(m, p)) / 8.0
     made = byte_set(nearest_features(W, images, ridge=0.5), error=1e-4, weights=W)
@@ -236,8 +231,9 @@ def integers(F: Dyadics, judge: Judge) -> Iterator[float]:
     yield judge.true(exact <= 1e-4 < made.rounding_error and made.levels.min() >= 0 and made.levels.max() <= 255)
 
 
-@probe("T25", "sufficient_set: G, C and Y^T Y of the data, with weights and means; from sums the objective")
+@probe("T25")
 def every_penalty(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """sufficient_set: G, C and Y^T Y of the data, with weights and means; from sums the objective"""
     n, p, k = 14, 4, 2
     Phi, Y, w = F.draw(n, p), F.draw(n, k), [fmpq(F.random.randint(1, 8), 4) for _ in range(n)]
     A, B = to_float(Phi), to_float(Y)

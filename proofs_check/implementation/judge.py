@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from flint import fmpq
 
-from proofs_check.check import Check, Outcome
+from proofs_check.check import Check, Outcome, claim_of
 from proofs_check.exact.rationals import Rationals
 from proofs_check.matrix import Matrix, weights
 
@@ -87,8 +87,8 @@ class Judge:
 Body = Callable[[Dyadics, Judge], Iterator[float]]
 
 
-def probe(theorem: str, claim: str, *, instances: int = 3, deep: int = 200) -> Callable[[Body], Check]:
-    """Make a check of ``body(F, judge)`` that yields ratios."""
+def probe(theorem: str, *, instances: int = 3, deep: int = 200) -> Callable[[Body], Check]:
+    """Make a check of ``body(F, judge)`` that yields ratios; its docstring is the claim."""
 
     def register(body: Body) -> Check:
         def decide(is_deep: bool, negate: bool) -> Outcome:
@@ -100,7 +100,7 @@ def probe(theorem: str, claim: str, *, instances: int = 3, deep: int = 200) -> C
                         return Outcome(False, seed + 1, f"{ratio:.3g}", f"seed {seed}, ratio {index}")
             return Outcome(True, count, f"{worst:.2g}", "ratio error / (eps * size * amplification)")
 
-        return Check(theorem, "float64", body.__name__, claim, decide)
+        return Check(theorem, "float64", body.__name__, claim_of(body), decide)
 
     return register
 

@@ -79,13 +79,9 @@ def _size(loss: str, Phi: np.ndarray, Y: np.ndarray, W: np.ndarray, ridge: float
     )
 
 
-@probe(
-    "T18a",
-    "glm_labels: the gradient at W vanishes for all four losses, with weights and with an intercept",
-    instances=1,
-    deep=60,
-)
+@probe("T18a", instances=1, deep=60)
 def labels_of_losses(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """glm_labels: the gradient at W vanishes for all four losses, with weights and with an intercept"""
     m, k, p = 6, 3, 7
     W, Phi = _model(F, m, k, p)
     w, b = np.array([1.0, 0.5, 2.0, 0.25, 1.0, 4.0]), to_float(F.draw(1, k))[0] / 8.0
@@ -105,8 +101,9 @@ def labels_of_losses(F: Dyadics, judge: Judge) -> Iterator[float]:
             yield max(float(np.linalg.norm(part)) for part in parts) / slack
 
 
-@probe("T18b", "glm_labels: probabilities up to the largest ridge and not beyond; an uncentred W is refused")
+@probe("T18b")
 def probabilities(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """glm_labels: probabilities up to the largest ridge and not beyond; an uncentred W is refused"""
     W, Phi = _model(F, 5, 3, 6)
     largest = glm_labels(Phi, W, loss="softmax", ridge=0.0).largest_ridge * judge.shift
     below, above = (glm_labels(Phi, W, loss="softmax", ridge=t * largest) for t in (1.0 - 1e-7, 1.0 + 1e-7))
@@ -116,8 +113,9 @@ def probabilities(F: Dyadics, judge: Judge) -> Iterator[float]:
     yield judge.refuses(InfeasibleError, lambda: glm_labels(Phi, W + 1.0, loss="softmax", ridge=0.1))
 
 
-@probe("T18d", "hard_label_features: the gradient vanishes for one-hot labels, one copy below the limit and two above")
+@probe("T18d")
 def one_hot_points(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """hard_label_features: the gradient vanishes for one-hot labels, one copy below the limit and two above"""
     W, _ = _model(F, 4, 4, 6)
     limit = 0.5 / float(np.linalg.norm(W @ W.T))
     for share, copies in ((0.9, 1), (1.1, 2), (4.5, 5)):
@@ -128,8 +126,9 @@ def one_hot_points(F: Dyadics, judge: Judge) -> Iterator[float]:
         yield float(np.linalg.norm(gradient)) / (2.0**-52 * len(built) * size * cond(W) / (1.0 - built.contraction))
 
 
-@probe("T18a", "glm_weights: the gradient vanishes at the minimiser it returns, for all four losses, with an intercept")
+@probe("T18a")
 def minimisers(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """glm_weights: the gradient vanishes at the minimiser it returns, for all four losses, with an intercept"""
     n, p, k = 24, 3, 3
     Phi = to_float(F.draw(n, p)) / 4.0
     raw = np.abs(to_float(F.draw(n, k))) + 0.125
@@ -148,11 +147,9 @@ def minimisers(F: Dyadics, judge: Judge) -> Iterator[float]:
         yield max(float(np.linalg.norm(part)) for part in got) / (2.0**-52 * n * size)
 
 
-@probe(
-    "T18a",
-    "certify_loss: an exact set passes, at ridge 0 too; a change of 1e-7 of its labels, ridge or intercept fails",
-)
+@probe("T18a")
 def loss_certificate(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """certify_loss: an exact set passes, at ridge 0 too; a change of 1e-7 of its labels, ridge or intercept fails"""
     W, Phi = _model(F, 6, 3, 7)
     for loss in _LOSSES:
         ridge = min(1.0, 0.5 * glm_labels(Phi, W, loss=loss, ridge=0.0).largest_ridge)
@@ -174,8 +171,9 @@ def loss_certificate(F: Dyadics, judge: Judge) -> Iterator[float]:
         yield judge.true(found.verdict == "fail" and distance <= found.relative_error * (1.0 + 1e-6))
 
 
-@probe("T18c", "lambert_count: the least m with m w((k - 1) / e) >= ridge |W|^2, w by balls")
+@probe("T18c")
 def fewest_probabilities(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """lambert_count: the least m with m w((k - 1) / e) >= ridge |W|^2, w by balls"""
     ctx.prec = 200
     for k in (2, 3, 7):
         W = to_float(F.draw(k, 4))
@@ -186,8 +184,9 @@ def fewest_probabilities(F: Dyadics, judge: Judge) -> Iterator[float]:
             yield judge.true(bool(arb(got) >= needed) and (got == 1 or bool(arb(got - 1) < needed)))
 
 
-@probe("T18e", "separated samples at ridge 0 are refused, and hard labels without a ridge")
+@probe("T18e")
 def no_minimiser(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """separated samples at ridge 0 are refused, and hard labels without a ridge"""
     Phi = to_float(F.draw(12, 3))
     side = (Phi[:, 0] > 0.0).astype(np.float64) if judge.shift == 1.0 else np.full(12, 0.5)
     Y = np.stack([side, 1.0 - side], axis=1)

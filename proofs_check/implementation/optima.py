@@ -12,8 +12,9 @@ from proofs_check.implementation.judge import Dyadics, Judge, exact_refit, probe
 __all__ = ["CHECKS"]
 
 
-@probe("T20b", "dc_bound: the tails of known spectra, and points that have the objective that is named")
+@probe("T20b")
 def least_gradient_distance(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """dc_bound: the tails of known spectra, and points that have the objective that is named"""
     n, p, k, m = 9, 5, 3, 2
     s = np.sort([float(to_float(F.scalar())) for _ in range(p)])[::-1]
     Q, V = to_float(F.orthogonal(n, p)), to_float(F.orthogonal(p))
@@ -29,8 +30,9 @@ def least_gradient_distance(F: Dyadics, judge: Judge) -> Iterator[float]:
     yield judge.true(found.reached >= found.bound * (1.0 - 1e-9))
 
 
-@probe("T20c", "moment_set: the mean and the covariance of the data, by rank + 1 points")
+@probe("T20c")
 def mean_and_covariance(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """moment_set: the mean and the covariance of the data, by rank + 1 points"""
     n, p = 9, 4
     Phi = to_float(F.draw(n, p))
     found = moment_set(Phi)
@@ -40,8 +42,9 @@ def mean_and_covariance(F: Dyadics, judge: Judge) -> Iterator[float]:
     yield judge.ratio(covariances[0], covariances[1], 100.0)
 
 
-@probe("T20d", "kip_optimum: the exact loss of its points, and the clipped answer of a diagonal program")
+@probe("T20d")
 def least_loss(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """kip_optimum: the exact loss of its points, and the clipped answer of a diagonal program"""
     n, p, k, lam = 10, 5, 3, float(to_float(F.scalar()))
     Phi, Y = F.draw(n, p), F.draw(n, k)
     for best in (

@@ -39,10 +39,9 @@ def _outside(F: Dyadics, m: int, k: int, p: int, q: int) -> tuple[np.ndarray, np
     return to_float(W), to_float(ref), np.sort(sigma)[::-1]
 
 
-@probe(
-    "T6", "nearest_features: the optimal distance, exact for any ridge; with weights; with tau; m >= p moves nothing"
-)
+@probe("T6")
 def nearest(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """nearest_features: the optimal distance, exact for any ridge; with weights; with tau; m >= p moves nothing"""
     for m, k, p, q in ((5, 3, 9, 3), (4, 3, 7, 2), (9, 2, 6, 2)):
         W, ref, sigma = _outside(F, m, k, p, q)
         optimum = float(np.linalg.norm(sigma[m - q :]))
@@ -66,8 +65,9 @@ def nearest(F: Dyadics, judge: Judge) -> Iterator[float]:
     yield judge.ratio(np.linalg.norm(scale * (got.features - ref)), optimum, 100.0)
 
 
-@probe("T6b", "nearest_features with fixed labels: the optimal distance over full row rank, exact at ridge 0")
+@probe("T6b")
 def nearest_for_fixed_labels(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """nearest_features with fixed labels: the optimal distance over full row rank, exact at ridge 0"""
     m, k, p = 5, 3, 9
     W, ref, sigma = _outside(F, m, k, p, k)
     Y = to_float(F.draw(m, k))
@@ -80,8 +80,9 @@ def nearest_for_fixed_labels(F: Dyadics, judge: Judge) -> Iterator[float]:
     yield judge.refuses(InfeasibleError, lambda: nearest_features(W, ref, labels=Y, ridge=1.0))
 
 
-@probe("T6", "in the box: every pixel within it, one point more, the span kept, W recovered")
+@probe("T6")
 def box(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """in the box: every pixel within it, one point more, the span kept, W recovered"""
     rows, interior = to_float(F.draw(4, 7)), to_float(F.draw(1, 7))[0] / 20.0
     moved = move_into_box(rows, -1.0, 1.0, interior=interior)
     yield judge.true(moved.shape == (5, 7) and float(np.abs(moved).max()) <= 1.0)
@@ -97,8 +98,9 @@ def box(F: Dyadics, judge: Judge) -> Iterator[float]:
     yield judge.ratio(exact_refit(F, got.features, got.labels, 0.5), W, got.amplification * cond(W))
 
 
-@probe("T8a", "circle_features: 2 q points on the circles of sin/cos features, recovered through the map")
+@probe("T8a")
 def circles(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """circle_features: 2 q points on the circles of sin/cos features, recovered through the map"""
     phi = RandomFourier(6, 8, lengthscale=2.0, form="sincos", rng=0)
     W = to_float(F.draw(3, 8, 2))
     for ridge in (0.0, 0.5):
@@ -108,8 +110,9 @@ def circles(F: Dyadics, judge: Judge) -> Iterator[float]:
         yield judge.ratio(exact_refit(F, got.features, got.labels, ridge), W, got.condition * cond(W))
 
 
-@probe("T8e", "affine_features: k + 1 points with labels [I; 0]; learned labels; plain one-hot labels refused")
+@probe("T8e")
 def affine(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """affine_features: k + 1 points with labels [I; 0]; learned labels; plain one-hot labels refused"""
     k = 3
     phi = DeepLinear([5, 6, 9], bias=True, rng=4)
     B, c = phi.affine()
@@ -132,10 +135,9 @@ def affine(F: Dyadics, judge: Judge) -> Iterator[float]:
     yield judge.ratio(direction, to_float(height(*exact))[:, 0], 100.0 * cond(to_float(exact[0])) ** 2)
 
 
-@probe(
-    "T9", "one_image_features: near-copies of one input, inside the change that is allowed, recovered through the map"
-)
+@probe("T9")
 def one_image(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """one_image_features: near-copies of one input, inside the change that is allowed, recovered through the map"""
     phi = FullyConnected([6, 5, 4], activation="tanh", bias=True, rng=1)
     W, x0 = to_float(F.draw(2, 4)), np.linspace(0.0, 1.0, 6)
     for ridge in (0.0, 0.25):
@@ -146,11 +148,10 @@ def one_image(F: Dyadics, judge: Judge) -> Iterator[float]:
         yield judge.ratio(refit, W, got.amplification * cond(W))
 
 
-@probe(
-    "T10",
-    "spanning_features: best labels of given points in any metric, and the exact error; greedy_rows takes the best row",
-)
+@probe("T10")
 def spanning(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """spanning_features: best labels of given points in any metric, and the exact error; greedy_rows takes the best
+    row"""
     for m, k, p in ((3, 2, 6), (4, 3, 5)):
         W, Phi, root, lam = F.draw(k, p), F.draw(m, p), F.draw(p, p), F.scalar()
         for metric in (None, root @ root.T):
@@ -169,8 +170,9 @@ def spanning(F: Dyadics, judge: Judge) -> Iterator[float]:
         yield judge.true(gains[first] == max(gains))
 
 
-@probe("T11", "several_ridges_features: rank-many points, refitted exactly at every ridge of the list")
+@probe("T11")
 def several_ridges(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """several_ridges_features: rank-many points, refitted exactly at every ridge of the list"""
     n, k, p = 12, 2, 8
     Phi, Y, ridges = F.draw(n, p), F.draw(n, k), [F.number(2), F.number(40), F.number(600)]
     stats = GramStatistics(p, k).update(to_float(Phi), to_float(Y))

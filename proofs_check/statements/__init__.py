@@ -15,13 +15,14 @@ from proofs_check.statements import (
     roots,
     trajectories,
 )
-from proofs_check.statements.statement import STATEMENTS, Case, Statement
+from proofs_check.statements.statement import STATEMENTS, Case, Statement, checks_by
 
 __all__ = [
     "STATEMENTS",
     "Case",
     "Statement",
     "affine",
+    "checks_by",
     "conditioning",
     "existence",
     "few",

@@ -31,14 +31,10 @@ def _fitted(F: Field, B: Matrix, offset: Matrix, c: Case) -> Matrix:
 _affine = lambda c: c.k + 1 < c.p  # noqa: E731
 
 
-@statement(
-    "T8e",
-    "linear features: rows of W lie in range(B), so do those of (D^+)^T, x = B^+ phi maps to them and W is "
-    "recovered, p > d",
-    error="the rows of W are not projected on the range",
-    when=lambda c: c.q <= c.r and c.p >= 3,
-)
+@statement("T8e", error="the rows of W are not projected on the range", when=lambda c: c.q <= c.r and c.p >= 3)
 def linear(F: Field, c: Case, wrong: bool) -> Pairs:
+    """linear features: rows of W lie in range(B), so do those of (D^+)^T, x = B^+ phi maps to them and W is recovered,
+    p > d"""
     B = F.draw(c.p, c.p - 1, max(1, c.p - 2))
     Y = F.draw(c.m, c.k, c.r)
     W = Y.T @ F.draw(c.m, c.p, c.q)
@@ -47,13 +43,9 @@ def linear(F: Field, c: Case, wrong: bool) -> Pairs:
     yield weights(X @ B.T, Y, None), W
 
 
-@statement(
-    "T8e",
-    "e.phi = 1 for every feature vector, and the rows of W lie in span(B, c)",
-    error="e.c = 1 is dropped: e = c_perp",
-    when=_affine,
-)
+@statement("T8e", error="e.c = 1 is dropped: e = c_perp", when=_affine)
 def height_of_features(F: Field, c: Case, wrong: bool) -> Pairs:
+    """e.phi = 1 for every feature vector, and the rows of W lie in span(B, c)"""
     B, offset, e = affine_map(F, c)
     Phi = F.draw(c.n, B.shape[1]) @ B.T + F.ones(c.n) @ offset
     yield Phi @ ((1 / e.norm2) * e if wrong else e), F.ones(c.n)
@@ -62,14 +54,10 @@ def height_of_features(F: Field, c: Case, wrong: bool) -> Pairs:
     yield W @ span.plus @ span, W
 
 
-@statement(
-    "T8e",
-    "fixed labels [I; 0], k + 1 points: D = M + v (e - M^T 1)^T / (v.v) has Y^T D = W and e in its row space, "
-    "and x_s exists",
-    error="M alone (no v): the points then miss the range",
-    when=_affine,
-)
+@statement("T8e", error="M alone (no v): the points then miss the range", when=_affine)
 def one_point_more(F: Field, c: Case, wrong: bool) -> Pairs:
+    """fixed labels [I; 0], k + 1 points: D = M + v (e - M^T 1)^T / (v.v) has Y^T D = W and e in its row space, and x_s
+    exists"""
     B, offset, e = affine_map(F, c)
     W, m = _fitted(F, B, offset, c), c.k + 1
     Y = F.below(F.eye(c.k), F.zeros(1, c.k))
@@ -85,13 +73,9 @@ def one_point_more(F: Field, c: Case, wrong: bool) -> Pairs:
     yield weights(X @ B.T + one @ offset, Y, None), W
 
 
-@statement(
-    "T8e",
-    "k points: one-hot labels scaled per class by 1 / a, a = (W^+)^T e, are exact",
-    error="plain one-hot labels",
-    when=_affine,
-)
+@statement("T8e", error="plain one-hot labels", when=_affine)
 def scaled_one_hot(F: Field, c: Case, wrong: bool) -> Pairs:
+    """k points: one-hot labels scaled per class by 1 / a, a = (W^+)^T e, are exact"""
     B, offset, e = affine_map(F, c)
     W = _fitted(F, B, offset, c)
     a = W.plus.T @ e
@@ -102,13 +86,9 @@ def scaled_one_hot(F: Field, c: Case, wrong: bool) -> Pairs:
     yield weights(X @ B.T + F.ones(c.k) @ offset, Y, None), W
 
 
-@statement(
-    "T8e",
-    "learned labels: k points A W with A W e = 1 are exact for any lam (possible iff W e != 0)",
-    error="A is not chosen so that A W e = 1",
-    when=_affine,
-)
+@statement("T8e", error="A is not chosen so that A W e = 1", when=_affine)
 def learned_labels(F: Field, c: Case, wrong: bool) -> Pairs:
+    """learned labels: k points A W with A W e = 1 are exact for any lam (possible iff W e != 0)"""
     B, offset, e = affine_map(F, c)
     W, lam, A = _fitted(F, B, offset, c), F.scalar(), F.draw(c.k, c.k)
     heights = A @ W @ e
@@ -119,15 +99,10 @@ def learned_labels(F: Field, c: Case, wrong: bool) -> Pairs:
     yield weights(Phi, labels_for(Phi, W, lam), lam), W
 
 
-@statement(
-    "T8e",
-    "one-hot labels (Y 1 = 1): w = W_s^T 1 has w.e = |w|^2 at lam_s = 0, while an original ridge lam > 0 leaves "
-    "w.e - |w|^2 = "
-    "lam e^T G (G + lam)^-2 e > 0; so plain one-hot labels cannot be exact at lam_s = 0, for any m",
-    error="the two gaps are claimed to be equal",
-    when=_affine,
-)
+@statement("T8e", error="the two gaps are claimed to be equal", when=_affine)
 def plain_one_hot(F: Field, c: Case, wrong: bool) -> Pairs:
+    """one-hot labels (Y 1 = 1): w = W_s^T 1 has w.e = |w|^2 at lam_s = 0, while an original ridge lam > 0 leaves w.e -
+    |w|^2 = lam e^T G (G + lam)^-2 e > 0; so plain one-hot labels cannot be exact at lam_s = 0, for any m"""
     B, offset, e = affine_map(F, c)
     lam, samples = F.scalar(), c.k + c.n
     Y = F.below(*[F.eye(c.k)] * (samples // c.k + 1)).rows(range(samples))

@@ -10,14 +10,10 @@ from proofs_check.statements.statement import Case, Pairs, statement
 __all__: list[str] = []
 
 
-@statement(
-    "T22b",
-    "bases xi_i with [phi(xi_i), J(xi_i)] of rank p and points xi_i + eps v_il of a piece where phi is linear carry "
-    "every W: s (q + 1) points with labels of T4",
-    error="one base fewer than p / (d + 1)",
-    when=lambda c: c.p >= 4 and c.k <= 3,
-)
+@statement("T22b", error="one base fewer than p / (d + 1)", when=lambda c: c.p >= 4 and c.k <= 3)
 def near_copies(F: Field, c: Case, wrong: bool) -> Pairs:
+    """bases xi_i with [phi(xi_i), J(xi_i)] of rank p and points xi_i + eps v_il of a piece where phi is linear carry
+    every W: s (q + 1) points with labels of T4"""
     d = 2
     s = -(-c.p // (d + 1)) - int(wrong)
     W, eps = F.draw(c.k, c.p), F.scalar()
@@ -44,13 +40,9 @@ def _coefficients(F: Field, z: Matrix, eps: Scalar, s: int, d: int, k: int) -> M
     return F.below(own.T, *[copies] * s).T
 
 
-@statement(
-    "T22c",
-    "W = ((u + eps W) - u) / eps: points that reach u and points that reach u + eps W reach W together",
-    error="eps is forgotten",
-    when=lambda c: c.k <= c.m,
-)
+@statement("T22c", error="eps is forgotten", when=lambda c: c.k <= c.m)
 def difference(F: Field, c: Case, wrong: bool) -> Pairs:
+    """W = ((u + eps W) - u) / eps: points that reach u and points that reach u + eps W reach W together"""
     one, W, eps = F.draw(c.m, c.p), F.draw(c.k, c.p), F.scalar()
     C, D = F.draw(c.k, c.m), F.draw(c.k, c.m)
     other = D.plus @ (C @ one + eps * W)  # points whose features reach u + eps W with other coefficients
@@ -64,13 +56,9 @@ def _later(G: Matrix, C: Matrix, lam: Scalar) -> Matrix:
     return C @ (G + lam * G.F.eye(G.shape[0])).inv
 
 
-@statement(
-    "T23a",
-    "new data with sums G_n, C_n change W to W + (C_n - W G_n) (G + G_n + lam)^-1",
-    error="the old G alone is inverted",
-    when=lambda c: c.p <= 7,
-)
+@statement("T23a", error="the old G alone is inverted", when=lambda c: c.p <= 7)
 def new_data(F: Field, c: Case, wrong: bool) -> Pairs:
+    """new data with sums G_n, C_n change W to W + (C_n - W G_n) (G + G_n + lam)^-1"""
     Phi, Y, new, answers, lam = F.draw(c.n, c.p), F.draw(c.n, c.k), F.draw(c.m, c.p), F.draw(c.m, c.k), F.scalar()
     G, C, G_n, C_n = Phi.T @ Phi, Y.T @ Phi, new.T @ new, answers.T @ new
     W = _later(G, C, lam)
@@ -91,12 +79,10 @@ def _memory(W: Matrix, V: Matrix, M: Matrix, lam: Scalar, wrong: bool) -> tuple[
 
 
 @statement(
-    "T23b",
-    "the points of rank [Z^T; W] rows give the model of all data, now and with any samples B V^T and any labels",
-    error="the rows blind to X are left out",
-    when=lambda c: c.n >= c.p >= 3 and c.p <= 7 and c.k + 1 < c.p,
+    "T23b", error="the rows blind to X are left out", when=lambda c: c.n >= c.p >= 3 and c.p <= 7 and c.k + 1 < c.p
 )
 def every_future(F: Field, c: Case, wrong: bool) -> Pairs:
+    """the points of rank [Z^T; W] rows give the model of all data, now and with any samples B V^T and any labels"""
     r = 1
     Phi, Y, V, lam = F.draw(c.n, c.p), F.draw(c.n, c.k), F.draw(c.p, r), F.scalar()
     G, C = Phi.T @ Phi, Y.T @ Phi
@@ -109,13 +95,9 @@ def every_future(F: Field, c: Case, wrong: bool) -> Pairs:
         yield _later(G_s + G_n, C_s + C_n, lam), _later(G + G_n, C + C_n, lam)
 
 
-@statement(
-    "T23c",
-    "with the features of a sample as V the set without it (weight -1) has the model of the data without it",
-    error="the set keeps the sample",
-    when=lambda c: c.n > c.p >= 3 and c.p <= 7 and c.k + 1 < c.p,
-)
+@statement("T23c", error="the set keeps the sample", when=lambda c: c.n > c.p >= 3 and c.p <= 7 and c.k + 1 < c.p)
 def forgotten(F: Field, c: Case, wrong: bool) -> Pairs:
+    """with the features of a sample as V the set without it (weight -1) has the model of the data without it"""
     Phi, Y, lam = F.draw(c.n, c.p), F.draw(c.n, c.k), F.scalar()
     G, C, gone, answer = Phi.T @ Phi, Y.T @ Phi, Phi.rows([0]), Y.rows([0])
     W = _later(G, C, lam)
@@ -126,13 +108,10 @@ def forgotten(F: Field, c: Case, wrong: bool) -> Pairs:
     yield _later(G_s + sign * G_n, C_s + sign * C_n, lam), weights(rest, labels, lam)
 
 
-@statement(
-    "T24",
-    "with C X = W integers L lose W (I - L^+ L) = C (X - L) (I - L^+ L): no more than C (X - L), whatever their labels",
-    error="C belongs to another W",
-    when=lambda c: c.q <= c.m < c.p,
-)
+@statement("T24", error="C belongs to another W", when=lambda c: c.q <= c.m < c.p)
 def lost_by_integers(F: Field, c: Case, wrong: bool) -> Pairs:
+    """with C X = W integers L lose W (I - L^+ L) = C (X - L) (I - L^+ L): no more than C (X - L), whatever their
+    labels"""
     X, L = F.draw(c.m, c.p), F.draw(c.m, c.p)
     C = F.draw(c.k, c.m, c.q)
     W = (F.draw(c.k, c.m, c.q) if wrong else C) @ X
@@ -140,13 +119,9 @@ def lost_by_integers(F: Field, c: Case, wrong: bool) -> Pairs:
     yield W @ outside, C @ (X - L) @ outside
 
 
-@statement(
-    "T25",
-    "[Phi Y] = Q R with orthonormal Q: the rows of R have the objective of the data at every W",
-    error="the labels' own part of R is cut off",
-    when=lambda c: c.p <= 6 and c.n >= 2,
-)
+@statement("T25", error="the labels' own part of R is cut off", when=lambda c: c.p <= 6 and c.n >= 2)
 def objective(F: Field, c: Case, wrong: bool) -> Pairs:
+    """[Phi Y] = Q R with orthonormal Q: the rows of R have the objective of the data at every W"""
     rows = min(c.n, c.p + c.k)
     R, W = F.draw(rows, c.p + c.k), F.draw(c.k, c.p)
     joint = F.orthogonal(c.n, rows) @ R
@@ -158,13 +133,9 @@ def objective(F: Field, c: Case, wrong: bool) -> Pairs:
     yield Y_s.T @ Phi_s, Y.T @ Phi
 
 
-@statement(
-    "T25",
-    "with means: 1 mu + sqrt(m / n) H^T R_c, each point of weight n / m, has the objective with any intercept",
-    error="the deviations are not scaled",
-    when=lambda c: c.p <= 5 and c.k <= 3,
-)
+@statement("T25", error="the deviations are not scaled", when=lambda c: c.p <= 5 and c.k <= 3)
 def objective_with_intercept(F: Field, c: Case, wrong: bool) -> Pairs:
+    """with means: 1 mu + sqrt(m / n) H^T R_c, each point of weight n / m, has the objective with any intercept"""
     n, m = 9, 4
     R, mean = F.draw(m - 1, c.p + c.k), F.draw(1, c.p + c.k)
     data = F.ones(n) @ mean + contrasts(F, n).rows(range(m - 1)).T @ R

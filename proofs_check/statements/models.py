@@ -9,13 +9,9 @@ from proofs_check.statements.statement import Case, Pairs, statement
 __all__ = ["contrasts"]
 
 
-@statement(
-    "T11",
-    "with P the projector on all rows of W(lam_1), ..., W(lam_L), the sums P G P and C P recover every W(lam_i)",
-    error="P projects on the rows of the first W only",
-    when=lambda c: 2 * c.k < c.p,
-)
+@statement("T11", error="P projects on the rows of the first W only", when=lambda c: 2 * c.k < c.p)
 def several_ridges(F: Field, c: Case, wrong: bool) -> Pairs:
+    """with P the projector on all rows of W(lam_1), ..., W(lam_L), the sums P G P and C P recover every W(lam_i)"""
     Phi, Y, ridges = F.draw(c.n, c.p), F.draw(c.n, c.k), [F.scalar() for _ in range(2)]
     G, C = Phi.T @ Phi, Y.T @ Phi
     models = [C @ (G + lam * F.eye(c.p)).inv for lam in ridges]
@@ -25,14 +21,10 @@ def several_ridges(F: Field, c: Case, wrong: bool) -> Pairs:
         yield C @ P @ (P @ G @ P + lam * F.eye(c.p)).inv, W
 
 
-@statement(
-    "T11",
-    "Phi_s = (V^T G V)^(1/2) V^T and Y_s = (V^T G V)^(-1/2) V^T C^T: r points for all ridges at once (G with "
-    "rational eigenvectors)",
-    error="the labels lack the inverse square root",
-    when=lambda c: c.q <= min(c.k, c.p),
-)
+@statement("T11", error="the labels lack the inverse square root", when=lambda c: c.q <= min(c.k, c.p))
 def square_root(F: Field, c: Case, wrong: bool) -> Pairs:
+    """Phi_s = (V^T G V)^(1/2) V^T and Y_s = (V^T G V)^(-1/2) V^T C^T: r points for all ridges at once (G with rational
+    eigenvectors)"""
     Q, roots = F.orthogonal(c.p), [F.scalar() for _ in range(c.p)]
     G = Q @ F.diag([s * s for s in roots]) @ Q.T
     V = Q.columns(range(c.q))
@@ -61,13 +53,10 @@ def _centred(A: Matrix, F: Field) -> tuple[Matrix, Matrix]:
     return A - F.ones(m) @ mean, mean
 
 
-@statement(
-    "T12",
-    "1 mu^T + H^T Phi_q with 1 (b + W mu)^T + H^T Y_q: the refit with an unpenalised intercept gives W and b, mu free",
-    error="the labels lack W mu",
-    when=lambda c: c.k in (2, 3, 4, 5) and c.q <= 3,
-)
+@statement("T12", error="the labels lack W mu", when=lambda c: c.k in (2, 3, 4, 5) and c.q <= 3)
 def intercept(F: Field, c: Case, wrong: bool) -> Pairs:
+    """1 mu^T + H^T Phi_q with 1 (b + W mu)^T + H^T Y_q: the refit with an unpenalised intercept gives W and b, mu
+    free"""
     for points in (3, 8):
         Phi_q = F.draw(points, c.p, min(points, c.p))
         W = F.draw(c.k, points, c.q) @ Phi_q
@@ -82,12 +71,9 @@ def intercept(F: Field, c: Case, wrong: bool) -> Pairs:
             yield mean_y - mean @ Ws.T, b
 
 
-@statement(
-    "T12",
-    "sample weights w_i^2 are rows scaled by w_i",
-    error="rows are scaled by w_i^2",
-)
+@statement("T12", error="rows are scaled by w_i^2")
 def sample_weights(F: Field, c: Case, wrong: bool) -> Pairs:
+    """sample weights w_i^2 are rows scaled by w_i"""
     Phi, Y, lam, w = F.draw(c.m, c.p), F.draw(c.m, c.k), F.scalar(), [F.scalar() for _ in range(c.m)]
     root, square = F.diag(w), F.diag([x * x for x in w])
     W = (Y.T @ square @ Phi) @ (Phi.T @ square @ Phi + lam * F.eye(c.p)).inv
@@ -95,13 +81,9 @@ def sample_weights(F: Field, c: Case, wrong: bool) -> Pairs:
     yield weights(scale @ Phi, scale @ Y, lam), W
 
 
-@statement(
-    "T12",
-    "Tikhonov: the penalty |W Gamma^(1/2)|^2 is an ordinary ridge for W Gamma^(1/2) on Phi Gamma^(-1/2)",
-    error="Gamma^(1/2) is used on the features too",
-    when=lambda c: c.p <= 7,
-)
+@statement("T12", error="Gamma^(1/2) is used on the features too", when=lambda c: c.p <= 7)
 def tikhonov(F: Field, c: Case, wrong: bool) -> Pairs:
+    """Tikhonov: the penalty |W Gamma^(1/2)|^2 is an ordinary ridge for W Gamma^(1/2) on Phi Gamma^(-1/2)"""
     Phi, Y = F.draw(c.m, c.p), F.draw(c.m, c.k)
     half = F.draw(c.p, c.p)
     root = half + half.T

@@ -12,12 +12,9 @@ from proofs_check.statements.statement import Case, Pairs, statement
 __all__: list[str] = []
 
 
-@statement(
-    "T20b",
-    "over all W with entries +-s: the mean of |W (G_s - G) - (C_s - C)|^2 is k s^2 |G_s - G|^2 + |C_s - C|^2",
-    error="s in place of s^2",
-)
+@statement("T20b", error="s in place of s^2")
 def random_weights(F: Field, c: Case, wrong: bool) -> Pairs:
+    """over all W with entries +-s: the mean of |W (G_s - G) - (C_s - C)|^2 is k s^2 |G_s - G|^2 + |C_s - C|^2"""
     k, p, s = min(c.k, 2), min(c.p, 3), F.scalar()
     Phi, Phis = F.draw(c.n, p), F.draw(c.m, p)
     A, B = Phis.T @ Phis - Phi.T @ Phi, F.draw(c.m, k).T @ Phis - F.draw(c.n, k).T @ Phi
@@ -29,13 +26,9 @@ def random_weights(F: Field, c: Case, wrong: bool) -> Pairs:
     yield total, F.number(2 ** (k * p)) * (F.number(k) * variance * A.norm2 + B.norm2)
 
 
-@statement(
-    "T20b",
-    "for a projector P: |P G P - G|^2 = |G|^2 - |P G P|^2 and |C P - C|^2 = |C|^2 - |C P|^2",
-    error="P is doubled",
-    when=lambda c: c.p > 1,
-)
+@statement("T20b", error="P is doubled", when=lambda c: c.p > 1)
 def on_a_subspace(F: Field, c: Case, wrong: bool) -> Pairs:
+    """for a projector P: |P G P - G|^2 = |G|^2 - |P G P|^2 and |C P - C|^2 = |C|^2 - |C P|^2"""
     Phi, C = F.draw(c.n, c.p), F.draw(c.k, c.p)
     G, V = Phi.T @ Phi, F.orthogonal(c.p, c.p - 1)
     P = V @ V.T
@@ -44,12 +37,9 @@ def on_a_subspace(F: Field, c: Case, wrong: bool) -> Pairs:
     yield (C @ P - C).norm2, C.norm2 - (C @ P).norm2
 
 
-@statement(
-    "T20c",
-    "1 mean + sqrt(m) H^T S with S^T S the covariance has the mean and the covariance of the data",
-    error="sqrt(m) is left out",
-)
+@statement("T20c", error="sqrt(m) is left out")
 def moments(F: Field, c: Case, wrong: bool) -> Pairs:
+    """1 mean + sqrt(m) H^T S with S^T S the covariance has the mean and the covariance of the data"""
     n, m = 9, 4
     S, mean = F.draw(m - 1, c.p), F.draw(1, c.p)
     data = F.ones(n) @ mean + F.number(3) * (contrasts(F, n).rows(range(m - 1)).T @ S)
@@ -64,14 +54,10 @@ def moments(F: Field, c: Case, wrong: bool) -> Pairs:
     yield found[1][1], found[0][1]
 
 
-@statement(
-    "T20d",
-    "|Phi W^T - Y|^2 is the least-squares residual plus |(W - W_ols) G^(1/2)|^2, and learned labels reach any W in the "
-    "rows of the points at any ridge",
-    error="G is left out",
-    when=lambda c: c.q <= c.k and c.p > 1,
-)
+@statement("T20d", error="G is left out", when=lambda c: c.q <= c.k and c.p > 1)
 def loss_above_least_squares(F: Field, c: Case, wrong: bool) -> Pairs:
+    """|Phi W^T - Y|^2 is the least-squares residual plus |(W - W_ols) G^(1/2)|^2, and learned labels reach any W in the
+    rows of the points at any ridge"""
     Phi, Y, lam = F.draw(c.n, c.p), F.draw(c.n, c.k), F.scalar()
     Phis = F.draw(c.q, c.p)
     W, best = F.draw(c.k, c.q) @ Phis, weights(Phi, Y, None)
@@ -81,13 +67,10 @@ def loss_above_least_squares(F: Field, c: Case, wrong: bool) -> Pairs:
     yield weights(Phis, labels_for(Phis, W, lam), lam), W
 
 
-@statement(
-    "T20d",
-    "D = (K + lam)^-1 Phi_s has I / (4 lam) - D D^T = (K - lam)^2 (K + lam)^-2 / (4 lam) >= 0: |D|_2^2 <= 1 / (4 lam)",
-    error="lam in place of 4 lam",
-    when=lambda c: c.m <= 6,
-)
+@statement("T20d", error="lam in place of 4 lam", when=lambda c: c.m <= 6)
 def bounded_target(F: Field, c: Case, wrong: bool) -> Pairs:
+    """D = (K + lam)^-1 Phi_s has I / (4 lam) - D D^T = (K - lam)^2 (K + lam)^-2 / (4 lam) >= 0: |D|_2^2 <= 1 / (4
+    lam)"""
     Phis, lam = F.draw(c.m, c.p), F.scalar()
     K, one = Phis @ Phis.T, F.eye(c.m)
     inverse = (K + lam * one).inv

@@ -8,14 +8,10 @@ from proofs_check.statements.statement import Case, Pairs, statement
 __all__: list[str] = []
 
 
-@statement(
-    "T10",
-    "for every label set at once d points suffice: with X = Q R the set (R, Q^T Y) has the weights of (X, Y), "
-    "any Y and lam",
-    error="the labels are the first d of Y",
-    when=lambda c: c.p < c.n,
-)
+@statement("T10", error="the labels are the first d of Y", when=lambda c: c.p < c.n)
 def all_labels(F: Field, c: Case, wrong: bool) -> Pairs:
+    """for every label set at once d points suffice: with X = Q R the set (R, Q^T Y) has the weights of (X, Y), any Y
+    and lam"""
     Q, R, lam = F.orthogonal(c.n, c.p), F.draw(c.p, c.p), F.scalar()
     Y = F.draw(c.n, c.k)
     labels = Y.rows(range(c.p)) if wrong else Q.T @ Y
@@ -23,14 +19,10 @@ def all_labels(F: Field, c: Case, wrong: bool) -> Pairs:
         yield weights(R, labels, ridge), weights(Q @ R, Y, ridge)
 
 
-@statement(
-    "T10",
-    "prediction-optimal labels for given points: C = W S Phi_s^T (Phi_s S Phi_s^T)^+ leaves an error orthogonal "
-    "to all reachable W_s",
-    error="S is left out",
-    when=lambda c: c.m < c.p,
-)
+@statement("T10", error="S is left out", when=lambda c: c.m < c.p)
 def best_predictions(F: Field, c: Case, wrong: bool) -> Pairs:
+    """prediction-optimal labels for given points: C = W S Phi_s^T (Phi_s S Phi_s^T)^+ leaves an error orthogonal to all
+    reachable W_s"""
     root, Phi, W, lam = F.draw(c.p, c.p), F.draw(c.m, c.p), F.draw(c.k, c.p), F.scalar()
     S = root.T @ root
     metric = F.eye(c.p) if wrong else S
@@ -41,12 +33,9 @@ def best_predictions(F: Field, c: Case, wrong: bool) -> Pairs:
     yield (Ws - W) @ S @ Phi.T, F.zeros(c.k, c.m)
 
 
-@statement(
-    "T13",
-    "sums of parts add: the model of all samples follows from G + G', C + C'",
-    error="the second C is left out",
-)
+@statement("T13", error="the second C is left out")
 def merged_sums(F: Field, c: Case, wrong: bool) -> Pairs:
+    """sums of parts add: the model of all samples follows from G + G', C + C'"""
     parts, lam = [(F.draw(rows, c.p), F.draw(rows, c.k)) for rows in (c.n, c.m)], F.scalar()
     G = parts[0][0].T @ parts[0][0] + parts[1][0].T @ parts[1][0]
     C = parts[0][1].T @ parts[0][0]
@@ -55,13 +44,9 @@ def merged_sums(F: Field, c: Case, wrong: bool) -> Pairs:
     yield C @ (G + lam * F.eye(c.p)).inv, weights(Phi, Y, lam)
 
 
-@statement(
-    "T13",
-    "one eigendecomposition G = Q g Q^T gives every model: W(lam) = C Q (g + lam)^-1 Q^T",
-    error="the eigenvalues are used as singular values",
-    when=lambda c: c.p <= c.n,
-)
+@statement("T13", error="the eigenvalues are used as singular values", when=lambda c: c.p <= c.n)
 def path(F: Field, c: Case, wrong: bool) -> Pairs:
+    """one eigendecomposition G = Q g Q^T gives every model: W(lam) = C Q (g + lam)^-1 Q^T"""
     Q, V, s = F.orthogonal(c.p), F.orthogonal(c.n, c.p), [F.scalar() for _ in range(c.p)]
     Phi, Y = V @ F.diag(s) @ Q.T, F.draw(c.n, c.k)
     C = Y.T @ Phi
@@ -70,13 +55,9 @@ def path(F: Field, c: Case, wrong: bool) -> Pairs:
         yield C @ Q @ inverse @ Q.T, weights(Phi, Y, lam)
 
 
-@statement(
-    "T13",
-    "the residual without sample i is e_i / (1 - h_i)",
-    error="e_i / (1 + h_i)",
-    when=lambda c: c.n >= 2,
-)
+@statement("T13", error="e_i / (1 + h_i)", when=lambda c: c.n >= 2)
 def leave_one_out(F: Field, c: Case, wrong: bool) -> Pairs:
+    """the residual without sample i is e_i / (1 - h_i)"""
     Phi, Y, lam = F.draw(c.n, c.p), F.draw(c.n, c.k), F.scalar()
     hat = Phi @ (Phi.T @ Phi + lam * F.eye(c.p)).inv @ Phi.T
     W, rest = weights(Phi, Y, lam), range(1, c.n)
@@ -86,13 +67,9 @@ def leave_one_out(F: Field, c: Case, wrong: bool) -> Pairs:
     yield (1 / slack) * (Y.rows([0]) - Phi.rows([0]) @ W.T), Y.rows([0]) - Phi.rows([0]) @ without.T
 
 
-@statement(
-    "T13",
-    "with an unpenalised intercept the leverage is that of the centred data plus 1 / n",
-    error="1 / n is left out",
-    when=lambda c: c.n >= 3,
-)
+@statement("T13", error="1 / n is left out", when=lambda c: c.n >= 3)
 def leave_one_out_with_intercept(F: Field, c: Case, wrong: bool) -> Pairs:
+    """with an unpenalised intercept the leverage is that of the centred data plus 1 / n"""
     Phi, Y, lam, n = F.draw(c.n, c.p), F.draw(c.n, c.k), F.scalar(), c.n
 
     def centre(rows: int) -> tuple:
@@ -111,13 +88,9 @@ def leave_one_out_with_intercept(F: Field, c: Case, wrong: bool) -> Pairs:
     yield (1 / (1 - h)) * residual, Y.rows([0]) - predicted
 
 
-@statement(
-    "T13",
-    "k-fold models follow from the sums without a chunk: (C - C_j)(G - G_j + lam)^-1",
-    error="C_j is not subtracted",
-    when=lambda c: c.n >= 2,
-)
+@statement("T13", error="C_j is not subtracted", when=lambda c: c.n >= 2)
 def folds(F: Field, c: Case, wrong: bool) -> Pairs:
+    """k-fold models follow from the sums without a chunk: (C - C_j)(G - G_j + lam)^-1"""
     Phi, Y, lam = F.draw(c.n, c.p), F.draw(c.n, c.k), F.scalar()
     cut = c.n // 2
     inside, outside = range(cut), range(cut, c.n)
@@ -127,13 +100,9 @@ def folds(F: Field, c: Case, wrong: bool) -> Pairs:
     yield C @ (G + lam * F.eye(c.p)).inv, weights(Phi.rows(outside), Y.rows(outside), lam)
 
 
-@statement(
-    "T13",
-    "the squared residual of GCV follows from sums: |Y|^2 - sum_j |C q_j|^2 (g_j + 2 lam) / (g_j + lam)^2",
-    error="2 lam is lam",
-    when=lambda c: c.p <= c.n,
-)
+@statement("T13", error="2 lam is lam", when=lambda c: c.p <= c.n)
 def residual_from_sums(F: Field, c: Case, wrong: bool) -> Pairs:
+    """the squared residual of GCV follows from sums: |Y|^2 - sum_j |C q_j|^2 (g_j + 2 lam) / (g_j + lam)^2"""
     Q, V, s, lam = F.orthogonal(c.p), F.orthogonal(c.n, c.p), [F.scalar() for _ in range(c.p)], F.scalar()
     Phi, Y = V @ F.diag(s) @ Q.T, F.draw(c.n, c.k)
     twice = lam if wrong else 2 * lam
@@ -142,13 +111,9 @@ def residual_from_sums(F: Field, c: Case, wrong: bool) -> Pairs:
     yield (Phi @ weights(Phi, Y, lam).T - Y).norm2, Y.norm2 - F.trace(energy @ gain @ energy.T)
 
 
-@statement(
-    "T13",
-    "TSQR: with [Phi Y] = Q [R S; 0 T] the model of (Phi, Y) is that of (R, S)",
-    error="S is replaced by the first rows of Y",
-    when=lambda c: c.p < c.n,
-)
+@statement("T13", error="S is replaced by the first rows of Y", when=lambda c: c.p < c.n)
 def triangular_factor(F: Field, c: Case, wrong: bool) -> Pairs:
+    """TSQR: with [Phi Y] = Q [R S; 0 T] the model of (Phi, Y) is that of (R, S)"""
     columns = min(c.n, c.p + c.k)
     Q, R, S, T = F.orthogonal(c.n, columns), F.draw(c.p, c.p), F.draw(c.p, c.k), F.draw(columns - c.p, c.k)
     Phi = Q.columns(range(c.p)) @ R

@@ -9,14 +9,10 @@ from proofs_check.statements.statement import Case, Pairs, statement
 __all__: list[str] = []
 
 
-@statement(
-    "T6",
-    "Phi_s = Phi_ref - V V^T N is exact for any V (m, q) with orthonormal columns, at the distance |V^T N|, for "
-    "any lam",
-    error="N keeps the part in row(W)",
-    when=lambda c: c.q <= c.m and c.q < c.p,
-)
+@statement("T6", error="N keeps the part in row(W)", when=lambda c: c.q <= c.m and c.q < c.p)
 def nearest_is_exact(F: Field, c: Case, wrong: bool) -> Pairs:
+    """Phi_s = Phi_ref - V V^T N is exact for any V (m, q) with orthonormal columns, at the distance |V^T N|, for any
+    lam"""
     ref, W, V = F.draw(c.m, c.p), F.draw(c.k, c.p, c.q), F.orthogonal(c.m, c.q)
     P = W.plus @ W
     N = ref if wrong else ref - ref @ P
@@ -27,14 +23,10 @@ def nearest_is_exact(F: Field, c: Case, wrong: bool) -> Pairs:
         yield weights(Phi, labels_for(Phi, W, lam), lam), W
 
 
-@statement(
-    "T6",
-    "no exact set is nearer: if C Phi = B spans row(W), then C^+ C (Phi - Phi_ref)(I - P_W) = -C^+ C N, the rest "
-    "is orthogonal",
-    error="the part in row(W) is not projected out",
-    when=lambda c: c.q <= c.m and c.q < c.p,
-)
+@statement("T6", error="the part in row(W) is not projected out", when=lambda c: c.q <= c.m and c.q < c.p)
 def lower_bound(F: Field, c: Case, wrong: bool) -> Pairs:
+    """no exact set is nearer: if C Phi = B spans row(W), then C^+ C (Phi - Phi_ref)(I - P_W) = -C^+ C N, the rest is
+    orthogonal"""
     C, B, X, ref = F.draw(c.q, c.m), F.draw(c.q, c.p), F.draw(c.m, c.p), F.draw(c.m, c.p)
     W = F.draw(c.k, c.q, c.q) @ B
     P = B.plus @ B
@@ -61,13 +53,9 @@ def _instance(F: Field, c: Case) -> tuple:
     return W, F.draw(c.m, c.k), ref, V, sigma, U
 
 
-@statement(
-    "T6b",
-    "Y (W^+)^T + [N]_(m-q) is exact at lam_s = 0 and its distance is the stated one",
-    error="[N]_(m-q) keeps one singular value less",
-    when=lambda c: c.k < c.m <= c.p and c.k < c.p,
-)
+@statement("T6b", error="[N]_(m-q) keeps one singular value less", when=lambda c: c.k < c.m <= c.p and c.k < c.p)
 def nearest_for_fixed_labels(F: Field, c: Case, wrong: bool) -> Pairs:
+    """Y (W^+)^T + [N]_(m-q) is exact at lam_s = 0 and its distance is the stated one"""
     W, Y, ref, V, sigma, U = _instance(F, c)
     kept = c.m - c.k - (1 if wrong else 0)
     truncated = [s if i < kept else s * F.number(0) for i, s in enumerate(sigma)]
@@ -79,14 +67,10 @@ def nearest_for_fixed_labels(F: Field, c: Case, wrong: bool) -> Pairs:
     yield weights(Phi, Y, None), W
 
 
-@statement(
-    "T6b",
-    "an exact set of full row rank has Phi W^T = Y, so its part in row(W) is Y (W^+)^T and the rest is "
-    "orthogonal to that",
-    error="Y is replaced by the predictions of the references",
-    when=lambda c: c.k < c.m <= c.p,
-)
+@statement("T6b", error="Y is replaced by the predictions of the references", when=lambda c: c.k < c.m <= c.p)
 def full_row_rank(F: Field, c: Case, wrong: bool) -> Pairs:
+    """an exact set of full row rank has Phi W^T = Y, so its part in row(W) is Y (W^+)^T and the rest is orthogonal to
+    that"""
     Phi = F.draw(c.m, c.p)
     Y = F.draw(c.m, c.k)
     W, ref = weights(Phi, Y, None), F.draw(c.m, c.p)
@@ -98,14 +82,10 @@ def full_row_rank(F: Field, c: Case, wrong: bool) -> Pairs:
     yield (Phi - ref).norm2, (inside - ref @ P).norm2 + ((Phi - ref) - (Phi - ref) @ P).norm2
 
 
-@statement(
-    "T6",
-    "in the box: moving rows towards one appended image keeps the span, so the m + 1 points are exact with "
-    "labels of T4",
-    error="the appended image is left out",
-    when=lambda c: c.q <= c.m < c.p,
-)
+@statement("T6", error="the appended image is left out", when=lambda c: c.q <= c.m < c.p)
 def box(F: Field, c: Case, wrong: bool) -> Pairs:
+    """in the box: moving rows towards one appended image keeps the span, so the m + 1 points are exact with labels of
+    T4"""
     rows, image = F.draw(c.m, c.p), F.draw(1, c.p)
     W = F.draw(c.k, c.m, c.q) @ rows
     g = F.ones(c.m) @ image

@@ -18,13 +18,10 @@ def _singular_triplets(F: Field, c: Case) -> tuple[Matrix, Matrix, list[Scalar],
     return F.orthogonal(c.m, r), F.orthogonal(c.p, r), [F.scalar() for _ in range(r)], F.scalar()
 
 
-@statement(
-    "T3",
-    "Phi_s = V s U^T has the weights W = Y^T V t U^T, with either root for each singular value (all first, all "
-    "second, mixed)",
-    error="the second root is off by a factor of 2",
-)
+@statement("T3", error="the second root is off by a factor of 2")
 def both_roots(F: Field, c: Case, wrong: bool) -> Pairs:
+    """Phi_s = V s U^T has the weights W = Y^T V t U^T, with either root for each singular value (all first, all second,
+    mixed)"""
     V, U, s, lam = _singular_triplets(F, c)
     Y = F.draw(c.m, c.k)
     W = Y.T @ V @ F.diag([x / (x * x + lam) for x in s]) @ U.T
@@ -34,12 +31,9 @@ def both_roots(F: Field, c: Case, wrong: bool) -> Pairs:
         yield weights(V @ F.diag(roots) @ U.T, Y, lam), W
 
 
-@statement(
-    "T3",
-    "s+ = (1 + root) / (2 t) and s- = 2 lam t / (1 + root), root^2 = 1 - 4 lam t^2, solve t s^2 - s + lam t = 0",
-    error="the constant 4 in the square root is 2",
-)
+@statement("T3", error="the constant 4 in the square root is 2")
 def formulas(F: Field, c: Case, wrong: bool) -> Pairs:
+    """s+ = (1 + root) / (2 t) and s- = 2 lam t / (1 + root), root^2 = 1 - 4 lam t^2, solve t s^2 - s + lam t = 0"""
     s, lam = F.scalar(), F.scalar()
     t, root = s / (s * s + lam), (s * s - lam) / (s * s + lam)
     yield root * root, 1 - (2 if wrong else 4) * (lam * t * t)
@@ -47,26 +41,19 @@ def formulas(F: Field, c: Case, wrong: bool) -> Pairs:
         yield t * solution * solution - solution + lam * t, F.number(0)
 
 
-@statement(
-    "T3",
-    "no singular value of R exceeds 1 / (2 sqrt lam), reached at s^2 = lam only: 1/(4 lam) - g(s)^2 is a square "
-    "times 1/(4 lam)",
-    error="the limit 1 / (4 t^2) is taken as 1 / (2 t^2)",
-)
+@statement("T3", error="the limit 1 / (4 t^2) is taken as 1 / (2 t^2)")
 def limit(F: Field, c: Case, wrong: bool) -> Pairs:
+    """no singular value of R exceeds 1 / (2 sqrt lam), reached at s^2 = lam only: 1/(4 lam) - g(s)^2 is a square times
+    1/(4 lam)"""
     s, lam = F.scalar(), F.scalar()
     g = s / (s * s + lam)
     gap = (s * s - lam) / (s * s + lam)
     yield 1 / ((2 if wrong else 4) * lam) - g * g, gap * gap / (4 * lam)
 
 
-@statement(
-    "T3",
-    "a repeated singular value has a continuum of solutions: V Q s Q^T U^T with mixed roots s and any orthogonal Q",
-    error="the two sides are rotated differently",
-    when=lambda c: min(c.r, c.m, c.p) >= 2,
-)
+@statement("T3", error="the two sides are rotated differently", when=lambda c: min(c.r, c.m, c.p) >= 2)
 def continuum(F: Field, c: Case, wrong: bool) -> Pairs:
+    """a repeated singular value has a continuum of solutions: V Q s Q^T U^T with mixed roots s and any orthogonal Q"""
     V, U, s, lam = _singular_triplets(F, c)
     Q, Y, t = F.orthogonal(len(s)), F.draw(c.m, c.k), s[0] / (s[0] * s[0] + lam)
     W = t * (Y.T @ V @ U.T)
@@ -75,13 +62,9 @@ def continuum(F: Field, c: Case, wrong: bool) -> Pairs:
     yield weights(V @ Q @ mixed @ other.T @ U.T, Y, lam), W
 
 
-@statement(
-    "T3",
-    "Z = 0 gives the smallest |D|_2: D^T D = M^T M + Z^T (I - Y Y^+) Z, the last term positive semi-definite",
-    error="the projector on null(Y^T) is dropped",
-    when=lambda c: c.q <= c.r,
-)
+@statement("T3", error="the projector on null(Y^T) is dropped", when=lambda c: c.q <= c.r)
 def smallest_target(F: Field, c: Case, wrong: bool) -> Pairs:
+    """Z = 0 gives the smallest |D|_2: D^T D = M^T M + Z^T (I - Y Y^+) Z, the last term positive semi-definite"""
     Y, Z = F.draw(c.m, c.k, c.r), F.draw(c.m, c.p)
     M = Y.T.plus @ Y.T @ F.draw(c.m, c.p, c.q)
     free = Z - Y @ (Y.plus @ Z)

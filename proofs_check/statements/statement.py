@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from proofs_check.check import Check, Outcome, claim_of
 from proofs_check.matrix import Field
 
-__all__ = ["STATEMENTS", "Case", "Statement", "statement"]
+__all__ = ["STATEMENTS", "Case", "Statement", "checks_by", "statement"]
 
 Pairs = Iterator[tuple[Any, Any]]
 
@@ -48,12 +50,17 @@ STATEMENTS: list[Statement] = []
 
 
 def statement(
-    theorem: str, claim: str, *, error: str, when: Callable[[Case], bool] = lambda c: True
+    theorem: str, *, error: str, when: Callable[[Case], bool] = lambda c: True
 ) -> Callable[[Callable[[Field, Case, bool], Pairs]], Callable[[Field, Case, bool], Pairs]]:
-    """Register the decorated generator as a :class:`Statement` under its function's name."""
+    """Register the decorated generator as a :class:`Statement` under its name, with its docstring as the claim."""
 
     def register(body: Callable[[Field, Case, bool], Pairs]) -> Callable[[Field, Case, bool], Pairs]:
-        STATEMENTS.append(Statement(theorem, body.__name__, claim, error, body, when))
+        STATEMENTS.append(Statement(theorem, body.__name__, claim_of(body), error, body, when))
         return body
 
     return register
+
+
+def checks_by(strength: str, decide: Callable[[Statement, bool, bool], Outcome]) -> list[Check]:
+    """Make a check of every statement, by ``decide(statement, deep, negate)``."""
+    return [Check(each.theorem, strength, each.name, each.claim, partial(decide, each)) for each in STATEMENTS]

@@ -17,13 +17,9 @@ def _kept(residuals: Matrix) -> Matrix:
     return residuals @ residuals.plus
 
 
-@statement(
-    "T20a",
-    "with V a basis of the residuals at W_1, W_2 the set (V^T Phi, V^T Y) has the gradients of the data at both",
-    error="the residual at W_1 only is kept",
-    when=lambda c: 2 * c.k < c.n and c.p > 1,
-)
+@statement("T20a", error="the residual at W_1 only is kept", when=lambda c: 2 * c.k < c.n and c.p > 1)
 def gradients(F: Field, c: Case, wrong: bool) -> Pairs:
+    """with V a basis of the residuals at W_1, W_2 the set (V^T Phi, V^T Y) has the gradients of the data at both"""
     Phi, Y, models = F.draw(c.n, c.p), F.draw(c.n, c.k), [F.draw(c.k, c.p) for _ in range(2)]
     residuals = [Phi @ W.T - Y for W in models]
     P = _kept(residuals[0] if wrong else _beside(F, *residuals))
@@ -31,14 +27,10 @@ def gradients(F: Field, c: Case, wrong: bool) -> Pairs:
         yield W @ (Phi.T @ P @ Phi) - Y.T @ P @ Phi, W @ (Phi.T @ Phi) - Y.T @ Phi
 
 
-@statement(
-    "T20a",
-    "from the sums: h = (W G - C) G^(-1/2) has h h^T = E^T E for the residual E in the columns of Phi (G with rational "
-    "roots), Phi_s = V^T G^(1/2), Y_s = Phi_s W^T - V^T h^T",
-    error="the root is left out",
-    when=lambda c: c.k < c.p,
-)
+@statement("T20a", error="the root is left out", when=lambda c: c.k < c.p)
 def gradients_from_sums(F: Field, c: Case, wrong: bool) -> Pairs:
+    """from the sums: h = (W G - C) G^(-1/2) has h h^T = E^T E for the residual E in the columns of Phi (G with rational
+    roots), Phi_s = V^T G^(1/2), Y_s = Phi_s W^T - V^T h^T"""
     Q, roots = F.orthogonal(c.p), [F.scalar() for _ in range(c.p)]
     root, inverse = Q @ F.diag(roots) @ Q.T, Q @ F.diag([1 / s for s in roots]) @ Q.T
     G, C, W = root @ root, F.draw(c.k, c.p), F.draw(c.k, c.p)
@@ -62,14 +54,10 @@ def _descent(
     return path
 
 
-@statement(
-    "T19a",
-    "from 0 the set of the Krylov space {E_0, K E_0} has the same W_1, W_2 for all step sizes, weight decays and "
-    "momenta",
-    error="the first block only is kept",
-    when=lambda c: 2 * c.k < c.n <= 9 and c.p > 1,
-)
+@statement("T19a", error="the first block only is kept", when=lambda c: 2 * c.k < c.n <= 9 and c.p > 1)
 def trajectory(F: Field, c: Case, wrong: bool) -> Pairs:
+    """from 0 the set of the Krylov space {E_0, K E_0} has the same W_1, W_2 for all step sizes, weight decays and
+    momenta"""
     Phi, Y = F.draw(c.n, c.p), F.draw(c.n, c.k)
     steps, momentum = [(F.scalar(), F.scalar(), None) for _ in range(2)], F.scalar()
     P = _kept(Y if wrong else _beside(F, Y, Phi @ (Phi.T @ Y)))
@@ -79,13 +67,9 @@ def trajectory(F: Field, c: Case, wrong: bool) -> Pairs:
     yield from zip(small, data, strict=True)
 
 
-@statement(
-    "T19a",
-    "from W_0 with weight decay the predictions Phi W_0^T belong to the Krylov space too",
-    error="they are left out",
-    when=lambda c: 3 * c.k < c.n <= 11 and c.p > 1,
-)
+@statement("T19a", error="they are left out", when=lambda c: 3 * c.k < c.n <= 11 and c.p > 1)
 def trajectory_from_a_start(F: Field, c: Case, wrong: bool) -> Pairs:
+    """from W_0 with weight decay the predictions Phi W_0^T belong to the Krylov space too"""
     Phi, Y, start = F.draw(c.n, c.p), F.draw(c.n, c.k), F.draw(c.k, c.p)
     steps, momentum = [(F.scalar(), F.scalar(), None) for _ in range(2)], F.scalar()
     E = Phi @ start.T - Y
@@ -96,13 +80,9 @@ def trajectory_from_a_start(F: Field, c: Case, wrong: bool) -> Pairs:
     yield from zip(small, data, strict=True)
 
 
-@statement(
-    "T19a",
-    "in features: with P the projector on the rows {C, C G} the sums P G P and C have the same W_1, W_2 from 0",
-    error="P projects on the rows of C only",
-    when=lambda c: 2 * c.k < c.p,
-)
+@statement("T19a", error="P projects on the rows of C only", when=lambda c: 2 * c.k < c.p)
 def trajectory_in_features(F: Field, c: Case, wrong: bool) -> Pairs:
+    """in features: with P the projector on the rows {C, C G} the sums P G P and C have the same W_1, W_2 from 0"""
     Phi, Y = F.draw(c.n, c.p), F.draw(c.n, c.k)
     G, C = Phi.T @ Phi, Y.T @ Phi
     rows = C if wrong else F.below(C, C @ G)
@@ -112,13 +92,9 @@ def trajectory_in_features(F: Field, c: Case, wrong: bool) -> Pairs:
     yield from pairs
 
 
-@statement(
-    "T19b",
-    "orthonormal rows of W_T - W_0 with labels at 1 / (1 - (1 - eta)^N) of the way: N steps of size eta end at W_T",
-    error="the labels are at the end itself",
-    when=lambda c: c.q <= min(c.k, c.p),
-)
+@statement("T19b", error="the labels are at the end itself", when=lambda c: c.q <= min(c.k, c.p))
 def end_point(F: Field, c: Case, wrong: bool) -> Pairs:
+    """orthonormal rows of W_T - W_0 with labels at 1 / (1 - (1 - eta)^N) of the way: N steps of size eta end at W_T"""
     Phi, start, eta = F.orthogonal(c.p, c.q).T, F.draw(c.k, c.p), F.scalar()
     way = F.draw(c.k, c.q) @ Phi
     left = (1 - eta) * (1 - eta) * (1 - eta)
