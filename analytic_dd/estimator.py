@@ -19,7 +19,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from analytic_dd.arrays import as_weights, refuse_masked
+from analytic_dd.arrays import as_weights, detached, refuse_masked
 from analytic_dd.distill.construction import Construction, chosen, options
 from analytic_dd.judge import worst
 from analytic_dd.judge.stored import certificates_of
@@ -29,6 +29,12 @@ from analytic_dd.model import ArraySource, Distillation, FitOptions, distil
 __all__ = ["RidgeDistiller", "RidgeDistillerRegressor"]
 
 _ROWS = 4096  # samples mapped at a time
+
+
+def _plain(A: Any, name: str) -> Any:
+    """Return an array for ``validate_data``, which would drop a mask in silence and stop at a gradient."""
+    refuse_masked(A, name)
+    return detached(A)
 
 
 class _Distiller(BaseEstimator):
@@ -163,8 +169,7 @@ class _Distiller(BaseEstimator):
 
     def _scores(self, X: Any) -> np.ndarray:
         check_is_fitted(self, "coef_")
-        refuse_masked(X, "X")
-        X = validate_data(self, X, reset=False, dtype=np.float64)
+        X = validate_data(self, _plain(X, "X"), reset=False, dtype=np.float64)
         blocks = [self.feature_map_(X[i : i + _ROWS]) @ self.coef_.T for i in range(0, len(X), _ROWS)]
         return np.asarray(np.concatenate(blocks) + self.intercept_)
 
@@ -304,8 +309,7 @@ class RidgeDistiller(ClassifierMixin, _Distiller):
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> RidgeDistiller:
         """Fit and distil; X (n, d), y (n,) classes of any kind, weights (n,) >= 0: 2 counts as two copies (T12)."""
-        for name, given in (("X", X), ("y", y), ("sample_weight", sample_weight)):
-            refuse_masked(given, name)  # validate_data drops the mask
+        X, y, sample_weight = _plain(X, "X"), _plain(y, "y"), _plain(sample_weight, "sample_weight")
         X, y = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(y)
         X, y, w = self._weighted(X, y, sample_weight)
@@ -362,8 +366,7 @@ class RidgeDistillerRegressor(RegressorMixin, _Distiller):
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> RidgeDistillerRegressor:
         """Fit and distil; X (n, d), y (n,) or (n, k), weights (n,) >= 0."""
-        for name, given in (("X", X), ("y", y), ("sample_weight", sample_weight)):
-            refuse_masked(given, name)  # validate_data drops the mask
+        X, y, sample_weight = _plain(X, "X"), _plain(y, "y"), _plain(sample_weight, "sample_weight")
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
         if self.labels == "centred":
             raise ValueError("labels 'centred' belong to classes; choose one-hot or learned for a regression")
