@@ -18,7 +18,9 @@ X, y = load_digits(return_X_y=True)
 train, test, y_train, y_test = train_test_split(X / 16.0, y, random_state=0)
 holders = [np.isin(y_train, digits) for digits in ((0, 1, 2, 3), (4, 5, 6), (7, 8, 9))]
 sums = [GramStatistics(64, 10).update(train[rows], one_hot(y_train[rows], 10)) for rows in holders]
-total = sums[0] + sums[1] + sums[2]
+total = GramStatistics(64, 10)
+for each in sums:
+    total.merge(each)
 W = total.weights(1.0)
 print("difference from fitting on all data:", np.abs(W - ridge_weights(train, one_hot(y_train), ridge=1.0)).max())
 small = distill_features(W, np.eye(10))
