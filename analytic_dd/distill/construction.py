@@ -91,7 +91,7 @@ class Construction(ABC):
 
     mode: ClassVar[str]
     summary: ClassVar[str]
-    recovered: ClassVar[str] = "recovery |W_s - W| / |W|"
+    recovered: ClassVar[str] = "refitted weights differ by"
     realistic: ClassVar[bool] = False
     labels: ClassVar[str] = "learned"
     losses: ClassVar[tuple[str, ...]] = ("squared",)

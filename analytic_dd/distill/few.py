@@ -101,7 +101,7 @@ class Few(Lifted):
 
     mode = "few"
     summary = "the best set of fewer points than rank W"
-    recovered = "recovery of the part of W that so few points keep (T7)"
+    recovered = "refitted weights differ from the part of W that so few points keep (T7) by"
 
     points: int | None = option(None, "total number of points", check=whole_number, metavar="M")
     labels: str = option(  # type: ignore[misc]

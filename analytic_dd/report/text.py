@@ -32,8 +32,7 @@ def _recovery(content: Mapping[str, Any], construction: Construction) -> list[st
     recovery = content["recovery"]
     error = f"{recovery['relative_error']:.1e}"
     lines = [
-        f"  {construction.recovered} {error}: {recovery['verdict']} "
-        f"(ratio {recovery['ratio']:.2g}, condition {recovery['condition']:.2g})",
+        f"  {construction.recovered} {error}; rounding alone allows {recovery['bound']:.1e}: {recovery['verdict']}",
         *construction.lines(content),
     ]
     if recovery["verdict"] == "inconclusive" and recovery["relative_error"] > _LOST:
@@ -112,7 +111,7 @@ def describe(report: Report) -> list[str]:
     lines += [
         *_recovery(content, construction),
         *[
-            f"  ridge {row['ridge']:.4g} (T11): recovery {row['relative_error']:.1e}, {row['verdict']}"
+            f"  ridge {row['ridge']:.4g} (T11): refitted weights differ by {row['relative_error']:.1e}: {row['verdict']}"
             + ("" if row["original"] is None else f"; {100 * row['original']:.2f} % and {100 * row['distilled']:.2f} %")
             for row in content.get("recovery_by_ridge", ())
         ],
