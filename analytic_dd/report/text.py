@@ -111,7 +111,8 @@ def describe(report: Report) -> list[str]:
     lines += [
         *_recovery(content, construction),
         *[
-            f"  ridge {row['ridge']:.4g} (T11): refitted weights differ by {row['relative_error']:.1e}: {row['verdict']}"
+            f"  ridge {row['ridge']:.4g} (T11): refitted weights differ by {row['relative_error']:.1e}: "
+            f"{row['verdict']}"
             + ("" if row["original"] is None else f"; {100 * row['original']:.2f} % and {100 * row['distilled']:.2f} %")
             for row in content.get("recovery_by_ridge", ())
         ],
