@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from analytic_dd.arrays import Array, namespace, norm
+from analytic_dd.arrays import Array, eps_of, namespace, norm
 from analytic_dd.errors import InfeasibleError
 from analytic_dd.features import FeatureMap
 from analytic_dd.linalg import CholeskyFactor
@@ -27,6 +27,8 @@ class Bases:
     phi : FeatureMap
     candidates : (n, d) array
         Real inputs to choose from.
+    rows : (q, p) array
+        What is to be carried. A feature that is 0 in all of it need not be reached: one that no data activate.
     constant : bool
         Whether a constant feature belongs to the model: that of an intercept.
 
@@ -36,10 +38,10 @@ class Bases:
         The Jacobians and the Gram matrix exceed the memory of the machine.
     """
 
-    def __init__(self, phi: FeatureMap, candidates: Array, *, constant: bool) -> None:
+    def __init__(self, phi: FeatureMap, candidates: Array, rows: Array, *, constant: bool) -> None:
         _require_memory(phi, candidates)
         self.map, self.constant, self.candidates = phi, constant, candidates
-        self.values = self.phi(candidates)
+        self.values, self.target = self.phi(candidates), self.lifted(rows, 0.0)
         self.chosen: list[int] = []
         self.jacobians: list[Array] = []
         self.scales: list[float] = []
@@ -94,12 +96,29 @@ class Bases:
         if len(self.chosen) * (int(self.map.d) + 1) < self.p:
             return False
         try:
-            self.factor = CholeskyFactor(self.gram)
+            self.factor = CholeskyFactor(self._without_unused())
         except ValueError:
             return False
         largest, smallest = self.factor.extremes()
         self.condition = (largest / smallest) ** 0.5 if smallest > 0.0 else float("inf")
         return self.condition <= _CONDITION
+
+    def _dead(self) -> Array:
+        """Which features have no value and no derivative at any base."""
+        return namespace(self.gram).linalg.diagonal(self.gram) <= 0.0
+
+    def _unused(self) -> Array:
+        """Which of them the target does not have, up to rounding: those that were dead in all the data."""
+        xp, sizes = namespace(self.target), namespace(self.target).max(abs(self.target), axis=0)
+        return self._dead() & (sizes <= self.p * eps_of(self.target) * xp.max(sizes))
+
+    def _without_unused(self) -> Array:
+        """The Gram matrix with 1 on the diagonal of features that the target does not have: they stay 0."""
+        xp, unused = namespace(self.gram), self._unused()
+        if not bool(xp.any(unused)):
+            return self.gram
+        one = float(xp.linalg.trace(self.gram)) / self.p
+        return self.gram + one * xp.eye(self.p, dtype=self.gram.dtype) * xp.astype(unused, self.gram.dtype)[None, :]
 
     def solve(self, R: Array) -> tuple[list[Array], list[Array]]:
         """The least alpha_i (q,) and v_i (q, d) with  sum_i alpha_i phi(xi_i) + J(xi_i) v_i = r  for rows r of R."""
@@ -112,14 +131,14 @@ class Bases:
     def rank(self) -> int:
         """Rank of M as its Gram matrix resolves it."""
         xp = namespace(self.gram)
-        values = xp.linalg.eigvalsh(self.gram)
+        values = xp.linalg.eigvalsh(self._without_unused())
         return int(xp.sum(xp.astype(values > values[-1] / _CONDITION**2, xp.int32)))
 
     def incomplete(self) -> InfeasibleError:
         """Return what is missing where these bases do not reach rank p."""
         xp = namespace(self.gram)
-        rank, dead = self.rank(), int(xp.sum(xp.astype(xp.linalg.diagonal(self.gram) <= 0.0, xp.int32)))
-        why = f"; {dead} features are 0 at all of them" if dead else ""
+        dead = int(xp.sum(xp.astype(self._dead() & ~self._unused(), xp.int32)))
+        rank, why = self.rank(), f"; {dead} features are 0 at all of them" if dead else ""
         return InfeasibleError(
             f"T22b: features and Jacobians of the references must have rank p = {self.p}, got {rank} from "
             f"{len(self.chosen)} of them{why}; pass more references (about p / (d + 1) at least), or drop features "

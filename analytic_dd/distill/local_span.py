@@ -170,8 +170,8 @@ def near_copies(
     wanted = _Wanted(_limits(X_ref, largest_change, ranges), eps_of(W) ** 0.5 if rtol is None else float(rtol), bases)
     parts = []
     for rows, members in _groups(W, directions, len(X_ref), classes):
-        near = Bases(phi, _rows(X_ref, members), constant=intercept is not None)
-        parts.append(_carried(near, rows, members, wanted, largest_change, pairs=classes is not None))
+        near = Bases(phi, _rows(X_ref, members), rows, constant=intercept is not None)
+        parts.append(_carried(near, members, wanted, largest_change, pairs=classes is not None))
     return _described(phi, W, parts, ridge, intercept, largest_change)
 
 
@@ -232,23 +232,24 @@ def _limits(X_ref: Array, share: float, ranges: Array | None) -> Array:
     return every + share * xp.asarray(ranges, dtype=X_ref.dtype, device=getattr(X_ref, "device", None))
 
 
-def _carried(bases: Bases, rows: Array, members: np.ndarray, wanted: _Wanted, share: float, *, pairs: bool) -> _Part:
-    """Points that carry these rows to within ``rtol``, from as few bases as do."""
-    target, best = bases.lifted(rows, 0.0), None
+def _carried(bases: Bases, members: np.ndarray, wanted: _Wanted, share: float, *, pairs: bool) -> _Part:
+    """Points that carry the target to within ``rtol``, from as few bases as do."""
+    best = None
     while best is None or not best.error <= wanted.rtol:
         if not bases.add():
             raise bases.incomplete() if best is None and bases.factor is None else _too_far(bases, best, wanted, share)
         if len(bases.chosen) < wanted.least or not bases.complete():
             continue
-        sides, change = _copies(bases, target, wanted.limits, 2 if pairs else 1)
+        sides, change = _copies(bases, wanted.limits, 2 if pairs else 1)
         if sides:
-            best = _part(bases, target, members, sides, change)
+            best = _part(bases, members, sides, change)
     return best
 
 
-def _part(bases: Bases, target: Array, members: np.ndarray, sides: list[list[Array]], change: float) -> _Part:
+def _part(bases: Bases, members: np.ndarray, sides: list[list[Array]], change: float) -> _Part:
     """Near copies with the bases themselves, or pairs without them; and what their features miss."""
-    xp, q = namespace(target), int(sides[0][0].shape[0])
+    target, q = bases.target, int(sides[0][0].shape[0])
+    xp = namespace(target)
     chosen = members[np.asarray(bases.chosen)]
     roots = np.repeat(chosen, q)
     if len(sides) == 2:
@@ -262,15 +263,15 @@ def _part(bases: Bases, target: Array, members: np.ndarray, sides: list[list[Arr
     return _Part(inputs, roots, tuple(int(i) for i in chosen), q * len(sides), change, bases.condition, error)
 
 
-def _copies(bases: Bases, target: Array, limits: Array, sides: int) -> tuple[list[list[Array]], float]:
+def _copies(bases: Bases, limits: Array, sides: int) -> tuple[list[list[Array]], float]:
     """Near copies (q, d) of each base, with the least residual over eps; and their change as a share of the limit."""
-    xp = namespace(target)
-    first = bases.solve(target)
+    xp = namespace(limits)
+    first = bases.solve(bases.target)
     reach = xp.stack([xp.max(xp.abs(v) / limits, axis=1) for v in first[1]])
     eps = 0.5 / xp.max(reach, axis=0)[:, None]
     best: _Found = (float("inf"), [], 0.0)
     for _ in range(_TRIALS):
-        found = _iterated(bases, target, first, eps, limits, sides)
+        found = _iterated(bases, first, eps, limits, sides)
         if found[0] >= best[0] and best[0] < 1e-3:
             break  # a smaller eps has more rounding
         best = min(best, found, key=lambda tried: tried[0])
@@ -283,11 +284,9 @@ def _copies(bases: Bases, target: Array, limits: Array, sides: int) -> tuple[lis
 _Found = tuple[float, list[list[Array]], float]  # the residual, copies on either side, their change
 
 
-def _iterated(
-    bases: Bases, target: Array, first: tuple[list[Array], list[Array]], eps: Array, limits: Array, sides: int
-) -> _Found:
+def _iterated(bases: Bases, first: tuple[list[Array], list[Array]], eps: Array, limits: Array, sides: int) -> _Found:
     """Newton's method with the same M from the linear solution."""
-    xp = namespace(target)
+    target, xp = bases.target, namespace(limits)
     alpha, v = first
     roots = [bases.candidates[i : i + 1, :] for i in bases.chosen]
     best: _Found = (float("inf"), [], 0.0)

@@ -222,13 +222,25 @@ torch.nn.Flatten()
         return self._returned(torch.func.vjp(self._function(T), T)[1](C)[0], U)
 
     def _jacobian(self, x: Array) -> Array:
-        """Products with unit vectors on the shorter side, a chunk at a time."""
+        """Products with unit vectors on the shorter side, a chunk at a time; backwards the input is mapped once."""
+        import torch
+
         xp, short = namespace(x), min(self.p, self.d)
-        backwards = self.p <= self.d
-        product = self._vjp if backwards else self._jvp
+        T = self._tensor(x)
+        if self.p <= self.d:
+            back = torch.func.vjp(self._function(T), T)[1]
+            many = torch.func.vmap(lambda row: back(row)[0][0])
+
+            def product(rows: Array) -> Array:
+                return self._returned(many(self._tensor(rows)[:, None, :]), rows)
+        else:
+
+            def product(rows: Array) -> Array:
+                return self._jvp(x, rows)
+
         unit = xp.eye(short, dtype=x.dtype, device=compat.device(x))
-        J = xp.concat([product(x, unit[start : start + _CHUNK, :]) for start in range(0, short, _CHUNK)], axis=0)
-        return J if backwards else J.T
+        J = xp.concat([product(unit[start : start + _CHUNK, :]) for start in range(0, short, _CHUNK)], axis=0)
+        return J if self.p <= self.d else J.T
 
     def _preimage(self, Phi: Array, near: Array | None) -> Array:
         raise InfeasibleError(

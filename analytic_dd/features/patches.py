@@ -144,6 +144,7 @@ near copies of real images (T22b), or points whose features span the features (T
         self.grid = as_count("grid", grid, most=min(self._layer.shape_out[:2]))
         self.d, self.p = math.prod(shape), 2 * self.grid**2 * self.offsets.size
         self._pool = _cells(self._layer.shape_out[0], self._layer.shape_out[1], self.grid)
+        self._shift = self.offsets + self.threshold
         self._positions, self._numbers = math.prod(self._layer.shape_out[:2]), len(self._layer.taps)
 
     @classmethod
@@ -213,17 +214,32 @@ near copies of real images (T22b), or points whose features span the features (T
         return Open(self.p, "averages of thresholded responses")
 
     def _map(self, X: Array) -> Array:
-        if not isinstance(X, np.ndarray):
+        if not isinstance(X, np.ndarray) or self.activation != "relu":
             return self._features(X)
-        step = max(1, _CACHED // (X.itemsize * self._positions * self.offsets.size))
-        out = np.empty((len(X), self.p), dtype=X.dtype)
-        for start in range(0, len(X), step):
-            out[start : start + step] = self._features(X[start : start + step])
-        return out
+        out = np.empty((len(X), self.grid**2, 2, self.offsets.size), dtype=X.dtype)
+        for row in range(len(X)):
+            self._write_features(self._normalised(X[row : row + 1])[0][0], out[row])
+        return out.reshape(len(X), self.p)
 
     def _features(self, X: Array) -> Array:
         xp, Z = namespace(X), self._responses(self._normalised(X)[0])
         return self._pooled([self._act(xp, Z - self.threshold), self._act(xp, -Z - self.threshold)])
+
+    def _write_features(self, V: np.ndarray, out: np.ndarray) -> None:
+        """The features of one image from its normalised patches, some filters at a time, so that all is in the cache.
+
+        With  Z = A^T v - a - t  the other side is  -Z - 2 t .
+        """
+        taps, pool = self._like(V, self._layer.taps), self._like(V, self._pool)
+        shift, twice = self._like(V, self._shift), V.dtype.type(-2.0 * self.threshold)
+        step = max(1, _CACHED // (V.itemsize * self._positions))
+        for start in range(0, self.offsets.size, step):
+            some = slice(start, start + step)
+            Z = V @ taps[:, some]
+            Z -= shift[some]
+            other = twice - Z
+            for side, values in enumerate((Z, other)):
+                out[:, side, some] = pool @ np.maximum(values, 0.0, out=values)
 
     def _pooled(self, sides: Sequence[Array]) -> Array:
         """Average (N, positions, filters) over the cells, for either side: (N, p)."""
@@ -255,7 +271,7 @@ near copies of real images (T22b), or points whose features span the features (T
 
     def _act(self, xp: Any, T: Array) -> Array:
         if self.activation == "relu":
-            return np.maximum(T, 0.0, out=T) if isinstance(T, np.ndarray) else xp.maximum(T, xp.zeros_like(T))
+            return xp.maximum(T, xp.zeros_like(T))
         return ACTIVATIONS["softplus"].forward(xp, _SHARPNESS * T, None) / _SHARPNESS
 
     def _slope(self, xp: Any, T: Array) -> Array:

@@ -98,6 +98,9 @@ def test_dead_features_are_counted(rng):
     dead = lambda X: np.hstack([phi(X)[:, :-2], np.zeros((len(X), 2))])  # noqa: E731
     with pytest.raises(InfeasibleError, match=r"[2-9] features are 0 at all of them"):
         near_copies(W, dead, X)
+    W[:, -2:] = 0.0  # as in ridge regression on data that never activate them
+    built = near_copies(W, dead, np.concatenate([X, rng.standard_normal((20, D))]))
+    assert missed(W, dead(built.inputs)) < lost(built.features[:, :-2]) < 1e-3
 
 
 def test_an_unpenalised_intercept(rng):

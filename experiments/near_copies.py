@@ -1,0 +1,155 @@
+"""T22b on real data: a few real images and near copies of them carry models on maps that are not onto.
+
+Each run reads the data, fits ridge regression with an intercept on features in float32 (sums in float64), builds the
+set in float64, stores and reloads it, and scores the refitted model. The columns of float32, 16 and 8 bits a pixel are
+of the stored inputs after rounding, with labels solved again for the rounded images (T4).
+
+Run with two BLAS threads, one run at a time: python experiments/near_copies.py RUN ...
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import records
+import recovery
+
+from analytic_dd import data
+from analytic_dd.clock import Clock
+from analytic_dd.data import Dataset, normalised
+from analytic_dd.distill import Construction, NearCopies, labels_with_intercept
+from analytic_dd.io import DistilledSet
+from analytic_dd.judge import certify_recovery
+from analytic_dd.judge.accuracy import Model, fitted
+from analytic_dd.model import FitOptions, OriginalModel, distil_model, fit_source
+from analytic_dd.model.distillation import build_map, streams
+from analytic_dd.report.run import refit
+
+_BITS = {"float32": None, "16 bits": 16, "8 bits": 8}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A data set, a map (text, or what makes one from the data), the ridge, and the sets that are built."""
+
+    data: str
+    features: str | Callable[[Dataset], Any]
+    ridge: float
+    constructions: tuple[Construction, ...]
+    title: str = ""
+
+
+RUNS = {
+    "quick": Run(
+        "digits", "patches:filters=40,size=3,grid=2,activation=softplus", 1.0, (NearCopies(), NearCopies(pairs=True))
+    ),
+    "patches": Run("cifar10", "patches", 30.0, (NearCopies(bases=8),)),
+    "wide patches": Run("cifar10", "patches:filters=1250,grid=2,threshold=0.5", 5.0, (NearCopies(bases=10),)),
+}
+
+
+def measure(name: str, run: Run, *, seed: int) -> list[dict[str, Any]]:
+    """Fit the original model once and return a row for each set."""
+    clock, started, cpu = Clock(), time.perf_counter(), time.process_time()
+    load = os.getloadavg()[0]
+    with clock("reading"):
+        dataset = data.load(run.data, offline=True)
+    features: Any = run.features if isinstance(run.features, str) else run.features(dataset)
+    with clock("normalisation"):
+        source = recovery.DatasetSource(dataset)
+    with clock("map"):
+        phi = build_map(features, source, rng=streams(seed)[0])
+    options = FitOptions(ridge=run.ridge, intercept=True, dtype=np.float32)
+    model = fit_source(source, phi, options, rng=streams(seed)[1], clock=clock)
+    facts = {"run": name, "data": dataset.name, "features": run.title or run.features, "n": source.n}
+    facts |= {"d": phi.d, "p": phi.p, "k": source.k, "ridge": run.ridge, "load": load}
+    rows, models = [], {"original": (model.weights, model.intercept)}
+    for index, construction in enumerate(run.constructions):
+        row, own = _row(dataset, model, construction, seed=seed, clock=Clock(dict(clock.seconds)))
+        rows.append(facts | row)
+        models |= {f"{index} {key}": value for key, value in own.items()}
+    rows[-1]["wall"], rows[-1]["cpu"] = time.perf_counter() - started, time.process_time() - cpu
+    scores = _scores(dataset, model, models)
+    for index, row in enumerate(rows):
+        row["accuracy_original"] = scores["original"][0]
+        row["accuracy_distilled"], row["agreement"] = scores[f"{index} refitted"]
+        for key, found in row["rounded"].items():
+            found["accuracy"], found["agreement"] = scores[f"{index} {key}"]
+    return rows
+
+
+def _row(
+    dataset: Dataset, model: OriginalModel, construction: Construction, *, seed: int, clock: Clock
+) -> tuple[dict[str, Any], dict[str, Model]]:
+    """Build a set, store and reload it; what is measured on it, and the models that are refitted on it."""
+    references, rng = recovery.references_of(dataset, model, construction, seed=seed)
+    result = distil_model(model, construction, rng=rng, references=references, clock=clock)
+    stored = recovery.stored_and_reloaded(dataset, model, result, construction, seed=seed, clock=clock)
+    found = stored.meta["diagnostics"]
+    row = {name: found[name] for name in ("points", "bases", "copies", "largest_change", "span_condition")}
+    row |= {"pairs": stored.meta["pairs"], "certificate": stored.certify().to_dict(), "seconds": clock.seconds}
+    models, row["rounded"] = {"refitted": refit(stored)}, {}
+    for name, bits in _BITS.items():
+        error, models[name] = _rounded(stored, bits)
+        row["rounded"][name] = {"error": error}
+    return row, models
+
+
+def _rounded(stored: DistilledSet, bits: int | None) -> tuple[float, Model]:
+    """The error of W after rounding, with labels solved again, and the refitted model."""
+    low, high = stored.meta["value_range"]
+    if bits is None:
+        inputs = stored.inputs.astype(np.float32).astype(np.float64)
+    else:
+        step = (high - low) / (2.0**bits - 1.0)
+        levels = np.clip(np.round((stored.x - low) / step), 0.0, 2.0**bits - 1.0)
+        inputs = normalised(low + step * levels, stored.mean, stored.std)
+    assert stored.intercept is not None
+    Phis = np.asarray(stored.feature_map(inputs))
+    labels = labels_with_intercept(Phis, stored.w, stored.intercept, ridge=stored.ridge)
+    certificate = certify_recovery(stored.w, Phis, labels, ridge=stored.ridge, intercept=stored.intercept)
+    return certificate.relative_error, fitted(Phis, labels, stored.ridge, intercept=True)
+
+
+def _scores(dataset: Dataset, model: OriginalModel, models: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+    """The accuracy of each model on the test part and how often it decides as the original, in one pass in float32."""
+    right, same = dict.fromkeys(models, 0), dict.fromkeys(models, 0)
+    for X, y in dataset.blocks("test", mean=model.mean, std=model.std):
+        Phi = np.asarray(model.feature_map(X.astype(np.float32)), dtype=np.float64)
+        decisions = {name: (Phi @ W.T + b).argmax(axis=1) for name, (W, b) in models.items()}
+        for name, found in decisions.items():
+            right[name] += int(np.sum(found == y))
+            same[name] += int(np.sum(found == decisions["original"]))
+    n = len(dataset.y_test)
+    return {name: (right[name] / n, same[name] / n) for name in models}
+
+
+def line(row: Mapping[str, Any]) -> str:
+    """Return a row in words for the terminal."""
+    return (
+        f"{row['data']} {row['features']}: p = {row['p']}, {row['points']} points of {row['bases']} real images, "
+        f"{100 * row['accuracy_original']:.2f} % -> {100 * row['accuracy_distilled']:.2f} %, error "
+        f"{row['certificate']['relative_error']:.1e}, change {row['largest_change']:.4f}, {row['rounded']}"
+    )
+
+
+def main() -> None:
+    """Run what is named and keep the recorded rows of the others."""
+    parser = records.parser(__doc__ or "")
+    parser.add_argument("runs", nargs="*", metavar="RUN", help=", ".join(RUNS))
+    options = parser.parse_args()
+    path = options.out / ("near_copies_quick.json" if options.quick else "near_copies.json")
+    for name in ["quick"] if options.quick else options.runs or list(RUNS)[1:]:
+        rows = measure(name, RUNS[name], seed=options.seed)
+        print(*map(line, rows), sep="\n", flush=True)
+        every = records.with_others(path, rows, ("run",), seed=options.seed)
+        records.record(path, every, seed=options.seed)
+
+
+if __name__ == "__main__":
+    main()
