@@ -71,6 +71,10 @@ class Exportable(Protocol):
         """lambda_s."""
 
     @property
+    def loss(self) -> str:
+        """The loss whose penalised minimiser on the set is W."""
+
+    @property
     def levels(self) -> np.ndarray | None:
         """Integer pixels (m, *image_shape), or None."""
 
@@ -182,7 +186,8 @@ def facts(distilled: Exportable) -> dict[str, str]:
     meta = distilled.meta
     return {
         "format": "analytic_dd",
-        "about": "fit ridge regression at this ridge on the features of inputs (identity: on inputs)",
+        "about": f"minimise the {distilled.loss} loss with this ridge on the features of inputs (identity: on inputs)",
+        "loss": distilled.loss,
         "ridge": repr(distilled.ridge),
         "fit_intercept": json.dumps(distilled.intercept is not None),
         "classes": json.dumps([str(name) for name in distilled.classes]),

@@ -1,4 +1,4 @@
-"""Formats that keep the set as it is, in float64: torch, scikit-learn, safetensors, parquet."""
+"""Formats that keep the set as it is, in float64: torch, safetensors, parquet."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from analytic_dd.export.format import Exportable, Exported, facts, recovery_note, register
-from analytic_dd.files import atomic_write, write_npz
+from analytic_dd.files import atomic_write
 
-__all__ = ["to_parquet", "to_safetensors", "to_sklearn", "to_torch"]
+__all__ = ["to_parquet", "to_safetensors", "to_torch"]
 
 _WHICH = "fit on inputs, not on images: images are for eyes, and float32 images lose W where float32 inputs do not"
 
@@ -53,29 +53,6 @@ def to_safetensors(distilled: Exportable, path: Path) -> Exported:
     with atomic_write(path) as stream:
         stream.write(save(arrays, metadata=facts(distilled)))
     return Exported((path,), (recovery_note(distilled, distilled.inputs, "inputs and labels are float64"), _WHICH))
-
-
-@register("sklearn", "an npz file with X, y and alpha for sklearn.linear_model.Ridge", suffix=".npz")
-def to_sklearn(distilled: Exportable, path: Path) -> Exported:
-    """Write X (the features, of the identity the inputs), y and alpha, so that Ridge(alpha).fit(X, y).coef_ is W."""
-    X = np.asarray(distilled.feature_map(distilled.inputs), dtype=np.float64)
-    intercept = np.zeros(len(distilled.w)) if distilled.intercept is None else distilled.intercept
-    arrays = {
-        "X": X,
-        "y": distilled.y,
-        "alpha": np.array(distilled.ridge),
-        "coef": distilled.w,
-        "intercept": intercept,
-        "mean": distilled.mean,
-        "std": distilled.std,
-        "classes": np.asarray([str(name) for name in distilled.classes]),
-    }
-    write_npz(path, arrays)
-    fit = f"fit_intercept={distilled.intercept is not None}"
-    model = f"Ridge(alpha={distilled.ridge:.17g}, {fit})" if distilled.ridge > 0.0 else f"LinearRegression({fit})"
-    of = distilled.meta["features"]["map"]
-    what = "X are the inputs" if of == "identity" else f"X are features of the map {of}, not the inputs"
-    return Exported((path,), (f"{what}; {model}.fit(X, y).coef_ is W", "labels y are numbers, not classes"))
 
 
 @register("parquet", "one row a point: its inputs, then its labels, in float64", suffix=".parquet")

@@ -7,7 +7,7 @@ import struct
 import numpy as np
 import pytest
 from PIL import Image
-from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, Ridge
 
 from analytic_dd import cli, data, distill, ridge_weights
 from analytic_dd.distill import Exact, Minimal
@@ -96,6 +96,44 @@ def test_sklearn(tmp_path, ratio, intercept, ridge):
     assert ratio(model.coef_, made.w, size=max(made.inputs.shape), amplification=amplification) < 30
     if intercept:
         assert np.allclose(model.intercept_, made.intercept, rtol=1e-8)
+
+
+LOSSES = {"softmax": LogisticRegression, "logistic": LogisticRegression, "poisson": PoissonRegressor}
+
+
+def a_set_of(loss, ridge, intercept):
+    rng = np.random.default_rng(3)
+    X = rng.standard_normal((80, 6))
+    y = {"softmax": np.repeat(np.arange(4), 20), "logistic": np.repeat([[0.0], [1.0]], 40, axis=0)}
+    construction = Minimal(distilled_ridge=ridge)
+    outputs = y.get(loss, rng.poisson(2.0, (80, 1)).astype(float))
+    return distill(X, outputs, construction=construction, fit=FitOptions(loss=loss, ridge=5.0, intercept=intercept))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("intercept", [False, True])
+def test_sklearn_has_the_weights_of_other_losses(loss, intercept, tmp_path):
+    """scikit-learn.org: C = 1 / ridge of a sum over weighted rows; alpha of a mean over rows. Solvers stop early."""
+    made = a_set_of(loss, 1e-3, intercept)
+    read = np.load(made.export("sklearn", tmp_path / "set.npz").files[0])
+    alpha, more = float(read["alpha"]), ()
+    if loss == "poisson":
+        model = PoissonRegressor(alpha=alpha, fit_intercept=intercept, tol=1e-12, max_iter=20_000)
+    else:
+        model = LogisticRegression(C=1.0 / alpha, fit_intercept=intercept, tol=1e-12, max_iter=20_000)
+        more = (read["sample_weight"],)
+    model.fit(read["X"], read["y"], *more)
+    assert np.linalg.norm(model.coef_ - made.w) < 1e-3 * np.linalg.norm(made.w)  # tolerances of the solver
+
+
+def test_sklearn_refuses_a_minimiser_that_is_not_unique(tmp_path):
+    with pytest.raises(DataError, match="ridge > 0"):
+        a_set_of("softmax", 0.0, True).export("sklearn", tmp_path / "set.npz")
+
+
+def test_sklearn_refuses_labels_that_are_no_probabilities(tmp_path):
+    with pytest.raises(DataError, match="probabilities"):
+        a_set_of("softmax", 1e3, False).export("sklearn", tmp_path / "set.npz")
 
 
 def test_sklearn_has_features_of_another_map(tmp_path, ratio):
