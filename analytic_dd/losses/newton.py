@@ -24,7 +24,8 @@ __all__ = ["newton"]
 _DIRECT = 1500  # k p' up to which the Hessian is formed: 18 MB
 _STEPS, _HALVINGS, _PRODUCTS = 100, 50, 500
 _SETTLED = 1e-12  # |step| / |theta| at which the next error is below rounding: quadratic, or a factor of 1e-3
-_FORCING = 1e-3  # relative residual of conjugate gradients
+_LEAST, _MOST = 1e-3, 0.1  # relative residual of conjugate gradients: the smaller, the nearer the minimiser
+_MANY = 30  # products in a step after which the preconditioner is made anew
 _NEAR = 1e-6  # |step| / |theta| below which the gradient falls at every step, but for rounding
 _STALLED = 2  # steps without a smaller gradient: it is rounding
 
@@ -54,8 +55,10 @@ def newton(
     theta = objective.start() if start is None else start
     here = objective.evaluate(theta)
     best, waited = (theta, here), 0
+    first, direction = norm(here.gradient), _Direction(objective)
     for _ in range(_STEPS):
-        step = _step(objective, theta, here.gradient)
+        share = norm(here.gradient) / (first or 1.0)
+        step = direction.of(theta, here.gradient, forcing=min(_MOST, max(_LEAST, share)))
         theta, here = _shortened(objective, theta, step, here)
         if here.separated:
             raise InfeasibleError(
@@ -91,12 +94,26 @@ def _shortened(objective: PenalisedLoss, theta: Array, step: Array, here: Evalua
     return theta, here
 
 
-def _step(objective: PenalisedLoss, theta: Array, gradient: Array) -> Array:
-    if gradient.shape[0] * gradient.shape[1] <= _DIRECT:
-        return _direct(objective, theta, gradient)
-    return _conjugate_gradients(
-        lambda D: objective.product(theta, D), -gradient, _preconditioner(objective, theta), zero_at=gradient
-    )
+class _Direction:
+    """Newton steps of one objective; the preconditioner of one step serves the next ones while it does well."""
+
+    def __init__(self, objective: PenalisedLoss) -> None:
+        self.objective = objective
+        self._precondition: Callable[[Array], Array] | None = None
+
+    def of(self, theta: Array, gradient: Array, *, forcing: float) -> Array:
+        """Return the step (k, p') at a point."""
+        objective = self.objective
+        if gradient.shape[0] * gradient.shape[1] <= _DIRECT:
+            return _direct(objective, theta, gradient)
+        if self._precondition is None:
+            self._precondition = _preconditioner(objective, theta)
+        step, products = _conjugate_gradients(
+            lambda D: objective.product(theta, D), -gradient, self._precondition, zero_at=gradient, forcing=forcing
+        )
+        if products > _MANY:
+            self._precondition = None
+        return step
 
 
 def _direct(objective: PenalisedLoss, theta: Array, gradient: Array) -> Array:
@@ -136,15 +153,20 @@ def _inner(A: Array, B: Array) -> float:
 
 
 def _conjugate_gradients(
-    product: Callable[[Array], Array], right: Array, precondition: Callable[[Array], Array], *, zero_at: Array
-) -> Array:
-    """Solve ``H S = right`` for matrices (k, p') to a relative residual of 1e-3."""
+    product: Callable[[Array], Array],
+    right: Array,
+    precondition: Callable[[Array], Array],
+    *,
+    zero_at: Array,
+    forcing: float,
+) -> tuple[Array, int]:
+    """Solve ``H S = right`` for matrices (k, p') to a relative residual; return the number of products too."""
     S, residual = 0.0 * zero_at, right
     P = Z = precondition(residual)
-    rho, target = _inner(residual, Z), _FORCING * norm(right)
-    for _ in range(_PRODUCTS):
-        if norm(residual) <= target:
-            break
+    rho, target = _inner(residual, Z), forcing * norm(right)
+    products = 0
+    while products < _PRODUCTS and norm(residual) > target:
+        products += 1
         HP = product(P)
         curvature = _inner(P, HP)
         if not curvature > 0.0:  # a flat direction at ridge = 0: what has been found is a descent direction
@@ -154,4 +176,4 @@ def _conjugate_gradients(
         Z = precondition(residual)
         rho, before = _inner(residual, Z), rho
         P = Z + (rho / before) * P
-    return S if norm(S) > 0.0 else P
+    return (S if norm(S) > 0.0 else P), products
