@@ -63,6 +63,7 @@ class _Distiller(BaseEstimator):
         bases: int = 1,
         pairs: bool = False,
         steps: int = 10,
+        tolerance: float | None = None,
         dimensions: int = 10,
         fit_intercept: bool = False,
         tikhonov: Any = None,
@@ -89,6 +90,7 @@ class _Distiller(BaseEstimator):
         self.bases = bases
         self.pairs = pairs
         self.steps = steps
+        self.tolerance = tolerance
         self.dimensions = dimensions
         self.fit_intercept = fit_intercept
         self.tikhonov = tikhonov
@@ -256,6 +258,8 @@ class RidgeDistiller(ClassifierMixin, _Distiller):
         ``near-copies``: pairs of samples of its own class for each row of W.
     steps : int
         ``trajectory``: of gradient descent from 0.
+    tolerance : float, optional
+        ``trajectory``: as few points as keep these steps to this relative error (T19d).
     dimensions : int
         ``future``: leading directions of the data in which later samples lie.
     fit_intercept : bool

@@ -315,7 +315,7 @@ def test_help_and_usage(run):
     assert len(error.splitlines()) == 1
     status, _, error = run("distill", "--ridge", "much")
     assert status == 2
-    assert "expected loo, gcv or a number >= 0, got 'much'" in error
+    assert "expected loo, gcv, validation or a number >= 0, got 'much'" in error
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from analytic_dd.distill.nearest import NearestFeatures, nearest_features
 from analytic_dd.distill.one_image import OneImageFeatures, one_image_features
 from analytic_dd.distill.problem import Problem, References
 from analytic_dd.distill.reference_choice import choose_rows, herding_rows
+from analytic_dd.distill.segments import SegmentSet, segment_set
 from analytic_dd.distill.several_ridges import SeveralRidges, SeveralRidgesFeatures, several_ridges_features
 from analytic_dd.distill.spanning import greedy_rows, spanning_features
 from analytic_dd.distill.sufficient import SufficientSet, sufficient_set
@@ -48,6 +49,7 @@ __all__ = [
     "OneImageFeatures",
     "Problem",
     "References",
+    "SegmentSet",
     "SeveralRidges",
     "SeveralRidgesFeatures",
     "Sufficient",
@@ -81,6 +83,7 @@ __all__ = [
     "options",
     "pixel_box",
     "register",
+    "segment_set",
     "several_ridges_features",
     "spanning_features",
     "sufficient_set",

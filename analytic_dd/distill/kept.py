@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -16,10 +18,35 @@ from analytic_dd.distill.lift import Lifted
 from analytic_dd.distill.problem import Problem
 from analytic_dd.distill.spanning import describe
 from analytic_dd.distill.sufficient import sufficient_set
-from analytic_dd.distill.trajectory import krylov
+from analytic_dd.distill.trajectory import bound_of_blocks, distances, fewest_points, krylov
 from analytic_dd.linalg import thin_svd
 
 __all__ = ["Future", "Gradients", "Sufficient", "Trajectory"]
+
+
+def _positive(name: str, value: Any) -> None:
+    if value is not None and not 0.0 < value < math.inf:
+        raise ValueError(f"{name} must be finite and > 0, got {value}")
+
+
+@dataclass(frozen=True)
+class TrajectoryFeatures(DistilledFeatures):
+    """A set for the steps of a descent, and how far its steps are from those on the data.
+
+    Attributes
+    ----------
+    steps_error : float
+        Largest |W_t^s - W_t| relative to the largest |W_t|, for steps of 1 / |G|_2, as measured.
+    steps_bound : float
+        What T19d allows; 0 for a complete set.
+    """
+
+    steps_error: float = 0.0
+    steps_bound: float = 0.0
+
+    def diagnostics(self) -> dict[str, Any]:
+        """Return everything but the arrays, as JSON values."""
+        return super().diagnostics() | {"steps_error": self.steps_error, "steps_bound": self.steps_bound}
 
 
 @dataclass(frozen=True)
@@ -80,24 +107,45 @@ class Gradients(_Kept):
 class Trajectory(_Kept):
     """A set on which gradient descent from 0 takes the steps it takes on the data, and ends at the same W.
 
-    Theorem: T19a, and T20a at W: (steps + 1) k points at most.
+    Theorem: T19a, and T20a at W: (steps + 1) k points at most; T19d with a tolerance.
 
     Attributes
     ----------
     steps : int
         T; any step sizes, weight decay and momentum.
+    tolerance : float or None
+        As few points as keep T steps of 1 / |G|_2 to this error, relative to the largest |W_t|.
     """
 
     mode = "trajectory"
     summary = "the same steps of gradient descent as on the data"
 
     steps: int = option(10, "steps of gradient descent from 0 (default 10)", check=whole_number, metavar="T")
+    tolerance: float | None = option(
+        None, "as few points as keep the steps to this relative error (T19d)", check=_positive, metavar="TOL"
+    )
 
     def features(self, problem: Problem, near: np.ndarray | None) -> DistilledFeatures:
-        """Return the set of T19a."""
-        space = model_space(problem.sums, problem.W, problem.ridge)
+        """Return the set of T19a, or of T19d, measured."""
+        space, zero = model_space(problem.sums, problem.W, problem.ridge), 0.0 * problem.W
         V = krylov(space.s**2, -space.labels, self.steps)
-        return self.along(problem, space, [V * np.linalg.norm(V)], "T19a")
+        m = V.shape[1] if self.tolerance is None else fewest_points(space, V, zero, self.steps, self.tolerance)
+        at_model = space.residual(problem.W)
+        kept = np.concatenate([V[:, :m], at_model / (np.linalg.norm(at_model) or 1.0)], axis=1)
+        kept = orthonormal_columns(kept)
+        travelled, error = distances(space, kept, zero, self.steps)
+        complete = m == V.shape[1]
+        built = self.described(problem, *space.kept(kept), "T19a" if complete else "T19d")
+        bound = 0.0 if complete else bound_of_blocks(space, zero, self.steps, m // problem.k)
+        values = {each.name: getattr(built, each.name) for each in fields(built)}
+        return TrajectoryFeatures(**values, steps_error=error / travelled, steps_bound=bound / travelled)
+
+    def lines(self, content: Mapping[str, Any]) -> list[str]:
+        """Return how far the steps on the set are from those on the data, beside the bound."""
+        found = content["diagnostics"]
+        error, bound = found["steps_error"], found["steps_bound"]
+        allowed = "rounding, T19a" if bound == 0.0 else f"the bound of T19d is {bound:.1e}"
+        return [f"  {self.steps} steps of 1 / |G| from 0: |W_t^s - W_t| at most {error:.1e} of the way ({allowed})"]
 
 
 @register

@@ -74,6 +74,7 @@ def trajectory_set(
     *,
     start: Array | None = None,
     points: int | None = None,
+    tolerance: float | None = None,
     weight_decay: bool = False,
 ) -> TrajectorySet:
     r"""Build a set on which ``steps`` steps of gradient descent are those on the data, for any step sizes.
@@ -95,6 +96,8 @@ def trajectory_set(
         W_0; 0 by default.
     points : int, optional
         Fewer points: the first directions of the Krylov space.
+    tolerance : float, optional
+        As few points as keep ``relative_error`` below this, in the place of ``points``.
     weight_decay : bool
         Keep W_0 exact under weight decay too, at up to T k points more. Not needed for W_0 = 0.
 
@@ -135,6 +138,8 @@ def trajectory_set(
         raise ValueError(f"steps must be at least 1, got {steps}")
     if points is not None and int(points) < 1:
         raise ValueError(f"points must be at least 1, got {points}")
+    if tolerance is not None and (points is not None or not 0.0 < tolerance < math.inf):
+        raise ValueError(f"tolerance must be finite and > 0, in the place of points, got {tolerance} and {points}")
     space = column_space(data)
     xp = namespace(space.s)
     W_0 = xp.zeros_like(space.labels.T @ space.Vt) if start is None else space.as_weights(start, "start")
@@ -144,13 +149,12 @@ def trajectory_set(
     first = xp.concat([residual, space.predictions(W_0)], axis=1) if weight_decay and start is not None else residual
     V = krylov(space.s**2, first, int(steps))
     m = int(V.shape[1]) if points is None else min(int(points), int(V.shape[1]))
+    m = m if tolerance is None else fewest_points(space, V, W_0, int(steps), float(tolerance))
     complete = m == V.shape[1]
     tau = int(steps) if complete else m // int(first.shape[1])
     Phis, Ys = space.kept(V[:, :m])
-    travelled, error = _distances(space, V[:, :m], W_0, int(steps))
-    bound = (
-        4.0 * norm(space.gradient(W_0)) / float(space.s[0]) ** 2 * steps * math.exp(-((max(tau, 1) - 1) ** 2) / steps)
-    )
+    travelled, error = distances(space, V[:, :m], W_0, int(steps))
+    bound = bound_of_blocks(space, W_0, int(steps), tau)
     return TrajectorySet(
         Phis,
         Ys,
@@ -185,8 +189,24 @@ def krylov(eigenvalues: Array, first: Array, blocks: int) -> Array:
     return V
 
 
-def _distances(space: ColumnSpace, V: Array, W_0: Array, steps: int) -> tuple[float, float]:
-    """Largest |W_t - W_0| on the data, and largest |W_t - W_t^s|, for steps of 1 / |G|_2, in coordinates of Q."""
+def bound_of_blocks(space: ColumnSpace, W_0: Array, steps: int, blocks: int) -> float:
+    """Return the bound of T19d on |W_t - W_t^s| for steps of 1 / |G|_2."""
+    reach = 4.0 * norm(space.gradient(W_0)) / float(space.s[0]) ** 2 * steps
+    return reach * math.exp(-((max(blocks, 1) - 1) ** 2) / steps)
+
+
+def fewest_points(space: ColumnSpace, V: Array, W_0: Array, steps: int, tolerance: float) -> int:
+    """Return how many of the columns of V keep the relative error of the steps below a tolerance, by bisection."""
+    low, high = 0, int(V.shape[1])
+    while high - low > 1:
+        middle = (low + high) // 2
+        travelled, error = distances(space, V[:, :middle], W_0, steps)
+        low, high = (low, middle) if error <= tolerance * travelled else (middle, high)
+    return high
+
+
+def distances(space: ColumnSpace, V: Array, W_0: Array, steps: int) -> tuple[float, float]:
+    """Return the largest |W_t - W_0| on the data and the largest |W_t - W_t^s|, for steps of 1 / |G|_2."""
     eta, F = 1.0 / float(space.s[0]) ** 2, V.T * space.s
     target, labels = space.labels.T * space.s, V.T @ space.labels
     w_0 = W_0 @ space.Vt.T

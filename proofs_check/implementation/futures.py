@@ -14,6 +14,7 @@ from analytic_dd.distill import (
     future_set,
     gradient_set,
     nearest_features,
+    segment_set,
     sufficient_set,
     trajectory_set,
     update,
@@ -93,6 +94,26 @@ def end_points(F: Dyadics, judge: Judge) -> Iterator[float]:
         sums = _sums(to_exact(F, built.features), to_exact(F, built.labels))
         reached = _descent(*sums, start, [fmpq(*step.as_integer_ratio())] * 4)[-1]
         yield judge.ratio(to_float(reached), to_float(end), 100.0)
+
+
+@probe("T19c")
+def segments_of_experts(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """segment_set: a student's three steps end where five steps on the data do, from two starts"""
+    n, p, k = 12, 5, 2
+    Phi, Y = to_float(F.draw(n, p)), to_float(F.draw(n, k))
+    e = 0.5 / float(np.linalg.norm(Phi, 2)) ** 2
+
+    def descent(A: np.ndarray, B: np.ndarray, W: np.ndarray, step: float, steps: int) -> np.ndarray:
+        for _ in range(steps):
+            W = W - step * (A @ W.T - B).T @ A
+        return W
+
+    starts = [np.zeros((k, p)), to_float(F.draw(k, p))]
+    built = segment_set((Phi, Y), starts, expert_step=e, expert_steps=5, step=0.25, steps=3)
+    for W in starts:
+        got = descent(built.features * judge.shift, built.labels, W, 0.25, 3)
+        yield judge.ratio(got, descent(Phi, Y, W, e, 5), 10.0 * cond(Phi) ** 2)
+    yield judge.true(len(built) <= 2 * k)
 
 
 @checked("T19d", "exact")
@@ -258,6 +279,7 @@ CHECKS = [
     gradients,
     trajectories,
     end_points,
+    segments_of_experts,
     truncation,
     fewer_points,
     copies,

@@ -92,6 +92,25 @@ def trajectory_in_features(F: Field, c: Case, wrong: bool) -> Pairs:
     yield from pairs
 
 
+@statement("T19c", error="the student contracts as the expert does")
+def segments(F: Field, c: Case, wrong: bool) -> Pairs:
+    """M steps are one step with the sums I - (I - e G)^M; four steps of an expert are two of a student"""
+    one, zero = F.number(1), F.number(0)
+    Q, contractions = F.orthogonal(c.p), [F.scalar() for _ in range(c.p)]
+    e, s = F.scalar(), F.scalar()
+    best, first = F.draw(c.k, c.p), F.diag([one if i == 0 else zero for i in range(c.p)])
+    G = Q @ F.diag([(1 - x) / e for x in contractions]) @ Q.T
+    start = F.draw(c.k, c.p)
+    moved = _descent(G, best @ G, start, [(e, zero, None)] * 4, zero)[-1]
+    sums = Q @ F.diag([1 - x * x * x * x for x in contractions]) @ Q.T
+    yield moved, start - (start @ sums - best @ sums)
+    beside = best + F.draw(c.k, c.p) @ Q @ first @ Q.T  # W - W* along one eigenvector
+    x = contractions[0]
+    small = ((1 - (x if wrong else x * x)) / s) * (Q @ first @ Q.T)
+    student = _descent(small, best @ small, beside, [(s, zero, None)] * 2, zero)[-1]
+    yield student, _descent(G, best @ G, beside, [(e, zero, None)] * 4, zero)[-1]
+
+
 @statement("T19b", error="the labels are at the end itself", when=lambda c: c.q <= min(c.k, c.p))
 def end_point(F: Field, c: Case, wrong: bool) -> Pairs:
     """orthonormal rows of W_T - W_0 with labels at 1 / (1 - (1 - eta)^N) of the way: N steps of size eta end at W_T"""

@@ -95,3 +95,25 @@ def test_command_line(tmp_path, capsys, flags):
     capsys.readouterr()
     assert cli.main(["distill", "--mode", flags[0], "--tau", "0.1", "--out", str(tmp_path / "other")]) == 2
     assert "--tau 0.1 is an option of --mode nearest" in capsys.readouterr().err
+
+
+def test_a_tolerance_takes_fewer_points_and_says_how_far_the_steps_are(data, capsys, tmp_path):
+    sizes = {}
+    for tolerance in (None, 1e-2, 1e-8):
+        made = distill(*data, construction=Trajectory(steps=4, tolerance=tolerance), fit=FitOptions(ridge=RIDGE))
+        found, (X, Y) = made.meta["diagnostics"], data
+        W, Ws, error, travelled = np.zeros((K, P)), np.zeros((K, P)), 0.0, 0.0
+        for _ in range(4):
+            step = 1.0 / np.linalg.norm(X, 2) ** 2
+            W, Ws = W - step * gradient(X, Y, W), Ws - step * gradient(made.inputs, made.y, Ws)
+            error, travelled = max(error, np.linalg.norm(W - Ws)), max(travelled, np.linalg.norm(W))
+        assert error / travelled == pytest.approx(found["steps_error"], rel=1e-6, abs=1e-12)
+        assert found["steps_error"] <= (1e-12 if tolerance is None else min(tolerance, found["steps_bound"] or 1.0))
+        assert made.verify().verdict == "pass"
+        sizes[tolerance] = len(made.inputs)
+    assert K + 1 <= sizes[1e-2] < sizes[1e-8] <= sizes[None] <= 5 * K
+    with pytest.raises(ValueError, match="tolerance must be finite and > 0, got 0"):
+        Trajectory(tolerance=0.0)
+    flags = ["distill", "--no-picture", "--ridge", "30", "--mode", "trajectory", "--steps", "30", "--tolerance", "0.01"]
+    assert cli.main([*flags, "--out", str(tmp_path)]) == 0
+    assert "30 steps of 1 / |G| from 0: |W_t^s - W_t| at most" in capsys.readouterr().out

@@ -50,6 +50,7 @@ class ClosedFormConfig:
     bases: int | None = None
     pairs: bool | None = None
     steps: int | None = None
+    tolerance: float | None = None
     dimensions: int | None = None
 
     def __post_init__(self) -> None:
