@@ -72,4 +72,26 @@ def transfer() -> str:
     return markdown(header, rows) + _facts(run["rows"]) + source(run, path)
 
 
-TABLES: dict[str, Callable[[], str]] = {function.__name__: function for function in (iterative_table, transfer)}
+def networks() -> str:
+    """What networks and what ridge regression make of one image a class: exact sets beside class means and real ones."""
+    path = "experiments/results/iterative_table.json"
+    run = records.read(records.RESULTS / "iterative_table.json")
+    sets = {"random": "real images", "class_mean": "class means", "closed-form:features=identity": "exact set"}
+    accuracies = {
+        (row["data"], row["predictor"], sets[row["method"]]): f"{100.0 * row['accuracy']:.1f}"
+        for row in run["rows"]
+        if row["method"] in sets and row["ipc"] == 1
+    }
+    predictors = {"convnet": "network", "krr-common": "ridge regression"}
+    rows = [
+        [data, *(accuracies[data, predictor, name] for predictor in predictors for name in sets.values())]
+        for data in dict.fromkeys(key[0] for key in accuracies)
+    ]
+    header = [
+        "one image a class, test accuracy",
+        *(f"{to}: {name}" for to in predictors.values() for name in sets.values()),
+    ]
+    return markdown(header, rows) + source(run, path)
+
+
+TABLES: dict[str, Callable[[], str]] = {each.__name__: each for each in (iterative_table, transfer, networks)}
