@@ -73,25 +73,20 @@ def transfer() -> str:
 
 
 def networks() -> str:
-    """What networks and what ridge regression make of one image a class: exact sets beside class means and real ones."""
+    """What networks and what ridge regression make of one image a class: exact sets beside real images and means."""
     path = "experiments/results/iterative_table.json"
     run = records.read(records.RESULTS / "iterative_table.json")
     sets = {"random": "real images", "class_mean": "class means", "closed-form:features=identity": "exact set"}
-    accuracies = {
-        (row["data"], row["predictor"], sets[row["method"]]): f"{100.0 * row['accuracy']:.1f}"
-        for row in run["rows"]
-        if row["method"] in sets and row["ipc"] == 1
-    }
     predictors = {"convnet": "network", "krr-common": "ridge regression"}
-    rows = [
-        [data, *(accuracies[data, predictor, name] for predictor in predictors for name in sets.values())]
-        for data in dict.fromkeys(key[0] for key in accuracies)
-    ]
-    header = [
-        "one image a class, test accuracy",
-        *(f"{to}: {name}" for to in predictors.values() for name in sets.values()),
-    ]
-    return markdown(header, rows) + source(run, path)
+    found = {
+        (row["data"], row["predictor"], row["method"]): f"{100.0 * row['accuracy']:.1f}"
+        for row in run["rows"]
+        if row["method"] in sets and row["predictor"] in predictors and row["ipc"] == 1
+    }
+    columns = [(predictor, method) for predictor in predictors for method in sets]
+    rows = [[data, *(found[data, *column] for column in columns)] for data in dict.fromkeys(key[0] for key in found)]
+    names = [f"{predictors[predictor]}: {sets[method]}" for predictor, method in columns]
+    return markdown(["one image a class, test accuracy in %", *names], rows) + source(run, path)
 
 
 TABLES: dict[str, Callable[[], str]] = {each.__name__: each for each in (iterative_table, transfer, networks)}
