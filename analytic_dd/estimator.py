@@ -23,8 +23,9 @@ from analytic_dd.arrays import as_weights, detached, refuse_masked
 from analytic_dd.distill.construction import Construction, chosen, options
 from analytic_dd.judge import worst
 from analytic_dd.judge.stored import certificates_of
+from analytic_dd.later_samples import LaterClasses, LaterOutputs
 from analytic_dd.losses import as_loss
-from analytic_dd.model import ArraySource, Distillation, FitOptions, distil
+from analytic_dd.model import ArraySource, Distillation, FitOptions, Memory, distil
 
 __all__ = ["RidgeDistiller", "RidgeDistillerRegressor"]
 
@@ -108,34 +109,47 @@ class _Distiller(BaseEstimator):
 
     def _distil(self, X: np.ndarray, y: np.ndarray, w: np.ndarray | None, classes: tuple[Any, ...] | None) -> None:
         """Fit W on (X, y) with weights w, distil it, certify the result; sets the fitted attributes."""
-        given: Any = self.ridge
-        several = np.ndim(given) > 0
-        ridges = tuple(given) if several else ()
-        if several and not ridges:
-            raise ValueError("ridge must be a number >= 0 or several, got an empty list")
+        ridges = self._ridges()
         construction = self._construction(ridges)
         near = None if isinstance(self.references, str) else self._given_references(X)
         source = ArraySource(X, y, classes=classes, centred=construction.labels == "centred", weights=w)
         if self.fit_intercept and source.n < 2:
             raise ValueError("an intercept needs at least 2 samples, got n_samples = 1; set fit_intercept=False")
-        fit = FitOptions(
+        seed = self._seed()
+        found = distil(source, self.features, construction, self._fit_options(ridges), seed=seed, references=near)
+        self._memory = Memory.of(found, seed=seed)
+        self._take(found)
+
+    def _ridges(self) -> tuple[float, ...]:
+        """The ridges of a list, or none."""
+        given: Any = self.ridge
+        if np.ndim(given) and not len(given):
+            raise ValueError("ridge must be a number >= 0 or several, got an empty list")
+        return tuple(given) if np.ndim(given) else ()
+
+    def _fit_options(self, ridges: Sequence[float]) -> FitOptions:
+        given: Any = self.ridge
+        return FitOptions(
             ridge=ridges[0] if ridges else given,
             loss=self.loss,
             intercept=self.fit_intercept,
             tikhonov=self.tikhonov,
             solver=self.solver,
         )
-        found = distil(source, self.features, construction, fit, seed=self._seed(), references=near)
-        self.feature_map_: Any = found.plain_map
-        self._map = found.model.feature_map
-        self.ridge_choice_, self.ridge_ = found.model.choice, found.model.ridge
-        self._store(found)
 
     def _seed(self) -> int:
         """An integer is the seed itself, as on the command line; else it is drawn."""
         if isinstance(self.random_state, (int, np.integer)):
             return int(self.random_state)
         return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _take(self, found: Distillation) -> None:
+        """Set the fitted attributes."""
+        self.feature_map_: Any = found.plain_map
+        self._map = found.model.feature_map
+        self.ridge_choice_, self.ridge_ = found.model.choice, found.model.ridge
+        self._store(found)
+        self._name_points()
 
     def _store(self, found: Distillation) -> None:
         result, scaling = found.result, found.scaling
@@ -202,7 +216,7 @@ def _same(value: Any, default: Any) -> bool:
     return value is default or (type(value) is type(default) and bool(value == default))
 
 
-class RidgeDistiller(ClassifierMixin, _Distiller):
+class RidgeDistiller(LaterClasses, ClassifierMixin, _Distiller):
     r"""Classify by ridge regression on one-hot labels, and distil the model into a few points in closed form.
 
     ``fit`` finds  W = Y^T (Phi Phi^T + ridge I)^-1 Phi  on all samples, and a set (X_s, Y_s) of one point a class with
@@ -230,7 +244,8 @@ class RidgeDistiller(ClassifierMixin, _Distiller):
         C = 1 / ridge (T18); ``logistic``: each class against the rest. Points have learned labels by default then.
     ridge : "loo", "gcv", "validation", float or sequence of float, optional
         lambda of the original model, absolute. ``loo`` (default): leave-one-out accuracy, ties to the larger ridge, on
-        at most 10,000 samples. ``validation`` (default of other losses): accuracy on a fifth of them, held out.
+        at most 10,000 samples; ``partial_fit`` and ``forget`` have no samples, and take ``gcv`` in its place.
+        ``validation`` (default of other losses): accuracy on a fifth of them, held out.
         Several: one set that is exact for each of them, at the same ridge (T11); ``coef_`` belongs to the first.
     distilled_ridge : float
         lambda_s, absolute.
@@ -324,9 +339,11 @@ class RidgeDistiller(ClassifierMixin, _Distiller):
             only = self.classes_.tolist()[0]
             raise ValueError(f"at least two classes are needed, got one class: {only!r}; add another class")
         self._distil(X, encoder.transform(y), w, tuple(self.classes_.tolist()))
+        return self
+
+    def _name_points(self) -> None:
         self.distilled_labels_ = self._labels_of_points
         self.distilled_y_ = self.classes_[self.distilled_labels_.argmax(axis=1)]
-        return self
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return W phi(x) + b (n, k); for two classes the difference of the two, (n,), as scikit-learn expects."""
@@ -347,7 +364,7 @@ class RidgeDistiller(ClassifierMixin, _Distiller):
         return np.asarray(means / means.sum(axis=1, keepdims=True))
 
 
-class RidgeDistillerRegressor(RegressorMixin, _Distiller):
+class RidgeDistillerRegressor(LaterOutputs, RegressorMixin, _Distiller):
     """Ridge regression, distilled into one point an output in closed form.
 
     As :class:`RidgeDistiller` with outputs in the place of classes: the k points have unit vectors as labels, each in
@@ -376,12 +393,15 @@ class RidgeDistillerRegressor(RegressorMixin, _Distiller):
             raise ValueError("labels 'centred' belong to classes; choose one-hot or learned for a regression")
         y = np.asarray(y, dtype=np.float64)
         X, y, w = self._weighted(X, y, sample_weight)
+        self._single = y.ndim == 1
         self._distil(X, y.reshape(len(y), -1), w, None)
-        single = y.ndim == 1
+        return self
+
+    def _name_points(self) -> None:
+        single = self._single
         self.distilled_y_ = self._labels_of_points[:, 0] if single else self._labels_of_points
         self.coef_ = self.coef_[0] if single else self.coef_
         self.intercept_ = float(np.ravel(self.intercept_)[0]) if single else self.intercept_
-        return self
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -8,7 +8,7 @@ from analytic_dd.distill.construction import Construction, chosen, modes, option
 from analytic_dd.distill.distilled import DistilledFeatures, DistilledInputs
 from analytic_dd.distill.exact import distill_features, free_matrix, largest_ridge, target
 from analytic_dd.distill.few import Few, few_features
-from analytic_dd.distill.future import FutureSet, future_set, update
+from analytic_dd.distill.future import FutureSet, future_set, merge_sets, update
 from analytic_dd.distill.given_labels import Exact
 from analytic_dd.distill.gradients import GradientSet, gradient_set
 from analytic_dd.distill.hard_labels import HardLabelled, hard_label_features
@@ -75,6 +75,7 @@ __all__ = [
     "herding_rows",
     "labels_with_intercept",
     "largest_ridge",
+    "merge_sets",
     "minimal_features",
     "modes",
     "move_into_box",

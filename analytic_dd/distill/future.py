@@ -19,7 +19,8 @@ with the labels of T4 for W: the first rows give Phis^T Phis X = Z, the others a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from analytic_dd.arrays import Array, as_matrices, as_matrix, as_ridge, eps_of, in_double, namespace, norm
@@ -29,7 +30,7 @@ from analytic_dd.labels import labels_for
 from analytic_dd.linalg import row_basis, thin_svd
 from analytic_dd.ridge import ridge_weights
 
-__all__ = ["FutureSet", "future_points", "future_set", "update"]
+__all__ = ["FutureSet", "future_points", "future_set", "merge_sets", "update"]
 
 _WITHIN = 1e-8  # relative part of new features outside the subspace that is taken for rounding, and 100 eps
 
@@ -209,6 +210,68 @@ def update(distilled: Any, Phi: Array, Y: Array, *, sign: int = 1) -> FutureSet:
     return _stored(Phis, Ys, ridge, V, W, dtype=dtype, theorem="T23b" if sign > 0 else "T23c")
 
 
+def merge_sets(sets: Sequence[FutureSet]) -> FutureSet:
+    r"""Merge the sets of several holders into one that stands for all their data, without the data.
+
+    The set of a holder whose features lie in span V has the sums of his data: with G = V S V^T it is G_s = G and
+    C_s = C. So his points are to the first holder's set what his samples are, :func:`update` by them is exact, and the
+    merged set answers every later future in the same subspace. The k-point sets of T4 do not merge.
+
+    Theorem: T23d.
+
+    Parameters
+    ----------
+    sets : sequence of FutureSet
+        On a common subspace, at one ridge. The data of the first may be any, those of the others lie in the subspace;
+        projected on the leading directions of all data they do.
+
+    Raises
+    ------
+    InfeasibleError
+        T23d: subspaces or points that lie outside of the first subspace, with the part that does.
+    ValueError, TypeError
+        No sets; different ridges; sets without a subspace.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from analytic_dd.ridge import ridge_weights
+    >>> rng = np.random.default_rng(0)
+    >>> V = np.linalg.qr(rng.standard_normal((9, 3))).Q
+    >>> holders = [(rng.standard_normal((n, 3)) @ V.T, rng.standard_normal((n, 2))) for n in (40, 25, 60)]
+    >>> merged = merge_sets([future_set(data, V, ridge=1.0) for data in holders])
+    >>> Phi, Y = (np.vstack(parts) for parts in zip(*holders))
+    >>> len(merged), bool(np.allclose(merged.weights, ridge_weights(Phi, Y, ridge=1.0), rtol=0, atol=1e-13))
+    (3, True)
+    """
+    if not len(sets):
+        raise ValueError("merging needs at least one set, got none")
+    first, *others = sets
+    for place, one in enumerate(others, start=1):
+        if not hasattr(one, "subspace"):
+            raise TypeError(f"set {place} has no subspace: it fixes a model only; build it with future_set (T23d)")
+        if one.ridge != first.ridge:
+            raise ValueError(f"all sets must have one ridge, got {first.ridge:g} and {one.ridge:g} (set {place})")
+        for what, rows in (("subspace", one.subspace.T), ("points", one.features)):
+            _require_inside(first.subspace, rows, f"the {what} of set {place}")
+        first = update(first, one.features, one.labels)
+    return replace(first, theorem="T23d")
+
+
+def _require_inside(subspace: Array, rows: Array, what: str) -> None:
+    V, A = in_double(subspace), in_double(rows)
+    limit = max(_WITHIN, 100.0 * eps_of(subspace), 100.0 * eps_of(rows))
+    outside = norm(A - (A @ V) @ V.T) / (norm(A) or 1.0) if A.shape[1] == V.shape[0] else 1.0
+    if outside > limit:
+        raise InfeasibleError(
+            f"T23d: {outside:.2g} of {what} lies outside the subspace of set 0; all sets must be made on a common "
+            "subspace, which holds the data of all but the first",
+            theorem="T23d",
+            value=outside,
+            limit=limit,
+        )
+
+
 def _stored(Phis: Array, Ys: Array, ridge: float, V: Array, W: Array, *, dtype: Any, theorem: str) -> FutureSet:
     """The set in the dtype of the data."""
     Phis, Ys, V, W = (namespace(A).astype(A, dtype) for A in (Phis, Ys, V, W))
@@ -285,8 +348,11 @@ def future_points(W: Array, X: Array, Z: Array, ridge: float) -> tuple[Array, Ar
     start = values.shape[0] - count
     half = vectors[:, start:] / xp.sqrt(values[start:])
     first = half.T @ Z.T
-    rest = W - (W @ X @ half) @ first  # times X it is 0
-    rounding = 8.0 * max(W.shape) * eps_of(W) * norm(W)
+    rest = W - (W @ X @ half) @ first  # times X it is 0: rounding that is not would count as much as a point
+    across = row_basis(X.T)
+    rest = rest - (rest @ across.T) @ across
+    amplification = 1.0 + (norm(X) * norm(Z) / float(values[start]) if count else 0.0)
+    rounding = 8.0 * max(W.shape) * eps_of(W) * amplification * norm(W)
     if norm(rest) > rounding:
         N = row_basis(rest, rcond=min(0.5, rounding / norm(rest)))
         first = xp.concat([first, ridge**0.5 * N], axis=0)

@@ -2,6 +2,7 @@
 
 from analytic_dd.model.distillation import Distillation, build_map, distil, distil_model, problem_of
 from analytic_dd.model.fit import LOO_SAMPLES, FitOptions, OriginalModel, fit_source, fit_sums
+from analytic_dd.model.memory import Memory
 from analytic_dd.model.references import choose_references, given_references
 from analytic_dd.model.source import ArraySource, DatasetSource, Origin, Source, TableSource, source_of
 
@@ -11,6 +12,7 @@ __all__ = [
     "DatasetSource",
     "Distillation",
     "FitOptions",
+    "Memory",
     "Origin",
     "OriginalModel",
     "Source",

@@ -13,6 +13,7 @@ from analytic_dd.distill import (
     end_point_set,
     future_set,
     gradient_set,
+    merge_sets,
     nearest_features,
     segment_set,
     sufficient_set,
@@ -275,6 +276,22 @@ def every_penalty(F: Dyadics, judge: Judge) -> Iterator[float]:
     yield judge.ratio(got, to_float((Phi @ W.T - Y).norm2), slack)
 
 
+@probe("T23d")
+def merged(F: Dyadics, judge: Judge) -> Iterator[float]:
+    """merge_sets: the sets of three holders give the model of all their data; in the wrong order they are refused"""
+    p, k, lam = 6, 2, F.scalar()
+    V = F.draw(p, 2)
+    parts = [(F.draw(9, p), F.draw(9, k))] + [(F.draw(n, 2) @ V.T, F.draw(n, k)) for n in (5, 7)]
+    Phi, Y = F.below(*[A for A, _ in parts]), F.below(*[B for _, B in parts])
+    wanted = to_float(weights(Phi, Y, lam))
+    slack = 30.0 * (1.0 + float(np.linalg.norm(to_float(Phi), 2)) ** 2 / to_float(lam))
+    sets = [future_set((to_float(A), to_float(B)), to_float(V), ridge=to_float(lam)) for A, B in parts]
+    found = merge_sets(sets)
+    yield judge.ratio(found.weights, wanted, slack)
+    yield judge.ratio(exact_refit(F, found.features, found.labels, to_float(lam)), wanted, slack)
+    yield judge.refuses(InfeasibleError, lambda: merge_sets(sets[::-1]))
+
+
 CHECKS = [
     gradients,
     trajectories,
@@ -289,4 +306,5 @@ CHECKS = [
     forgotten,
     integers,
     every_penalty,
+    merged,
 ]

@@ -108,6 +108,35 @@ def forgotten(F: Field, c: Case, wrong: bool) -> Pairs:
     yield _later(G_s + sign * G_n, C_s + sign * C_n, lam), weights(rest, labels, lam)
 
 
+@statement(
+    "T23d",
+    error="the second holder sends the points of his present model",
+    when=lambda c: c.n >= c.p >= 4 and c.p <= 7 and 1 < c.k + 1 < c.p,
+)
+def merged_holders(F: Field, c: Case, wrong: bool) -> Pairs:
+    """the set of a holder whose data lie in span V has their sums: both sets together give the model of all data"""
+    r = 2
+    Phi, Y, V, lam = F.draw(c.n, c.p), F.draw(c.n, c.k), F.draw(c.p, r), F.scalar()
+    new, answers = F.draw(c.n, r) @ V.T, F.draw(c.n, c.k)
+    one = F.eye(c.p)
+    sums = []
+    for A, B in ((Phi, Y), (new, answers)):
+        G, C = A.T @ A, B.T @ A
+        sums.append((G, C, _later(G, C, lam)))
+    (G, C, W), (G_n, C_n, W_n) = sums
+    G_s, C_s = _memory(W, V, (G + lam * one).inv, lam, False)
+    if wrong:
+        G_t, C_t = W_n.T @ W_n, W_n @ W_n.T @ W_n + lam * W_n
+    else:
+        M = (G_n + lam * one).inv
+        Z = V - lam * (M @ V)
+        G_t = Z @ (V.T @ M @ Z).inv @ Z.T
+        C_t = W_n @ G_t + lam * W_n
+        yield G_t, G_n
+        yield C_t, C_n
+    yield _later(G_s + G_t, C_s + C_t, lam), _later(G + G_n, C + C_n, lam)
+
+
 @statement("T24", error="C belongs to another W", when=lambda c: c.q <= c.m < c.p)
 def lost_by_integers(F: Field, c: Case, wrong: bool) -> Pairs:
     """with C X = W integers L lose W (I - L^+ L) = C (X - L) (I - L^+ L): no more than C (X - L), whatever their

@@ -1,11 +1,12 @@
 """T23: the set stands for the data in every future within a subspace, and after samples are forgotten."""
 
+import functools
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from analytic_dd import GramStatistics, future_set, minimal_features, ridge_weights, update
+from analytic_dd import GramStatistics, future_set, merge_sets, minimal_features, ridge_weights, update
 from analytic_dd.arrays import to_numpy
 from analytic_dd.errors import InfeasibleError, ShapeError
 
@@ -100,13 +101,40 @@ def test_any_subset_of_named_samples_is_forgotten(ratio, rng, gone):
     assert ratio(update(after, *new).weights, wanted, size=N, amplification=gain(np.vstack([Phi, new[0]]), 0.5)) < 30
 
 
-def test_two_holders_merge_on_a_common_subspace(ratio, rng):
-    """T23d: the second holder's features lie in the subspace of the first."""
+def test_holders_merge_on_a_common_subspace(ratio, rng):
+    """T23d: the data of all but the first lie in the subspace; their sets have their sums, and no point more."""
     (Phi, Y), V = data(rng), rng.standard_normal((P, 4))
-    other = arrivals(rng, V, n=30)
-    merged = update(future_set((Phi, Y), V, ridge=0.5), *other)
-    wanted = ridge_weights(*together((Phi, Y), other), ridge=0.5)
-    assert ratio(merged.weights, wanted, size=N, amplification=gain(np.vstack([Phi, other[0]]), 0.5)) < 30
+    parts = [(Phi, Y), arrivals(rng, V, n=30), arrivals(rng, V, n=11)]
+    sets = [future_set(part, V, ridge=0.5) for part in parts]
+    for part, one in zip(parts[1:], sets[1:], strict=True):
+        assert len(one) == 4
+        G = part[0].T @ part[0]
+        assert ratio(one.features.T @ one.features, G, size=P, amplification=gain(part[0], 0.5)) < 30
+    merged = merge_sets(sets)
+    everything = functools.reduce(lambda one, other: tuple(together(one, other)), parts)
+    wanted, amplification = ridge_weights(*everything, ridge=0.5), gain(everything[0], 0.5)
+    assert merged.theorem == "T23d"
+    assert ratio(merged.weights, wanted, size=N, amplification=amplification) < 30
+    later = arrivals(rng, V)  # the merged set answers the future too
+    wanted = ridge_weights(*together(everything, later), ridge=0.5)
+    assert ratio(update(merged, *later).weights, wanted, size=N, amplification=amplification) < 30
+
+
+def test_sets_that_do_not_merge_are_refused_with_the_number(rng):
+    (Phi, Y), V = data(rng), rng.standard_normal((P, 4))
+    first, second = future_set((Phi, Y), V, ridge=0.5), future_set(arrivals(rng, V, n=30), V, ridge=0.5)
+    with pytest.raises(InfeasibleError, match=r"T23d: 0\.\d+ of the points of set 1 lies outside") as error:
+        merge_sets([second, first])
+    assert error.value.theorem == "T23d"
+    other = future_set(arrivals(rng, V, n=30), rng.standard_normal((P, 4)), ridge=0.5)
+    with pytest.raises(InfeasibleError, match=r"T23d: 0\.\d+ of the subspace of set 1 lies outside"):
+        merge_sets([first, other])
+    with pytest.raises(ValueError, match=r"one ridge, got 0.5 and 2 \(set 1\)"):
+        merge_sets([first, future_set(arrivals(rng, V, n=30), V, ridge=2.0)])
+    with pytest.raises(TypeError, match="set 1 has no subspace"):
+        merge_sets([first, minimal_features(first.weights)])
+    with pytest.raises(ValueError, match="at least one set, got none"):
+        merge_sets([])
 
 
 def test_fewer_points_cannot_do(rng):
