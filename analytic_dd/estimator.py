@@ -12,18 +12,16 @@ from sklearn.preprocessing import LabelEncoder
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
-    _check_sample_weight,
     check_array,
     check_is_fitted,
     check_random_state,
     validate_data,
 )
 
-from analytic_dd.arrays import as_weights, detached, refuse_masked
 from analytic_dd.distill.construction import Construction, chosen, options
 from analytic_dd.judge import worst
 from analytic_dd.judge.stored import certificates_of
-from analytic_dd.later_samples import LaterClasses, LaterOutputs
+from analytic_dd.later_samples import LaterClasses, LaterOutputs, LaterSamples, plain
 from analytic_dd.losses import as_loss
 from analytic_dd.model import ArraySource, Distillation, FitOptions, Memory, distil
 
@@ -32,13 +30,7 @@ __all__ = ["RidgeDistiller", "RidgeDistillerRegressor"]
 _ROWS = 4096  # samples mapped at a time
 
 
-def _plain(A: Any, name: str) -> Any:
-    """Return an array for ``validate_data``, which would drop a mask in silence and stop at a gradient."""
-    refuse_masked(A, name)
-    return detached(A)
-
-
-class _Distiller(BaseEstimator):
+class _Distiller(LaterSamples, BaseEstimator):
     """Fit ridge regression in feature space, then distil it; shared by classifier and regressor."""
 
     def __init__(
@@ -185,19 +177,9 @@ class _Distiller(BaseEstimator):
 
     def _scores(self, X: Any) -> np.ndarray:
         check_is_fitted(self, "coef_")
-        X = validate_data(self, _plain(X, "X"), reset=False, dtype=np.float64)
+        X = validate_data(self, plain(X, "X"), reset=False, dtype=np.float64)
         blocks = [self.feature_map_(X[i : i + _ROWS]) @ self.coef_.T for i in range(0, len(X), _ROWS)]
         return np.asarray(np.concatenate(blocks) + self.intercept_)
-
-    def _weighted(
-        self, X: np.ndarray, y: np.ndarray, sample_weight: Any
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """Return the samples that have a weight above 0, and their weights: one of weight 0 is left out (T12)."""
-        if sample_weight is None:
-            return X, y, None
-        w = np.asarray(as_weights(_check_sample_weight(sample_weight, X, dtype=np.float64), len(X)))
-        kept = w > 0.0
-        return (X, y, w) if kept.all() else (X[kept], y[kept], w[kept])
 
     def fit_resample(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
         """Fit, and return ``(distilled_X_, distilled_y_)``, as resamplers of imbalanced-learn do.
@@ -328,10 +310,8 @@ class RidgeDistiller(LaterClasses, ClassifierMixin, _Distiller):
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> RidgeDistiller:
         """Fit and distil; X (n, d), y (n,) classes of any kind, weights (n,) >= 0: 2 counts as two copies (T12)."""
-        X, y, sample_weight = _plain(X, "X"), _plain(y, "y"), _plain(sample_weight, "sample_weight")
-        X, y = validate_data(self, X, y, dtype=np.float64)
+        X, y, w = self._checked(X, y, sample_weight)
         check_classification_targets(y)
-        X, y, w = self._weighted(X, y, sample_weight)
         encoder = LabelEncoder().fit(y)
         self.classes_ = encoder.classes_
         k = len(self.classes_)
@@ -387,12 +367,10 @@ class RidgeDistillerRegressor(LaterOutputs, RegressorMixin, _Distiller):
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> RidgeDistillerRegressor:
         """Fit and distil; X (n, d), y (n,) or (n, k), weights (n,) >= 0."""
-        X, y, sample_weight = _plain(X, "X"), _plain(y, "y"), _plain(sample_weight, "sample_weight")
-        X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
+        X, y, w = self._checked(X, y, sample_weight, multi_output=True, y_numeric=True)
         if self.labels == "centred":
             raise ValueError("labels 'centred' belong to classes; choose one-hot or learned for a regression")
         y = np.asarray(y, dtype=np.float64)
-        X, y, w = self._weighted(X, y, sample_weight)
         self._single = y.ndim == 1
         self._distil(X, y.reshape(len(y), -1), w, None)
         return self

@@ -7,16 +7,22 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils.multiclass import _check_partial_fit_first_call, check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from analytic_dd.arrays import refuse_masked
+from analytic_dd.arrays import as_weights, detached, refuse_masked
 from analytic_dd.model import ArraySource, Memory
 
-__all__ = ["LaterClasses", "LaterOutputs"]
+__all__ = ["LaterClasses", "LaterOutputs", "LaterSamples", "plain"]
 
 
-class _LaterSamples:
-    """What both estimators share. A call that fails leaves the estimator as it was."""
+def plain(A: Any, name: str) -> Any:
+    """Return an array for ``validate_data``, which would drop a mask in silence and stop at a gradient."""
+    refuse_masked(A, name)
+    return detached(A)
+
+
+class LaterSamples:
+    """The memory of an estimator, and how it changes. A call that fails leaves the estimator as it was."""
 
     _memory: Memory | None = None
 
@@ -47,15 +53,18 @@ class _LaterSamples:
                 "partial_fit, or fit with solver='gram'"
             )
 
-    def _checked(self: Any, X: Any, y: Any, sample_weight: Any, **how: Any) -> tuple[Any, Any, Any]:
-        for name, given in (("X", X), ("y", y), ("sample_weight", sample_weight)):
-            refuse_masked(given, name)  # validate_data drops the mask
+    def _checked(self, X: Any, y: Any, sample_weight: Any, **how: Any) -> tuple[Any, Any, np.ndarray | None]:
+        """Return samples that are numbers, with their weights: one of weight 0 is left out (T12)."""
+        X, y, sample_weight = plain(X, "X"), plain(y, "y"), plain(sample_weight, "sample_weight")
         X, y = validate_data(self, X, y, dtype=np.float64, **how)
-        weighted: tuple[Any, Any, Any] = self._weighted(X, y, sample_weight)
-        return weighted
+        if sample_weight is None:
+            return X, y, None
+        w = np.asarray(as_weights(_check_sample_weight(sample_weight, X, dtype=np.float64), len(X)))
+        kept = w > 0.0
+        return (X, y, w) if kept.all() else (X[kept], y[kept], w[kept])
 
 
-class LaterClasses(_LaterSamples):
+class LaterClasses:
     """``partial_fit`` and ``forget`` of a classifier."""
 
     def partial_fit(self: Any, X: Any, y: Any, classes: Sequence[Any] | None = None, sample_weight: Any = None) -> Any:
@@ -160,7 +169,7 @@ class LaterClasses(_LaterSamples):
         return np.searchsorted(self.classes_, y)
 
 
-class LaterOutputs(_LaterSamples):
+class LaterOutputs:
     """``partial_fit`` and ``forget`` of a regressor."""
 
     def partial_fit(self: Any, X: Any, y: Any, sample_weight: Any = None) -> Any:
