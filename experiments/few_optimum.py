@@ -106,8 +106,7 @@ def main() -> None:
                 f"reach it, {row['evaluations']:.0f} evaluations",
                 flush=True,
             )
-    name = "few_optimum_quick.json" if options.quick else "few_optimum.json"
-    records.record(options.out / name, rows, seed=options.seed)
+    records.record_run(options, "few_optimum", rows)
 
 
 if __name__ == "__main__":

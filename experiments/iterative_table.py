@@ -16,7 +16,6 @@ from typing import Any
 import pictures
 import protocol_cost
 import protocol_runs
-import records
 
 from analytic_dd import data
 
@@ -73,11 +72,7 @@ def main() -> None:
         estimate(options, ipcs)
         return
     rows = protocol_runs.run(options, "iterative_table", methods=METHODS, predictors=PREDICTORS, ipcs=ipcs)
-    found: list[dict[str, Any]] = []
-    for name in dict.fromkeys(row["data"] for row in rows):
-        part = [row for row in rows if row["data"] == name]
-        found += [row | drawn for drawn in [draw(part, options)] for row in part]
-    records.record_part(options, "iterative_table", found, protocol_runs.KEYS)
+    protocol_runs.record_drawn(options, "iterative_table", rows, draw)
 
 
 if __name__ == "__main__":

@@ -48,8 +48,7 @@ def main() -> None:
             rows += measure(dataset, intercept=intercept, seed=options.seed)
     for row in rows:
         print(recovery.line(row, "intercept", "root"))
-    name = "linear_recovery_quick.json" if options.quick else "linear_recovery.json"
-    records.record(options.out / name, rows, seed=options.seed)
+    records.record_run(options, "linear_recovery", rows)
 
 
 if __name__ == "__main__":

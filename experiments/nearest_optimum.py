@@ -60,8 +60,7 @@ def main() -> None:
         f"{max(abs(row['relative_distance'] / row['predicted'] - 1.0) for row in rows):.1e}, nearest / published "
         f"at most {max(row['relative_distance'] / min(row['published'].values()) for row in rows):.3f}"
     )
-    name = "nearest_optimum_quick.json" if options.quick else "nearest_optimum.json"
-    records.record(options.out / name, rows, seed=options.seed)
+    records.record_run(options, "nearest_optimum", rows)
 
 
 if __name__ == "__main__":

@@ -81,8 +81,7 @@ def main() -> None:
                 f"{found['single_precision_error']:.1e}  {'meets' if found['meets'] else ''}",
                 flush=True,
             )
-    name = "nearest_tau_quick.json" if options.quick else "nearest_tau.json"
-    records.record(options.out / name, rows, seed=options.seed)
+    records.record_run(options, "nearest_tau", rows)
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--data", nargs="+", default=["digits", "mnist"])
     parser.add_argument("--only", default="", help="methods whose name has this text")
     options = parser.parse_args()
-    path = options.out / ("optimum_gap_quick.json" if options.quick else "optimum_gap.json")
+    path = records.path_of(options, "optimum_gap")
     for name in ["digits"] if options.quick else options.data:
         for label in (one for one in RUNS if options.only in one):
             for ipc in SIZES[:1] if options.quick else SIZES:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -149,3 +150,18 @@ def beside(published: Mapping[str, Any] | None, accuracy: float) -> dict[str, An
         "deviation": round(100.0 * accuracy - published["accuracy"], 2),
         "source": source,
     }
+
+
+def record_drawn(
+    options: argparse.Namespace,
+    stem: str,
+    rows: Sequence[Mapping[str, Any]],
+    draw: Callable[[list[Any], argparse.Namespace], Mapping[str, Any]],
+) -> None:
+    """Draw the rows of each data set and record them with the facts of their picture."""
+    found: list[dict[str, Any]] = []
+    for name in dict.fromkeys(row["data"] for row in rows):
+        part = [row for row in rows if row["data"] == name]
+        drawn = draw(part, options)
+        found += [{**row, **drawn} for row in part]
+    records.record_part(options, stem, found, KEYS)

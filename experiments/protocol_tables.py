@@ -9,6 +9,7 @@ import records
 from records import markdown, source
 
 Row = Mapping[str, Any]
+Found = Mapping[str, Row]  # a set by predictor
 
 
 def _cell(row: Row | None) -> str:
@@ -42,34 +43,32 @@ def _facts(rows: Sequence[Row]) -> str:
     return f"\nDistillation seeds: {seeds}. Device: {devices}.\n"
 
 
-def iterative_table() -> str:
-    """Methods and controls by predictor, and the published numbers with the deviation of ours in points."""
-    path = "experiments/results/iterative_table.json"
-    run = records.read(records.RESULTS / "iterative_table.json")
+def _by_predictor(stem: str, more: Sequence[str] = (), cells: Callable[[Found], list[str]] = lambda found: []) -> str:
+    """The table of a recorded run, a column for each predictor, then ``more`` columns with ``cells``."""
+    run = records.read(records.RESULTS / f"{stem}.json")
     predictors = list(dict.fromkeys(row["predictor"] for row in run["rows"]))
     rows = []
     for found in _groups(run["rows"]).values():
         first = next(iter(found.values()))
         rows.append([f"{first['data']}, {first['settings']}: {first['method']}", _size(first)])
-        rows[-1] += [_cell(found.get(name)) for name in predictors]
+        rows[-1] += [_cell(found.get(name)) for name in predictors] + cells(found)
+    header = ["data, settings: method", "IPC", *(f"{name}, %" for name in predictors), *more]
+    return markdown(header, rows) + _facts(run["rows"]) + source(run, f"experiments/results/{stem}.json")
+
+
+def iterative_table() -> str:
+    """Methods and controls by predictor, and the published numbers with the deviation of ours in points."""
+
+    def cells(found: Found) -> list[str]:
         anchors = [f"{name} {_published(row)}" for name, row in found.items() if row["anchor"] is not None]
-        rows[-1] += [", ".join(anchors), f"{first['seconds']:.3g}"]
-    header = ["data, settings: method", "IPC", *(f"{name}, %" for name in predictors), "published (deviation)", "s"]
-    return markdown(header, rows) + _facts(run["rows"]) + source(run, path)
+        return [", ".join(anchors), f"{next(iter(found.values()))['seconds']:.3g}"]
+
+    return _by_predictor("iterative_table", ("published (deviation)", "s"), cells)
 
 
 def transfer() -> str:
     """Each set on each network."""
-    path = "experiments/results/transfer.json"
-    run = records.read(records.RESULTS / "transfer.json")
-    predictors = list(dict.fromkeys(row["predictor"] for row in run["rows"]))
-    rows = []
-    for found in _groups(run["rows"]).values():
-        first = next(iter(found.values()))
-        rows.append([f"{first['data']}, {first['settings']}: {first['method']}", _size(first)])
-        rows[-1] += [_cell(found.get(name)) for name in predictors]
-    header = ["data, settings: method", "IPC", *(f"{name}, %" for name in predictors)]
-    return markdown(header, rows) + _facts(run["rows"]) + source(run, path)
+    return _by_predictor("transfer")
 
 
 def networks() -> str:

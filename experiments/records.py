@@ -62,9 +62,19 @@ def read(path: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text()))
 
 
+def path_of(options: argparse.Namespace, stem: str) -> Path:
+    """Return where a run is recorded; a quick one has a file of its own."""
+    return Path(options.out / (f"{stem}_quick.json" if options.quick else f"{stem}.json"))
+
+
+def record_run(options: argparse.Namespace, stem: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write the rows of a whole run with its seed."""
+    record(path_of(options, stem), rows, seed=options.seed)
+
+
 def record_part(options: argparse.Namespace, stem: str, rows: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> Path:
     """Write the rows of a run that may be of some data sets only: MNIST first, rows of other data sets stay."""
-    path = options.out / (f"{stem}_quick.json" if options.quick else f"{stem}.json")
+    path = path_of(options, stem)
     every = with_others(path, rows, keys, seed=options.seed)
     record(path, sorted(every, key=lambda row: row["data"] != "MNIST"), seed=options.seed)
     return path

@@ -308,8 +308,7 @@ def main() -> None:
             f"{row['problem']:<7} {row['theory']:<38} {row['formula']:<14} {row['points']:>4} points: error "
             f"{row['error']:.1e} {row['certificate']['verdict']}, one fewer {row['error_one_fewer']:.1e}"
         )
-    name = "table1_counts_quick.json" if options.quick else "table1_counts.json"
-    records.record(options.out / name, rows, seed=options.seed)
+    records.record_run(options, "table1_counts", rows)
 
 
 if __name__ == "__main__":

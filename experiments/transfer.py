@@ -12,7 +12,6 @@ from typing import Any
 
 import pictures
 import protocol_runs
-import records
 
 METHODS = ["random", "class_mean", "dc", "dsa", "dm", "mtt", "kip"]
 METHODS += ["closed-form:features=identity", "closed-form:features=identity,mode=nearest"]
@@ -55,11 +54,7 @@ def main() -> None:
     options = protocol_runs.arguments(__doc__ or "")
     ipcs, methods = ([1], QUICK) if options.quick else ([10], METHODS)
     rows = protocol_runs.run(options, "transfer", methods=methods, predictors=PREDICTORS, ipcs=ipcs)
-    found: list[dict[str, Any]] = []
-    for name in dict.fromkeys(row["data"] for row in rows):
-        part = [row for row in rows if row["data"] == name]
-        found += [row | drawn for drawn in [draw(part, options)] for row in part]
-    records.record_part(options, "transfer", found, protocol_runs.KEYS)
+    protocol_runs.record_drawn(options, "transfer", rows, draw)
 
 
 if __name__ == "__main__":

@@ -10,12 +10,16 @@ arrays, and ``--session FILE`` writes down what passed, the worst ratio and the 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import array_api_strict
@@ -254,3 +258,32 @@ def rng(pytestconfig: pytest.Config) -> np.random.Generator:
     """A generator with a fixed seed, new for each test."""
     kind = FortranGenerator if pytestconfig.option.order == "F" else np.random.Generator
     return kind(np.random.PCG64(20240607))
+
+
+@pytest.fixture(scope="module")
+def scripts_as_modules() -> Iterator[Callable[..., dict[str, ModuleType]]]:
+    """Return a function that imports scripts of experiments/ and benchmarks/, which find their neighbours there.
+
+    Everything that they bring from these folders is forgotten after the test file.
+    """
+    folders = [str(Path(__file__).parents[1] / name) for name in ("experiments", "benchmarks")]
+    before = set(sys.modules)
+    with pytest.MonkeyPatch.context() as patch:
+        for folder in folders:
+            patch.syspath_prepend(folder)
+        yield lambda *names: {name: importlib.import_module(name) for name in names}
+    for name in set(sys.modules) - before:
+        if str(Path(getattr(sys.modules[name], "__file__", None) or "").parent) in folders:
+            del sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def modules_after() -> Callable[[str], set[str]]:
+    """Return a function that gives the names in sys.modules of a new process that runs a statement."""
+
+    def loaded(statement: str) -> set[str]:
+        code = f"import sys\n{statement}\nprint(' '.join(sys.modules))"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        return set(done.stdout.split())
+
+    return loaded

@@ -12,12 +12,16 @@ EPS = np.finfo(float).eps
 
 
 @pytest.fixture
-def run(capsys, tmp_path, monkeypatch):
+def command(capsys, tmp_path, monkeypatch):
+    """Run the command line in an empty folder; return the exit status, and what was written."""
     monkeypatch.chdir(tmp_path)
+    return lambda *arguments: (cli.main([str(argument) for argument in arguments]), capsys.readouterr())
 
+
+@pytest.fixture
+def run(command):
     def call(*arguments):
-        status = cli.main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
+        status, captured = command(*arguments)
         assert status == 0, captured.err
         return captured.out
 
@@ -25,12 +29,9 @@ def run(capsys, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def refused(capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
+def refused(command):
     def call(*arguments):
-        status = cli.main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
+        status, captured = command(*arguments)
         assert status == 2
         assert len(captured.err.splitlines()) == 1
         return captured.err

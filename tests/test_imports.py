@@ -2,8 +2,6 @@
 
 import ast
 import graphlib
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -145,14 +143,7 @@ def test_circles_are_noticed(back):
     assert circle(sources | {third: "import numpy"}) == []
 
 
-def modules_after(statement):
-    """Names in sys.modules of a new process that runs ``statement``."""
-    code = f"import sys\n{statement}\nprint(' '.join(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return set(done.stdout.split())
-
-
-def test_importing_the_package_loads_no_optional_library():
+def test_importing_the_package_loads_no_optional_library(modules_after):
     loaded = modules_after("import analytic_dd")
     assert "analytic_dd.distill.exact" in loaded
     assert not loaded & {
@@ -171,7 +162,7 @@ def test_importing_the_package_loads_no_optional_library():
     }
 
 
-def test_estimators_are_imported_where_they_are_asked_for():
+def test_estimators_are_imported_where_they_are_asked_for(modules_after):
     assert "sklearn" in modules_after("from analytic_dd import *")
     assert "RidgeDistiller" in dir(analytic_dd)
     assert analytic_dd.RidgeDistiller.__module__ == "analytic_dd.estimator"
@@ -179,7 +170,7 @@ def test_estimators_are_imported_where_they_are_asked_for():
         _ = analytic_dd.Distiller
 
 
-def test_the_judge_loads_no_solver_of_the_constructions():
+def test_the_judge_loads_no_solver_of_the_constructions(modules_after):
     bare = "import types; p = types.ModuleType('analytic_dd'); p.__path__ = [{!r}]; sys.modules['analytic_dd'] = p"
     loaded = modules_after(bare.format(str(ROOT)) + "; import analytic_dd.judge")
     ours = {name for name in loaded if name.startswith("analytic_dd.")}

@@ -1,7 +1,5 @@
 """Tables in README and docs are what the scripts write from the recorded runs."""
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
@@ -9,14 +7,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture
-def tables(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "experiments"))
-    spec = importlib.util.spec_from_file_location("tables", ROOT / "experiments" / "tables.py")
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "tables", module)
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture(scope="module")
+def tables(scripts_as_modules):
+    return scripts_as_modules("tables")["tables"]
 
 
 def test_every_table_is_up_to_date(tables):

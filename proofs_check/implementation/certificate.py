@@ -6,17 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from analytic_dd import features
 from analytic_dd.distill import Exact, Problem, distill_features
-from analytic_dd.features import (
-    Convolutional,
-    DeepLinear,
-    FeatureMap,
-    FullyConnected,
-    Identity,
-    InvertibleNetwork,
-    NeuralTangent,
-    RandomFourier,
-)
 from analytic_dd.judge import certify_recovery
 from analytic_dd.ridge import ridge_weights
 from proofs_check.check import Check
@@ -83,26 +74,26 @@ def certificate_with_intercept(F: Dyadics, judge: Judge) -> Iterator[float]:
     yield judge.ratio(got.prediction_error, errors.max(), slack)
 
 
-def _maps(theorem: str) -> list[tuple[FeatureMap, float]]:
+def _maps(theorem: str) -> list[tuple[features.FeatureMap, float]]:
     """Maps, with the size of features that they are tried on."""
     return {
-        "T8a": [(Identity(5), 1.0), (RandomFourier(7, 4, lengthscale=2.0, rng=0), 5.0)],
+        "T8a": [(features.Identity(5), 1.0), (features.RandomFourier(7, 4, lengthscale=2.0, rng=0), 5.0)],
         "T8b": [
-            (FullyConnected([7, 6, 4], activation="leaky_relu", bias=True, rng=1), 3.0),
-            (FullyConnected([6, 6, 5], activation="tanh", rng=2), 4.0),
-            (FullyConnected([6, 5], activation="asinh", rng=3), 2.0),
-            (FullyConnected([6, 5], activation="bent_identity", rng=4), 2.0),
+            (features.FullyConnected([7, 6, 4], activation="leaky_relu", bias=True, rng=1), 3.0),
+            (features.FullyConnected([6, 6, 5], activation="tanh", rng=2), 4.0),
+            (features.FullyConnected([6, 5], activation="asinh", rng=3), 2.0),
+            (features.FullyConnected([6, 5], activation="bent_identity", rng=4), 2.0),
         ],
         "T8c": [
-            (Convolutional((6, 6), [2], stride=2, rng=5), 1.0),
-            (Convolutional((5, 6), [1], padding="valid", rng=6), 1.0),
+            (features.Convolutional((6, 6), [2], stride=2, rng=5), 1.0),
+            (features.Convolutional((5, 6), [1], padding="valid", rng=6), 1.0),
         ],
         "T8d": [
-            (InvertibleNetwork(6, coupling="additive", rng=7), 1.0),
-            (InvertibleNetwork(6, coupling="affine", rng=8), 4.0),
-            (InvertibleNetwork(6, coupling="residual", rng=9), 1.0),
+            (features.InvertibleNetwork(6, coupling="additive", rng=7), 1.0),
+            (features.InvertibleNetwork(6, coupling="affine", rng=8), 4.0),
+            (features.InvertibleNetwork(6, coupling="residual", rng=9), 1.0),
         ],
-        "T8e": [(DeepLinear([6, 5, 4], rng=10), 1.0)],
+        "T8e": [(features.DeepLinear([6, 5, 4], rng=10), 1.0)],
     }[theorem]
 
 
@@ -124,9 +115,9 @@ def _round_trips(theorem: str) -> Check:
 @probe("T8a", instances=1, deep=3)
 def fourier_constants(F: Dyadics, judge: Judge) -> Iterator[float]:
     """random Fourier features: |phi|^2 = 1 for pairs, the box is sqrt(2/p), a kernel mean of exp(-|x-y|^2 / (2 l^2))"""
-    pairs = RandomFourier(5, 8, lengthscale=1.5, form="sincos", rng=0)
+    pairs = features.RandomFourier(5, 8, lengthscale=1.5, form="sincos", rng=0)
     yield judge.ratio((pairs(to_float(F.draw(4, 5))) ** 2).sum(axis=1), np.ones(4), 10.0)
-    phi = RandomFourier(3, 20_000, lengthscale=2.0, rng=1)
+    phi = features.RandomFourier(3, 20_000, lengthscale=2.0, rng=1)
     X = np.array([[0.0, 0.0, 0.0], [1.0, -1.0, 0.5]])
     values = phi(X)
     yield judge.true(abs(float(values[0] @ values[1]) - np.exp(-2.25 / 8.0)) < 0.03)
@@ -138,9 +129,9 @@ def deep_linear(F: Dyadics, judge: Judge) -> Iterator[float]:
     """deep linear maps are affine; project is the projector on what features span; NTK features are those gradients"""
     X = to_float(F.draw(4, 3))
     for phi in (
-        DeepLinear([3, 2, 6], rng=0),
-        DeepLinear([3, 4, 7], bias=True, rng=1),
-        NeuralTangent([3, 2, 1], bias=True, rng=2),
+        features.DeepLinear([3, 2, 6], rng=0),
+        features.DeepLinear([3, 4, 7], bias=True, rng=1),
+        features.NeuralTangent([3, 2, 1], bias=True, rng=2),
     ):
         B, c = phi.affine()
         yield judge.ratio(phi(X), X @ B.T + c, 10.0)
@@ -149,7 +140,7 @@ def deep_linear(F: Dyadics, judge: Judge) -> Iterator[float]:
         W = to_float(F.draw(2, phi.p))
         yield judge.ratio(phi.project(W), W @ basis @ basis.T, 10.0 * cond(span))
         yield judge.ratio(phi.preimage(phi(X)) @ B.T + c, phi(X), 10.0 * phi.condition())
-    ntk = NeuralTangent([3, 2, 1], bias=True, rng=2)
+    ntk = features.NeuralTangent([3, 2, 1], bias=True, rng=2)
     (W1, b1), (W2, _) = ntk.parameters
     rows = [np.concatenate([np.outer(W2[0], x).ravel(), W2[0], W1 @ x + b1, [1.0]]) for x in X]
     yield judge.ratio(ntk(X), np.array(rows), 10.0)
@@ -158,7 +149,10 @@ def deep_linear(F: Dyadics, judge: Judge) -> Iterator[float]:
 @probe("T8a")
 def through_bounded_maps(F: Dyadics, judge: Judge) -> Iterator[float]:
     """distil through bounded maps: features, labels and ridge are scaled together (T4'), then the refit is W itself"""
-    for phi in (RandomFourier(7, 5, lengthscale=2.0, rng=0), FullyConnected([7, 5], activation="tanh", rng=2)):
+    for phi in (
+        features.RandomFourier(7, 5, lengthscale=2.0, rng=0),
+        features.FullyConnected([7, 5], activation="tanh", rng=2),
+    ):
         X, Y = to_float(F.draw(12, 7)) / 5.0, to_float(F.draw(12, 3))
         W = ridge_weights(phi(X), Y, ridge=0.5)
         limit = 1.0 / (4.0 * float(np.linalg.norm(W, 2)) ** 2)

@@ -1,6 +1,5 @@
 """Each benchmark runs on small sizes, records what its table needs, and its own arithmetic is right."""
 
-import importlib
 import json
 import subprocess
 import sys
@@ -16,16 +15,8 @@ MODULES = ("records", "measurement", "conditioning", "peers", "benchmark_tables"
 
 
 @pytest.fixture(scope="module")
-def scripts():
-    """The scripts as modules, which find their neighbours beside them."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(ROOT / "experiments"))
-        patch.syspath_prepend(str(FOLDER))
-        for name in MODULES:
-            patch.delitem(sys.modules, name, raising=False)
-        yield {name: importlib.import_module(name) for name in MODULES}
-        for name in MODULES:
-            sys.modules.pop(name, None)
+def scripts(scripts_as_modules):
+    return scripts_as_modules(*MODULES)
 
 
 def quick(script, folder, *options):

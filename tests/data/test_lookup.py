@@ -2,8 +2,6 @@
 
 import dataclasses
 import socket
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -190,15 +188,10 @@ def test_registry_is_complete():
                 assert file.urls[0].startswith("https:")
 
 
-def test_import_is_light():
-    # The command line answers --help without loading decoders or the network.
-    code = (
-        "import sys, analytic_dd.data; "
-        "heavy = {'PIL', 'pooch', 'requests', 'tqdm', 'matplotlib', 'torch', 'jax'} & set(sys.modules); "
-        "print(', '.join(heavy))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == ""
+def test_import_is_light(modules_after):
+    """The command line answers --help without loading decoders or the network."""
+    heavy = {"PIL", "pooch", "requests", "tqdm", "matplotlib", "torch", "jax"}
+    assert modules_after("import analytic_dd.data") & heavy == set()
 
 
 def test_sets_of_one_name_are_told_apart_by_their_folders(tmp_path):

@@ -1,10 +1,6 @@
 """The experiments on T6 to T11: their own formulas, what was recorded, and that each runs on the digits."""
 
-import importlib
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,15 +16,8 @@ MODULES = ("records", "recovery", "pictures", "few_optimum", "few_points", "near
 
 
 @pytest.fixture(scope="module")
-def scripts():
-    """The scripts as modules, which find their neighbours beside them."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(EXPERIMENTS))
-        for name in (*MODULES, "construction_tables"):
-            patch.delitem(sys.modules, name, raising=False)
-        yield {name: importlib.import_module(name) for name in (*MODULES, "construction_tables")}
-        for name in (*MODULES, "construction_tables"):
-            sys.modules.pop(name, None)
+def scripts(scripts_as_modules):
+    return scripts_as_modules(*MODULES, "construction_tables")
 
 
 @pytest.fixture
@@ -221,11 +210,8 @@ def test_the_gallery_shows_every_picture_of_the_experiments(scripts):
         pytest.param("nearest_vs_published", 30, marks=pytest.mark.slow),
     ],
 )
-def test_a_quick_run_records_its_rows(script, rows, tmp_path):
-    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
-    command = [sys.executable, str(EXPERIMENTS / f"{script}.py"), "--quick", "--out", str(tmp_path)]
-    subprocess.run(command, check=True, env=environment, timeout=600, stdout=subprocess.DEVNULL)
-    recorded = json.loads((tmp_path / f"{script}_quick.json").read_text())["rows"]
+def test_a_quick_run_records_its_rows(script, rows, quick_rows, tmp_path):
+    recorded = quick_rows(script)
     assert len(recorded) == rows
     for name in {row["picture"] for row in recorded if "picture" in row}:
         assert (tmp_path / name).stat().st_size <= 300_000

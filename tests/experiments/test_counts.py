@@ -1,10 +1,6 @@
 """The counts of the theories are sharp, and every experiment runs on the digits."""
 
-import importlib.util
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +11,8 @@ EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 
 
 @pytest.fixture(scope="module")
-def counts():
-    """The script as a module, which finds its neighbours beside it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(EXPERIMENTS))
-        spec = importlib.util.spec_from_file_location("table1_counts", EXPERIMENTS / "table1_counts.py")
-        module = importlib.util.module_from_spec(spec)
-        patch.setitem(sys.modules, "table1_counts", module)
-        spec.loader.exec_module(module)
-        yield module
+def counts(scripts_as_modules):
+    return scripts_as_modules("table1_counts")["table1_counts"]
 
 
 @pytest.fixture(scope="module", params=[0, 1, 2])
@@ -94,11 +83,8 @@ def test_no_descent_over_the_inputs_of_k_points_does_better(counts):
         pytest.param("table1_counts", 12, marks=pytest.mark.slow),
     ],
 )
-def test_a_quick_run_records_its_rows(script, rows, tmp_path):
-    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
-    command = [sys.executable, str(EXPERIMENTS / f"{script}.py"), "--quick", "--out", str(tmp_path)]
-    subprocess.run(command, check=True, env=environment, timeout=600, stdout=subprocess.DEVNULL)
-    recorded = json.loads((tmp_path / f"{script}_quick.json").read_text())["rows"]
+def test_a_quick_run_records_its_rows(script, rows, quick_rows):
+    recorded = quick_rows(script)
     assert len(recorded) == rows
     verdicts = {row.get("certificate", row.get("recovery"))["verdict"] for row in recorded}
     assert verdicts == {"pass"}

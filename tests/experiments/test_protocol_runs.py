@@ -1,6 +1,5 @@
 """The tables under one protocol: they run, go on where they were, and stand beside what is published."""
 
-import importlib
 import json
 import sys
 from pathlib import Path
@@ -18,15 +17,8 @@ TINY = {
 
 
 @pytest.fixture(scope="module")
-def scripts():
-    """The scripts as modules, which find their neighbours beside them."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(EXPERIMENTS))
-        for name in MODULES:
-            patch.delitem(sys.modules, name, raising=False)
-        yield {name: importlib.import_module(name) for name in MODULES}
-        for name in MODULES:
-            sys.modules.pop(name, None)
+def scripts(scripts_as_modules):
+    return scripts_as_modules(*MODULES)
 
 
 @pytest.fixture

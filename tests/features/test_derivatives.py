@@ -10,21 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from analytic_dd import features
 from analytic_dd.arrays import dtype_name, to_numpy
 from analytic_dd.errors import InfeasibleError, RangeError, ShapeError
-from analytic_dd.features import (
-    Compose,
-    Convolutional,
-    DeepLinear,
-    FeatureMap,
-    FullyConnected,
-    Identity,
-    InvertibleNetwork,
-    NeuralTangent,
-    Patches,
-    RandomFourier,
-    TikhonovScaling,
-)
 from analytic_dd.features.activations import ACTIVATIONS
 from analytic_dd.features.ranges import Subspace
 
@@ -37,18 +25,18 @@ def penalty(p: int) -> np.ndarray:
 
 
 SMOOTH = {
-    "identity": Identity(6),
-    "tikhonov-diagonal": TikhonovScaling(np.geomspace(0.1, 10.0, 6)),
-    "tikhonov-matrix": TikhonovScaling(penalty(6)),
-    "rff-cos": RandomFourier(8, 11, lengthscale=2.0, rng=3),
-    "rff-sincos": RandomFourier(8, 6, lengthscale=2.0, rng=3, form="sincos"),
-    "linear": DeepLinear([8, 4, 6], bias=True, rng=5),
-    "tangent": NeuralTangent([8, 3, 4, 2], bias=True, rng=6),
-    "inn-additive": InvertibleNetwork(8, coupling="additive", blocks=2, rng=8),
-    "inn-affine": InvertibleNetwork((2, 4), coupling="affine", squeeze="haar", blocks=2, rng=8),
-    "inn-checkerboard": InvertibleNetwork((4, 2, 2), coupling="affine", squeeze="checkerboard", rng=8),
-    "inn-residual": InvertibleNetwork(9, coupling="residual", blocks=2, rng=8),
-    "patches-softplus": Patches.from_data(
+    "identity": features.Identity(6),
+    "tikhonov-diagonal": features.TikhonovScaling(np.geomspace(0.1, 10.0, 6)),
+    "tikhonov-matrix": features.TikhonovScaling(penalty(6)),
+    "rff-cos": features.RandomFourier(8, 11, lengthscale=2.0, rng=3),
+    "rff-sincos": features.RandomFourier(8, 6, lengthscale=2.0, rng=3, form="sincos"),
+    "linear": features.DeepLinear([8, 4, 6], bias=True, rng=5),
+    "tangent": features.NeuralTangent([8, 3, 4, 2], bias=True, rng=6),
+    "inn-additive": features.InvertibleNetwork(8, coupling="additive", blocks=2, rng=8),
+    "inn-affine": features.InvertibleNetwork((2, 4), coupling="affine", squeeze="haar", blocks=2, rng=8),
+    "inn-checkerboard": features.InvertibleNetwork((4, 2, 2), coupling="affine", squeeze="checkerboard", rng=8),
+    "inn-residual": features.InvertibleNetwork(9, coupling="residual", blocks=2, rng=8),
+    "patches-softplus": features.Patches.from_data(
         np.random.default_rng(7).standard_normal((20, 108)),
         (6, 6, 3),
         filters=5,
@@ -57,35 +45,42 @@ SMOOTH = {
         activation="softplus",
         rng=np.random.default_rng(8),
     ),
-    "compose-smooth": Compose(
-        [FullyConnected([8, 7], activation="tanh", rng=1), RandomFourier(7, 5, lengthscale=1.0, rng=2)]
+    "compose-smooth": features.Compose(
+        [
+            features.FullyConnected([8, 7], activation="tanh", rng=1),
+            features.RandomFourier(7, 5, lengthscale=1.0, rng=2),
+        ]
     ),
 }
 PIECEWISE = {
-    "patches": Patches.from_data(
+    "patches": features.Patches.from_data(
         np.random.default_rng(7).standard_normal((20, 80)), (8, 10), filters=5, size=4, rng=np.random.default_rng(8)
     ),
-    "cnn-circular": Convolutional((4, 6), [3], stride=2, rng=7),
-    "cnn-circular-5": Convolutional((4, 4, 2), [5, 4], size=5, stride=[2, 1], bias=True, rng=7),
-    "cnn-average": Convolutional((4, 4, 2), [3], pool="average", rng=7),
-    "cnn-max": Convolutional((5, 6, 2), [3], pool="max", padding="zero", rng=7),
-    "cnn-valid": Convolutional((9, 8), [4, 2], padding="valid", stride=[2, 1], rng=7),
-    "cnn-zero": Convolutional((5, 4), [2, 3], padding="zero", stride=[2, 1], rng=7),
-    "compose": Compose(
-        [FullyConnected([8, 6], rng=1), InvertibleNetwork(6, rng=2), DeepLinear([6, 9], bias=True, rng=3)]
+    "cnn-circular": features.Convolutional((4, 6), [3], stride=2, rng=7),
+    "cnn-circular-5": features.Convolutional((4, 4, 2), [5, 4], size=5, stride=[2, 1], bias=True, rng=7),
+    "cnn-average": features.Convolutional((4, 4, 2), [3], pool="average", rng=7),
+    "cnn-max": features.Convolutional((5, 6, 2), [3], pool="max", padding="zero", rng=7),
+    "cnn-valid": features.Convolutional((9, 8), [4, 2], padding="valid", stride=[2, 1], rng=7),
+    "cnn-zero": features.Convolutional((5, 4), [2, 3], padding="zero", stride=[2, 1], rng=7),
+    "compose": features.Compose(
+        [
+            features.FullyConnected([8, 6], rng=1),
+            features.InvertibleNetwork(6, rng=2),
+            features.DeepLinear([6, 9], bias=True, rng=3),
+        ]
     ),
 }
-DENSE = {f"fcnn-{name}": FullyConnected([8, 9, 5], activation=name, bias=True, rng=4) for name in ACTIVATIONS}
-MAPS: dict[str, FeatureMap] = SMOOTH | PIECEWISE | DENSE
+DENSE = {f"fcnn-{name}": features.FullyConnected([8, 9, 5], activation=name, bias=True, rng=4) for name in ACTIVATIONS}
+MAPS: dict[str, features.FeatureMap] = SMOOTH | PIECEWISE | DENSE
 SIX = ("rff-cos", "fcnn-tanh", "cnn-max", "inn-affine", "tangent", "compose")
 every_map = pytest.mark.parametrize("name", MAPS)
 
 
-def points(phi: FeatureMap, rows: int = 3, seed: int = 0) -> np.ndarray:
+def points(phi: features.FeatureMap, rows: int = 3, seed: int = 0) -> np.ndarray:
     return 0.7 * np.random.default_rng(seed).standard_normal((rows, phi.d))
 
 
-def by_autograd(phi: FeatureMap, x: np.ndarray) -> np.ndarray:
+def by_autograd(phi: features.FeatureMap, x: np.ndarray) -> np.ndarray:
     """The Jacobian (p, d) of the map as it is evaluated, by torch."""
     found = torch.autograd.functional.jacobian(lambda t: phi(t[None])[0], torch.tensor(x))
     return np.asarray(found)
@@ -146,7 +141,7 @@ def test_derivatives_in_every_library(library: str, ratio: Any) -> None:
             assert ratio(to_numpy(A), B, size=phi.d, amplification=10.0, eps=2.0**-23) < 30
 
 
-class Quadratic(FeatureMap):
+class Quadratic(features.FeatureMap):
     """A user's map without derivatives of its own:  phi(x) = (x_1^2, x_1 x_2)."""
 
     name, kind, d, p = "quadratic", "general", 2, 2
@@ -189,12 +184,14 @@ def test_wrong_sizes_are_refused() -> None:
 
 
 LOCAL = {
-    "sigmoid": FullyConnected([8, 7, 5], activation="sigmoid", bias=True, rng=4),
-    "compose-sigmoid": Compose([Identity(8), FullyConnected([8, 5], activation="softplus", rng=4)]),
+    "sigmoid": features.FullyConnected([8, 7, 5], activation="sigmoid", bias=True, rng=4),
+    "compose-sigmoid": features.Compose(
+        [features.Identity(8), features.FullyConnected([8, 5], activation="softplus", rng=4)]
+    ),
     "inn": MAPS["inn-affine"],
     "cnn": MAPS["cnn-circular"],
-    "rff": RandomFourier(8, 5, lengthscale=2.0, rng=3),
-    "linear-onto": DeepLinear([8, 5], rng=3, bias=True),
+    "rff": features.RandomFourier(8, 5, lengthscale=2.0, rng=3),
+    "linear-onto": features.DeepLinear([8, 5], rng=3, bias=True),
 }
 
 

@@ -5,38 +5,27 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analytic_dd.features import (
-    Compose,
-    Convolutional,
-    DeepLinear,
-    FeatureMap,
-    FullyConnected,
-    Identity,
-    InvertibleNetwork,
-    NeuralTangent,
-    RandomFourier,
-    TikhonovScaling,
-)
+from analytic_dd import features
 from analytic_dd.features.ranges import Affine, Box, Circles, Open, Range, Subspace, affine_direction
 
 GAMMA = np.geomspace(0.1, 10.0, 11)
 
 
-def dense(*widths: int, activation: str = "leaky_relu", bias: bool = False) -> FullyConnected:
-    return FullyConnected(widths, activation=activation, bias=bias, rng=4)
+def dense(*widths: int, activation: str = "leaky_relu", bias: bool = False) -> features.FullyConnected:
+    return features.FullyConnected(widths, activation=activation, bias=bias, rng=4)
 
 
-def linear(*widths: int, bias: bool = True) -> DeepLinear:
-    return DeepLinear(widths, bias=bias, rng=5)
+def linear(*widths: int, bias: bool = True) -> features.DeepLinear:
+    return features.DeepLinear(widths, bias=bias, rng=5)
 
 
-def fourier(d: int, p: int, form: str = "cos") -> RandomFourier:
-    return RandomFourier(d, p, lengthscale=2.0, form=form, rng=3)
+def fourier(d: int, p: int, form: str = "cos") -> features.RandomFourier:
+    return features.RandomFourier(d, p, lengthscale=2.0, form=form, rng=3)
 
 
-CASES: dict[str, tuple[FeatureMap, type[Range]]] = {
-    "identity": (Identity(7), Subspace),
-    "tikhonov": (TikhonovScaling(GAMMA), Subspace),
+CASES: dict[str, tuple[features.FeatureMap, type[Range]]] = {
+    "identity": (features.Identity(7), Subspace),
+    "tikhonov": (features.TikhonovScaling(GAMMA), Subspace),
     "rff": (fourier(8, 6), Box),
     "rff-more-than-inputs": (fourier(8, 9), Open),
     "sincos": (fourier(8, 6, "sincos"), Circles),
@@ -47,23 +36,26 @@ CASES: dict[str, tuple[FeatureMap, type[Range]]] = {
     "fcnn-tanh-bias": (dense(8, 6, activation="tanh", bias=True), Open),
     "fcnn-sigmoid": (dense(8, 6, activation="sigmoid"), Open),
     "fcnn-widening": (dense(6, 8), Open),
-    "cnn": (Convolutional((4, 6), [3], stride=2, rng=7), Subspace),
-    "cnn-not-onto": (Convolutional((4, 6), [5], stride=2, rng=7), Open),
-    "inn": (InvertibleNetwork(8, rng=8), Subspace),
+    "cnn": (features.Convolutional((4, 6), [3], stride=2, rng=7), Subspace),
+    "cnn-not-onto": (features.Convolutional((4, 6), [5], stride=2, rng=7), Open),
+    "inn": (features.InvertibleNetwork(8, rng=8), Subspace),
     "linear-onto": (linear(8, 6), Subspace),
     "linear-no-bias": (linear(8, 4, 6, bias=False), Subspace),
     "linear-bias": (linear(8, 4, 6), Affine),
-    "tangent": (NeuralTangent([8, 3, 1], rng=6), Subspace),
-    "tangent-bias": (NeuralTangent([8, 3, 1], rng=6, bias=True), Affine),
-    "compose-dense": (Compose([dense(8, 7), dense(7, 6)]), Subspace),
-    "compose-inner-box": (Compose([dense(8, 7, activation="tanh"), dense(7, 6)]), Box),
-    "compose-last-box": (Compose([dense(8, 7), fourier(7, 6)]), Box),
-    "compose-circles": (Compose([dense(8, 7), fourier(7, 6, "sincos")]), Circles),
-    "compose-plane": (Compose([dense(8, 7), linear(7, 9)]), Affine),
-    "compose-penalised-plane": (Compose([linear(8, 11), Identity(11), TikhonovScaling(GAMMA)]), Affine),
-    "compose-affine-onto": (Compose([linear(8, 11), linear(11, 6)]), Open),
-    "compose-inner-box-of-a-plane": (Compose([dense(8, 7, activation="tanh"), linear(7, 9)]), Open),
-    "compose-not-onto": (Compose([linear(8, 9), dense(9, 9)]), Open),
+    "tangent": (features.NeuralTangent([8, 3, 1], rng=6), Subspace),
+    "tangent-bias": (features.NeuralTangent([8, 3, 1], rng=6, bias=True), Affine),
+    "compose-dense": (features.Compose([dense(8, 7), dense(7, 6)]), Subspace),
+    "compose-inner-box": (features.Compose([dense(8, 7, activation="tanh"), dense(7, 6)]), Box),
+    "compose-last-box": (features.Compose([dense(8, 7), fourier(7, 6)]), Box),
+    "compose-circles": (features.Compose([dense(8, 7), fourier(7, 6, "sincos")]), Circles),
+    "compose-plane": (features.Compose([dense(8, 7), linear(7, 9)]), Affine),
+    "compose-penalised-plane": (
+        features.Compose([linear(8, 11), features.Identity(11), features.TikhonovScaling(GAMMA)]),
+        Affine,
+    ),
+    "compose-affine-onto": (features.Compose([linear(8, 11), linear(11, 6)]), Open),
+    "compose-inner-box-of-a-plane": (features.Compose([dense(8, 7, activation="tanh"), linear(7, 9)]), Open),
+    "compose-not-onto": (features.Compose([linear(8, 9), dense(9, 9)]), Open),
 }
 
 
@@ -119,4 +111,4 @@ def test_direction_of_a_plane_is_that_of_the_map() -> None:
 def test_only_the_identity_is_the_identity() -> None:
     """The fact that sums of bytes and boxes of pixels hang on."""
     assert {name for name, (phi, _) in CASES.items() if phi.is_identity} == {"identity"}
-    assert Compose([Identity(3), Identity(3)]).is_identity
+    assert features.Compose([features.Identity(3), features.Identity(3)]).is_identity
