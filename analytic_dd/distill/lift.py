@@ -13,8 +13,7 @@ from analytic_dd.distill.distilled import DistilledFeatures, DistilledInputs
 from analytic_dd.distill.intercept import add_intercept
 from analytic_dd.distill.problem import Problem
 from analytic_dd.errors import InfeasibleError
-from analytic_dd.features.ranges import Affine, Circles, Range
-from analytic_dd.features.scaling import largest_scale
+from analytic_dd.features.ranges import Affine, Circles, Range, largest_scale
 
 __all__ = ["Lifted", "no_construction", "scaled_about"]
 

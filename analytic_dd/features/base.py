@@ -1,14 +1,15 @@
-"""What a feature map promises: an exact pre-image, a range it can be asked about, a specification it is rebuilt from.
+"""What a feature map promises: exact pre-images, a range that it knows, and a specification that rebuilds it.
 
-Theorem: T8 (surjective maps). A distilled set in feature space becomes one in input space by ``preimage``; the weights
-are then those of the original model to within ``eps * condition()``.
+Theorem: T8 (surjective maps). ``preimage`` takes a distilled set in feature space to one in input space, whose weights
+are those of the original model to within ``eps * condition()``.
 """
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import array_api_compat as compat
@@ -16,19 +17,18 @@ import numpy as np
 
 from analytic_dd.arrays import Array, as_matrix, detached, dtype_name, eps_of, namespace
 from analytic_dd.errors import InfeasibleError, RangeError
-from analytic_dd.features.ranges import Range
+from analytic_dd.features.ranges import Open, Range, RangeCheck
 from analytic_dd.features.sizes import Sizes
 
-__all__ = ["FeatureMap", "Kind", "RangeCheck", "draw_seed", "parameters_from"]
+__all__ = ["FeatureMap", "ForwardMap", "Kind", "draw_seed", "parameters_from"]
 
 Kind = Literal["bijective", "surjective", "injective", "general"]
 
-
-_BLOCK_BYTES = 64 * 2**20  # what a block of samples may take in its widest layer
+_BLOCK_BYTES = 64 * 2**20  # the most that a block of samples takes in its widest layer
 
 
 def draw_seed(rng: np.random.Generator | int) -> int:
-    """Return the integer that determines a map's parameters: drawn from a generator, or given (by a specification)."""
+    """Return the integer that determines a map's parameters, which a generator draws or a specification gives."""
     if isinstance(rng, np.random.Generator):
         return int(rng.integers(2**63))
     if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool) and rng >= 0:
@@ -37,33 +37,8 @@ def draw_seed(rng: np.random.Generator | int) -> int:
 
 
 def parameters_from(seed: int) -> np.random.Generator:
-    """Return the generator that a map's parameters are drawn from: PCG64, the same stream on every platform."""
+    """Return the generator that draws a map's parameters; PCG64 has the same stream on every platform."""
     return np.random.Generator(np.random.PCG64(seed))
-
-
-@dataclass(frozen=True)
-class RangeCheck:
-    """Whether features lie in the range of a map; true or false as a condition.
-
-    Attributes
-    ----------
-    inside : bool
-    row, column : int
-        The worst entry (``column`` is -1 where the range constrains whole rows).
-    excess : float
-        By how much that entry is outside, in units of features; negative is the room that is left.
-    reason : str
-        The range in words.
-    """
-
-    inside: bool
-    row: int = 0
-    column: int = 0
-    excess: float = -np.inf
-    reason: str = "every feature vector is in the range"
-
-    def __bool__(self) -> bool:
-        return self.inside
 
 
 class FeatureMap(ABC):
@@ -74,18 +49,17 @@ class FeatureMap(ABC):
     d, p : int
         Sizes of an input and of a feature vector.
     kind : {"bijective", "surjective", "injective", "general"}
-        What is known of phi as a map R^d -> R^p ("surjective" for a map onto an open box too, see :meth:`in_range`).
+        What is known of phi as a map R^d -> R^p; a map onto an open box counts as surjective too, see :meth:`in_range`.
 
     Notes
     -----
-    Parameters are kept once, as float64 numpy arrays, and are brought to the library, dtype and device of the input
-    when called; torch gradients flow through inputs. A subclass writes ``_map``, ``_preimage``, ``range``,
-    ``condition`` and ``options``; with ``_jvp`` and ``_vjp`` it has derivatives in closed form, without them central
-    differences.
+    Parameters are float64 numpy arrays. A call brings them to the library, dtype and device of the input, and torch
+    gradients flow through inputs. A subclass writes ``_map``, ``_preimage``, ``range``, ``condition`` and ``options``.
+    With ``_jvp`` and ``_vjp`` it has derivatives in closed form, and otherwise central differences.
     """
 
     name: ClassVar[str]
-    is_code: ClassVar[bool] = False  # whether it is code that a specification cannot rebuild
+    is_code: ClassVar[bool] = False  # whether only its code can rebuild it
     kind: Kind
     d: int
     p: int
@@ -96,14 +70,14 @@ class FeatureMap(ABC):
         return self._blockwise(self._map, X)
 
     def preimage(self, Phi: Array, *, near: Array | None = None) -> Array:
-        """Return inputs ``X`` (m, d) with phi(X) = Phi, the nearest to ``near`` (m, d) that the map can name.
+        """Return inputs ``X`` (m, d) with phi(X) = Phi, the nearest to ``near`` (m, d) that the map finds.
 
         No row is farther from its reference than the pre-image without one.
 
         Raises
         ------
         RangeError
-            A row of ``Phi`` is not in the range; the message names the worst entry and by how much. Nothing is clamped.
+            A row of ``Phi`` is not in the range. The message names the worst entry, and nothing is clamped.
         """
         as_matrix(Phi, "Phi", columns=self.p)
         if near is not None:
@@ -126,7 +100,7 @@ class FeatureMap(ABC):
         return RangeCheck(True)
 
     def scale_into_range(self, Phi: Array) -> float:
-        """Return the largest c in (0, 1] that the map recommends for c * Phi to be in its range (T4': scale all three).
+        """Return the largest c in (0, 1] with which the map recommends c * Phi; labels and ridge scale along (T4').
 
         Raises
         ------
@@ -139,14 +113,14 @@ class FeatureMap(ABC):
     def local_preimage(self, Phi: Array, *, near: Array) -> Array:
         """Return the inputs near ``near`` (m, d) of features in the neighbourhood of phi(near).
 
-        A map onto its range takes :meth:`preimage`; others say more where an inverse of their layers exists.
+        A map onto its range takes :meth:`preimage`; other maps override this where their layers can be inverted.
 
         Theorem: T9.
 
         Raises
         ------
         InfeasibleError
-            The map has no inverse in closed form, even near a point; Newton's method with :meth:`jacobian` may have.
+            The map has no inverse in closed form near a point; Newton's method with :meth:`jacobian` may find one.
         RangeError
             ``Phi`` is too far from phi(near).
         """
@@ -163,56 +137,38 @@ class FeatureMap(ABC):
     @property
     @abstractmethod
     def range(self) -> Range:
-        """The shape of the range, by which a construction is chosen; see :mod:`analytic_dd.features.ranges`."""
+        """The shape of the range, which decides what constructions apply; see :mod:`analytic_dd.features.ranges`."""
 
     @property
     def is_identity(self) -> bool:
-        """Whether phi(x) = x: sums of the inputs are sums of the features, and a range of pixels one of features."""
+        """Whether phi(x) = x, so that sums and bounds of the inputs are those of the features."""
         return False
 
     def project(self, W: Array) -> Array:
         """Return the rows of ``W`` (k, p) projected on the span of all features (T8e); ``W`` itself for most maps.
 
-        The weights of a model fitted on these features have their rows there already, up to rounding.
+        Up to rounding, weights that were fitted on these features have their rows there already.
         """
         return self.range.project(W)
 
     def jvp(self, X: Array, V: Array) -> Array:
-        r"""Return the derivatives of the features in given directions: rows  J(x_i) v_i .
+        r"""Return the derivatives (n, p) of the features in the directions ``V`` (n, d), the rows  J(x_i) v_i .
+
+        ``X`` has n rows, or one row for all directions.
 
         Theorem: T9, T22 (what a construction asks of a map that has no pre-images).
 
-        Parameters
-        ----------
-        X : (n, d) or (1, d) array
-            Inputs; one row serves all directions.
-        V : (n, d) array
-            Directions.
-
-        Returns
-        -------
-        (n, p) array
-
         Notes
         -----
-        *Numerics.* To rounding for maps with a closed form. Others take central differences, whose relative error is
-        about eps^(2/3). At a kink of a piecewise linear map it is the derivative of the piece that the map evaluates.
+        *Numerics.* Maps with a closed form are exact to rounding. Others take central differences, whose relative error
+        is about eps^(2/3). At a kink it is the derivative of the piece that the map evaluates.
         """
         return self._along(self._jvp, X, V, "V", (self.d, self.p))
 
     def vjp(self, X: Array, U: Array) -> Array:
-        r"""Return the gradients of the features' combinations: rows  J(x_i)^T u_i .
+        r"""Return the gradients (n, d) of the features with coefficients ``U`` (n, p), the rows  J(x_i)^T u_i .
 
-        Parameters
-        ----------
-        X : (n, d) or (1, d) array
-            Inputs; one row serves all combinations.
-        U : (n, p) array
-            Coefficients.
-
-        Returns
-        -------
-        (n, d) array
+        See :meth:`jvp`.
         """
         return self._along(self._vjp, X, U, "U", (self.p, self.d))
 
@@ -221,7 +177,7 @@ class FeatureMap(ABC):
 
         Notes
         -----
-        *Cost.* One :meth:`jvp` of d directions, or what the map has that is cheaper. O(p d) memory.
+        *Cost.* One :meth:`jvp` of d directions, or a cheaper way of the map. O(p d) memory.
 
         Examples
         --------
@@ -245,11 +201,11 @@ class FeatureMap(ABC):
         return self._blockwise(function, X, V, columns=sizes[1])
 
     def _affine(self) -> tuple[np.ndarray, np.ndarray | None] | None:
-        """B (p, d) and c (p,) or None of a map B x + c; None for any other map."""
+        """Return B (p, d), and c (p,) or None, of a map B x + c; None for any other map."""
         return None
 
     def _jvp(self, X: Array, V: Array) -> Array:
-        """Central differences; a map with a closed form overrides this and :meth:`_vjp`."""
+        """Take central differences; a map with a closed form overrides this and :meth:`_vjp`."""
         xp = namespace(X)
         size = xp.max(xp.abs(V), axis=1, keepdims=True)
         reach = xp.max(xp.abs(X), axis=1, keepdims=True)
@@ -258,7 +214,7 @@ class FeatureMap(ABC):
         return (self._map(X + step * V) - self._map(X - step * V)) / (2.0 * step)
 
     def _vjp(self, X: Array, U: Array) -> Array:
-        """From the Jacobian of each input."""
+        """Use the Jacobian of each input."""
         if X.shape[0] == 1:
             return U @ self._jacobian(X)
         xp = namespace(X)
@@ -270,7 +226,7 @@ class FeatureMap(ABC):
         return self._blockwise(lambda rows: self._jvp(x, rows), eye).T
 
     def _nearer(self, Phi: Array, near: Array) -> Array:
-        """Keep, row by row, the nearer of two pre-images: the nearest in every layer need not be nearest in all."""
+        """Keep for each row the nearer of two pre-images; what is nearest in each layer need not be nearest in all."""
         xp = namespace(Phi)
         found, default = self._preimage(Phi, near), self._preimage(Phi, None)
         far, close = (xp.sum((X - near) ** 2, axis=1, keepdims=True) for X in (default, found))
@@ -278,18 +234,18 @@ class FeatureMap(ABC):
 
     @abstractmethod
     def _map(self, X: Array) -> Array:
-        """Features of one block of checked inputs."""
+        """Return the features of one block of checked inputs."""
 
     @abstractmethod
     def _preimage(self, Phi: Array, near: Array | None) -> Array:
-        """Inputs of features that are known to be in the range."""
+        """Return inputs of features that are known to be in the range."""
 
     @abstractmethod
     def condition(self) -> float:
         """Return the factor by which the round trip phi(preimage(Phi)) may amplify rounding (1 for the identity)."""
 
     def flops(self) -> float | None:
-        """Return the flops of a sample in products with layers, or None: the map does not say."""
+        """Return the flops that a sample takes in products with layers, or None where the map does not say."""
         return None
 
     @abstractmethod
@@ -298,14 +254,14 @@ class FeatureMap(ABC):
 
     @classmethod
     def sizes(cls, *args: Any, **options: Any) -> Sizes | None:
-        """Return the sizes that the constructor's arguments ask for, or None: the map cannot say without being built.
+        """Return the sizes that the constructor's arguments ask for, or None where only the map itself knows them.
 
-        A map that says so is never drawn for a stored set whose arrays have other sizes, nor beyond bounds.
+        With sizes, no map is drawn for a stored set whose arrays have other sizes, nor beyond bounds.
         """
         return None
 
     def spec(self) -> dict[str, Any]:
-        """Return what :func:`analytic_dd.features.from_spec` rebuilds this map from: JSON values only."""
+        """Return the JSON values from which :func:`analytic_dd.features.from_spec` rebuilds this map."""
         return {"map": self.name, **self.options()}
 
     def __repr__(self) -> str:
@@ -317,10 +273,12 @@ class FeatureMap(ABC):
     __hash__ = None  # type: ignore[assignment]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in self.__dict__.items() if key != "_placed"}
+        """Leave out what is computed when it is first used."""
+        lazy = [key for key in self.__dict__ if isinstance(getattr(type(self), key, None), cached_property)]
+        return {key: value for key, value in self.__dict__.items() if key not in ("_placed", *lazy)}
 
     def _like(self, X: Array, A: Any) -> Array:
-        """Return the parameter ``A`` in the library, dtype and device of ``X``; placed once, then reused."""
+        """Return the parameter ``A`` in the library, dtype and device of ``X``, where it then stays."""
         if isinstance(X, np.ndarray) and X.dtype == A.dtype:
             return A
         placed = self.__dict__.setdefault("_placed", {})
@@ -329,16 +287,16 @@ class FeatureMap(ABC):
         if key not in placed:
             B = xp.asarray(np.asarray(A), dtype=X.dtype, device=compat.device(X))
             if compat.is_torch_array(B) and B.is_inference():
-                return B  # made in torch.inference_mode: it could not serve a gradient later
+                return B  # a tensor of torch.inference_mode could not serve a gradient later
             placed[key] = (A, B)
         return placed[key][1]
 
     def _widest(self) -> int:
-        """Number of floats a sample takes in its widest layer; sets the size of a block."""
+        """Return how many floats a sample takes in its widest layer, which sets the size of a block."""
         return max(self.d, self.p)
 
     def _block_rows(self) -> int:
-        """Number of samples in a block."""
+        """Return the number of samples in a block."""
         return int(max(16, _BLOCK_BYTES // (8 * self._widest())))
 
     def _blockwise(self, function: Callable[..., Array], *inputs: Array, columns: int | None = None) -> Array:
@@ -353,3 +311,31 @@ class FeatureMap(ABC):
                 out[index * rows : (index + 1) * rows] = function(*block)
             return out
         return namespace(inputs[0]).concat([function(*block) for block in blocks], axis=0)
+
+
+class ForwardMap(FeatureMap):
+    """A map that is known forwards only, and has no pre-images in closed form.
+
+    Theorem: T9, T10, T22 (what is left is points near real inputs, or points whose features span).
+    """
+
+    kind: Kind = "general"
+    title: str  # what the map is, in a message
+
+    @property
+    def range(self) -> Open:
+        """A neighbourhood of a point where the Jacobian has rank p."""
+        return Open(self.p, f"{self.title} is known forwards only")
+
+    def _preimage(self, Phi: Array, near: Array | None) -> Array:
+        raise InfeasibleError(
+            f"T9: a map that is known forwards only has no pre-images, got {self.title}; use near copies of real "
+            "inputs (near_copies), or points whose features span the features (T10)",
+            theorem="T9",
+            value=float(self.p),
+            limit=float(self.d),
+        )
+
+    def condition(self) -> float:
+        """Return infinity, because there is no round trip."""
+        return math.inf

@@ -11,17 +11,16 @@ import numpy as np
 
 from analytic_dd.arrays import Array, as_matrix
 from analytic_dd.errors import ShapeError
-from analytic_dd.features.base import FeatureMap, Kind, RangeCheck
-from analytic_dd.features.ranges import Box, Open, Range, Subspace, affine_range
+from analytic_dd.features.base import FeatureMap, Kind
+from analytic_dd.features.ranges import Box, Open, Range, RangeCheck, Subspace, affine_range, largest_scale
 from analytic_dd.features.registry import register
-from analytic_dd.features.scaling import largest_scale
 
 __all__ = ["Compose"]
 
 
 @register("compose")
 class Compose(FeatureMap):
-    """The composition of feature maps, the first applied first.
+    """The composition of feature maps, of which the first is applied first.
 
         phi(x) = phi_L(... phi_1(x)) ,    phi^-1 = phi_1^-1 ... phi_L^-1
 
@@ -39,9 +38,9 @@ class Compose(FeatureMap):
 
     Notes
     -----
-    Surjective when all maps are, injective when all are, else general. A bounded inner map (tanh, random Fourier)
-    restricts the range further: ``in_range`` follows the default pre-images down to it, and ``scale_into_range``
-    takes c small enough. A map that refuses pre-images refuses them for the composition.
+    The composition is surjective when all maps are, injective when all are, and otherwise general. A bounded inner map
+    (tanh, random Fourier) restricts the range further, so that ``in_range`` follows the default pre-images down to it
+    and ``scale_into_range`` takes c small enough. Where one map refuses pre-images, the composition does.
 
     Examples
     --------
@@ -90,13 +89,7 @@ class Compose(FeatureMap):
         return _undone(self.maps, Phi)
 
     def scale_into_range(self, Phi: Array) -> float:
-        """Return the largest c <= 1, to one per cent, with which every map recommends 1 for what it is given.
-
-        Raises
-        ------
-        RangeError
-            No scaling brings ``Phi`` into the range.
-        """
+        """Return the largest c <= 1, to one per cent, at which no map wants its features scaled further."""
         as_matrix(Phi, "Phi", columns=self.p)
         return largest_scale(lambda c: _recommended(self.maps, c * Phi), self.maps[-1].scale_into_range(Phi))
 
@@ -112,13 +105,7 @@ class Compose(FeatureMap):
         return Phi
 
     def local_preimage(self, Phi: Array, *, near: Array) -> Array:
-        """Return the inputs near ``near`` of features in the neighbourhood of phi(near), map after map (T9).
-
-        Raises
-        ------
-        InfeasibleError, RangeError
-            What the first map from above that cannot says.
-        """
+        """Return the inputs near ``near`` of features in the neighbourhood of phi(near), map after map (T9)."""
         as_matrix(Phi, "Phi", columns=self.p)
         as_matrix(near, "near", rows=Phi.shape[0], columns=self.d)
         references = [near]
@@ -144,9 +131,10 @@ class Compose(FeatureMap):
 
     @cached_property
     def range(self) -> Range:
-        """That of the last map where those before it are onto; of an affine map where all are; else unknown.
+        """The range of the last map where those before it are onto, or of an affine map where all are affine.
 
-        Affine maps after the first must be one-to-one, or a pre-image of theirs may leave the range of the first.
+        Affine maps after the first must be one-to-one, since otherwise their pre-images may leave the range of the
+        first.
         """
         affine = self._affine()
         if affine is not None and all(phi.kind in ("bijective", "injective") for phi in self.maps[1:]):
@@ -162,7 +150,7 @@ class Compose(FeatureMap):
 
     @property
     def is_identity(self) -> bool:
-        """Whether all of them are the identity."""
+        """Whether all maps are the identity."""
         return all(phi.is_identity for phi in self.maps)
 
     def _affine(self) -> tuple[np.ndarray, np.ndarray | None] | None:
@@ -179,22 +167,19 @@ class Compose(FeatureMap):
         return B, c
 
     def condition(self) -> float:
-        """Return the product of the conditions: a bound that the average case stays well below."""
+        """Return the product of the conditions, which usual cases stay well below."""
         return math.prod(phi.condition() for phi in self.maps)
 
     def options(self) -> dict[str, Any]:
         """Return ``{"maps": [spec, ...]}``; :func:`from_spec` rebuilds them."""
         return {"maps": [phi.spec() for phi in self.maps]}
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in super().__getstate__().items() if key != "range"}
-
     def _widest(self) -> int:
         return max(phi._widest() for phi in self.maps)
 
 
 def _undone(maps: Sequence[FeatureMap], Phi: Array) -> RangeCheck:
-    """Whether the default pre-images of ``maps``, the last first, exist; the worst entry of the first that does not."""
+    """Return whether the default pre-images of ``maps`` exist, the last map first, with the worst entry."""
     worst = RangeCheck(True)
     for index in range(len(maps) - 1, -1, -1):
         check = maps[index].in_range(Phi)
@@ -207,7 +192,7 @@ def _undone(maps: Sequence[FeatureMap], Phi: Array) -> RangeCheck:
 
 
 def _recommended(maps: Sequence[FeatureMap], Phi: Array) -> bool:
-    """Whether every map is content with the scale of what it is given."""
+    """Return whether no map wants its features scaled further."""
     for index in range(len(maps) - 1, -1, -1):
         if maps[index].scale_into_range(Phi) < 1.0 or not maps[index].in_range(Phi):
             return False

@@ -12,13 +12,12 @@ import numpy as np
 from analytic_dd.arrays import Array, as_matrix, namespace
 from analytic_dd.errors import ShapeError
 from analytic_dd.features.activations import ACTIVATIONS
-from analytic_dd.features.base import FeatureMap, RangeCheck, draw_seed, parameters_from
+from analytic_dd.features.base import FeatureMap, draw_seed, parameters_from
 from analytic_dd.features.conv_border import ValidLayer, ZeroLayer
 from analytic_dd.features.conv_circular import CircularLayer, torus_norm
 from analytic_dd.features.conv_layer import ConvolutionLayer, draw_kernel
-from analytic_dd.features.ranges import Open, Range, Subspace
+from analytic_dd.features.ranges import Open, Range, RangeCheck, Subspace, largest_scale
 from analytic_dd.features.registry import MapOptions, option, register
-from analytic_dd.features.scaling import largest_scale
 from analytic_dd.features.sizes import MOST_LAYERS, Shape, Sizes, as_count, as_image_shape, as_sizes, default_layers
 from analytic_dd.features.stage import ActivationStage, AveragePooling, Chain, MaxPooling, Stage
 
@@ -166,16 +165,15 @@ class Convolutional(FeatureMap):
         *,
         image_shape: Sequence[int],
         channels: Sequence[int],
-        size: int = 3,
-        stride: int | Sequence[int] = 1,
         padding: str = "circular",
         pool: str | None = None,
         **options: Any,
     ) -> Sizes:
         """Return the sizes of the images at both ends, and the numbers of the kernels and of their symbols."""
+        size, strides = options.get("size", 3), options.get("stride", 1)
         h, w, c = shape = as_image_shape(image_shape)
         widths, numbers = as_sizes("channels", channels), 0
-        for c_out, s in zip(widths, as_sizes("stride", stride, len(widths)), strict=True):
+        for c_out, s in zip(widths, as_sizes("stride", strides, len(widths)), strict=True):
             h, w = (_LAYERS[padding].length_out(length, as_count("size", size), s) for length in (h, w))
             numbers += 2 * c * c_out * (size**2 + (h * w * s**2 if padding == "circular" else 0))
             h, w, c = (h, w, c_out) if pool is None else (h // 2, w // 2, c_out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ __all__ = ["DeepLinear", "NeuralTangent"]
 
 
 class _LinearLayers(AffineMap):
-    """What both maps share: random layers, h_l = W_l h_(l-1) + b_l = B_l x + c_l."""
+    """The random layers of both maps, h_l = W_l h_(l-1) + b_l = B_l x + c_l."""
 
     def __init__(
         self, widths: Sequence[int], *, bias: bool = False, rng: np.random.Generator | int, weights: str = "gaussian"
@@ -30,6 +31,13 @@ class _LinearLayers(AffineMap):
             draw_layer(fan_in, fan_out, bias=self.bias, weights=weights, rng=stream)
             for fan_in, fan_out in zip(self.widths, self.widths[1:], strict=False)
         ]
+        self._B, self._c, self.rank = self._form()
+        self.p = self._B.shape[0]
+        self.kind = self._kind()
+
+    @abstractmethod
+    def _form(self) -> tuple[np.ndarray, np.ndarray | None, int]:
+        """Return B, c or None, and the rank of B."""
 
     @property
     def parameters(self) -> list[tuple[np.ndarray, np.ndarray | None]]:
@@ -99,12 +107,12 @@ class DeepLinear(_LinearLayers):
 
     Notes
     -----
-    The rank r is the narrowest width: "bijective" for r = d = p, "surjective" for r = p, "injective" for r = d, else
-    "general", where features of the range have the pre-image nearest to the reference.
+    The rank r is the narrowest width. The map is bijective for r = d = p, surjective for r = p, injective for r = d,
+    and otherwise general, where features of the range have the pre-image nearest to the reference.
 
     *Cost.* The product B is formed once; a pre-image needs a QR of its full-rank factors at the narrowest layer.
-    *Numerics.* eps |B| |B^+|: a product of square Gaussian layers is ill-conditioned (10^4 for one of them, more for
-    each further one); ``weights="orthogonal"`` has condition 1.
+    *Numerics.* The error is eps |B| |B^+|. One square Gaussian layer has a condition of 10^4 and each further one adds
+    to it, while ``weights="orthogonal"`` has condition 1.
 
     Examples
     --------
@@ -129,15 +137,9 @@ row 0 is outside by 0.756; scale features, labels and ridge together by scale_in
         checked = as_widths(widths)
         return Sizes(checked[0], checked[-1], dense_numbers(checked) + checked[0] * checked[-1])
 
-    def __init__(
-        self, widths: Sequence[int], *, bias: bool = False, rng: np.random.Generator | int, weights: str = "gaussian"
-    ) -> None:
-        super().__init__(widths, bias=bias, rng=rng, weights=weights)
-        self.p, self.depth = self.widths[-1], len(self.widths) - 1
-        self.rank = min(self.widths)
-        self._B = self._product(0, self.depth)
-        self._c = self._constants()[-1] if self.bias else None
-        self.kind = self._kind()
+    def _form(self) -> tuple[np.ndarray, np.ndarray | None, int]:
+        c = self._constants()[-1] if self.bias else None
+        return self._product(0, len(self._layers)), c, min(self.widths)
 
     def _factors(self) -> tuple[np.ndarray | None, np.ndarray | None]:
         if self.rank == self.p:
@@ -145,7 +147,7 @@ row 0 is outside by 0.756; scale features, labels and ridge together by scale_in
         if self.rank == self.d:
             return self._B, None
         narrow = self.widths.index(self.rank)
-        return self._product(narrow, self.depth), self._product(0, narrow)
+        return self._product(narrow, len(self._layers)), self._product(0, narrow)
 
 
 @register("ntk-linear")
@@ -173,8 +175,8 @@ class NeuralTangent(_LinearLayers):
 
     Notes
     -----
-    "injective": the derivative by W_1 already holds x ("bijective" when it is all there is, widths [d, 1]). Without
-    biases the features are linear in x.
+    The map is injective, because the derivative by W_1 holds x; with widths [d, 1] that is all, and the map is
+    bijective. Without biases the features are linear in x.
 
     *Cost.* B has k * (number of parameters) rows and d columns: widths [784, 100, 1] take 0.5 GB.
 
@@ -197,10 +199,7 @@ class NeuralTangent(_LinearLayers):
         p = checked[-1] * (dense_numbers(checked) - (0 if bias else sum(checked[1:])))
         return Sizes(checked[0], p, p * (checked[0] + 1) + dense_numbers(checked))
 
-    def __init__(
-        self, widths: Sequence[int], *, bias: bool = False, rng: np.random.Generator | int, weights: str = "gaussian"
-    ) -> None:
-        super().__init__(widths, bias=bias, rng=rng, weights=weights)
+    def _form(self) -> tuple[np.ndarray, np.ndarray | None, int]:
         depth, outputs, constants = len(self._layers), self.widths[-1], self._constants()
         slopes, offsets = [], []
         for layer in range(depth):
@@ -211,10 +210,8 @@ class NeuralTangent(_LinearLayers):
             if self.bias:
                 slopes.append(np.zeros((*above.shape, self.d)))
                 offsets.append(above)
-        self._B = np.concatenate(slopes, axis=1).reshape(-1, self.d)
-        self._c = np.concatenate(offsets, axis=1).reshape(-1) if self.bias else None
-        self.p, self.rank = self._B.shape[0], self.d
-        self.kind = self._kind()
+        c = np.concatenate(offsets, axis=1).reshape(-1) if self.bias else None
+        return np.concatenate(slopes, axis=1).reshape(-1, self.d), c, self.d
 
     def _factors(self) -> tuple[np.ndarray | None, np.ndarray | None]:
         return (None, self._B) if self.rank == self.p else (self._B, None)

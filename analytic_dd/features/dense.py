@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,11 @@ import numpy as np
 from analytic_dd.arrays import Array, as_matrix, dtype_name, namespace
 from analytic_dd.errors import RangeError
 from analytic_dd.features.activations import ACTIVATIONS, Activation
-from analytic_dd.features.base import FeatureMap, Kind, RangeCheck, draw_seed, parameters_from
+from analytic_dd.features.base import FeatureMap, Kind, draw_seed, parameters_from
 from analytic_dd.features.layers import draw_layer, find_obstacle
-from analytic_dd.features.ranges import Box, Open, Range, Subspace
+from analytic_dd.features.ranges import Box, Open, Range, RangeCheck, Subspace, box_check, largest_scale
 from analytic_dd.features.registry import MapOptions, option, register
 from analytic_dd.features.right_inverse import SquareInverse, nearest_solution, right_inverse, spectral_norm
-from analytic_dd.features.scaling import box_check, largest_scale
 from analytic_dd.features.sizes import MOST_LAYERS, Sizes, as_count, as_widths, default_widths, dense_numbers
 
 __all__ = ["FullyConnected"]
@@ -212,11 +212,10 @@ onto ]0, 1[; use leaky_relu, or one image and its neighbours (T9)
     def _map(self, X: Array) -> Array:
         return self._forward(X)[-1]
 
+    @cached_property
     def _inverses(self) -> list[np.ndarray | SquareInverse]:
-        """W_l^+, computed at the first use."""
-        if "_P" not in self.__dict__:
-            self._P = [right_inverse(W) for W in self._W]
-        return self._P
+        """W_l^+ of each layer."""
+        return [right_inverse(W) for W in self._W]
 
     def _back(
         self, H: Array, *, near: list[Array] | None = None, pull: float = 1.0, part: bool = False
@@ -238,7 +237,7 @@ onto ]0, 1[; use leaky_relu, or one image and its neighbours (T9)
                 excess = xp.where(H - upper > lower - H, H - upper, lower - H)
                 outside.append((layer, excess))
                 H = xp.where(excess < 0, H, 0 * H + self._act.interior)
-            W, P, b = self._W[layer - 1], self._inverses()[layer - 1], self._b[layer - 1]
+            W, P, b = self._W[layer - 1], self._inverses[layer - 1], self._b[layer - 1]
             S = self._act.inverse(xp, H, self._slope_like(H, layer - 1))
             S = S if b is None else S - self._like(H, b)
             reference = None if near is None or W.shape[0] == W.shape[1] else pull * near[layer - 1]
@@ -356,7 +355,7 @@ onto ]0, 1[; use leaky_relu, or one image and its neighbours (T9)
         """
         if self._obstacle:
             return float("inf")
-        stretch, worst, P = self._act.stretch or 1.0 / self.slope, 1.0, self._inverses()
+        stretch, worst, P = self._act.stretch or 1.0 / self.slope, 1.0, self._inverses
         for layer in range(self.depth):
             above = spectral_norm(self._W[:layer:-1]) if layer < self.depth - 1 else 1.0
             growth = above * spectral_norm([self._W[layer]]) * spectral_norm(P[layer:])
@@ -376,6 +375,3 @@ onto ]0, 1[; use leaky_relu, or one image and its neighbours (T9)
 
     def _widest(self) -> int:
         return max(self.widths)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in super().__getstate__().items() if key != "_P"}

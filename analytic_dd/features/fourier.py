@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from analytic_dd.arrays import Array, as_matrix, cached_rows, eps_of, namespace
 from analytic_dd.errors import InfeasibleError, RangeError
-from analytic_dd.features.base import FeatureMap, Kind, RangeCheck, draw_seed, parameters_from
-from analytic_dd.features.ranges import Box, Circles, Open
+from analytic_dd.features.base import FeatureMap, Kind, draw_seed, parameters_from
+from analytic_dd.features.ranges import Box, Circles, Open, RangeCheck, box_check
 from analytic_dd.features.registry import MapOptions, option, register
 from analytic_dd.features.right_inverse import SquareInverse, nearest_solution, right_inverse, spectral_norm
-from analytic_dd.features.scaling import box_check
 from analytic_dd.features.sizes import Sizes, as_count
 from analytic_dd.features.spectral import draw_frequencies, median_lengthscale
 
@@ -277,7 +277,7 @@ class RandomFourier(FeatureMap):
 
     def _preimage(self, Phi: Array, near: Array | None) -> Array:
         xp = namespace(Phi)
-        A, P = self._like(Phi, self._A), self._like(Phi, self._inverse())
+        A, P = self._like(Phi, self._A), self._like(Phi, self._inverse)
         turn = 2 * math.pi
         at = 0.0 if near is None else near @ A.T
         if self.form == "cos":
@@ -291,11 +291,10 @@ class RandomFourier(FeatureMap):
             T = angle + turn * xp.round((at - angle) / turn)
         return nearest_solution(A, P, T, None if A.shape[0] == A.shape[1] else near)
 
+    @cached_property
     def _inverse(self) -> np.ndarray | SquareInverse:
-        """A^+, computed at the first use."""
-        if "_P" not in self.__dict__:
-            self._P = right_inverse(self._A, theorem="T8a")
-        return self._P
+        """A^+."""
+        return right_inverse(self._A, theorem="T8a")
 
     def flops(self) -> float:
         """Return 2 d p (d p for sin/cos features: each frequency makes two)."""
@@ -310,7 +309,7 @@ class RandomFourier(FeatureMap):
         """
         if self._A.shape[0] > self.d:
             return math.inf
-        return 2 * math.pi * spectral_norm([self._A]) * spectral_norm([self._inverse()])
+        return 2 * math.pi * spectral_norm([self._A]) * spectral_norm([self._inverse])
 
     def options(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
@@ -324,6 +323,3 @@ class RandomFourier(FeatureMap):
             "orthogonal": self.orthogonal,
             "rng": self.seed,
         }
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in super().__getstate__().items() if key != "_P"}

@@ -7,17 +7,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from analytic_dd.arrays import Array, as_matrix
-from analytic_dd.errors import InfeasibleError
-from analytic_dd.features.base import FeatureMap, Kind
+from analytic_dd.features.base import FeatureMap, ForwardMap
 from analytic_dd.features.network import Network
-from analytic_dd.features.ranges import Open
 from analytic_dd.features.registry import register
 
 __all__ = ["Function", "as_feature_map"]
 
 
 @register("function")
-class Function(FeatureMap):
+class Function(ForwardMap):
     """A function from arrays (n, d) to arrays (n, p), row by row; its derivatives are central differences.
 
     Theorem: T9, T22 (sets near real inputs); every construction in feature space.
@@ -25,13 +23,14 @@ class Function(FeatureMap):
     Parameters
     ----------
     function : callable
-        Takes and returns arrays of one library; each row of the result depends on the same row of the input only.
+        It takes and returns arrays of one library, and each row of the result depends only on the same row of the
+        input.
     d, p : int
         Sizes of an input and of a feature vector.
 
     Notes
     -----
-    The function is code: it is not stored with a distilled set, and whoever loads the set passes it again.
+    The function is code, which is not stored with a distilled set; whoever loads the set passes it again.
 
     Examples
     --------
@@ -42,46 +41,24 @@ class Function(FeatureMap):
     >>> phi.preimage(np.zeros((1, 3)))
     Traceback (most recent call last):
         ...
-    analytic_dd.errors.InfeasibleError: T9: a function has no pre-images in closed form, got sin; use points near real \
-inputs (one_image_features), or points whose features span the features (T10)
+    analytic_dd.errors.InfeasibleError: T9: a map that is known forwards only has no pre-images, got sin; use near \
+copies of real inputs (near_copies), or points whose features span the features (T10)
     """
 
     is_code = True
-    kind: Kind = "general"
 
     def __init__(self, function: Callable[[Array], Array], d: int, p: int) -> None:
         self.function, self.d, self.p = function, int(d), int(p)
-
-    @property
-    def range(self) -> Open:
-        """Unknown."""
-        return Open(self.p, "a function is known forwards only")
+        self.title = str(getattr(function, "__name__", type(function).__name__))
 
     def _map(self, X: Array) -> Array:
         Phi = self.function(X)
         as_matrix(Phi, "features of the function", rows=X.shape[0], columns=self.p)
         return Phi
 
-    def _preimage(self, Phi: Array, near: Array | None) -> Array:
-        raise InfeasibleError(
-            f"T9: a function has no pre-images in closed form, got {self._title}; use points near real inputs "
-            "(one_image_features), or points whose features span the features (T10)",
-            theorem="T9",
-            value=0.0,
-            limit=1.0,
-        )
-
-    @property
-    def _title(self) -> str:
-        return str(getattr(self.function, "__name__", type(self.function).__name__))
-
-    def condition(self) -> float:
-        """Return infinity: there is no round trip."""
-        return float("inf")
-
     def options(self) -> dict[str, Any]:
         """Return the name of the function and the sizes; no map is rebuilt from them."""
-        return {"function": self._title, "d": self.d, "p": self.p}
+        return {"function": self.title, "d": self.d, "p": self.p}
 
 
 def as_feature_map(

@@ -15,10 +15,9 @@ import array_api_compat as compat
 import numpy as np
 
 from analytic_dd.arrays import Array, as_matrix, dtype_name, namespace, to_numpy
-from analytic_dd.errors import DataError, InfeasibleError, ShapeError
-from analytic_dd.features.base import FeatureMap, Kind
+from analytic_dd.errors import DataError, ShapeError
+from analytic_dd.features.base import FeatureMap, ForwardMap
 from analytic_dd.features.code import imported
-from analytic_dd.features.ranges import Open
 from analytic_dd.features.registry import MapOptions, option, register
 from analytic_dd.features.sizes import as_sizes
 
@@ -54,7 +53,7 @@ class NetworkOptions(MapOptions):
 
 
 @register("network", NetworkOptions)
-class Network(FeatureMap):
+class Network(ForwardMap):
     """A torch module from images or vectors to feature vectors, frozen and in evaluation mode.
 
     Theorem: T22b (near copies of a few real inputs carry a model on this map), T9 where its Jacobian has rank p.
@@ -108,7 +107,6 @@ torch.nn.Flatten()
     """
 
     is_code = True
-    kind: Kind = "general"
 
     def __init__(self, module: torch.nn.Module, input_shape: int | Sequence[int], *, name: str | None = None) -> None:
         import torch
@@ -163,11 +161,6 @@ torch.nn.Flatten()
             got = f"shape {tuple(found.shape)}" if isinstance(found, torch.Tensor) else type(found).__name__
             raise ShapeError(f"the module must give a matrix (n, p), got {got}; end it with torch.nn.Flatten()")
         return found
-
-    @property
-    def range(self) -> Open:
-        """A neighbourhood of a point, where the Jacobian has rank p."""
-        return Open(self.p, "a network is known forwards only")
 
     def _images(self, X: torch.Tensor) -> torch.Tensor:
         """Rows as what the module takes."""
@@ -241,19 +234,6 @@ torch.nn.Flatten()
         unit = xp.eye(short, dtype=x.dtype, device=compat.device(x))
         J = xp.concat([product(unit[start : start + _CHUNK, :]) for start in range(0, short, _CHUNK)], axis=0)
         return J if self.p <= self.d else J.T
-
-    def _preimage(self, Phi: Array, near: Array | None) -> Array:
-        raise InfeasibleError(
-            f"T9: a network has no pre-images in closed form, got {self.title}; use near copies of real inputs "
-            "(near_copies), or points whose features span the features (T10)",
-            theorem="T9",
-            value=float(self.p),
-            limit=float(self.d),
-        )
-
-    def condition(self) -> float:
-        """Return infinity: there is no round trip."""
-        return math.inf
 
     def options(self) -> dict[str, Any]:
         """Return the name, the sizes and the SHA-256 of the weights; no map is rebuilt from them."""

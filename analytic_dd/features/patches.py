@@ -27,11 +27,10 @@ from typing import Any
 import numpy as np
 
 from analytic_dd.arrays import Array, as_matrix, namespace, to_numpy
-from analytic_dd.errors import InfeasibleError, ShapeError
+from analytic_dd.errors import ShapeError
 from analytic_dd.features.activations import ACTIVATIONS
-from analytic_dd.features.base import FeatureMap, Kind
+from analytic_dd.features.base import FeatureMap, ForwardMap
 from analytic_dd.features.conv_border import ValidLayer
-from analytic_dd.features.ranges import Open
 from analytic_dd.features.registry import MapOptions, option, register
 from analytic_dd.features.sizes import Sizes, as_count, as_image_shape
 
@@ -68,7 +67,7 @@ class PatchesOptions(MapOptions):
 
 
 @register("patches", PatchesOptions)
-class Patches(FeatureMap):
+class Patches(ForwardMap):
     """Responses of whitened patches, soft-thresholded on both sides and averaged over a grid.
 
     Theorem: T22b (near copies of a few real images carry a model on this map), T10.
@@ -110,11 +109,11 @@ class Patches(FeatureMap):
     >>> phi.preimage(phi(X))
     Traceback (most recent call last):
         ...
-    analytic_dd.errors.InfeasibleError: T10: averages of thresholded responses have no pre-image in closed form; use \
-near copies of real images (T22b), or points whose features span the features (T10)
+    analytic_dd.errors.InfeasibleError: T9: a map that is known forwards only has no pre-images, got an average of \
+thresholded responses; use near copies of real inputs (near_copies), or points whose features span the features (T10)
     """
 
-    kind: Kind = "general"
+    title = "an average of thresholded responses"
 
     def __init__(
         self,
@@ -207,11 +206,6 @@ near copies of real images (T22b), or points whose features span the features (T
         shape = [as_count("kernel", length) for length in kernel["shape"]]
         p = 2 * shape[3] * as_count("grid", grid) ** 2
         return Sizes(math.prod(as_image_shape(image_shape)), p, math.prod(shape))
-
-    @property
-    def range(self) -> Open:
-        """A neighbourhood of a few points at best."""
-        return Open(self.p, "averages of thresholded responses")
 
     def _map(self, X: Array) -> Array:
         if not isinstance(X, np.ndarray) or self.activation != "relu":
@@ -326,19 +320,6 @@ near copies of real images (T22b), or points whose features span the features (T
                         seen = J[cell, side, :, rows.start + a : rows.stop + a, columns.start + b : columns.stop + b]
                         seen += share * taps[a, b].T[:, None, None, :] - drift * patches[rows, columns, a, b]
         return namespace(x).asarray(J.reshape(self.p, self.d), dtype=x.dtype, device=getattr(x, "device", None))
-
-    def _preimage(self, Phi: Array, near: Array | None) -> Array:
-        raise InfeasibleError(
-            "T10: averages of thresholded responses have no pre-image in closed form; use near copies of real images "
-            "(T22b), or points whose features span the features (T10)",
-            theorem="T10",
-            value=float(self.p),
-            limit=float(self.d),
-        )
-
-    def condition(self) -> float:
-        """Return infinity: there is no round trip."""
-        return math.inf
 
     def flops(self) -> float:
         """Return 2 positions n filters."""

@@ -12,20 +12,37 @@ Theorem: T8 (which construction the range allows), T9 (what is left for ``Open``
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import array_api_compat as compat
 import numpy as np
 
 from analytic_dd.arrays import Array, as_matrix, eps_of, namespace, norm
+from analytic_dd.errors import RangeError
 from analytic_dd.linalg import thin_svd
 
-__all__ = ["Affine", "Box", "Circles", "Open", "Range", "Subspace", "affine_direction", "affine_range"]
+__all__ = [
+    "Affine",
+    "Box",
+    "Circles",
+    "Open",
+    "Range",
+    "RangeCheck",
+    "Subspace",
+    "affine_direction",
+    "affine_range",
+    "box_check",
+    "largest_scale",
+]
+
+_HALVINGS = 200  # 2^-200: below any feature that float64 computations make
+_BISECTIONS = 6  # in a star-shaped range the scale is then at least 2^(-1/64) of the largest
 
 
 @dataclass(frozen=True, eq=False)
 class Range:
-    """What is common to all ranges.
+    """What all ranges have in common.
 
     Attributes
     ----------
@@ -38,19 +55,19 @@ class Range:
     def project(self, W: Array) -> Array:
         """Return the rows of ``W`` (k, p) projected on the span of all features, where fitted weights lie.
 
-        That is ``W`` itself where the features have all p dimensions, or no smaller span is known.
+        That is ``W`` itself where the features fill all p dimensions or no smaller span is known.
         """
         return as_matrix(W, "W", columns=self.p)
 
 
 @dataclass(frozen=True, eq=False)
 class Subspace(Range):
-    """Every feature vector of a linear subspace: constructions are free in it.
+    """A linear subspace, in which constructions are free.
 
     Attributes
     ----------
     basis : (p, r) numpy.ndarray or None
-        Orthonormal columns that span the subspace; None for all of R^p.
+        Orthonormal columns that span the subspace, or None for all of R^p.
 
     Examples
     --------
@@ -70,14 +87,14 @@ class Subspace(Range):
 
 @dataclass(frozen=True, eq=False)
 class Box(Range):
-    """An open set around 0, which scaling brings any features into (T4').
+    """An open set around 0, into which scaling brings any features (T4').
 
     Attributes
     ----------
     lower, upper : float
-        Bounds of an entry, infinite where there is none. They are necessary; ``scale_into_range`` knows the rest.
+        Necessary bounds of an entry, infinite where there is none; ``scale_into_range`` knows the other conditions.
     reason : str
-        What is bounded, in words.
+        The bounds in words.
     """
 
     lower: float
@@ -87,7 +104,7 @@ class Box(Range):
 
 @dataclass(frozen=True, eq=False)
 class Affine(Range):
-    """Features B x + c that leave out 0: rows in span(B, c) with  e . phi = 1  (T8e).
+    """Features B x + c that leave out 0, which are the rows in span(B, c) with  e . phi = 1  (T8e).
 
     Attributes
     ----------
@@ -105,7 +122,7 @@ class Affine(Range):
     basis: np.ndarray
 
     def project(self, W: Array) -> Array:
-        """Return the rows of ``W`` (k, p) projected on span(B, c), where those of a fitted model lie."""
+        """Return the rows of ``W`` (k, p) projected on span(B, c), where fitted weights lie."""
         as_matrix(W, "W", columns=self.p)
         return _projected(W, self.basis)
 
@@ -125,7 +142,7 @@ class Circles(Range):
 
 @dataclass(frozen=True, eq=False)
 class Open(Range):
-    """No closed form: at best a neighbourhood of phi(x), where the Jacobian at x has rank p (T9, T22).
+    """A range without a closed form, at best a neighbourhood of phi(x) where the Jacobian has rank p (T9, T22).
 
     Attributes
     ----------
@@ -137,7 +154,7 @@ class Open(Range):
 
 
 def affine_direction(B: Array, c: Array) -> Array | None:
-    """Return e (p,) with B^T e = 0 and e . c = 1, or None where c lies in range(B) (no constraint but the range).
+    """Return e (p,) with B^T e = 0 and e . c = 1, or None where c lies in range(B).
 
     Theorem: T8e.
 
@@ -154,7 +171,7 @@ def affine_direction(B: Array, c: Array) -> Array | None:
 
 
 def affine_range(B: np.ndarray, c: np.ndarray | None, Q: np.ndarray | None = None) -> Subspace | Affine:
-    """Return the range of  x -> B x + c ;  ``Q`` has orthonormal columns that span range(B), where they are known.
+    """Return the range of  x -> B x + c ;  where ``Q`` is known, its orthonormal columns span range(B).
 
     Examples
     --------
@@ -174,10 +191,10 @@ def affine_range(B: np.ndarray, c: np.ndarray | None, Q: np.ndarray | None = Non
 
 
 def _direction(Q: Array, c: Array, rtol: float) -> Array | None:
-    """c_perp / |c_perp|^2, or None where c_perp is rounding."""
+    """Return c_perp / |c_perp|^2, or None where c_perp is rounding."""
     xp = namespace(Q)
     perpendicular = c - Q @ (Q.T @ c)
-    perpendicular = perpendicular - Q @ (Q.T @ perpendicular)  # once more: what is left may be much smaller than c
+    perpendicular = perpendicular - Q @ (Q.T @ perpendicular)  # once more, because it may be much smaller than c
     size = float(xp.sum(perpendicular * perpendicular))
     return None if math.sqrt(size) <= rtol * norm(c[None, :]) else perpendicular / size
 
@@ -185,3 +202,86 @@ def _direction(Q: Array, c: Array, rtol: float) -> Array | None:
 def _projected(W: Array, basis: np.ndarray) -> Array:
     Q = namespace(W).asarray(basis, dtype=W.dtype, device=compat.device(W))
     return (W @ Q) @ Q.T
+
+
+@dataclass(frozen=True)
+class RangeCheck:
+    """Whether features lie in the range of a map; the truth value is ``inside``.
+
+    Attributes
+    ----------
+    inside : bool
+    row, column : int
+        The worst entry; ``column`` is -1 where the range constrains whole rows.
+    excess : float
+        How far that entry is outside, in units of features; a negative value is the room that is left.
+    reason : str
+        The range in words.
+    """
+
+    inside: bool
+    row: int = 0
+    column: int = 0
+    excess: float = -np.inf
+    reason: str = "every feature vector is in the range"
+
+    def __bool__(self) -> bool:
+        return self.inside
+
+
+def largest_scale(fits: Callable[[float], bool], start: float = 1.0) -> float:
+    """Return the largest c <= ``start`` with ``fits(c)``, to one per cent, by halving and then bisection of log c.
+
+    Theorem: T4'.
+
+    Raises
+    ------
+    RangeError
+        No power of two down to 2^-200 fits.
+
+    Examples
+    --------
+    >>> largest_scale(lambda c: c < 2.0)
+    1.0
+    >>> 0.99 < largest_scale(lambda c: c <= 0.3) / 0.3 <= 1.0
+    True
+    >>> largest_scale(lambda c: False)
+    Traceback (most recent call last):
+        ...
+    analytic_dd.errors.RangeError: no scaling of the features lies in the range, tried 1 to 6.22e-61; use another map
+    """
+    low = start
+    for _ in range(_HALVINGS):
+        if fits(low):
+            break
+        low /= 2.0
+    else:
+        raise RangeError(
+            f"no scaling of the features lies in the range, tried {start:.3g} to {low:.3g}; use another map"
+        )
+    if low == start:
+        return start
+    ratio = 2.0
+    for _ in range(_BISECTIONS):
+        ratio = ratio**0.5
+        if fits(low * ratio):
+            low *= ratio
+    return low
+
+
+def box_check(excess: Array, reason: str, *, closed: bool = False, first_row: int = 0) -> RangeCheck:
+    """Return the verdict on ``excess`` (m, p), which says how far each entry is outside of a box (negative: inside).
+
+    Examples
+    --------
+    >>> box_check(np.array([[-1.0, -2.0], [0.25, -3.0]]), "an example").column
+    0
+    >>> bool(box_check(np.zeros((1, 1)), "an open box")), bool(box_check(np.zeros((1, 1)), "a closed one", closed=True))
+    (False, True)
+    """
+    xp = namespace(excess)
+    worst = int(xp.argmax(xp.reshape(excess, (-1,))))
+    row, column = divmod(worst, excess.shape[1])
+    value = float(excess[row, column])
+    inside = value <= 0.0 if closed else value < 0.0
+    return RangeCheck(inside, first_row + row, column, value, reason)

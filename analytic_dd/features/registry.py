@@ -39,7 +39,6 @@ __all__ = [
     "from_spec",
     "from_text",
     "option",
-    "options_in_words",
     "register",
 ]
 
@@ -121,7 +120,7 @@ def from_text(
     ----------
     text : str
         For example ``identity``, ``rff:lengthscale=10``, ``fcnn:depth=3``, ``cnn:channels=3-11-10``; 600-500-400 is one
-        number for each layer. :func:`options_in_words` lists the options of every name.
+        number for each layer.
     d : int
         Size of an input vector.
     image_shape : tuple of int
@@ -161,24 +160,6 @@ def from_text(
 def check_text(text: str) -> None:
     """Refuse text that :func:`from_text` would refuse for every input: an unknown name or option, a wrong type."""
     _parsed(text)
-
-
-def options_in_words() -> str:
-    """Return every name that text may give, with its options, their defaults and what they mean.
-
-    Examples
-    --------
-    >>> print(options_in_words())  # doctest: +ELLIPSIS
-    cnn
-      depth=3 ...
-    """
-    lines = []
-    for name, kind in _named().items():
-        lines.append(name)
-        for field in dataclasses.fields(kind):  # type: ignore[arg-type]
-            default = "" if field.default is None else str(field.default).lower()
-            lines.append(f"  {field.name}={default:12s} {field.metadata.get('doc', '')}")
-    return "\n".join(lines)
 
 
 def _named() -> dict[str, type[MapOptions]]:

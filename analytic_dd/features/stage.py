@@ -18,8 +18,8 @@ import numpy as np
 from analytic_dd.arrays import Array, dtype_name, namespace
 from analytic_dd.errors import InfeasibleError
 from analytic_dd.features.activations import ACTIVATIONS
-from analytic_dd.features.base import Kind, RangeCheck
-from analytic_dd.features.scaling import box_check
+from analytic_dd.features.base import Kind
+from analytic_dd.features.ranges import RangeCheck, box_check
 from analytic_dd.features.sizes import Shape
 
 __all__ = ["ActivationStage", "AveragePooling", "Chain", "MaxPooling", "Place", "Stage"]

@@ -75,7 +75,7 @@ def test_preimage_is_the_pseudo_inverse(widths: list[int], ratio: Callable[..., 
     B = phi.affine()[0]
     # an inverse is accurate to eps cond, and each factor has a condition of its own
     amplification = np.prod([np.linalg.cond(W) for W, _ in phi.parameters])
-    assert ratio(phi._inverse(), np.linalg.pinv(B), size=max(D, *widths), amplification=amplification) < 30
+    assert ratio(phi._inverse, np.linalg.pinv(B), size=max(D, *widths), amplification=amplification) < 30
     exact, rounding = np.linalg.norm(B, 2) * np.linalg.norm(np.linalg.pinv(B), 2), 30 * EPS * D * amplification
     assert 0.95 * exact <= phi.condition() <= (1 + rounding) * exact  # power iteration comes from below
 

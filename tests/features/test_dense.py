@@ -249,9 +249,9 @@ def test_gradients_flow_after_a_first_use_without_them() -> None:
 
 def test_factorisation_is_made_once_and_not_pickled() -> None:
     phi = FullyConnected([D, P], rng=0)
-    first = phi._inverses()
-    assert phi._inverses() is first
-    assert "_P" not in phi.__getstate__()
+    first = phi._inverses
+    assert phi._inverses is first
+    assert "_inverses" not in phi.__getstate__()
 
 
 @pytest.mark.parametrize("library", ["numpy", "torch", "jax"])
@@ -260,7 +260,7 @@ def test_large_square_layers_are_inverted_by_factors(library: str, monkeypatch: 
     make = {"numpy": np.asarray, "torch": torch.tensor, "jax": jax.numpy.asarray}[library]
     monkeypatch.setattr(right_inverse, "_LARGE", 1)
     phi, x = FullyConnected([D, D, D], rng=0), points(3)
-    assert isinstance(phi._inverses()[0], right_inverse.SquareInverse)
+    assert isinstance(phi._inverses[0], right_inverse.SquareInverse)
     with jax.enable_x64(True):
         back = phi.preimage(phi(make(x)))
     assert np.linalg.norm(np.asarray(back) - x) <= 30 * np.finfo(float).eps * phi.condition() * D * np.linalg.norm(x)

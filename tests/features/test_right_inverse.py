@@ -9,8 +9,8 @@ import pytest
 
 from analytic_dd.errors import InfeasibleError, RangeError
 from analytic_dd.features import right_inverse as module
+from analytic_dd.features.ranges import largest_scale
 from analytic_dd.features.right_inverse import SquareInverse, nearest_solution, right_inverse, spectral_norm
-from analytic_dd.features.scaling import largest_scale
 
 P, D = 5, 8
 
