@@ -24,6 +24,7 @@ from analytic_dd.export import FORMATS
 from analytic_dd.files import expanded
 from analytic_dd.losses import LOSSES
 from analytic_dd.progress import Progress
+from analytic_dd.ridge import SOLVERS
 
 __all__ = ["main"]
 
@@ -122,7 +123,8 @@ def _add_distill(commands: Any) -> None:
         help="of the original model, absolute (default loo; gcv from sums; validation for other losses than the "
         "squared one); several: one set exact for each of them",
     )
-    add("--solver", default="auto", metavar="NAME", help="auto (by the predicted error of W), gram, refined, tsqr, ...")
+    solvers = "; ".join(f"{name}: {words}" for name, words in SOLVERS.items())
+    add("--solver", default="auto", metavar="NAME", help=solvers)
     add(
         "--intercept",
         action=argparse.BooleanOptionalAction,

@@ -18,13 +18,7 @@ Read = Callable[[int, int], tuple[Array, ...]]  # start, stop -> (Phi, Y) or (Ph
 
 
 class BlockError(DataError):
-    """A block of a stream could not be read or added; what came before it is kept.
-
-    Attributes
-    ----------
-    start, stop : int
-        The samples of the block.
-    """
+    """Samples ``start`` to ``stop`` of a stream could not be read or added; those before are kept."""
 
     def __init__(self, message: str, *, start: int, stop: int) -> None:
         super().__init__(message)
@@ -58,35 +52,35 @@ def accumulate(
     Parameters
     ----------
     empty : GramStatistics
-        With p and k; n = 0.
+        An accumulator without samples, which says p and k.
     read : callable
-        ``read(a, b)`` gives samples a to b: (Phi, Y) or (Phi, Y, sample_weight). The same samples for the same a, b.
+        ``read(a, b)`` always gives the same samples a to b, as (Phi, Y) or (Phi, Y, sample_weight).
     start, stop : int
         The samples to add.
     rows : int
-        Samples a block.
+        Number of samples in a block.
     state : path, optional
-        File that is written every ``every`` seconds, on an error, an interrupt and at the end. If it is there, the
-        accumulation goes on where it stopped. It is a statistics file that :meth:`GramStatistics.load` reads.
+        A file that is written every ``every`` seconds, on an error, an interrupt and at the end, and that
+        :meth:`GramStatistics.load` reads. Where it exists, the accumulation goes on from it.
     every : float
         Seconds between two writes of the state.
     provenance : callable, optional
-        ``provenance(a, b)`` of samples a to b; kept in the state, and compared when it is read again.
+        ``provenance(a, b)`` records samples a to b; the state keeps it, and it is compared when the state is read.
     progress : callable, optional
-        Called with the samples done and their total.
+        It is called with the number of samples done and their total.
 
     Raises
     ------
     BlockError
-        A block that ``read`` fails on, or that the sums refuse (NaN, another width): it names the samples and the
+        ``read`` fails on a block, or the sums refuse it (NaN, another width); the message names the samples and the
         cause. The sums of the blocks before are in ``state``.
     DataError
-        The state is of another accumulation (other samples, block size, p, k or provenance).
+        The state belongs to another accumulation (other samples, block size, p, k or provenance).
 
     Notes
     -----
-    *Numerics.* Block boundaries are those of a run that was never interrupted and sums are stored exactly, so the
-    result is the same to the last bit (same machine, same number of BLAS threads).
+    *Numerics.* Sums are stored exactly and blocks begin where those of a run without interrupts do, so that the result
+    is the same to the last bit on one machine with one number of BLAS threads.
 
     Examples
     --------
@@ -112,7 +106,7 @@ def accumulate(
     def keep() -> None:
         nonlocal saved, written
         if state is not None and statistics.n > saved:
-            position = start + statistics.n  # of the sums, and no count beside them that an interrupt could part
+            position = start + statistics.n  # counted from the sums, so that no interrupt comes between the two
             if provenance is not None:
                 statistics.provenance = provenance(start, position)
             statistics.save_state(state, start=start, stop=stop, position=position, rows=rows)
@@ -186,8 +180,8 @@ def merge_files(paths: Sequence[str | Path]) -> GramStatistics:
     Raises
     ------
     DataError
-        A damaged file; files of different feature maps, normalisations, label codes or sizes, or with a sample in two
-        of them: the message names the two files and the difference.
+        A file is damaged, or files differ in feature map, normalisation, label code or size, or share a sample; the
+        message names the two files and the difference.
 
     Notes
     -----

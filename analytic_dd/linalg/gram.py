@@ -1,4 +1,4 @@
-"""The accumulator of sums: blocks of samples are added in place, whole or not at all (T13)."""
+"""The accumulator of sums, which adds blocks of samples in place, whole or not at all (T13)."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _READ = frozenset(
 class GramStatistics:
     r"""Accumulate ``G = sum phi phi^T`` and ``C = sum y phi^T`` over samples, in float64.
 
-    What is read of it (``G``, ``C``, ``yy``, ``mean_phi``, ``centred()``, ``weights(ridge)``, ``save(path)`` ...) is
-    read of its :meth:`sums`.
+    The accumulator has the attributes of its :meth:`sums`, such as ``G``, ``C``, ``yy``, ``mean_phi``, ``centred()``,
+    ``weights(ridge)`` and ``save(path)``.
 
     Theorem: T13.
 
@@ -44,16 +44,16 @@ class GramStatistics:
     Attributes
     ----------
     provenance : Provenance or None
-        What the sums were made of; whoever updates them sets it.
+        A record of the samples in the sums, which whoever updates them sets.
 
     Notes
     -----
-    *Cost.* n p^2 flops a pass with numpy (a symmetric rank-k update, half of a general product); memory p^2, a tile and
-    one block. Nothing (n, n) and no second copy of the data is formed. Sums that were handed out are copied before the
-    next update.
-    *Numerics.* Sums are float64 whatever comes in: products of float32 data are exact in it.
-    *Interrupts.* An update that an exception (Ctrl-C too) stops in the middle is finished before the exception goes
-    on. Where that is interrupted again, the sums refuse to be read.
+    *Cost.* A pass takes n p^2 flops with numpy (a symmetric rank-k update, half of a general product) and memory for
+    p^2 numbers, a tile and one block. Nothing (n, n) and no second copy of the data is formed. Sums that were handed
+    out are copied before the next update.
+    *Numerics.* Sums are float64 whatever comes in, and products of float32 data are exact in it.
+    *Interrupts.* When an exception (Ctrl-C too) stops an update in the middle, the update is finished before the
+    exception goes on. Where that is interrupted again, the sums refuse to be read.
 
     Examples
     --------
@@ -73,16 +73,16 @@ class GramStatistics:
         if p < 1 or k < 1:
             raise ShapeError(f"statistics need at least one feature and one output, got p = {p}, k = {k}")
         self.p, self.k = int(p), int(k)
-        self._provenance: Provenance | None = None
-        self._held: tuple[Sums, bool] | None = None  # and whether G has only the tiles on and below the diagonal
-        self._given: tuple[Sums, Sums] | None = None  # what was held when sums were handed out, and these
+        self.provenance: Provenance | None = None
+        self._held: tuple[Sums, bool] | None = None  # the flag says that G has only its tiles on and below the diagonal
+        self._given: tuple[Sums, Sums] | None = None  # what was held when sums were handed out, and those sums
         self._pending: tuple[GramAddition, Sums] | None = None  # an update that is not finished, and its result
 
     @classmethod
     def of(cls, sums: Sums) -> GramStatistics:
         """Return an accumulator that goes on from ``sums``, which stay as they are."""
         result = cls(sums.p, sums.k)
-        result._held, result._given, result._provenance = (sums, False), (sums, sums), sums.provenance
+        result._held, result._given, result.provenance = (sums, False), (sums, sums), sums.provenance
         return result
 
     def __repr__(self) -> str:
@@ -98,7 +98,7 @@ class GramStatistics:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(state["p"], state["k"])  # type: ignore[misc]
-        self._provenance = state["provenance"]
+        self.provenance = state["provenance"]
         if state["sums"] is not None:
             self._held, self._given = (state["sums"], False), (state["sums"],) * 2
 
@@ -117,14 +117,6 @@ class GramStatistics:
         """See :class:`Sums`."""
         return 0.0 if self._whole() is None else self._held[0].gram_error  # type: ignore[index]
 
-    @property
-    def provenance(self) -> Provenance | None:
-        return self._provenance
-
-    @provenance.setter
-    def provenance(self, value: Provenance | None) -> None:
-        self._provenance = value
-
     def sums(self) -> Sums:
         """Return the sums so far, without a copy; later updates do not change them."""
         held = self._whole()
@@ -136,12 +128,12 @@ class GramStatistics:
             self._held = sums, False
         if self._given is None or self._given[0] is not sums:
             self._given = sums, sums
-        if self._given[1].provenance != self._provenance:
-            self._given = sums, replace(sums, provenance=self._provenance)
+        if self._given[1].provenance != self.provenance:
+            self._given = sums, replace(sums, provenance=self.provenance)
         return self._given[1]
 
     def _whole(self) -> tuple[Sums, bool] | None:
-        """What is held, if no update is left in the middle."""
+        """Return what is held, unless an update was left in the middle."""
         if self._pending is not None:
             raise RuntimeError(
                 "an update was interrupted twice, and the sums hold a part of its samples; load the last state, or sum "
@@ -156,12 +148,12 @@ class GramStatistics:
         ----------
         Phi, Y : (n, p), (n, k) arrays
         sample_weight : (n,) array, optional
-            Weights >= 0: a sample of weight 2 counts as two of weight 1 (T12: rows times the root of the weight).
+            Weights >= 0; a sample of weight 2 counts as two of weight 1 (T12, rows times the root of the weight).
 
         Raises
         ------
         ShapeError, TypeError, ValueError
-            Sizes that do not fit, integers, NaN, weights < 0; the sums are then as before.
+            Sizes do not fit, or there are integers, NaN or weights < 0; the sums are then as before.
         """
         as_matrix(Phi, "Phi", columns=self.p, finite=False)
         as_matrix(Y, "Y", rows=Phi.shape[0], columns=self.k)
@@ -210,7 +202,7 @@ class GramStatistics:
             raise
 
     def _settle(self) -> None:
-        """Finish the update that is pending. Every step may be taken twice."""
+        """Finish the update that is pending; every step may be taken twice."""
         if self._pending is not None:
             addition, after = self._pending
             with one_thread(addition.flops <= LIMITS.one_thread_flops):
@@ -219,30 +211,22 @@ class GramStatistics:
             self._pending = None
 
     def merge(self, other: GramStatistics | Sums) -> GramStatistics:
-        """Add the sums of ``other`` (same p and k, same feature map) and return ``self``; ``other`` is unchanged.
-
-        Raises
-        ------
-        ShapeError
-            Another p or k.
-        DataError
-            Their provenances differ in what must agree, or name a sample twice; only one of them has a provenance.
-        """
+        """Add the sums of ``other`` and return ``self``; ``other`` is unchanged, see ``Sums.__add__``."""
         require_same_sizes(self, other)
         if other.n:
             theirs = other if isinstance(other, Sums) else other.sums()
             if self.n:
                 self._take(self.sums() + theirs)
             else:
-                told = theirs.provenance or self._provenance
+                told = theirs.provenance or self.provenance
                 theirs = theirs if told is theirs.provenance else replace(theirs, provenance=told)
-                self._given = theirs, theirs  # it is another's: copied before an update
+                self._given = theirs, theirs  # so that an update copies what belongs to the other
                 self._take(theirs)
         return self
 
     def _take(self, sums: Sums) -> None:
         self._held = sums, False
-        self._provenance = sums.provenance
+        self.provenance = sums.provenance
 
     def subtract(self, other: GramStatistics | Sums) -> GramStatistics:
         """Take the sums of ``other`` away, whose samples are among these, and return ``self``; see ``Sums.__sub__``."""
@@ -250,7 +234,7 @@ class GramStatistics:
         if other.n:
             theirs = other if isinstance(other, Sums) else other.sums()
             if theirs.n == self.n and theirs.weight <= self.weight * (1.0 + 1e-13):
-                self._held, self._provenance = None, None
+                self._held, self.provenance = None, None
             else:
                 self._take(self.sums() - theirs)
         return self
@@ -281,7 +265,7 @@ class GramStatistics:
     def load(cls, path: str | Path) -> GramStatistics:
         """Read sums written by :meth:`Sums.save`, to go on from them."""
         result = cls.of(Sums.load(path))
-        result._given = None  # nobody else has them: they need no copy
+        result._given = None  # nobody else has them, so an update needs no copy
         return result
 
 
@@ -291,7 +275,7 @@ def _blocks(n: int, p: int) -> list[slice]:
 
 
 def _total(G: Array, added: Sums, before: Sums | None) -> Sums:
-    """The sums of both, with their G."""
+    """Return the sums of both with their common G."""
     if before is None:
         return replace(added, G=G)
     return Sums(

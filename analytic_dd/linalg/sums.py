@@ -49,7 +49,7 @@ class Sums:
         Sum of squared labels.
     sum_phi, sum_y : (p,), (k,) arrays
     provenance : Provenance or None
-        What the sums were made of, if told; checked by ``+`` and ``-``, kept by :meth:`save`.
+        A record of the samples in the sums, which ``+`` and ``-`` check and :meth:`save` keeps.
     gram_error : float
         Bound on the spectral norm of what G lost to sums that were taken away (and, in files of 0.1, to float32
         products); 0 where neither happened. The relative error of W from it is at most
@@ -109,9 +109,9 @@ class Sums:
         Raises
         ------
         ShapeError
-            Another p or k.
+            p or k differ.
         DataError
-            Their provenances differ in what must agree, or name a sample twice; only one of them has a provenance.
+            Their provenances differ in what must agree or name a sample twice, or only one has a provenance.
         """
         require_same_sizes(self, other)
         told = self._told_with(other)
@@ -129,15 +129,15 @@ class Sums:
         Raises
         ------
         ValueError
-            More samples or weight than there are, or all of them; a remainder that is no sum of squares (an eigenvalue
-            below -100 eps trace(G)): those samples were never added.
+            There is less weight or no sample left, or the remainder is no sum of squares (an eigenvalue is below -100
+            eps trace(G)), so that those samples were never added.
         ShapeError, DataError
-            As for ``+``; a sample that the provenance does not name.
+            As for ``+``, or the provenance does not name a sample.
 
         Notes
         -----
         *Cost.* p^3 / 3 flops for the check, 2 p^2 memory. *Numerics.* The remainder keeps the rounding of the sums
-        before: 10 eps trace(G) is added to ``gram_error``, which matters where nearly everything is taken away.
+        before, so that ``gram_error`` grows by 10 eps trace(G). It matters where nearly everything is taken away.
         """
         require_same_sizes(self, other)
         if other.n > self.n or other.weight > self.weight * (1.0 + _ROUNDING):
@@ -193,12 +193,12 @@ class Sums:
 
     @property
     def squares(self) -> Array:
-        """Weighted sum of squares of each feature (p,): the diagonal of G."""
+        """The diagonal of G, the weighted sum of squares of each feature (p,)."""
         return namespace(self.G).linalg.diagonal(self.G)
 
     @property
     def trace(self) -> float:
-        """Trace of G: the weighted sum of squared features."""
+        """The trace of G, the weighted sum of squared features."""
         return _total(self.squares)
 
     def apply_gram(self, X: Array) -> Array:
@@ -230,7 +230,7 @@ class Sums:
         )
 
     def spectrum(self) -> GramSpectrum:
-        """Return the eigendecomposition of G: O(p^3) once, kept."""
+        """Return the eigendecomposition of G, which is kept; O(p^3) once."""
         self._require_weight()
         if self._spectrum is None:
             xp = namespace(self.G)
@@ -277,7 +277,7 @@ class Sums:
         return CholeskyFactor(shifted)
 
     def _is_definite(self, ridge: float) -> bool:
-        """Whether G + ridge I is positive definite by so much that a Cholesky factor exists."""
+        """Whether ``ridge`` is large enough that G + ridge I has a Cholesky factor."""
         trace = self.trace
         return ridge > 0.0 and LIMITS.definite * trace <= ridge < float("inf") and trace < float("inf")
 
@@ -287,13 +287,7 @@ class Sums:
 
     @classmethod
     def load(cls, path: str | Path) -> Sums:
-        """Read sums written by :meth:`save`, of 0.1 too.
-
-        Raises
-        ------
-        DataError
-            Not such a file, or sizes in it that contradict each other.
-        """
+        """Read sums written by :meth:`save`, of 0.1 too; see :func:`read_sums`."""
         return read_sums(path)[0]
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +24,6 @@ __all__ = ["LOO_SAMPLES", "FitOptions", "OriginalModel", "fit_source", "fit_sums
 
 LOO_SAMPLES = 10_000  # leave-one-out is scored on at most this many samples, drawn at random
 
-_ACCEPT = 1e-6  # predicted error of W at which a second pass over the data is not worth its time
 _BYTE_ROWS = 8192
 
 
@@ -172,15 +169,8 @@ def fit_source(
     stream = FeatureStream(source, feature_map, options.dtype, options.device, clock, listener)
     if options.loss != "squared":
         return _loss_model(stream, options, rng=rng)
-
-    def blocks(rows: np.ndarray | None = None, /, *, stage: str = "") -> Iterator[tuple[Any, ...]]:
-        return stream.blocks(rows, stage=stage)
-
-    def timed(stage: str) -> AbstractContextManager[None]:
-        return clock.rest_of(stage)
-
     found = fit_weights(
-        blocks,
+        stream.blocks,
         n=source.n,
         p=feature_map.p,
         k=source.k,
@@ -188,11 +178,10 @@ def fit_source(
         scoring="accuracy" if source.classified else "squared_error",
         intercept=options.intercept,
         solver=options.solver,
-        accept=_ACCEPT,
         max_samples=LOO_SAMPLES,
         rng=rng,
         statistics=_sums_of_bytes(source, feature_map, options, clock, listener),
-        timed=timed,
+        timed=clock.rest_of,
     )
     exact = options.dtype is np.float64
     return _model(
@@ -299,16 +288,7 @@ def fit_sums(
         raise ValueError(f"without the samples the ridge is 'gcv' or a number >= 0, got {options.ridge!r}")
     if options.solver not in ("auto", "gram"):
         raise ValueError(f"solver={options.solver!r} reads the samples, and sums have none; leave the solver out")
-    found = fit_weights(
-        _no_samples,
-        n=statistics.n,
-        p=statistics.p,
-        k=statistics.k,
-        ridge=options.ridge,
-        intercept=options.intercept,
-        solver="gram",
-        statistics=statistics,
-    )
+    found = fit_weights(ridge=options.ridge, intercept=options.intercept, solver="gram", statistics=statistics)
     return _model(
         statistics,
         to_numpy(found.weights),
@@ -321,13 +301,9 @@ def fit_sums(
         std=std,
         label_kind=label_kind,
         solver="gram",
-        solver_reason=found.reason.replace("as asked", "as there are sums only"),
+        solver_reason=found.reason,
         value_range=value_range,
     )
-
-
-def _no_samples(rows: np.ndarray | None = None, /, *, stage: str = "") -> Iterator[tuple[Any, ...]]:
-    raise ValueError("sums have no samples to read again")
 
 
 def _has_no_mean(statistics: Any) -> bool:

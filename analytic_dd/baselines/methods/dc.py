@@ -11,7 +11,6 @@ import torch
 from torch.nn import functional as F
 
 from analytic_dd.baselines.methods.matching import QUICK, Matching, MatchingConfig
-from analytic_dd.baselines.methods.method import require_at_least, require_choice, require_positive
 from analytic_dd.baselines.methods.objective import Objective, class_sums
 from analytic_dd.baselines.nets.network import Network, Parameters
 from analytic_dd.baselines.nets.training import Course, trained
@@ -56,11 +55,11 @@ class DcConfig(MatchingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_choice("distance", self.distance, ("cosine", "published", "squared"))
-        require_choice("loss", self.loss, ("cross-entropy", "squared"))
-        require_at_least(self, 0, "inner")
-        require_at_least(self, 1, "outer", "net_batch")
-        require_positive(self, "net_lr")
+        self.require_choice("distance", ("cosine", "published", "squared"))
+        self.require_choice("loss", ("cross-entropy", "squared"))
+        self.require_at_least(0, "inner")
+        self.require_at_least(1, "outer", "net_batch")
+        self.require_positive("net_lr")
 
     def loops(self, points_per_class: int) -> tuple[int, int]:
         """Return (outer, inner) for a number of images a class.

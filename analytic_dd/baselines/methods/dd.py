@@ -10,15 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from analytic_dd.baselines.methods.experts import Experts
-from analytic_dd.baselines.methods.method import (
-    Method,
-    named,
-    part,
-    require_at_least,
-    require_choice,
-    require_momentum,
-    require_positive,
-)
+from analytic_dd.baselines.methods.method import Method, named, part
 from analytic_dd.baselines.methods.unroll import Loss, Variables, passes, unrolled_gradient
 from analytic_dd.baselines.methods.unrolled_config import QUICK, UnrolledConfig, out_of_range, remedy
 from analytic_dd.baselines.nets.network import Parameters, stacked
@@ -92,14 +84,14 @@ class DdConfig(UnrolledConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_choice("weights", self.weights, WEIGHTS)
-        require_choice("step_sizes", self.step_sizes, ("each", "one"))
-        require_choice("optimizer", self.optimizer, ("adam", "sgd"))
-        require_choice("init", self.init, ("noise", "real"))
-        require_at_least(self, 1, "inits", "inner_steps", "inner_epochs", "parts", "batch")
-        require_positive(self, "step_size", "lr")
-        require_at_least(self, 0, "halve_every", "lr_step")
-        require_momentum(self.momentum)
+        self.require_choice("weights", WEIGHTS)
+        self.require_choice("step_sizes", ("each", "one"))
+        self.require_choice("optimizer", ("adam", "sgd"))
+        self.require_choice("init", ("noise", "real"))
+        self.require_at_least(1, "inits", "inner_steps", "inner_epochs", "parts", "batch")
+        self.require_positive("step_size", "lr")
+        self.require_at_least(0, "halve_every", "lr_step")
+        self.require_fraction("momentum")
 
     @property
     def unrolled(self) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from analytic_dd.baselines.methods.kernels import FeatureKernel, Gaussian, InfiniteNetwork, Kernel, Linear
-from analytic_dd.baselines.methods.method import Config, require_at_least, require_choice
+from analytic_dd.baselines.methods.method import Config
 from analytic_dd.baselines.methods.task import Task
 from analytic_dd.data import Dataset
 from analytic_dd.features import FeatureMap, check_text, from_spec, from_text, median_lengthscale
@@ -86,18 +86,18 @@ class KernelConfig(Config):
         finite = self.features is not None
         if not finite:
             self._set("kernel", self.kernel or "ntk")
-            require_choice("kernel", self.kernel, KERNELS)
+            self.require_choice("kernel", KERNELS)
         self._set("engine", self.engine or ("neural-tangents" if self.kernel == "conv-ntk" else "torch"))
         self._set("centred", not finite if self.centred is None else bool(self.centred))
-        require_choice("engine", self.engine, ("torch", "neural-tangents"))
-        require_choice("init", self.init, ("real", "noise"))
+        self.require_choice("engine", ("torch", "neural-tangents"))
+        self.require_choice("init", ("real", "noise"))
         if self.kernel == "conv-ntk" and self.engine == "torch":
             raise ValueError("conv-ntk is computed by the engine neural-tangents, got torch; leave engine out")
         if self.engine == "neural-tangents" and self.kernel not in ("ntk", "nngp", "conv-ntk"):
             raise ValueError(f"the engine neural-tangents has ntk, nngp, conv-ntk, got {self.kernel or 'features'}")
         if not self.ridge_relative > 0.0 or not (self.ridge is None or self.ridge > 0.0):
             raise ValueError(f"ridges must be > 0, got relative {self.ridge_relative} and absolute {self.ridge}")
-        require_at_least(self, 1, "depth")
+        self.require_at_least(1, "depth")
 
     @property
     def soft_labels(self) -> bool:

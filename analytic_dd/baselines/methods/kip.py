@@ -14,7 +14,7 @@ from analytic_dd.baselines.methods.kernel_losses import feature_loss, kernel_los
 from analytic_dd.baselines.methods.kernel_target import KernelTarget
 from analytic_dd.baselines.methods.kernels import FeatureKernel, Linear
 from analytic_dd.baselines.methods.krr import ridge_value
-from analytic_dd.baselines.methods.method import Method, named, part, require_choice
+from analytic_dd.baselines.methods.method import Method, named, part
 from analytic_dd.baselines.methods.objective import Objective
 from analytic_dd.baselines.methods.solved_labels import feature_labels, kernel_labels, labels_in_graph
 from analytic_dd.baselines.nets.optimizers import Adam
@@ -63,7 +63,7 @@ class KipConfig(KernelConfig):
         for name, value in published.items():
             if getattr(self, name) is None:
                 self._set(name, value)
-        require_choice("labels", self.labels, LABELS)
+        self.require_choice("labels", LABELS)
         if self.target_batch < 0 or not self.lr > 0.0 or self.steps < 0:
             raise ValueError(
                 f"target_batch and steps must be >= 0 and lr > 0, got {self.target_batch}, {self.steps} and {self.lr}"

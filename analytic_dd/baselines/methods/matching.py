@@ -10,16 +10,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from analytic_dd.baselines.methods.method import (
-    Config,
-    Method,
-    named,
-    part,
-    require_at_least,
-    require_choice,
-    require_momentum,
-    require_positive,
-)
+from analytic_dd.baselines.methods.method import Config, Method, named, part
 from analytic_dd.baselines.nets.augment import Augmentation
 from analytic_dd.baselines.nets.named import network_named
 from analytic_dd.baselines.nets.network import Parameters
@@ -59,14 +50,14 @@ class MatchingConfig(Config):
     init: str = "real"
 
     def __post_init__(self) -> None:
-        require_choice("network", self.network, ("convnet", "mlp", "linear"))
-        require_choice("init", self.init, ("real", "noise"))
+        self.require_choice("network", ("convnet", "mlp", "linear"))
+        self.require_choice("init", ("real", "noise"))
         published = 3 if self.network == "convnet" else 2
         object.__setattr__(self, "depth", published if self.depth is None else self.depth)
-        require_at_least(self, 0, "steps")
-        require_at_least(self, 1, "depth", "width", "batch")
-        require_positive(self, "lr")
-        require_momentum(self.momentum)
+        self.require_at_least(0, "steps")
+        self.require_at_least(1, "depth", "width", "batch")
+        self.require_positive("lr")
+        self.require_fraction("momentum")
 
 
 class Matching(Method):

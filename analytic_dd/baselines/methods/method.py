@@ -7,7 +7,7 @@ import numbers
 import os
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
 
@@ -29,10 +29,6 @@ __all__ = [
     "configured",
     "named",
     "part",
-    "require_at_least",
-    "require_choice",
-    "require_momentum",
-    "require_positive",
 ]
 
 _WORDS = {bool: "true or false", int: "an integer", float: "a number", str: "text"}
@@ -55,6 +51,31 @@ class Config:
 
     quick: ClassVar[Mapping[str, Any]] = {}  # options with which ten digits take seconds on one core
     own_predictor: ClassVar[str | None] = None  # krr-own or own-steps: scores a set as the method does
+
+    def require_choice(self, name: str, known: Sequence[str]) -> None:
+        """Refuse a word that is not one of ``known``, with the nearest one."""
+        if getattr(self, name) not in known:
+            raise ValueError(unknown_word(name, getattr(self, name), known))
+
+    def require_at_least(self, least: int, *names: str) -> None:
+        """Refuse options below ``least``; an option that is None passes."""
+        for name in names:
+            value = getattr(self, name)
+            if value is not None and not value >= least:
+                raise ValueError(f"{name} must be >= {least}, got {value}")
+
+    def require_positive(self, *names: str) -> None:
+        """Refuse options that are not positive and finite; an option that is None passes."""
+        for name in names:
+            value = getattr(self, name)
+            if value is not None and not 0.0 < value < math.inf:
+                raise ValueError(f"{name} must be > 0 and finite, got {value}")
+
+    def require_fraction(self, *names: str) -> None:
+        """Refuse options outside of [0, 1)."""
+        for name in names:
+            if not 0.0 <= getattr(self, name) < 1.0:
+                raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
 
     @property
     def soft_labels(self) -> bool:
@@ -172,34 +193,6 @@ def _is_a(value: Any, kind: Any) -> bool:
     if isinstance(value, (bool, np.bool_)):
         return kind is bool
     return isinstance(value, _TYPES.get(kind, get_origin(kind) or kind))
-
-
-def require_choice(name: str, value: Any, known: tuple[str, ...]) -> None:
-    """Refuse a value that is not one of ``known``, with the nearest one."""
-    if value not in known:
-        raise ValueError(unknown_word(name, value, known))
-
-
-def require_at_least(config: Config, least: int, *names: str) -> None:
-    """Refuse options below ``least``; an option that is None passes."""
-    for name in names:
-        value = getattr(config, name)
-        if value is not None and not value >= least:
-            raise ValueError(f"{name} must be >= {least}, got {value}")
-
-
-def require_positive(config: Config, *names: str) -> None:
-    """Refuse options that are not positive and finite; an option that is None passes."""
-    for name in names:
-        value = getattr(config, name)
-        if value is not None and not 0.0 < value < math.inf:
-            raise ValueError(f"{name} must be > 0 and finite, got {value}")
-
-
-def require_momentum(momentum: float) -> None:
-    """Refuse a momentum outside of [0, 1)."""
-    if not 0.0 <= momentum < 1.0:
-        raise ValueError(f"momentum must be in [0, 1), got {momentum}")
 
 
 def named(prefix: str, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

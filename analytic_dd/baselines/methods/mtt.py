@@ -11,15 +11,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from analytic_dd.baselines.methods.method import (
-    Method,
-    named,
-    part,
-    require_at_least,
-    require_choice,
-    require_momentum,
-    require_positive,
-)
+from analytic_dd.baselines.methods.method import Method, named, part
 from analytic_dd.baselines.methods.objective import Objective
 from analytic_dd.baselines.methods.task import Task
 from analytic_dd.baselines.methods.unroll import Variables, descend, passes, unrolled_gradient
@@ -110,11 +102,11 @@ class MttConfig(UnrolledConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_choice("init", self.init, ("real", "noise"))
-        require_at_least(self, 0, "student_steps", "lr_lr")
-        require_at_least(self, 1, "expert_span", "max_start", "synthetic_batch")
-        require_positive(self, "lr_img", "lr_0")
-        require_momentum(self.momentum)
+        self.require_choice("init", ("real", "noise"))
+        self.require_at_least(0, "student_steps", "lr_lr")
+        self.require_at_least(1, "expert_span", "max_start", "synthetic_batch")
+        self.require_positive("lr_img", "lr_0")
+        self.require_fraction("momentum")
         if None not in (self.expert_epochs, self.max_start, self.expert_span):
             needed = self.max_start - 1 + self.expert_span
             if self.expert_epochs < needed:

@@ -10,7 +10,7 @@ import torch
 
 from analytic_dd.baselines.ledger import Ledger
 from analytic_dd.baselines.methods.experts import Experts, Training
-from analytic_dd.baselines.methods.method import Config, require_at_least, require_choice, require_positive
+from analytic_dd.baselines.methods.method import Config
 from analytic_dd.baselines.methods.task import Task
 from analytic_dd.baselines.methods.unroll import UNROLLS
 from analytic_dd.baselines.nets.augment import Augmentation
@@ -64,14 +64,14 @@ class UnrolledConfig(Config):
     unroll: str = "recompute"
 
     def __post_init__(self) -> None:
-        require_choice("network", self.network, NETWORKS)
-        require_choice("scheme", self.scheme, SCHEMES)
-        require_choice("unroll", self.unroll, UNROLLS)
+        self.require_choice("network", NETWORKS)
+        self.require_choice("scheme", SCHEMES)
+        self.require_choice("unroll", UNROLLS)
         if self.expert_folder is not None:
             object.__setattr__(self, "expert_folder", str(self.expert_folder))
-        require_at_least(self, 0, "steps", "expert_seed")
-        require_at_least(self, 1, "width", "depth", "experts", "expert_epochs", "expert_batch")
-        require_positive(self, "expert_lr", "expert_memory")
+        self.require_at_least(0, "steps", "expert_seed")
+        self.require_at_least(1, "width", "depth", "experts", "expert_epochs", "expert_batch")
+        self.require_positive("expert_lr", "expert_memory")
 
     def network_for(self, task: Task) -> Network:
         """Return the network for the images of a task."""
