@@ -18,7 +18,16 @@ from analytic_dd.features.conv_circular import CircularLayer, torus_norm
 from analytic_dd.features.conv_layer import ConvolutionLayer, draw_kernel
 from analytic_dd.features.ranges import Open, Range, RangeCheck, Subspace, largest_scale
 from analytic_dd.features.registry import MapOptions, option, register
-from analytic_dd.features.sizes import MOST_LAYERS, Shape, Sizes, as_count, as_image_shape, as_sizes, default_layers
+from analytic_dd.features.sizes import (
+    MOST_LAYERS,
+    Shape,
+    Sizes,
+    as_count,
+    as_image_shape,
+    as_sizes,
+    as_word,
+    default_layers,
+)
 from analytic_dd.features.stage import ActivationStage, AveragePooling, Chain, MaxPooling, Stage
 
 __all__ = ["Convolutional"]
@@ -69,7 +78,7 @@ class Convolutional(FeatureMap):
     image_shape : (rows, columns) or (rows, columns, channels)
         An input row is an image of this shape, channels last, flattened in C order.
     channels : sequence of int
-        Channels c_1, ..., c_L after each layer. Onto needs c_l <= c_(l-1) stride_l^2 with circular padding.
+        Channels c_1, ..., c_L after each layer. With circular padding the map is onto for c_l <= c_(l-1) stride_l^2.
     size : int
         Odd side of the kernels.
     stride : int or sequence of int
@@ -77,19 +86,19 @@ class Convolutional(FeatureMap):
     padding : {"circular", "valid", "zero"}
         What a kernel sees outside the image.
     pool : {None, "average", "max"}
-        2 x 2 pooling after each layer.
+        Pooling of 2 x 2 pixels after each layer.
     activation : str
-        A name in :data:`analytic_dd.features.activations.ACTIVATIONS`; onto R for a map with pre-images.
+        A name in :data:`analytic_dd.features.activations.ACTIVATIONS`; pre-images need one that is onto R.
     slope : float
         Slope of a leaky ReLU below 0.
     bias : bool
-        Whether the layers have biases, normal of size 0.1. Then phi(0) != 0, and the error of a round trip is relative
-        to the size of features and biases.
+        Whether the layers have normal biases of size 0.1. The error of a round trip is then relative to the size of
+        features and biases.
     spread : float
-        Kernels are an orthonormal rearrangement of pixels plus normal noise of spectral norm ``spread``: the singular
-        values of a layer with circular padding are in [1 - spread, 1 + spread]. From 1 on nothing is guaranteed.
+        Kernels are an orthonormal rearrangement of pixels plus normal noise of spectral norm ``spread``, so that the
+        singular values of a layer with circular padding are in [1 - spread, 1 + spread]. From 1 on nothing is known.
     rng : numpy.random.Generator or int
-        Draws the kernels; an integer is the seed itself.
+        It draws the kernels; an integer is the seed itself.
 
     Attributes
     ----------
@@ -103,15 +112,15 @@ class Convolutional(FeatureMap):
     ShapeError
         ``image_shape`` is not two or three sizes.
     ValueError
-        Even kernel, unknown option, a stride that does not divide the image, lists of different lengths.
+        A kernel is even, an option unknown, lists differ in length, or a stride does not divide the image.
 
     Notes
     -----
-    *Cost.* O(n h' w' size^2 c_in c_out) a layer; a pre-image takes two Fourier solves and two convolutions.
-    With valid or zero padding: a product with the dense pseudo-inverse up to side 1,200, else LSMR in numpy, one
-    image at a time (no gradient through that pre-image).
+    *Cost.* A layer takes O(n h' w' size^2 c_in c_out); a pre-image takes two Fourier solves and two convolutions. With
+    valid or zero padding it is a product with the dense pseudo-inverse up to side 1,200, and beyond LSMR in numpy, one
+    image at a time and without gradients.
     *Numerics.* See :meth:`condition`. With ``near`` the rounding is relative to the size of the references too.
-    Equality c_l = c_(l-1) stride_l^2 is admitted; with kernels of large ``spread`` it is ill-conditioned.
+    Equality c_l = c_(l-1) stride_l^2 is admitted, but ill-conditioned with kernels of large ``spread``.
 
     References
     ----------
@@ -191,7 +200,7 @@ class Convolutional(FeatureMap):
         rng: np.random.Generator | int,
         **options: Any,
     ) -> Convolutional:
-        """Fill in what is not given: ``cnn:depth=3,channels=3-11-10,pool=average``.
+        """Fill in what text such as ``cnn:depth=3,channels=3-11-10,pool=average`` does not say.
 
         Parameters
         ----------
@@ -201,8 +210,7 @@ class Convolutional(FeatureMap):
         size : int
             Side of the kernels; 5 or 7 give better features than 3, in more time.
         channels, stride : int, str such as "3-11-10", or sequence
-            One for all layers, or one per layer. Default stride: 2 while both sides are even (which makes room for
-            channels), else 1. Default channels: one less than c_in * stride^2, at least 1 (T8c).
+            One for all layers or one per layer; see :func:`default_layers` for what is not given.
         rng : numpy.random.Generator or int
         **options
             Passed to the constructor.
@@ -240,18 +248,18 @@ class Convolutional(FeatureMap):
     def condition(self) -> float:
         """Return the product over layers of cond(A_l) times the stretch of activation (1 / slope) and pooling (max: 2).
 
-        A first-order bound: a relative rounding error of a stage grows by the conditions of the stages that follow it.
-        Infinite for a map that is not onto.
+        It is a bound to first order, since the stages that follow amplify a rounding error by their conditions. It is
+        infinite for a map that is not onto.
         """
         return self.chain.condition
 
     def in_range(self, Phi: Array) -> RangeCheck:
-        """Say that every feature vector is in the range (but for asinh, whose inverse overflows).
+        """Say that every feature vector is in the range, except for asinh, whose inverse may overflow.
 
         Raises
         ------
         InfeasibleError
-            T8c: a layer is not onto, so that the range has no closed form here.
+            T8c: a layer is not onto, so that the range has no closed form.
         """
         as_matrix(Phi, "Phi", columns=self.p)
         self.chain.require_onto()
@@ -260,7 +268,7 @@ class Convolutional(FeatureMap):
         return self.chain.check(_images(Phi, self.chain.shape_out), self._like)
 
     def scale_into_range(self, Phi: Array) -> float:
-        """Return 1; for asinh the largest c <= 1, to one per cent, at which no layer's inverse overflows."""
+        """Return 1, or for asinh the largest c <= 1, to one per cent, at which no layer's inverse overflows."""
         return largest_scale(lambda c: bool(self.in_range(c * Phi)))
 
     def options(self) -> dict[str, Any]:
@@ -281,13 +289,9 @@ class Convolutional(FeatureMap):
 
     def _check(self) -> None:
         """Refuse options that no network has."""
-        for what, value, known in (
-            ("padding", self.padding, tuple(_LAYERS)),
-            ("pool", self.pool, (None, *_POOLS)),
-            ("activation", self.activation, tuple(ACTIVATIONS)),
-        ):
-            if value not in known:
-                raise ValueError(f"{what} must be one of {', '.join(map(str, known))}, got {value!r}")
+        as_word("padding", self.padding, _LAYERS)
+        as_word("pool", self.pool, (None, *_POOLS))
+        as_word("activation", self.activation, ACTIVATIONS)
         if self.size % 2 == 0:
             raise ValueError(f"size of a kernel must be odd, got {self.size}; use {self.size + 1}")
         if not 0.0 < self.slope < math.inf:
@@ -324,7 +328,7 @@ class Convolutional(FeatureMap):
 
     @property
     def range(self) -> Range:
-        """All of R^p where every layer is onto (T8c), else unknown."""
+        """All of R^p where every layer is onto (T8c), and otherwise unknown."""
         if self.kind in ("bijective", "surjective"):
             return Subspace(self.p)
         return Open(self.p, "a layer is not onto")

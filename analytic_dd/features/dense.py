@@ -17,7 +17,7 @@ from analytic_dd.features.layers import draw_layer, find_obstacle
 from analytic_dd.features.ranges import Box, Open, Range, RangeCheck, Subspace, box_check, largest_scale
 from analytic_dd.features.registry import MapOptions, option, register
 from analytic_dd.features.right_inverse import SquareInverse, nearest_solution, right_inverse, spectral_norm
-from analytic_dd.features.sizes import MOST_LAYERS, Sizes, as_count, as_widths, default_widths, dense_numbers
+from analytic_dd.features.sizes import MOST_LAYERS, Sizes, as_count, as_widths, as_word, default_widths, dense_numbers
 
 __all__ = ["FullyConnected"]
 
@@ -25,7 +25,7 @@ _PULLS = (0.5, 0.25, 0.125, 0.0)  # fractions of the reference tried in a bounde
 
 
 def _rows_inside(outside: list[tuple[int, Array]]) -> Array:
-    """Which rows (m, 1) stay in the range in every layer."""
+    """Return which rows (m, 1) stay in the range in every layer."""
     xp = namespace(outside[0][1])
     rows = [xp.all(excess < 0, axis=1, keepdims=True) for _, excess in outside]
     inside = rows[0]
@@ -74,29 +74,31 @@ class FullyConnected(FeatureMap):
     widths : sequence of int
         ``[d, ..., p]``; an exact pre-image needs them to be non-increasing.
     activation : str
-        Onto R: ``leaky_relu``, ``prelu`` (a slope for each unit, uniform between ``slope`` and 1), ``asinh``,
-        ``bent_identity``. Bounded, without biases: ``tanh``, ``elu``, ``softsign`` (see :meth:`scale_into_range`).
-        Forward only: ``softplus``, ``sigmoid``, ``relu``, ``gelu``, ``sin``, and the bounded ones with biases.
+        ``leaky_relu``, ``prelu`` (each unit has a slope uniform between ``slope`` and 1), ``asinh`` and
+        ``bent_identity`` are onto R. ``tanh``, ``elu`` and ``softsign`` are bounded and have pre-images without biases
+        (see :meth:`scale_into_range`). These with biases, ``softplus``, ``sigmoid``, ``relu``, ``gelu`` and ``sin`` are
+        known forwards only.
     bias : bool
-        Biases from N(0, 1 / fan_in).
+        Whether there are biases, from N(0, 1 / fan_in).
     rng : numpy.random.Generator or int
-        Draws the weights, or their seed.
+        It draws the weights; an integer is the seed itself.
     slope : float
-        Slope of ``leaky_relu`` for negative values, in ]0, 1]; the lower end for ``prelu``.
+        Slope of ``leaky_relu`` for negative values, in ]0, 1], and the lower end for ``prelu``.
     weights : {"gaussian", "orthogonal"}
         N(0, 1 / fan_in), or orthonormal rows scaled to the same size: condition 1 where a square Gaussian has 10^4.
 
     Raises
     ------
     ValueError
-        Unknown activation, widths or slope out of range.
+        The activation is unknown, or widths or slope are out of range.
 
     Notes
     -----
-    ``kind`` is "bijective" for equal widths, "surjective" for non-increasing ones ("onto its open range" for a bounded
-    activation), else "general": features then have no exact pre-image in general, and :meth:`preimage` refuses.
+    ``kind`` is "bijective" for equal widths and "surjective" for non-increasing ones, onto an open range for a bounded
+    activation. Otherwise it is "general", and :meth:`preimage` refuses.
 
-    *Cost.* One QR of each W_l at the first pre-image, O(d p^2); then six products with a layer for a block of samples.
+    *Cost.* The first pre-image takes one QR of each W_l, O(d p^2), and every block of samples six products with a
+    layer.
     *Numerics.* |phi(preimage(Phi)) - Phi| is of the order eps * depth * condition() * |Phi|.
 
     References
@@ -129,8 +131,7 @@ onto ]0, 1[; use leaky_relu, or one image and its neighbours (T9)
         weights: str = "gaussian",
     ) -> None:
         self.widths = as_widths(widths)
-        if activation not in ACTIVATIONS:
-            raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {activation!r}")
+        as_word("activation", activation, ACTIVATIONS)
         if not 0.0 < slope <= 1.0:
             raise ValueError(f"slope must lie in ]0, 1], got {slope}; 0 is relu, which has no inverse")
         self.d, self.p = self.widths[0], self.widths[-1]
@@ -201,7 +202,7 @@ onto ]0, 1[; use leaky_relu, or one image and its neighbours (T9)
 
     @property
     def range(self) -> Range:
-        """All of R^p; a box where the activation is bounded; unknown where T8b does not apply."""
+        """All of R^p, or a box where the activation is bounded; unknown where T8b does not apply."""
         if self._obstacle:
             return Open(self.p, f"exact pre-images need {self._obstacle.wanted}")
         if self._act.onto:
@@ -220,10 +221,11 @@ onto ]0, 1[; use leaky_relu, or one image and its neighbours (T9)
     def _back(
         self, H: Array, *, near: list[Array] | None = None, pull: float = 1.0, part: bool = False
     ) -> tuple[Array, list[tuple[int, Array]]]:
-        """Undo the layers; also by how much each entry of each layer is outside of the range (negative: inside).
+        """Undo the layers, and return how far each entry of each layer is outside of the range (negative: inside).
 
-        ``near`` holds references for h_0, ..., h_L, drawn towards 0 by ``pull``; ``part`` is for the well-conditioned
-        part of the range. An entry outside is replaced by one inside before it is inverted: no caller uses that row.
+        ``near`` has references for h_0, ..., h_L, which ``pull`` draws towards 0; ``part`` asks for the
+        well-conditioned part of the range. An entry outside is replaced before it is inverted, and no caller uses its
+        row.
         """
         assert self._act.inverse is not None
         xp = namespace(H)
@@ -247,8 +249,8 @@ onto ]0, 1[; use leaky_relu, or one image and its neighbours (T9)
     def in_range(self, Phi: Array) -> RangeCheck:
         """Say whether the layers can be undone, each by its pre-image of smallest norm, without leaving the range.
 
-        The worst entry is one of ``Phi``, or of the first hidden layer (from above) that leaves the range; for equal
-        widths the answer is exactly whether ``Phi`` is in the range of phi.
+        The worst entry is one of ``Phi``, or of the first hidden layer from above that leaves the range. For equal
+        widths the answer is exact.
 
         Raises
         ------
@@ -275,7 +277,8 @@ onto ]0, 1[; use leaky_relu, or one image and its neighbours (T9)
     def scale_into_range(self, Phi: Array) -> float:
         """Return the largest c <= 1, to one per cent, that brings every layer into the good part of the range.
 
-        That is |h| <= 0.9 for tanh, -h <= 0.9 for elu, |h| <= 0.75 for softsign, 2 for asinh; c = 1 for the others.
+        That is |h| <= 0.9 for tanh, -h <= 0.9 for elu, |h| <= 0.75 for softsign and |h| <= 2 for asinh; for the others
+        c is 1.
 
         Raises
         ------
@@ -308,15 +311,15 @@ onto ]0, 1[; use leaky_relu, or one image and its neighbours (T9)
     def local_preimage(self, Phi: Array, *, near: Array) -> Array:
         """Return the pre-image nearest to ``near`` of features in the neighbourhood of phi(near), any bias (T9).
 
-        Unlike :meth:`preimage` it serves every strictly monotone activation, softplus, sigmoid, biased tanh: features
-        close to those of a real image are in the range, though no scaling brings others into it.
+        It serves every strictly monotone activation, such as softplus, sigmoid and biased tanh, because features close
+        to those of a real image are in the range even where no scaling brings others into it.
 
         Raises
         ------
         InfeasibleError
             Widths increase, or the activation is not strictly monotone.
         RangeError
-            A layer leaves the range; take features closer to phi(near).
+            A layer leaves the range; features must be closer to phi(near).
 
         Examples
         --------
@@ -338,7 +341,7 @@ onto ]0, 1[; use leaky_relu, or one image and its neighbours (T9)
         return X
 
     def flops(self) -> float:
-        """Return 2 fan_in fan_out a layer, summed."""
+        """Return the sum of 2 fan_in fan_out over layers."""
         return 2.0 * sum(W.size for W in self._W)
 
     def condition(self) -> float:
@@ -346,8 +349,9 @@ onto ]0, 1[; use leaky_relu, or one image and its neighbours (T9)
 
             max over l of  |W_L ... W_(l+1)| |W_l| |W_l^+ ... W_L^+| stretch^(L - l + 1)
 
-        with spectral norms; ``stretch`` bounds the ratio of slopes of the activation (1 / slope for leaky ReLU; for
-        curved ones up to the sizes :meth:`scale_into_range` aims at). Rows should not be small beside the biases.
+        Norms are spectral, and ``stretch`` bounds the ratio of slopes of the activation: 1 / slope for leaky ReLU, and
+        the ratio up to the sizes that :meth:`scale_into_range` aims at for curved ones. Rows should not be small beside
+        the biases.
 
         Notes
         -----

@@ -20,7 +20,7 @@ from analytic_dd.features.spectral import draw_frequencies, median_lengthscale
 
 __all__ = ["RandomFourier"]
 
-_CIRCLE_RTOL = 64  # times eps: what cos, sin and one division leave of |(cos, sin)| = 1
+_CIRCLE_RTOL = 64  # times eps bounds the rounding of |(cos, sin)| = 1 after one division
 
 
 @dataclass(frozen=True)
@@ -79,33 +79,34 @@ class RandomFourier(FeatureMap):
     lengthscale : float
         l > 0 in the kernel, in units of the inputs; see :func:`analytic_dd.features.median_lengthscale`.
     kernel : {"gaussian", "laplace", "matern"}
-        exp(-|x-y|_2^2 / (2 l^2)): normal frequencies / l. exp(-|x-y|_1 / l): Cauchy / l, each. Matern of smoothness
-        ``nu`` (1/2: exp(-|x-y|_2 / l)): multivariate t with 2 nu degrees of freedom / l.
+        exp(-|x-y|_2^2 / (2 l^2)) has normal frequencies / l, and exp(-|x-y|_1 / l) has Cauchy ones / l in each
+        coordinate. The Matern kernel of smoothness ``nu`` (exp(-|x-y|_2 / l) for 1/2) has those of a multivariate t
+        with 2 nu degrees of freedom, / l.
     nu : float
         Smoothness of the Matern kernel, > 0.
     form : {"cos", "sincos"}
-        The range of "cos" is the box |phi_i| <= sqrt(2/p): ``scale_into_range`` brings any features into it. That of
-        "sincos" is a product of circles: it has pre-images, but scaling alone does not reach it.
+        The range of "cos" is the box |phi_i| <= sqrt(2/p), into which ``scale_into_range`` brings any features. The
+        range of "sincos" is a product of circles, which scaling alone does not reach.
     orthogonal : bool
-        Frequencies orthogonal within blocks of d (Gaussian and Matern): the same kernel with less variance, and
-        pre-images with a condition near 1 instead of 10^4.
+        Whether frequencies are orthogonal within blocks of d (Gaussian and Matern). The kernel is the same with less
+        variance, and pre-images have a condition near 1 in place of 10^4.
     rng : numpy.random.Generator or int
-        Draws the frequencies and phases, or their seed.
+        It draws the frequencies and phases; an integer is the seed itself.
 
     Raises
     ------
     ValueError
-        An option out of its range.
+        An option is out of its range.
 
     Notes
     -----
-    ``kind`` is "surjective" for "cos" with p <= d (onto the box), else "general". A pre-image has
-    A x = t, t_i = +-arccos(phi_i / sqrt(2/p)) + 2 pi j - b_i: sign and period are chosen nearest to A x_ref (x_ref = 0
-    by default), then x is the solution nearest to x_ref.
+    ``kind`` is "surjective" for "cos" with p <= d, onto the box, and otherwise "general". A pre-image solves A x = t
+    with t_i = +-arccos(phi_i / sqrt(2/p)) + 2 pi j - b_i. Sign and period are those nearest to A x_ref (x_ref = 0 by
+    default), and x is the solution nearest to x_ref.
 
     *Cost.* One QR of A^T at the first pre-image.
-    *Numerics.* An error of eps |A| |x| in A x is one of at most sqrt(2/p) eps |A| |x| in the features: relative to
-    features that fill the box it is eps * condition().
+    *Numerics.* An error of eps |A| |x| in A x is at most sqrt(2/p) eps |A| |x| in the features, which is eps *
+    condition() relative to features that fill the box.
 
     References
     ----------
@@ -184,7 +185,7 @@ class RandomFourier(FeatureMap):
 
     @property
     def range(self) -> Box | Circles | Open:
-        """The box, or the circles; with more frequencies than inputs a manifold without a closed form."""
+        """The box or the circles; with more frequencies than inputs it has no closed form."""
         if len(self._A) > self.d:
             return Open(self.p, f"{len(self._A)} frequencies of {self.d} inputs")
         if self.form == "sincos":
@@ -209,7 +210,7 @@ class RandomFourier(FeatureMap):
         return T + self._like(X, self._b) if self.form == "cos" else T
 
     def _derivative(self, X: Array, dT: Array) -> Array:
-        """The change of the features for a change dT of the angles."""
+        """Return the change of the features for a change dT of the angles."""
         xp, T = namespace(X), self._angles(X)
         down = -xp.sin(T) * dT
         return self.radius * (down if self.form == "cos" else xp.concat([down, xp.cos(T) * dT], axis=1))
@@ -220,7 +221,7 @@ class RandomFourier(FeatureMap):
         Raises
         ------
         InfeasibleError
-            More frequencies than inputs: the range is a manifold of dimension d without a closed form.
+            With more frequencies than inputs the range has no closed form.
         """
         as_matrix(Phi, "Phi", columns=self.p)
         self._refuse()
@@ -233,14 +234,14 @@ class RandomFourier(FeatureMap):
         return box_check((xp.abs(self._radii(Phi) - 1.0) - rtol) * self.radius, reason, closed=True)
 
     def scale_into_range(self, Phi: Array) -> float:
-        """Return the largest c <= 1 that brings ``Phi`` into the box; pairs of one common radius onto the circles.
+        """Return the largest c <= 1 that brings ``Phi`` into the box, or pairs of one common radius onto the circles.
 
         Raises
         ------
         InfeasibleError
-            More frequencies than inputs.
+            There are more frequencies than inputs.
         RangeError
-            Form "sincos", and the pairs have different radii, or smaller ones.
+            The pairs of "sincos" have different radii, or smaller ones.
         """
         as_matrix(Phi, "Phi", columns=self.p)
         self._refuse()
@@ -297,15 +298,15 @@ class RandomFourier(FeatureMap):
         return right_inverse(self._A, theorem="T8a")
 
     def flops(self) -> float:
-        """Return 2 d p (d p for sin/cos features: each frequency makes two)."""
+        """Return 2 d p, or d p for "sincos", where each frequency makes two features."""
         return 2.0 * self._A.size
 
     def condition(self) -> float:
         """Return 2 pi |A| |A^+| (spectral norms), infinite for more frequencies than inputs.
 
-        An argument of the cosine is up to 2 pi in size where its value is up to 1: relative to features that fill the
-        box. Features much smaller lose as many digits as they are smaller, a reference far from 0 as many as A x_ref
-        exceeds 2 pi. For the Laplace kernel, of very unequal frequencies, it is far above the average case.
+        It is relative to features that fill the box, where an argument up to 2 pi has a cosine up to 1. Smaller
+        features lose as many digits as they are smaller, and a reference far from 0 as many as A x_ref exceeds 2 pi.
+        The usual error is far smaller for the very unequal frequencies of the Laplace kernel.
         """
         if self._A.shape[0] > self.d:
             return math.inf

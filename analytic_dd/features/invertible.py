@@ -16,7 +16,7 @@ from analytic_dd.features.blocks import AdditiveCoupling, AffineCoupling, Block,
 from analytic_dd.features.orthogonal import Downsampling, Mixing
 from analytic_dd.features.ranges import Subspace
 from analytic_dd.features.registry import MapOptions, option, register
-from analytic_dd.features.sizes import MOST_LAYERS, Sizes, as_count, as_image_shape, as_sizes
+from analytic_dd.features.sizes import MOST_LAYERS, Sizes, as_count, as_image_shape, as_sizes, as_word
 
 __all__ = ["InvertibleNetwork"]
 
@@ -26,7 +26,7 @@ _BLOCKS: dict[str, type[AdditiveCoupling] | type[AffineCoupling] | type[Residual
     "residual": ResidualBlock,
 }
 _SQUEEZES = (None, "checkerboard", "haar")
-_HIDDEN = 256  # default width of the networks in the blocks, or what fits
+_HIDDEN = 256  # default width of the networks in the blocks, at most half of d
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class InvertibleOptions(MapOptions):
 
 @register("inn", InvertibleOptions)
 class InvertibleNetwork(FeatureMap):
-    r"""A bijection of R^d: downsampling, then blocks of orthogonal mixing and an invertible coupling.
+    r"""A bijection of R^d by downsampling, and blocks of orthogonal mixing and an invertible coupling.
 
     phi = f_L o Q_L o ... o f_1 o Q_1 o S ,    x = S^T Q_1^T f_1^-1(... Q_L^T f_L^-1(phi)) ,    phi(0) = 0.
 
@@ -67,21 +67,21 @@ class InvertibleNetwork(FeatureMap):
     hidden : int, optional
         Width of the networks in the blocks; 256, or half of d when that is less.
     squeeze : {None, "checkerboard", "haar"}
-        How an image is downsampled first; mixing then permutes channels rather than all coordinates.
+        How an image is downsampled first; mixing then permutes channels in place of all coordinates.
     rng : numpy.random.Generator or int
-        Draws the parameters; an integer is the seed itself.
+        It draws the parameters; an integer is the seed itself.
 
     Raises
     ------
     ShapeError
-        Fewer than two inputs, or ``squeeze`` without an image.
+        There are fewer than two inputs, or ``squeeze`` has no image.
     ValueError
-        Unknown option, an odd side with ``squeeze``, ``hidden`` wider than a half.
+        An option is unknown, a side is odd with ``squeeze``, or ``hidden`` exceeds d / 2.
 
     Notes
     -----
-    *Cost.* O(n d (hidden + 1)) a block, forward and backward; a residual block takes up to 80 times that backward.
-    *Numerics.* Every block is Lipschitz in both directions with constants that are known, see :meth:`condition`.
+    *Cost.* A block takes O(n d (hidden + 1)) forward and backward, a residual block up to 80 times that backward.
+    *Numerics.* Every block has known Lipschitz constants in both directions, see :meth:`condition`.
 
     References
     ----------
@@ -151,19 +151,15 @@ class InvertibleNetwork(FeatureMap):
         """Refuse options that no network has."""
         if self.d < 2:
             raise ShapeError(f"an invertible network needs at least 2 inputs, got {self.d}; use Identity")
-        for what, value, known in (
-            ("coupling", self.coupling, tuple(_BLOCKS)),
-            ("squeeze", self.squeeze, _SQUEEZES),
-        ):
-            if value not in known:
-                raise ValueError(f"{what} must be one of {', '.join(map(str, known))}, got {value!r}")
+        as_word("coupling", self.coupling, _BLOCKS)
+        as_word("squeeze", self.squeeze, _SQUEEZES)
         if self.squeeze is not None and len(self.image_shape) == 1:
             raise ShapeError(f"squeeze needs the shape of an image, got {self.image_shape[0]} inputs; use squeeze=None")
 
     def condition(self) -> float:
         """Return the product over blocks of Lipschitz constants, forward times inverse.
 
-        A first-order bound: a relative rounding error of a block grows by the constants of the blocks that follow it.
+        It is a bound to first order, since the blocks that follow amplify a rounding error by their constants.
         """
         blocks = [step for step in self.steps if isinstance(step, Block)]
         return math.prod(block.lipschitz * block.lipschitz_inverse for block in blocks)

@@ -1,4 +1,4 @@
-"""Any torch module as a feature map: forwards, with derivatives by torch.func, named by the SHA-256 of its weights."""
+"""Any torch module as a feature map that is known forwards only, with derivatives by torch.func."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-r"""Whitened patches of images, soft-thresholded and averaged over a grid: a strong map that is not onto (T22).
+r"""Whitened patches of images, soft-thresholded and averaged over a grid, a strong map that is not onto (T22).
 
 At every position the patch u of an image is normalised, compared with f filters, thresholded on both sides and averaged
 over the cells of a g x g grid:
@@ -9,7 +9,7 @@ The filters are patches of the training images in the coordinates in which patch
 
     dz/du = (A - v (A^T v)^T / n)^T / sigma ,      sigma = sqrt(var u + contrast),  n the numbers of a patch
 
-(A has columns of mean 0), so that the Jacobian is a sum over positions, without automatic differentiation.
+for A with columns of mean 0. So the Jacobian is a sum over positions, without automatic differentiation.
 
 References: Coates, Ng, Lee: An analysis of single-layer networks in unsupervised feature learning. AISTATS 2011.
 Coates, Ng: The importance of encoding versus training with sparse coding and vector quantization. ICML 2011.
@@ -32,15 +32,15 @@ from analytic_dd.features.activations import ACTIVATIONS
 from analytic_dd.features.base import FeatureMap, ForwardMap
 from analytic_dd.features.conv_border import ValidLayer
 from analytic_dd.features.registry import MapOptions, option, register
-from analytic_dd.features.sizes import Sizes, as_count, as_image_shape
+from analytic_dd.features.sizes import Sizes, as_count, as_image_shape, as_word
 
 __all__ = ["Patches"]
 
 _ACTIVATIONS = ("relu", "softplus")
-_SHARPNESS = 8.0  # of softplus: a knee a quarter of a standard deviation wide
-_DRAWN = 20_000  # patches that the covariance is taken from
-_FLAT = 0.1  # a filter needs this share of the mean variance of a patch: the background of digits makes none
-_CACHED = 2**20  # bytes of responses at a time, of numpy arrays: they stay in the cache
+_SHARPNESS = 8.0  # gives softplus a knee a quarter of a standard deviation wide
+_DRAWN = 20_000  # patches from which the covariance is computed
+_FLAT = 0.1  # a filter needs this share of the mean variance of patches, unlike the background of digits
+_CACHED = 2**20  # bytes of responses of numpy arrays at a time, which stay in the cache
 
 
 @dataclass(frozen=True)
@@ -77,28 +77,29 @@ class Patches(ForwardMap):
     image_shape : (rows, columns) or (rows, columns, channels)
         An input row is an image of this shape, channels last, flattened in C order.
     kernel : (size, size, channels, filters) array
-        A, as :meth:`from_data` makes it; kept in float32, with the mean of each filter taken off.
+        A, as :meth:`from_data` makes it, in float32 and less the mean of each filter.
     offsets : (filters,) array
         a.
     grid : int
         Cells along either side; p = 2 filters grid^2.
     threshold, contrast : float
-        t >= 0, and what is added to the variance of a patch, > 0.
+        t >= 0, and the positive number that is added to the variance of a patch.
     activation : {"relu", "softplus"}
-        The second is smooth: log(1 + e^(8 x)) / 8.
+        The smooth one is log(1 + e^(8 x)) / 8.
 
     Raises
     ------
     ShapeError, ValueError
-        Sizes that do not fit; an option out of its range.
+        Sizes do not fit, or an option is out of its range.
 
     Notes
     -----
     Features are ordered by cell (rows first), side (z - t, then -z - t) and filter. ``kind`` is "general".
 
-    *Cost.* 2 size^2 channels filters flops a position. The Jacobian takes some 4 size^2 channels filters flops for each
-    position and side, and p d numbers. *Numerics.* Parameters are float32 numbers, so that a stored set holds them
-    exactly; everything is computed in the dtype of the inputs.
+    *Cost.* Each position takes 2 size^2 channels filters flops. The Jacobian takes some 4 size^2 channels filters flops
+    for each position and side, and p d numbers.
+    *Numerics.* Parameters are float32 numbers, so that a stored set holds them exactly; everything is computed in the
+    dtype of the inputs.
 
     Examples
     --------
@@ -134,8 +135,7 @@ thresholded responses; use near copies of real inputs (near_copies), or points w
             raise ShapeError(f"kernel must have shape {wanted}, got {self.kernel.shape}; see Patches.from_data")
         if self.offsets.shape != self.kernel.shape[3:]:
             raise ShapeError(f"offsets must have shape {self.kernel.shape[3:]}, got {self.offsets.shape}")
-        if activation not in _ACTIVATIONS:
-            raise ValueError(f"activation must be one of {', '.join(_ACTIVATIONS)}, got {activation!r}")
+        as_word("activation", activation, _ACTIVATIONS)
         if not (0.0 <= threshold < math.inf and 0.0 < contrast < math.inf):
             raise ValueError(f"threshold must be >= 0 and contrast > 0, got {threshold} and {contrast}")
         self.threshold, self.contrast, self.activation = float(threshold), float(contrast), activation
@@ -167,17 +167,17 @@ thresholded responses; use near copies of real inputs (near_copies), or points w
             Training inputs, normalised as the map will see them.
         image_shape : sequence of int
         rng : numpy.random.Generator
-            Draws the patches.
+            It draws the patches.
         filters, size : int
         whitening : float
-            Added to the variances of normalised patches, > 0.
+            A positive number that is added to the variances of normalised patches.
         contrast, **options
-            As for the constructor.
+            See the constructor.
 
         Raises
         ------
         ValueError
-            Fewer patches with some contrast than ``filters``.
+            There are fewer patches with some contrast than ``filters``.
         """
         if not 0.0 < whitening < math.inf:
             raise ValueError(f"whitening must be > 0, got {whitening}")
@@ -274,7 +274,7 @@ thresholded responses; use near copies of real inputs (near_copies), or points w
         return ACTIVATIONS["softplus"].derivative(xp, _SHARPNESS * T, None)
 
     def _slopes(self, Z: Array) -> list[Array]:
-        """act'(z - t) and -act'(-z - t): the derivatives of either side by z."""
+        """Return act'(z - t) and -act'(-z - t), the derivatives of either side by z."""
         xp = namespace(Z)
         return [side * self._slope(xp, side * Z - self.threshold) for side in (1.0, -1.0)]
 
@@ -299,7 +299,7 @@ thresholded responses; use near copies of real inputs (near_copies), or points w
         return xp.reshape(folded, (-1, self.d))
 
     def _jacobian(self, x: Array) -> Array:
-        """The sum over positions, cell by cell, on the host."""
+        """Sum over positions, cell by cell, on the host."""
         host = to_numpy(x)
         normal, sigma = self._normalised(host)
         Z = self._responses(normal)
@@ -346,14 +346,14 @@ thresholded responses; use near copies of real inputs (near_copies), or points w
 
 
 def _blocks(h: int, w: int, grid: int) -> list[tuple[slice, slice]]:
-    """Rows and columns of the cells, which differ by one in size where ``grid`` does not divide the sides."""
+    """Return rows and columns of the cells, whose sizes differ by one where ``grid`` does not divide the sides."""
     edges = [[n * i // grid for i in range(grid + 1)] for n in (h, w)]
     rows, columns = ([slice(a, b) for a, b in pairwise(e)] for e in edges)
     return [(r, c) for r in rows for c in columns]
 
 
 def _cells(h: int, w: int, grid: int) -> np.ndarray:
-    """The (grid^2, h w) matrix that averages over the cells."""
+    """Return the (grid^2, h w) matrix that averages over the cells."""
     pool = np.zeros((grid**2, h, w))
     for cell, (rows, columns) in enumerate(_blocks(h, w, grid)):
         pool[cell, rows, columns] = 1.0 / ((rows.stop - rows.start) * (columns.stop - columns.start))
@@ -361,7 +361,7 @@ def _cells(h: int, w: int, grid: int) -> np.ndarray:
 
 
 def _drawn(X: np.ndarray, shape: tuple[int, int, int], size: int, rng: np.random.Generator) -> np.ndarray:
-    """Patches (count, n) at places of the images, all of them different."""
+    """Return patches (count, n) at different places of the images."""
     h, w, _ = shape
     size = as_count("size", size, most=min(h, w))
     images = X.reshape(-1, *shape)
@@ -374,7 +374,7 @@ def _drawn(X: np.ndarray, shape: tuple[int, int, int], size: int, rng: np.random
 
 
 def _single(value: Any) -> np.ndarray:
-    """An array, or the text of one, as float64 with the values of float32."""
+    """Return an array, or the text of one, as float64 with values of float32."""
     if isinstance(value, Mapping):
         numbers = np.frombuffer(base64.b64decode(value["float32"], validate=True), dtype="<f4")
         value = numbers.reshape([as_count("shape", length) for length in value["shape"]])

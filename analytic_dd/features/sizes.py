@@ -1,9 +1,9 @@
-"""Sizes of maps: counts, widths of layers, shapes of images, and how many numbers a map would draw."""
+"""Sizes and words of the options of maps, and how many numbers a map would draw."""
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ __all__ = [
     "as_image_shape",
     "as_sizes",
     "as_widths",
+    "as_word",
     "default_layers",
     "default_widths",
     "dense_numbers",
@@ -23,7 +24,7 @@ __all__ = [
 
 Shape = tuple[int, int, int]  # rows, columns, channels of an image
 
-MOST_LAYERS = 1000  # of a network, so that no count in a file or on a command line runs away
+MOST_LAYERS = 1000  # layers of a network, so that no count in a file or on a command line runs away
 
 
 class Sizes(NamedTuple):
@@ -34,7 +35,7 @@ class Sizes(NamedTuple):
     d, p : int
         Sizes of an input and of a feature vector.
     numbers : int
-        How many numbers its parameters are.
+        How many numbers its parameters have.
     """
 
     d: int
@@ -62,13 +63,19 @@ def as_count(what: str, value: Any, *, most: int | None = None) -> int:
     return count
 
 
+def as_word(what: str, value: Any, known: Collection[Any]) -> None:
+    """Refuse a value that is not one of ``known``."""
+    if value not in known:
+        raise ValueError(f"{what} must be one of {', '.join(map(str, known))}, got {value!r}")
+
+
 def as_widths(widths: Sequence[int]) -> list[int]:
     """Check ``[d, ..., p]``: at least two positive integers.
 
     Raises
     ------
     ShapeError
-        Fewer than two widths, more than a thousand layers, or a width that is not a positive integer.
+        There are fewer than two widths or more than a thousand layers, or a width is not a positive integer.
 
     Examples
     --------
@@ -89,7 +96,7 @@ def as_widths(widths: Sequence[int]) -> list[int]:
 
 
 def default_widths(d: int, depth: int | None, width: int | str | None, *, usual: int) -> list[int]:
-    """Return the widths of all layers: one for every layer, or 600-500-400 for each (which then says the depth).
+    """Return the widths of all layers, from one width or from text such as 600-500-400, which also says the depth.
 
     ``usual`` is the depth where nothing says it.
 
@@ -111,12 +118,12 @@ def default_widths(d: int, depth: int | None, width: int | str | None, *, usual:
 
 
 def dense_numbers(widths: Sequence[int]) -> int:
-    """Return how many numbers the weights and biases of fully connected layers are."""
+    """Return how many numbers the weights and biases of fully connected layers have."""
     return sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(widths))
 
 
 def as_image_shape(shape: Sequence[int]) -> Shape:
-    """Return (rows, columns, channels) of an image; one channel when two sizes are given.
+    """Return (rows, columns, channels) of an image, with one channel for two sizes.
 
     Raises
     ------
@@ -140,7 +147,7 @@ def as_image_shape(shape: Sequence[int]) -> Shape:
 
 
 def as_sizes(what: str, value: Any, depth: int | None = None) -> tuple[int, ...]:
-    """Return one size per layer from an integer (the same for all), a list, or text such as ``3-11-10``.
+    """Return one size per layer from an integer for all layers, a list, or text such as ``3-11-10``.
 
     Raises
     ------
@@ -181,10 +188,10 @@ def default_layers(
     stride: tuple[int, ...] | None,
     halving: int,
 ) -> tuple[list[int], list[int]]:
-    """Return (channels, strides) of each layer where they are not given.
+    """Return (channels, strides) of each layer, with defaults where they are not given.
 
-    Stride 2 while both sides are even, which makes room for channels; T8c: one channel less than the c_in * stride^2
-    (or c_in * size^2, if less) that a position sees, at least 1. ``halving`` is what pooling divides the sides by.
+    The stride is 2 while both sides are even, which makes room for channels. Channels are one less than the
+    c_in * stride^2 (or c_in * size^2) that a position sees, at least 1 (T8c). Pooling divides the sides by ``halving``.
     """
     h, w, c = shape
     widths, strides = [], []

@@ -9,6 +9,7 @@ from scipy.spatial.distance import pdist
 
 from analytic_dd.arrays import Array, as_matrix, to_numpy
 from analytic_dd.features.layers import draw_orthonormal
+from analytic_dd.features.sizes import as_word
 
 __all__ = ["draw_frequencies", "median_lengthscale"]
 
@@ -26,24 +27,13 @@ def draw_frequencies(
 
     Theorem: T8a (Bochner).
 
-    Parameters
-    ----------
-    rows, d : int
-        Sizes.
-    kernel : str
-        One of the three.
-    nu : float
-        Smoothness of the Matern kernel, > 0.
-    orthogonal : bool
-        Rows orthogonal within blocks of d, with the norms of independent rows; not for the Laplace kernel, whose law is
-        not isotropic.
-    rng : numpy.random.Generator
-        Source of randomness.
+    With ``orthogonal`` the rows are orthogonal within blocks of d and have the norms of independent rows. The Laplace
+    kernel has no such rows, because its law is not isotropic.
 
     Raises
     ------
     ValueError
-        Unknown kernel, ``nu`` not positive, or orthogonal Laplace frequencies.
+        The kernel is unknown, ``nu`` is not positive, or orthogonal Laplace frequencies are asked for.
 
     Examples
     --------
@@ -54,8 +44,7 @@ def draw_frequencies(
         ...
     ValueError: kernel must be one of gaussian, laplace, matern, got 'rbf'
     """
-    if kernel not in KERNELS:
-        raise ValueError(f"kernel must be one of {', '.join(KERNELS)}, got {kernel!r}")
+    as_word("kernel", kernel, KERNELS)
     if not 0.0 < nu < math.inf:
         raise ValueError(f"nu must be finite and > 0, got {nu}; 1.5 is once differentiable")
     if kernel == "laplace":
@@ -80,16 +69,16 @@ def median_lengthscale(X: Array, *, rng: np.random.Generator, rows: int = 1000, 
     X : (n, d) array
         Inputs, n >= 2.
     rng : numpy.random.Generator
-        Chooses the rows that are compared.
+        It chooses the rows that are compared.
     rows : int
-        At most so many of them.
+        Largest number of rows that are compared.
     kernel : str
-        "laplace" measures |x - y|_1, as its kernel does; the others |x - y|_2.
+        "laplace" measures |x - y|_1, as its kernel does; the others measure |x - y|_2.
 
     Raises
     ------
     ValueError
-        Fewer than two rows, or half of the distances are zero.
+        There are fewer than two rows, or half of the distances are zero.
 
     Notes
     -----

@@ -120,7 +120,7 @@ def test_a_weight_of_zero_keeps_a_sample_out_of_the_filters() -> None:
         (lambda: patches(activation="tanh"), ValueError, "activation must be one of relu, softplus"),
         (lambda: Patches((H, W), np.ones((3, 3, 3, 2)), np.zeros(2)), ShapeError, r"\(size, size, 1, filters\)"),
         (lambda: Patches((H, W), np.ones((3, 3, 1, 2)), np.zeros(3)), ShapeError, r"offsets must have shape \(2,\)"),
-        (lambda: patches().preimage(np.ones((1, 40))), InfeasibleError, "T10: averages of thresholded responses"),
+        (lambda: patches().preimage(np.ones((1, 40))), InfeasibleError, "an average of thresholded responses"),
     ],
 )
 def test_what_cannot_be_is_refused(make, kind: type[Exception], message: str) -> None:

@@ -1,4 +1,4 @@
-"""The closed form as one more method of the benchmark: the same maps, seeds, data and result as the others."""
+"""The closed form as one more method of the benchmark, with the same maps, seeds, data and results."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ __all__ = ["ClosedFormConfig", "closed_form", "closed_form_kernel", "map_named"]
 
 @dataclass(frozen=True)
 class ClosedFormConfig:
-    """Options of the closed form; all but the first two are those of the constructions, None for their defaults.
+    """Options of the closed form. All but the first two belong to the constructions, which have defaults for None.
 
     Attributes
     ----------
     features : str
-        ``identity``, ``fcnn``, ... as on the command line.
+        A map as the command line names it, such as ``identity`` or ``fcnn``.
     original_ridge : float, "loo" or "gcv"
-        Ridge of the model on all the data, absolute.
+        Absolute ridge of the model on all the data.
     """
 
     features: str = "identity"
@@ -78,8 +78,8 @@ def closed_form(
     Returns
     -------
     BaselineResult
-        ``learned["ridge"]`` is the ridge that the set is exact for. Its ledger has the seconds of everything after the
-        data were read: fitting, choice of the ridge, construction, pre-images.
+        ``learned["ridge"]`` is the ridge that the set is exact for. The ledger has the seconds of all that follows the
+        reading of the data.
 
     Examples
     --------
@@ -113,7 +113,7 @@ def closed_form(
 
 
 def map_named(text: str, dataset: Dataset, *, seed: int) -> FeatureMap:
-    """Return a feature map for a data set; its parameters are those that KIP draws for the same text and seed."""
+    """Return a feature map for a data set, with the parameters that KIP draws for the same text and seed."""
     return build_map(text, DatasetSource(dataset), rng=streams(seed)[0])
 
 

@@ -1,4 +1,4 @@
-"""The command ``analytic-dd bench``: its options, what it prints, its exit status. Nothing heavy is imported before."""
+"""The command ``analytic-dd bench``: its options, what it prints and its exit status."""
 
 from __future__ import annotations
 
@@ -62,8 +62,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "mtt, 0.1 by default)",
     )
     add("--device", default="cpu", help="cpu, cuda, cuda:1, ... (default cpu)")
-    add("--budget", type=float, metavar="SECONDS", help="of each distillation; then it is scored as it is, unfinished")
-    add("--resume", action="store_true", help="go on where --out ends; cells that are done are skipped")
+    add(
+        "--budget",
+        type=float,
+        metavar="SECONDS",
+        help="seconds of each distillation, after which the set is scored unfinished",
+    )
+    add("--resume", action="store_true", help="go on where --out ends, and skip cells that are done")
     add("--quick", action="store_true", help="sizes for digits that take about a minute on one core")
     add("--dry-run", action="store_true", help="print the cells and do nothing")
     add("--offline", action="store_true", help="never open a socket")
@@ -71,10 +76,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Score methods and controls under one protocol: a line of JSON a cell, then a table and a plot.
+    """Score methods and controls under one protocol; write a line of JSON for each cell, then a table and a plot.
 
-    Rows go to ``bench.jsonl`` in the folder as they are made; an interrupt costs the cell that it meets, of a
-    distillation at most a minute. Returns the exit status: 1 if a cell fails.
+    Rows go to ``bench.jsonl`` in the folder as they are made. An interrupt costs the cell that it meets, and at most a
+    minute of a distillation. The exit status is 1 if a cell fails.
     """
     from analytic_dd import data
 
@@ -133,7 +138,7 @@ def _print(options: argparse.Namespace, content: Mapping[str, Any], lines: list[
 
 
 def _config(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    """Return the options of each part: those of --quick, then what --config names, in its order."""
+    """Return the options of each part, first those of --quick and then those of --config in its order."""
     from analytic_dd.baselines.bench.plan import parse_options, quick_options
 
     found = quick_options() if options.quick else {}

@@ -1,7 +1,7 @@
 """Controls: plain sets that a method must beat, scored like any other set.
 
-A set is inputs (m, d), normalised by the channel moments of the training part, channels last, and one-hot labels
-(m, k), class-major. Beating random samples proves little; the class means are the control that matters.
+A set has inputs (m, d), normalised by the channel moments of the training part, channels last, and class-major one-hot
+labels (m, k). Beating random samples proves little, and the class means are the control that matters.
 """
 
 from __future__ import annotations
@@ -40,20 +40,14 @@ def control_set(name: str, dataset: Dataset, points_per_class: int, *, seed: int
 
 
 def random_real(dataset: Dataset, points_per_class: int, *, seed: int) -> ControlSet:
-    """Return random training samples of each class; a class with fewer repeats some.
-
-    *Cost.* The samples that are drawn.
-    """
+    """Return random training samples of each class; a class with fewer repeats some."""
     rng = np.random.default_rng([seed, 3])
     rows = [_drawn(members, points_per_class, rng) for members in _members(dataset, points_per_class)]
     return _inputs(dataset, dataset.x_train[np.concatenate(rows)]), _labels(dataset, points_per_class)
 
 
 def means_of_parts(dataset: Dataset, points_per_class: int, *, seed: int) -> ControlSet:
-    """Return the class means; for several points a class, the means of as many random parts of it, equal to one sample.
-
-    *Cost.* One pass over the data.
-    """
+    """Return the class means, or for several points a class the means of so many random parts, equal to one sample."""
     rng, means = np.random.default_rng([seed, 4]), []
     for members in _members(dataset, points_per_class):
         parts = np.array_split(rng.permutation(members), points_per_class)
@@ -62,9 +56,9 @@ def means_of_parts(dataset: Dataset, points_per_class: int, *, seed: int) -> Con
 
 
 def k_means(dataset: Dataset, points_per_class: int, *, seed: int) -> ControlSet:
-    """Return the centres of k-means clusters of each class; a class with fewer different samples repeats centres.
+    """Return the centres of k-means clusters of each class (Lloyd's algorithm from one k-means++ start, in float64).
 
-    *Cost.* Lloyd's algorithm from one k-means++ start on all samples of a class, in float64.
+    A class with fewer different samples repeats centres.
     """
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning

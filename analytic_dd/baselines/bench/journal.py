@@ -1,4 +1,4 @@
-"""The journal of a benchmark: JSON lines, one a cell, that survive an interrupt at any byte."""
+"""The journal of a benchmark: one line of JSON for each cell, which survives an interrupt at any byte."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _FIELDS = (*KEY, "accuracy", "seconds", "device")
 
 
 def cell_key(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return what names the cell of a row."""
+    """Return the values that name the cell of a row."""
     return tuple(row[name] for name in KEY)
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Return the rows of a journal, of each cell the last one; a torn last line is left out.
+    """Return the last row of each cell of a journal, without a torn last line.
 
     Raises
     ------
     DataError
-        A line that is no row, by its number.
+        A line is not a row; the message has its number.
 
     Examples
     --------
@@ -43,7 +43,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _parsed(path: Path) -> tuple[list[dict[str, Any]], int]:
-    """Return all rows and how many bytes of the file are whole lines (or a whole row without its end)."""
+    """Return all rows, and how many bytes of the file they take; the last may lack its line end."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -73,25 +73,23 @@ def _row(line: bytes) -> dict[str, Any] | None:
 
 
 class Journal:
-    """A file of rows that is only ever appended to.
+    """A file of rows to which rows are only appended.
 
     Parameters
     ----------
     path : Path
     resume : bool
-        Go on after the rows that are there: a torn last line is cut off. Otherwise a file with rows is refused.
+        Whether to go on after the rows of the file, without a torn last line; otherwise a file with rows is refused.
 
     Attributes
     ----------
-    rows : list of dict
-        Of each cell the last row.
     repaired : int
-        Bytes of a torn last line that were cut off.
+        Number of bytes of a torn last line that were cut off.
 
     Raises
     ------
     DataError
-        There are rows, and it is not to be resumed; or a line is no row.
+        There are rows that ``resume`` does not allow for, or a line is not a row.
     """
 
     def __init__(self, path: Path, *, resume: bool) -> None:
@@ -107,7 +105,7 @@ class Journal:
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """Of each cell the last row."""
+        """The last row of each cell."""
         return list(self._by_key.values())
 
     def find(self, key: tuple[Any, ...]) -> dict[str, Any] | None:
@@ -138,7 +136,7 @@ def _write_all(handle: int, content: bytes) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """Return JSON values; numbers that are not finite become null."""
+    """Return JSON values, with null for numbers that are not finite."""
     if isinstance(value, Mapping):
         return {str(name): _plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple | np.ndarray):

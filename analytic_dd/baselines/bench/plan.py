@@ -1,4 +1,4 @@
-"""Which cells a benchmark has: method x data x points a class x seed x predictor, and the options of each."""
+"""The cells of a benchmark, method x data x points a class x seed x predictor, and the options of each."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ __all__ = [
     "settings_of",
 ]
 
-_DIGITS = ("digits", "mnist")  # of which augmentation makes no mirror images
+_DIGITS = ("digits", "mnist")  # augmentation makes no mirror images of these
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of all that a benchmark can make a set by."""
+    """Return the names of all methods and controls."""
     return ("closed-form", *METHODS, *CONTROLS)
 
 
@@ -51,7 +51,7 @@ class Variant:
     ----------
     method : str
     name : str
-        What tells it from other variants of the method: the options as they were written, or nothing.
+        The options as they were written, which tell variants of a method apart.
     options : dict
     """
 
@@ -61,12 +61,12 @@ class Variant:
 
     @property
     def label(self) -> str:
-        """What a table calls it."""
+        """The name in a table."""
         return f"{self.method}:{self.name}" if self.name else self.method
 
 
 def parse_options(texts: Iterable[str]) -> dict[str, Any]:
-    """Read KEY=VALUE; a value is JSON, or text where it is none.
+    """Read KEY=VALUE, where a value is JSON or else text.
 
     Examples
     --------
@@ -119,11 +119,11 @@ class SetCell:
     Attributes
     ----------
     variant : Variant
-        With all its options: those of the configuration, then its own.
+        It has all its options, those of the configuration and its own.
     data : str
         Name of the data set.
     ipc : int or None
-        Points a class; None for the whole training part.
+        Number of points a class, or None for the whole training part.
     seed : int
     predictors : tuple of str
     """
@@ -136,16 +136,16 @@ class SetCell:
 
     @property
     def label(self) -> str:
-        """One line that names it."""
+        """The name of the cell in one line."""
         size = "all points" if self.ipc is None else f"IPC {self.ipc}"
         return f"{self.variant.label}, {self.data}, {size}, seed {self.seed}"
 
     def key(self, predictor: str) -> tuple[Any, ...]:
-        """Return what names a cell, in the order of ``journal.KEY``."""
+        """Return the values that name a cell, in the order of ``journal.KEY``."""
         return self.variant.method, self.variant.name, self.data, self.ipc, self.seed, predictor
 
     def file_name(self, device: str) -> str:
-        """Return a name for its files: readable, and different for different options."""
+        """Return a readable name for its files, which differs for different options."""
         facts = [*self.key("")[:5], dict(self.variant.options), device]
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:10]
         words = [self.variant.label, self.data, "all" if self.ipc is None else f"ipc{self.ipc}", f"seed{self.seed}"]
@@ -154,7 +154,7 @@ class SetCell:
 
 @dataclass(frozen=True)
 class Plan:
-    """Sets to make and score, and what is left out with the reason."""
+    """Sets to make and score, and the reasons for what is left out."""
 
     sets: tuple[SetCell, ...]
     left_out: tuple[str, ...]
@@ -172,10 +172,10 @@ def plan(
     predictors: Sequence[str],
     config: Mapping[str, Mapping[str, Any]],
 ) -> Plan:
-    """Return all cells, the cheap methods of the list first as they were given.
+    """Return all cells in the order of the methods, without predictors that do not apply.
 
-    A predictor that does not apply is left out: a kernel of its own for a method that has none, convolutions on rows, a
-    kernel matrix of too many points, soft labels for a method whose labels are no probabilities.
+    Those need a kernel of its own that a method does not have, convolutions on rows, a kernel matrix of too many
+    points, or labels that are probabilities.
 
     Raises
     ------
@@ -225,7 +225,7 @@ def _require_sections(config: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def _options(variant: Variant, dataset: Dataset, config: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the options of a method: by the data, then of the configuration, then of the variant."""
+    """Return the options of a method that the data, the configuration and the variant give, in this order."""
     found: dict[str, Any] = {}
     if variant.method in METHODS and dataset.name.lower().partition(",")[0] in _DIGITS:
         kind = _config_type(variant.method)
@@ -234,7 +234,7 @@ def _options(variant: Variant, dataset: Dataset, config: Mapping[str, Mapping[st
 
 
 def _config_type(method: str) -> type[Any] | None:
-    """Return the type of the options; None where the method cannot be imported, which its cells will report."""
+    """Return the type of the options, or None where the method cannot be imported, as its cells will report."""
     try:
         return ClosedFormConfig if method == "closed-form" else method_type(method).config_type
     except ImportError:
@@ -255,7 +255,7 @@ def _require_options(variant: Variant) -> None:
 
 
 def _reason_against(predictor: str, variant: Variant, dataset: Dataset) -> str | None:
-    """Return why a predictor is left out, an empty text where that goes without saying, None where it applies."""
+    """Return None where a predictor applies, or the reason against it, which is empty where it need not be said."""
     kind, method = predictor_kind(predictor), variant.method
     if kind in OWN and kind != own_predictor(method):
         return ""
@@ -269,7 +269,7 @@ def _reason_against(predictor: str, variant: Variant, dataset: Dataset) -> str |
 
 
 def _may_be_probabilities(variant: Variant) -> bool:
-    """Whether the labels of a method can be soft targets: those that are solved, learned or centred cannot."""
+    """Whether the labels of a method can be soft targets, as solved, learned or centred ones cannot."""
     if variant.method in CONTROLS:
         return True
     if variant.method == "closed-form":
@@ -279,7 +279,7 @@ def _may_be_probabilities(variant: Variant) -> bool:
 
 
 def settings_of(cell: SetCell, predictor: str, dataset: Dataset, protocol: Protocol) -> dict[str, Any]:
-    """Return everything that the row of a cell depends on, but for the budget."""
+    """Return everything that the row of a cell depends on, except for the budget."""
     found = {"options": dict(cell.variant.options), "data_sha256": dataset.sha256}
     if predictor_kind(predictor) == "network":
         found["network"] = asdict(protocol.networks(predictor, full=cell.ipc is None))

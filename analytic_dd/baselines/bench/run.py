@@ -1,4 +1,4 @@
-"""A benchmark run: make each set once, score it by each predictor, write a row a cell, and survive interrupts."""
+"""A run of a benchmark, which makes each set once, scores it by each predictor and survives interrupts."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ _ERRORS = 300  # letters of an error that a row keeps
 class Benchmark:
     """Cells, where their rows go, and how they are scored.
 
-    Files in ``out``: ``bench.jsonl``, the rows; ``bench.txt`` and ``bench.png``, drawn from them; ``sets``, the sets;
-    ``states``, what unfinished distillations go on from.
+    The folder ``out`` has the rows (``bench.jsonl``), a table and a plot of them (``bench.txt``, ``bench.png``), the
+    ``sets``, and the ``states`` from which unfinished distillations go on.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ class Benchmark:
         Seconds of each distillation.
     resume : bool
     progress : bool
-        Show bars on standard error.
+        Whether to show bars on standard error.
 
     Raises
     ------
@@ -111,7 +111,7 @@ class Benchmark:
         return found
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return the row of each cell of the journal, those of earlier runs included."""
+        """Return the row of each cell of the journal, with those of earlier runs."""
         return read_rows(self.out / JOURNAL)
 
     def report(self) -> tuple[list[str], str]:
@@ -127,7 +127,7 @@ class Benchmark:
         return [str(file) for file in files], text
 
     def _is_done(self, row: Mapping[str, Any] | None) -> bool:
-        """Whether there is a row that this run could not better: finished, or with at least the budget of this run."""
+        """Whether there is a row that this run could not better, because it is finished or had at least this budget."""
         if row is None or row.get("error") is not None:
             return False
         if row.get("finished", True) or row.get("budget") is None:
@@ -135,7 +135,7 @@ class Benchmark:
         return self.budget is not None and float(row["budget"]) >= self.budget
 
     def _require_same_settings(self, cell: SetCell) -> None:
-        """Rows of other settings are not mixed with new ones."""
+        """Refuse to mix rows of other settings with new ones."""
         for predictor in cell.predictors:
             row = self.journal.find(cell.key(predictor))
             if row is None or row.get("error") is not None:
@@ -153,7 +153,7 @@ class Benchmark:
         return settings_of(cell, predictor, self.datasets[cell.data], self.protocol)
 
     def _do(self, cell: SetCell) -> int:
-        """Make a set if a predictor still wants it, score it, and write a row each; return how many failed."""
+        """Make a set if a predictor still wants it, write the row of each, and return how many failed."""
         wanted = [name for name in cell.predictors if not self._is_done(self.journal.find(cell.key(name)))]
         self._bars.advance(len(cell.predictors) - len(wanted))
         if not wanted:
@@ -166,7 +166,7 @@ class Benchmark:
         return sum(self._scored(cell, predictor, result, objective) for predictor in wanted)
 
     def _made(self, cell: SetCell) -> BaselineResult:
-        """Return the set of a cell: the stored one where it is as good, else a new one, which is stored."""
+        """Return the stored set of a cell where it is as good, or a new one, which is then stored."""
         dataset, name = self.datasets[cell.data], cell.file_name(self.device) + ".npz"
         path, state = self.out / "sets" / name, self.out / "states" / name
         if self.resume and path.exists():
@@ -238,11 +238,11 @@ class Benchmark:
 
 
 def control_result(name: str, dataset: Dataset, points_per_class: int, *, seed: int) -> BaselineResult:
-    """Return a control as a result: its ledger has the seconds that it took to make."""
+    """Return a control as a result, whose ledger has the seconds that it took."""
     ledger = Ledger(steps=1)
     with ledger.timed():
         inputs, y = control_set(name, dataset, points_per_class, seed=seed)
-    whole = name == "full"  # is not copied once more
+    whole = name == "full"  # which is not copied once more
     return BaselineResult(
         inputs=inputs,
         x=dataset.x_train if whole else pixels(inputs, *dataset.statistics(), dataset.image_shape),
@@ -284,7 +284,7 @@ def _say(line: str) -> None:
 
 
 class _Bars:
-    """Two tqdm bars on a terminal, cells above steps, each with the time left; nothing elsewhere."""
+    """Two tqdm bars with the time left, of cells and of steps; they are shown on a terminal only."""
 
     def __init__(self, cells: int, *, shown: bool) -> None:
         self.cells, self.shown = cells, shown
@@ -303,13 +303,13 @@ class _Bars:
             self._outer = None
 
     def advance(self, cells: int) -> None:
-        """Say that cells are done."""
+        """Count cells as done."""
         if self._outer is not None:
             self._outer.update(cells)
 
     @contextlib.contextmanager
     def steps(self, label: str, total: int) -> Any:
-        """Show the steps of a distillation; gives the callback for it."""
+        """Show the steps of a distillation, and yield its callback."""
         if self._outer is None:
             yield None
             return

@@ -1,4 +1,4 @@
-"""A synthetic set on disk, with all that is known of how it was made."""
+"""A synthetic set on disk, with the record of how it was made."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def load_set(path: str | Path) -> tuple[BaselineResult, dict[str, Any]]:
     Raises
     ------
     DataError
-        Another or a damaged file; nothing is unpickled.
+        The file is another or damaged; nothing is unpickled.
     OSError
         The file cannot be opened.
     """

@@ -31,15 +31,15 @@ _MARKERS = "osD^vP*X<>"
 
 
 class Summary:
-    """The rows of one method, data set and size, by one predictor: one a seed.
+    """The rows of one method, data set, size and predictor, one for each seed.
 
     Attributes
     ----------
     accuracy : float or None
-        Mean over seeds; None where all failed.
+        Mean over seeds, or None where all failed.
     over_seeds, over_networks : float or None
-        Standard deviations: of the accuracies of the seeds (None for one seed), and of the networks of one set, the
-        root mean square over seeds (None for what is not random).
+        Standard deviations over seeds (None for one seed), and over the networks of one set, the latter as root mean
+        square over seeds (None where nothing is random).
     seconds : float or None
         Mean over seeds.
     objective : tuple of float or None
@@ -89,7 +89,7 @@ def summaries(rows: Sequence[Mapping[str, Any]]) -> dict[Group, dict[str, Summar
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return a text table for each data set: a line a method and size, a column a predictor.
+    """Return a text table for each data set: one line for each method and size, one column for each predictor.
 
     The objective, its optimum and the gap stand beside runs of which the optimum is known in closed form.
     """
@@ -140,9 +140,9 @@ def _aligned(content: Sequence[Sequence[str]]) -> list[str]:
 
 @own_style()
 def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Write a plot of accuracy against seconds of distillation (log scale): a panel a data set and predictor.
+    """Write a plot of accuracy against seconds of distillation (log scale), a panel for each data set and predictor.
 
-    A colour is a method, a marker a number of points a class; the whole training set is a line.
+    Colours stand for methods and markers for numbers of points a class; the whole training set is a line.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -1,11 +1,11 @@
-r"""Whitening by the eigenvectors of the covariance, in the two conventions that published sets were made with.
+r"""Whitening by the eigenvectors of the covariance, in the two conventions of published sets.
 
-Rows X (n, d) are normalised already; c is their mean and U diag(s) U^T their covariance.
+Rows X (n, d) that are normalised already have the mean c and the covariance U diag(s) U^T.
 
     relative    A = U diag(s + r mean(s))^(-1/2) U^T     covariance over n         kernel inducing points (r of 0.1)
     absolute    A = U diag(s + eps)^(-1/2) U^T           covariance over n - 1     trajectory matching (eps = 0.1)
 
-The whitened rows are (x - c) A. With e the number added to s, their covariance is U diag(s / (s + e)) U^T, the identity
+The whitened rows are (x - c) A. With e added to s, their covariance is U diag(s / (s + e)) U^T, which is the identity
 only where e is small beside s.
 """
 
@@ -36,9 +36,9 @@ class Whitening:
     vectors : (d, d) array
         U, in columns.
     values : (d,) array
-        s, ascending; what rounding makes negative is 0.
+        s, ascending; values that rounding makes negative are 0.
     added : float
-        The number e that is added to every s.
+        e.
 
     Examples
     --------
@@ -69,7 +69,7 @@ class Whitening:
         Raises
         ------
         ShapeError
-            Fewer than two rows.
+            There are fewer than two rows.
         RangeError
             The amount is negative, or 0 with a singular covariance.
 
@@ -138,7 +138,7 @@ class Whitening:
     def dataset(self, dataset: Dataset, name: str) -> Dataset:
         """Return a data set with both parts whitened as the training part was, in float32.
 
-        Methods normalise what they are given by its channel moments; those of a whitened set are 0 and about 1.
+        Methods normalise their data by channel moments, which are 0 and about 1 for a whitened set.
         """
         mean, std = dataset.statistics()
 
