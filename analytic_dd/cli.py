@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import re
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -40,6 +41,7 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
+    os.environ["MPLBACKEND"] = "Agg"  # pictures go to files: no display, and no backend that is not there
     with contextlib.suppress(ValueError):  # in a thread that is not the main one
         if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
             signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system's stop is an interrupt
@@ -49,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no error
     try:
         options = _parser().parse_args(arguments)
-        return int(options.run(options))
+        with _silenced(options.quiet):
+            return int(options.run(options))
     except SystemExit as stop:
         return int(stop.code or 0)
     except KeyboardInterrupt:
@@ -65,6 +68,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(str(error), 2)
     except (ValueError, TypeError, OSError, DivergenceError) as error:
         return _complain(_reason(error), 2)
+
+
+@contextlib.contextmanager
+def _silenced(wanted: bool) -> Iterator[None]:
+    """Drop what is printed, where that is wanted."""
+    if not wanted:
+        yield
+        return
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
+        yield
 
 
 def _reason(error: Exception) -> str:
@@ -253,6 +266,7 @@ def _add_code(command: argparse.ArgumentParser) -> None:
 def _add_show(commands: Any) -> None:
     command = commands.add_parser("show", help="draw a stored set", description=_show.__doc__)
     command.add_argument("folder", type=_path, metavar="FILE|DIR", help="distilled.npz or its folder")
+    command.add_argument("--format", default="png", choices=("png", "svg", "pdf"), help="of the pictures; default png")
     _add_code(command)
     _add_common(command, _show)
 
@@ -285,6 +299,7 @@ def _add_bench(commands: Any) -> None:
 
 def _add_common(command: argparse.ArgumentParser, run: Callable[[argparse.Namespace], int]) -> None:
     command.add_argument("--json", action="store_true", help="print JSON for machines")
+    command.add_argument("--quiet", action="store_true", help="print errors only")
     command.set_defaults(run=run)
 
 
@@ -357,9 +372,11 @@ def _distill_data(given: argparse.Namespace, construction: Any, fit: Any, file: 
     with clock("reading"):
         name = "digits" if given.data is None else given.data
         reading = data.Reading(given.target, given.task, given.resize, given.crop)
-        dataset = data.load(name, offline=given.offline, progress=sys.stderr.isatty(), reading=reading)
+        dataset = data.load(
+            name, offline=given.offline, progress=sys.stderr.isatty() and not given.quiet, reading=reading
+        )
         references, classes = (None, None) if file is None else data.read_references(file, dataset)
-    with Progress() as listener:
+    with Progress(quiet=given.quiet) as listener:
         return report.run(
             dataset,
             "identity" if given.features is None else given.features,
@@ -408,10 +425,12 @@ def _stats(options: argparse.Namespace) -> int:
         shard = "{}/{}".format(*share)
         state = None if state is None else state.with_name(f"{state.name}.{share[0]}")
     reading = Reading(options.target, options.task, options.resize, options.crop)
-    dataset = load(options.data, offline=options.offline, progress=sys.stderr.isatty(), reading=reading)
+    dataset = load(
+        options.data, offline=options.offline, progress=sys.stderr.isatty() and not options.quiet, reading=reading
+    )
     if not isinstance(dataset, Dataset):
         raise ValueError("sums of shards are of classes; task='regress' is for distill")
-    with Progress() as listener:
+    with Progress(quiet=options.quiet) as listener:
         statistics = sum_shard(
             dataset,
             options.features,
@@ -454,7 +473,7 @@ def _verify(options: argparse.Namespace) -> int:
     if options.theorems is not None:
         if options.files:
             raise ValueError(f"{options.files[0]} is a file, --theorems checks theorems; verify them one after another")
-        return theorems.check(options.theorems, deep=options.deep, json=options.json)
+        return theorems.check(options.theorems, deep=options.deep, json=options.json, quiet=options.quiet)
     if not options.files or options.deep:
         wanted = "--deep is for --theorems" if options.deep else "nothing to verify"
         raise ValueError(f"{wanted}: name a distilled.npz or its folder, or give --theorems")
@@ -504,7 +523,7 @@ def _show(options: argparse.Namespace) -> int:
     stored = load_distilled(options.folder, feature_map=_code(options, options.folder))
     certificate = stored.certify()
     folder = options.folder if options.folder.is_dir() else options.folder.parent
-    files = [folder / name for name in ("distilled.png", "spectrum.png")]
+    files = [folder / name for name in (f"distilled.{options.format}", f"spectrum.{options.format}")]
     draw_set(stored, files[0])
     draw_spectrum(stored, files[1])
     summary = {"files": [str(file) for file in files], "certificate": certificate.to_dict(), "meta": stored.meta}
@@ -534,7 +553,7 @@ def _data(options: argparse.Namespace) -> int:
     if options.action == "fetch":
         if options.name is None:
             raise ValueError(f"name the data set to fetch: {', '.join(data.names())}")
-        path = data.fetch(options.name, progress=sys.stderr.isatty())
+        path = data.fetch(options.name, progress=sys.stderr.isatty() and not options.quiet)
         _print(options, {"name": options.name, "path": str(path)}, [f"{options.name}: {path or 'embedded'}"])
     elif options.action == "path" and options.name is None:
         found = {key: None if value is None else str(value) for key, value in data.locations().items()}

@@ -1,13 +1,16 @@
-"""Wall seconds by stage, and who is told how far a stage is."""
+"""Wall seconds by stage, and who is told how far a stage is; the logger ``analytic_dd`` has them at level INFO."""
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 __all__ = ["Clock", "Listener"]
+
+_LOG = logging.getLogger("analytic_dd")
 
 Listener = Callable[[str, int, int], None]  # stage, done, total
 
@@ -42,7 +45,9 @@ class Clock:
         try:
             yield
         finally:
-            self.add(stage, time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            self.add(stage, seconds)
+            _LOG.info("%s: %.3f s", stage, seconds)
 
     @contextmanager
     def rest_of(self, stage: str) -> Iterator[None]:

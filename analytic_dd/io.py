@@ -173,7 +173,7 @@ class DistilledSet:
         return export(self, format, path)
 
     def plot(self, path: str | Path) -> None:
-        """Draw the points as a PNG file."""
+        """Draw the points as a PNG, SVG or PDF file, by its ending."""
         from analytic_dd.plot import draw_set
 
         draw_set(self, Path(path))

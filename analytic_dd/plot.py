@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from analytic_dd.errors import shown
-from analytic_dd.sheet import DPI, Sheet, as_picture, drawable, own_style, save
+from analytic_dd.sheet import DPI, Scale, Sheet, as_picture, drawable, own_style, save
 
 __all__ = ["draw_set", "draw_spectrum"]
 
@@ -37,17 +37,17 @@ Drawable = Any  # an analytic_dd.io.DistilledSet; that file imports this one
 def draw_set(distilled: Drawable, path: Path, *, most: int = _MOST) -> None:
     """Write a labelled grid of the distilled images, below the class means of the data or the references of the set.
 
-    All distilled images share one grey or colour scale from the 1st to the 99th percentile of their pixels, and values
-    beyond are clipped. The class means have their own scale, and the title states both. Where a class fills whole rows,
-    its name stands beside them; elsewhere the class or the strongest labels stand above each image. Each row of a
-    realistic set is drawn below the row of its references, on one scale for both, and near copies of one image are
-    followed by their changes on another scale.
+    All distilled images share one scale from the 1st to the 99th percentile of their pixels, one for each channel where
+    they have colours, and values beyond are clipped. The class means have their own scale, and the title states both.
+    Where a class fills whole rows, its name stands beside them; elsewhere the class or the strongest labels stand above
+    each image. Each row of a realistic set is drawn below the row of its references, on one scale for both, and near
+    copies of one image are followed by their changes on another scale.
 
     Parameters
     ----------
     distilled : DistilledSet
     path : Path
-        A PNG file, replaced atomically.
+        A PNG, SVG or PDF file by its ending, replaced atomically.
     most : int
         Largest number of points that are drawn, equally many of each class; half of it for a realistic set. Of more
         than 100 class means the first are drawn. The title counts what is drawn.
@@ -71,11 +71,11 @@ def _plain(distilled: Drawable, most: int) -> list[_Block]:
     if means is not None:
         between = "\n" if max(map(len, names)) > _SHORT_NAME else " "
         headings = [f"mean of{between}{name}" for name in names[:_MOST]]
-        scale = float(means.min()), float(means.max())
+        scale = ((float(means.min()), float(means.max())),)
         blocks.append(_Block(_MEANS, means[:_MOST], headings, [], scale, of=len(means)))
     columns, of_rows = _class_rows(labels, names)
     captions = [] if of_rows else [_caption(row, names) for row in labels]
-    return [*blocks, _Block(_DISTILLED, images, captions, of_rows, _scale(images), columns)]
+    return [*blocks, _Block(_DISTILLED, images, captions, of_rows, _scale(images, channels=images.ndim > 3), columns)]
 
 
 def _realistic(distilled: Drawable, most: int) -> list[_Block]:
@@ -92,7 +92,7 @@ def _realistic(distilled: Drawable, most: int) -> list[_Block]:
         return [
             _Block("reference", references, above, [], scale),
             _Block(_DISTILLED, x, captions, [], scale, columns),
-            _Block(_CHANGE, change, [], [], (-largest, largest), columns),
+            _Block(_CHANGE, change, [], [], ((-largest, largest),), columns),
         ]
     rows = np.arange(len(references)) if classes is None else _shown(np.eye(len(names))[classes], most)
     rows = rows[:most]
@@ -108,9 +108,10 @@ def _realistic(distilled: Drawable, most: int) -> list[_Block]:
     return blocks
 
 
-def _scale(images: np.ndarray) -> tuple[float, float]:
-    low, high = np.percentile(images, [1.0, 99.0])
-    return float(low), float(high)
+def _scale(images: np.ndarray, *, channels: bool = False) -> Scale:
+    """Return the 1st and 99th percentiles of all pixels, or of each channel, which may differ a hundredfold."""
+    parts = np.moveaxis(images, -1, 0) if channels else images[None]
+    return tuple((float(low), float(high)) for low, high in (np.percentile(part, [1.0, 99.0]) for part in parts))
 
 
 @dataclass(frozen=True)
@@ -126,8 +127,8 @@ class _Block:
         Words above each image; there are none where the rows have names.
     rows : list of str
         The class of each row, where each row has one class.
-    scale : (low, high)
-        The values that are drawn black and white.
+    scale : ((low, high), ...)
+        The values that are drawn black and white, of all channels or of each.
     columns : int
     of : int
         How many images there are, where not all are drawn.
@@ -137,7 +138,7 @@ class _Block:
     images: np.ndarray
     captions: Sequence[str]
     rows: Sequence[str]
-    scale: tuple[float, float]
+    scale: Scale
     columns: int = _COLUMNS
     of: int = 0
 
@@ -211,16 +212,23 @@ def _title(distilled: Drawable, blocks: Sequence[_Block], drawn: int) -> list[st
         f"labels, {meta['theorem']}, ridge {distilled.ridge:.3g}; error of {kept} "
         f"{error:.1e}, {certificate.get('verdict', 'not certified')}",
     ]
-    named: dict[tuple[float, float], dict[str, str]] = {}  # blocks on one scale share its ends
+    named: dict[Scale, dict[str, str]] = {}  # blocks on one scale share its ends
     for block in blocks:
         named.setdefault(block.scale, {})[block.name] = block.label
     scales = [
-        f"{', '.join(names.values())} {_ends(*scale)}"
+        f"{', '.join(names.values())} {_all_ends(scale)}"
         + ("" if {_MEANS, _CHANGE} & names.keys() else " (98 % of the pixels)")
         for scale, names in named.items()
     ]
-    lines.append(f"Grey scale (data units): {'; '.join(scales)}")
+    kind = "Scale of each channel" if any(len(scale) > 1 for scale in named) else "Grey scale"
+    lines.append(f"{kind} (data units): {'; '.join(scales)}")
     return [shown(line, most=_LONGEST_LINE) for line in lines]
+
+
+def _all_ends(scale: Scale) -> str:
+    if len(scale) == 1:
+        return _ends(*scale[0])
+    return ", ".join(f"{name} {_ends(*ends)}" for name, ends in zip(("red", "green", "blue"), scale, strict=True))
 
 
 def _ends(low: float, high: float) -> str:

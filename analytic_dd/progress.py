@@ -10,14 +10,23 @@ __all__ = ["Progress"]
 
 
 class Progress:
-    """A tqdm bar for each stage, on a terminal only."""
+    """A tqdm bar for each stage, on a terminal only.
+
+    Parameters
+    ----------
+    quiet : bool
+        No bar there either.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet = quiet
 
     def __enter__(self) -> Callable[[str, int, int], None]:
         self._bar: Any = None
         return self._show
 
     def _show(self, stage: str, done: int, total: int) -> None:
-        if not sys.stderr.isatty():
+        if self.quiet or not sys.stderr.isatty():
             return
         from tqdm import tqdm
 

@@ -11,9 +11,12 @@ import numpy as np
 
 from analytic_dd.files import atomic_write
 
-__all__ = ["DPI", "Sheet", "as_picture", "drawable", "own_style", "save"]
+__all__ = ["DPI", "Scale", "Sheet", "as_picture", "drawable", "own_style", "save"]
 
 DPI = 100
+VECTOR = (".svg", ".pdf")
+
+Scale = tuple[tuple[float, float], ...]  # what is black and white, of all channels or of each
 
 # Fonts that have the letters of East Asia, of which a system has one or none; matplotlib's own has none of them.
 _EAST_ASIAN = (
@@ -73,12 +76,10 @@ class Sheet:
         at = x / self.width, 1.0 - y / self.height
         self.figure.text(*at, words if words.isascii() else drawable(words), fontsize=7, parse_math=False, **options)
 
-    def image(
-        self, left: int, top: int, height: int, width: int, image: np.ndarray, scale: tuple[float, float]
-    ) -> None:
+    def image(self, left: int, top: int, height: int, width: int, image: np.ndarray, scale: Scale) -> None:
         """Draw an image with its range of values brought to 0 .. 1."""
-        low, high = scale
-        scaled = np.clip((as_picture(image) - low) / (high - low if high > low else 1.0), 0.0, 1.0)
+        low, high = np.array(scale).T if len(scale) > 1 else scale[0]
+        scaled = np.clip((as_picture(image) - low) / np.where(high > low, high - low, 1.0), 0.0, 1.0)
         if scaled.ndim == 3 and scaled.shape[2] == 1:
             scaled = scaled[:, :, 0]
         bottom = 1.0 - (top + height) / self.height
@@ -92,7 +93,13 @@ class Sheet:
 
 
 def save(figure: Any, path: Path) -> None:
-    """Write a PNG file: grey levels where there are no colours, no transparency."""
+    """Write a file by its ending: SVG, PDF, or PNG with grey levels where there are no colours, no transparency."""
+    if path.suffix in VECTOR:
+        with atomic_write(path) as stream:
+            figure.savefig(
+                stream, format=path.suffix[1:], metadata={"CreationDate" if path.suffix == ".pdf" else "Date": None}
+            )
+        return
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 

@@ -10,17 +10,27 @@ from pathlib import Path
 __all__ = ["check"]
 
 
-def check(names: Sequence[str], *, deep: bool = False, json: bool = False) -> int:
+def check(names: Sequence[str], *, deep: bool = False, json: bool = False, quiet: bool = False) -> int:
     """Run ``proofs_check`` for some theorems, all without a name, and return its exit status: 1 if a check fails.
 
     Raises
     ------
     ValueError
-        The package is installed without its repository.
+        The package is installed without its repository, or the checks cannot be imported.
     """
     root = Path(__file__).parents[1]
     if not (root / "proofs_check" / "run.py").is_file():
         raise ValueError("the theorem checks are in the repository, not in the installed package; run this in a clone")
+    _require_imports(root)
     flags = [flag for flag, given in (("--deep", deep), ("--json", json)) if given]
     command = [sys.executable, "-m", "proofs_check.run", *names, *flags, "--prefix", "analytic-dd: "]
-    return subprocess.run(command, cwd=root, check=False).returncode
+    return subprocess.run(command, cwd=root, check=False, stdout=subprocess.DEVNULL if quiet else None).returncode
+
+
+def _require_imports(root: Path) -> None:
+    """Say why the checks cannot be imported, where they cannot: an exit status of 1 would be a theorem that fails."""
+    command = [sys.executable, "-c", "import proofs_check.run"]
+    found = subprocess.run(command, cwd=root, check=False, capture_output=True, text=True)
+    if found.returncode:
+        cause = (found.stderr.strip().split("\n") or ["no reason was given"])[-1]
+        raise ValueError(f"the theorem checks cannot be imported ({cause}); pip install 'analytic-dd[test]'")

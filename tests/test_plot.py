@@ -191,7 +191,7 @@ def test_near_copies_of_one_image_are_drawn_with_their_changes(stored):
     assert reference.captions == ["3"]
     assert reference.scale == copies.scale
     assert np.array_equal(change.images, made.x - made.references)
-    assert change.scale == (-np.abs(change.images).max(), np.abs(change.images).max())
+    assert change.scale == ((-np.abs(change.images).max(), np.abs(change.images).max()),)
     assert copies.height == 1
 
 
@@ -297,3 +297,25 @@ def test_the_style_of_a_user_changes_no_picture(stored, tmp_path):
     with matplotlib.rc_context({"image.origin": "lower", "font.size": 30.0, "text.usetex": True, "axes.grid": True}):
         assert np.array_equal(np.asarray(drawn(stored, tmp_path)), before)
         assert matplotlib.rcParams["image.origin"] == "lower"
+
+
+def test_channels_of_distilled_images_have_scales_of_their_own(stored, tmp_path):
+    """Blue of a hundredth of the range of red would be one colour on one scale."""
+    colours = with_points(stored, np.eye(3), (4, 4, 3))
+    x = colours.x * np.array([100.0, 10.0, 1.0])
+    small_blue = replace(colours, x=x, class_means=None)
+    picture = np.asarray(drawn(small_blue, tmp_path)).astype(float)
+    tile = picture[plot._LINE * 3 + 2 * plot._MARGIN + 4 :, plot._MARGIN + plot._SIDE + 4 :][:80, :80]
+    assert (tile.max(axis=(0, 1)) - tile.min(axis=(0, 1)) > 150).all()
+    assert ": distilled red -" in plot._title(small_blue, plot._plain(small_blue, 100), 3)[1]
+
+
+@pytest.mark.parametrize(("ending", "head"), [("svg", b"<?xml"), ("pdf", b"%PDF"), ("png", b"\x89PNG")])
+def test_pictures_are_vectors_where_the_ending_says_so(stored, tmp_path, ending, head):
+    for name, draw in (("set", draw_set), ("spectrum", draw_spectrum)):
+        path = tmp_path / f"{name}.{ending}"
+        draw(stored, path)
+        assert path.read_bytes().startswith(head)
+        first = path.read_bytes()
+        draw(stored, path)
+        assert path.read_bytes() == first

@@ -1,0 +1,52 @@
+"""What the command line says where it is asked to be quiet, and where the checks of theorems are not to be had."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+import pytest
+
+from analytic_dd import cli, theorems
+from analytic_dd.clock import Clock
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    made = tmp_path_factory.mktemp("quiet")
+    assert cli.main(["distill", "--quiet", "--no-picture", "--out", str(made)]) == 0
+    return str(made)
+
+
+def test_quiet_prints_errors_only(folder, capfd):
+    for command in (["verify", folder], ["show", folder, "--format", "svg"], ["data", "list"]):
+        assert cli.main([*command, "--quiet"]) == 0
+    assert capfd.readouterr() == ("", "")
+    assert sorted(name for name in os.listdir(folder) if name.endswith("svg")) == ["distilled.svg", "spectrum.svg"]
+    assert cli.main(["verify", "--quiet", f"{folder}/gone"]) == 2
+    out, err = capfd.readouterr()
+    assert (out, "gone" in err) == ("", True)
+
+
+def test_pictures_need_no_display(folder, monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "module://a_backend_that_is_not_there")
+    assert cli.main(["show", folder, "--quiet"]) == 0
+    assert os.environ["MPLBACKEND"] == "Agg"
+
+
+def test_theorems_that_cannot_be_imported_say_why(tmp_path, monkeypatch, capfd):
+    checks = tmp_path / "proofs_check"
+    checks.mkdir()
+    (checks / "run.py").write_text("import a_library_that_is_not_there\n")
+    (checks / "__init__.py").touch()
+    monkeypatch.setattr(theorems, "__file__", str(tmp_path / "analytic_dd" / "theorems.py"))
+    assert cli.main(["verify", "--theorems", "T1"]) == 2
+    assert "No module named 'a_library_that_is_not_there'" in capfd.readouterr().err
+
+
+def test_stages_are_logged(caplog):
+    with caplog.at_level(logging.INFO, logger="analytic_dd"), Clock()("reading"):
+        pass
+    assert [(record.name, record.getMessage().split(":")[0]) for record in caplog.records] == [
+        ("analytic_dd", "reading")
+    ]
