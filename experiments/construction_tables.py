@@ -243,6 +243,24 @@ def one_image() -> str:
     return markdown(header, rows) + source(run, path)
 
 
+def near_copies() -> str:
+    """A few real images and their near copies, on maps that are not onto."""
+    run, path = _run("near_copies")
+    rows = []
+    for row in run["rows"]:
+        kind = f"{row['copies']} near copies of each" + (", pairs" if row["pairs"] else "")
+        rows.append([f"{row['data']}, {row['features']}", f"{row['p']:,}", _accuracy(row["accuracy_original"])])
+        rows[-1] += [f"{row['points']}: {row['bases']} real, {kind}", _accuracy(row["accuracy_distilled"])]
+        rows[-1] += [_error(row), _percent(row["largest_change"])]
+        for found in row["rounded"].values():
+            rows[-1].append(f"{found['error']:.1e}, {_accuracy(found['agreement'])}")
+        seconds = (row["seconds"]["construction"], row["wall"], row["cpu"], row["load"])
+        rows[-1] += [f"{value:.0f}" for value in seconds]
+    header = ["data, map", "p", "all data, %", "points", "distilled, %", "error of W", "largest change, % of the range"]
+    header += [f"{name}: error of W, decisions kept, %" for name in ("float32", "16 bits", "8 bits")]
+    return markdown([*header, "near copies, s", "whole, s", "CPU, s", "load at the start"], rows) + source(run, path)
+
+
 def ridge_list() -> str:
     """One set for several ridges."""
     run, path = _run("ridge_list")
@@ -306,6 +324,7 @@ TABLES: dict[str, Callable[[], str]] = {
         few_points,
         few_optimum,
         one_image,
+        near_copies,
         ridge_list,
         figures,
     )

@@ -90,7 +90,7 @@ def stored_and_reloaded(
     stored = distilled_set(found, FitOptions(), seed=seed, clock=clock)
     with tempfile.TemporaryDirectory() as folder:
         save_distilled(Path(folder) / "distilled.npz", stored)
-        return load_distilled(folder)
+        return load_distilled(folder, feature_map=stored.code)
 
 
 def measure(

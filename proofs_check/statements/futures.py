@@ -40,6 +40,25 @@ def _coefficients(F: Field, z: Matrix, eps: Scalar, s: int, d: int, k: int) -> M
     return F.below(own.T, *[copies] * s).T
 
 
+@statement("T22b", error="the means of the pairs are forgotten", when=lambda c: c.p >= 4 and c.k <= 3)
+def pairs(F: Field, c: Case, wrong: bool) -> Pairs:
+    """Pairs xi +- eps v with bases of its own for each row, on pieces where phi is linear: means and differences."""
+    d, s = 2, -(-c.p // 3)
+    W, eps, half = F.draw(c.k, c.p), F.scalar(), 1 / F.number(2)
+    for row in range(c.k):
+        features, jacobians = [F.draw(c.p, 1) for _ in range(s)], [F.draw(c.p, d) for _ in range(s)]
+        M = F.below(*[A.T for pair in zip(features, jacobians, strict=True) for A in pair]).T
+        z = M.plus @ W.rows([row]).T  # alpha_i, v_i one below the other
+        reached = F.zeros(1, c.p)
+        for i, (f, J) in enumerate(zip(features, jacobians, strict=True)):
+            move = eps * (J @ z.rows(range(i * (d + 1) + 1, (i + 1) * (d + 1)))).T
+            plus, minus = f.T + move, f.T - move
+            if not wrong:
+                reached = reached + z.rows([i * (d + 1)]) @ (half * (plus + minus))
+            reached = reached + (half / eps) * (plus - minus)
+        yield reached, W.rows([row])
+
+
 @statement("T22c", error="eps is forgotten", when=lambda c: c.k <= c.m)
 def difference(F: Field, c: Case, wrong: bool) -> Pairs:
     """W = ((u + eps W) - u) / eps: points that reach u and points that reach u + eps W reach W together"""
