@@ -10,6 +10,7 @@ arrays, and ``--session FILE`` writes down what passed, the worst ratio and the 
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import json
 import os
@@ -22,13 +23,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import array_api_strict
 import flint
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-import torch
 from hypothesis import settings
 from threadpoolctl import threadpool_info
 
@@ -109,24 +106,37 @@ class Library:
         return all(isinstance(A, self.kind) and dtype_name(A) == self.dtype for A in arrays)
 
 
-def _libraries() -> dict[str, Library]:
-    made = []
-    for d in ("float32", "float64"):
-        strict, t = getattr(array_api_strict, d), getattr(torch, d)
-        made += [
-            Library("numpy", d, np.ndarray, lambda A, d=d: np.asarray(A, dtype=d)),
-            Library("torch", d, torch.Tensor, lambda A, t=t: torch.tensor(np.asarray(A), dtype=t)),
-            Library(
-                "strict", d, type(array_api_strict.zeros(1)), lambda A, t=strict: array_api_strict.asarray(A, dtype=t)
-            ),
-            Library(
-                "jax", d, jax.Array, lambda A, d=d: jnp.asarray(A, dtype=d), lambda d=d: jax.enable_x64(d == "float64")
-            ),
-        ]
-    return {f"{library.name}-{library.dtype}": library for library in made}
+def _numpy(d: str) -> Library:
+    return Library("numpy", d, np.ndarray, lambda A: np.asarray(A, dtype=d))
 
 
-LIBRARIES = _libraries()
+def _torch(d: str) -> Library:
+    import torch
+
+    return Library("torch", d, torch.Tensor, lambda A: torch.tensor(np.asarray(A), dtype=getattr(torch, d)))
+
+
+def _strict(d: str) -> Library:
+    import array_api_strict as strict
+
+    return Library("strict", d, type(strict.zeros(1)), lambda A: strict.asarray(A, dtype=getattr(strict, d)))
+
+
+def _jax(d: str) -> Library:
+    import jax
+
+    return Library("jax", d, jax.Array, lambda A: jax.numpy.asarray(A, dtype=d), lambda: jax.enable_x64(d == "float64"))
+
+
+# Each is imported by the first test that uses it
+MAKERS = {"numpy": _numpy, "torch": _torch, "strict": _strict, "jax": _jax}
+LIBRARIES = [f"{name}-{d}" for d in ("float32", "float64") for name in MAKERS]
+
+
+@functools.cache
+def _library(key: str) -> Library:
+    name, _, d = key.partition("-")
+    return MAKERS[name](d)
 
 
 def _ordered(library: Library, order: str) -> Library:
@@ -144,21 +154,21 @@ def _ordered(library: Library, order: str) -> Library:
 @pytest.fixture(params=LIBRARIES)
 def library(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Iterator[Library]:
     """Each array library in float32 and float64 in turn; jax with 64 bits switched on for float64 only."""
-    with LIBRARIES[request.param].context():
-        yield _ordered(LIBRARIES[request.param], pytestconfig.option.order)
+    with _library(request.param).context():
+        yield _ordered(_library(request.param), pytestconfig.option.order)
 
 
 @pytest.fixture(params=[name for name in LIBRARIES if name != "jax-float32"])
 def summing_library(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Iterator[Library]:
     """Those libraries that can keep sums in float64."""
-    with LIBRARIES[request.param].context():
-        yield _ordered(LIBRARIES[request.param], pytestconfig.option.order)
+    with _library(request.param).context():
+        yield _ordered(_library(request.param), pytestconfig.option.order)
 
 
 @pytest.fixture(scope="session")
 def numpy_float64(pytestconfig: pytest.Config) -> Library:
     """The library that needs no other."""
-    return _ordered(LIBRARIES["numpy-float64"], pytestconfig.option.order)
+    return _ordered(_library("numpy-float64"), pytestconfig.option.order)
 
 
 @pytest.fixture(scope="session")

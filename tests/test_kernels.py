@@ -75,6 +75,7 @@ def test_a_kernel_that_is_set_already_is_the_only_one(kernels, monkeypatch, caps
     assert "OPENBLAS_CORETYPE is Nehalem in this environment" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_session_of_one_file_is_counted(kernels):
     """A child of its own: this machine's kernel, one thread, Fortran order."""
     row = kernels.run(kernels.probe("")[0], 1, "F", ["tests/test_errors.py"])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.optimize import minimize
+from scipy.optimize import check_grad, minimize
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 
@@ -68,9 +68,18 @@ def test_no_descent_over_the_inputs_of_k_points_does_better(counts):
     rng = np.random.default_rng(0)
 
     def error(x):
-        return np.linalg.norm(np.linalg.pinv(x.reshape(2, 4) @ B.T + c).T - W)
+        """The error R - W of  R = (Phi Phi^T)^-1 Phi = (Phi^+)^T , its norm, and the gradient of that by x."""
+        Phi = x.reshape(2, 4) @ B.T + c
+        inverse = np.linalg.inv(Phi @ Phi.T)
+        R = inverse @ Phi
+        E = R - W
+        by_phi = inverse @ (E - E @ R.T @ Phi) - R @ E.T @ R
+        return np.linalg.norm(E), (by_phi @ B).ravel() / np.linalg.norm(E)
 
-    found = [minimize(error, 10.0 ** rng.uniform(-1, 2) * rng.standard_normal(8)).fun for _ in range(20)]
+    starts = [10.0 ** rng.uniform(-1, 2) * rng.standard_normal(8) for _ in range(20)]
+    off = check_grad(lambda x: error(x)[0], lambda x: error(x)[1], starts[0])
+    assert off < 1e-5 * np.linalg.norm(error(starts[0])[1])
+    found = [minimize(error, start, jac=True).fun for start in starts]
     assert best * (1 - 1e-9) < min(found) < best * (1 + 1e-5)  # the search stops there, and finds nothing below
 
 
