@@ -278,7 +278,7 @@ def _of_formula(word: str) -> bool:
         return False
     try:
         for each in _tokens(word):
-            if each[0].isalpha():
+            if each[0].isalpha() and each != "sqrt":
                 _word(each, script="_" in word, prose=False)
     except NoFormula:
         return False
