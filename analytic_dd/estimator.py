@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
@@ -18,20 +19,28 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from analytic_dd.clock import Clock
 from analytic_dd.distill.construction import Construction, chosen, options
+from analytic_dd.io import DistilledSet
 from analytic_dd.judge import worst
+from analytic_dd.judge.controls import right_with_intercept
 from analytic_dd.judge.stored import certificates_of
 from analytic_dd.later_samples import LaterClasses, LaterOutputs, LaterSamples, plain
 from analytic_dd.losses import as_loss
-from analytic_dd.model import ArraySource, Distillation, FitOptions, Memory, distil
+from analytic_dd.model import ArraySource, Distillation, FitOptions, Memory, Origin, distil
+from analytic_dd.report.assembly import distilled_set
 
 __all__ = ["RidgeDistiller", "RidgeDistillerRegressor"]
 
 _ROWS = 4096  # samples mapped at a time
+_COMPARED = 500  # samples on which models with and without an intercept are compared
+_GAIN = 0.02  # of decisions, that an intercept must bring for its absence to be worth a warning
 
 
 class _Distiller(LaterSamples, BaseEstimator):
     """Fit ridge regression in feature space, then distil it; shared by classifier and regressor."""
+
+    _intercept_by_default: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -58,7 +67,7 @@ class _Distiller(LaterSamples, BaseEstimator):
         steps: int = 10,
         tolerance: float | None = None,
         dimensions: int = 10,
-        fit_intercept: bool = False,
+        fit_intercept: bool | None = None,
         tikhonov: Any = None,
         solver: str = "auto",
         random_state: Any = None,
@@ -90,6 +99,10 @@ class _Distiller(LaterSamples, BaseEstimator):
         self.solver = solver
         self.random_state = random_state
 
+    @property
+    def _intercept(self) -> bool:
+        return self._intercept_by_default if self.fit_intercept is None else bool(self.fit_intercept)
+
     def _construction(self, ridges: Sequence[float]) -> Construction:
         """Return the construction that the parameters mean; a parameter at its default counts as not given."""
         defaults = {name: each.default for name, each in inspect.signature(type(self)).parameters.items()}
@@ -105,7 +118,7 @@ class _Distiller(LaterSamples, BaseEstimator):
         construction = self._construction(ridges)
         near = None if isinstance(self.references, str) else self._given_references(X)
         source = ArraySource(X, y, classes=classes, centred=construction.labels == "centred", weights=w)
-        if self.fit_intercept and source.n < 2:
+        if self._intercept and source.n < 2:
             raise ValueError("an intercept needs at least 2 samples, got n_samples = 1; set fit_intercept=False")
         seed = self._seed()
         found = distil(source, self.features, construction, self._fit_options(ridges), seed=seed, references=near)
@@ -124,7 +137,7 @@ class _Distiller(LaterSamples, BaseEstimator):
         return FitOptions(
             ridge=ridges[0] if ridges else given,
             loss=self.loss,
-            intercept=self.fit_intercept,
+            intercept=self._intercept,
             tikhonov=self.tikhonov,
             solver=self.solver,
         )
@@ -142,6 +155,19 @@ class _Distiller(LaterSamples, BaseEstimator):
         self.ridge_choice_, self.ridge_ = found.model.choice, found.model.ridge
         self._store(found)
         self._name_points()
+        self.distilled_set_ = self._as_set(found)
+
+    def _as_set(self, found: Distillation) -> DistilledSet:
+        """The set as it is stored; samples that came in parts are named, but have no hash."""
+        model, seed = found.model, 0 if self._memory is None else self._memory.seed
+        n, shape = int(model.statistics.n), (model.feature_map.d,)
+        parts = Origin("arrays", "", "arrays in parts", shape, self._names(), n)
+        origin = parts if found.source is None else found.source.origin
+        return distilled_set(found, self._fit_options(self._ridges()), seed=seed, clock=Clock(), origin=origin)
+
+    def _names(self) -> tuple[Any, ...]:
+        """Names of the outputs."""
+        return tuple(range(len(self._labels_of_points[0])))
 
     def _store(self, found: Distillation) -> None:
         result, scaling = found.result, found.scaling
@@ -318,12 +344,31 @@ class RidgeDistiller(LaterClasses, ClassifierMixin, _Distiller):
         if k < 2:
             only = self.classes_.tolist()[0]
             raise ValueError(f"at least two classes are needed, got one class: {only!r}; add another class")
-        self._distil(X, encoder.transform(y), w, tuple(self.classes_.tolist()))
+        self._distil(X, encoder.transform(y), w, self._names())
+        if self.fit_intercept is None and self.loss == "squared":
+            self._warn_where_the_mean_matters(X, encoder.transform(y))
         return self
+
+    def _names(self) -> tuple[Any, ...]:
+        named = self.classes_ if self.classes_.dtype.kind in "iuU" else self.classes_.astype(str)
+        return tuple(named.tolist())
 
     def _name_points(self) -> None:
         self.distilled_labels_ = self._labels_of_points
         self.distilled_y_ = self.classes_[self.distilled_labels_.argmax(axis=1)]
+
+    def _warn_where_the_mean_matters(self, X: np.ndarray, y: np.ndarray) -> None:
+        """Warn where a model with an intercept decides clearly more samples rightly, compared on a part of them."""
+        rows = np.random.default_rng(0).permutation(len(X))[:_COMPARED]
+        labels = np.eye(len(self.classes_))[y[rows]]
+        plain, better = right_with_intercept(self.feature_map_(X[rows]), labels)
+        if better - plain > max(_GAIN * len(rows), 3):
+            warnings.warn(
+                f"the mean of X or the sizes of the classes matter: of {len(rows)} training samples a model with an "
+                f"intercept decides {better} rightly, this one {plain}; set fit_intercept=True, or standardise X "
+                "(fit_intercept=False leaves this warning out)",
+                stacklevel=3,
+            )
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return W phi(x) + b (n, k); for two classes the difference of the two, (n,), as scikit-learn expects."""
@@ -345,10 +390,11 @@ class RidgeDistiller(LaterClasses, ClassifierMixin, _Distiller):
 
 
 class RidgeDistillerRegressor(LaterOutputs, RegressorMixin, _Distiller):
-    """Ridge regression, distilled into one point an output in closed form.
+    """Ridge regression with an intercept, distilled into one point an output and one for the intercept.
 
-    As :class:`RidgeDistiller` with outputs in the place of classes: the k points have unit vectors as labels, each in
-    the unit of its output (``labels="one-hot"``), or learned labels. ``distilled_y_`` (m, k) are the labels, (m,) for
+    As :class:`RidgeDistiller` with outputs in the place of classes and an intercept by default (targets have a mean;
+    ``fit_intercept=False`` leaves it out): the points have unit vectors as labels, each in the unit of its output
+    (``labels="one-hot"``), or learned labels. ``distilled_y_`` (m, k) are the labels, (m,) for
     one output; the ridge is chosen by leave-one-out squared error, each output in its unit. The unit is a power of two
     near the spread of the output, so that no result depends on the unit of y. With ``loss="poisson"`` y are counts and
     the model is that of scikit-learn's PoissonRegressor with alpha = ridge / n; ``"logistic"`` and ``"softmax"`` take
@@ -361,9 +407,16 @@ class RidgeDistillerRegressor(LaterOutputs, RegressorMixin, _Distiller):
     >>> rng = np.random.default_rng(0)
     >>> X = rng.standard_normal((50, 3))
     >>> model = RidgeDistillerRegressor(random_state=0).fit(X, X @ [1.0, 2.0, 3.0])
-    >>> model.distilled_X_.shape, model.certificate_.verdict  # the whole model is one point
-    ((1, 3), 'pass')
+    >>> model.distilled_X_.shape, model.certificate_.verdict  # the whole model is two points
+    ((2, 3), 'pass')
+    >>> from sklearn.datasets import load_diabetes
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> scores = [RidgeDistillerRegressor(fit_intercept=b, random_state=0).fit(X, y).score(X, y) for b in (None, False)]
+    >>> [round(score, 1) for score in scores]
+    [0.5, -3.4]
     """
+
+    _intercept_by_default = True
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> RidgeDistillerRegressor:
         """Fit and distil; X (n, d), y (n,) or (n, k), weights (n,) >= 0."""

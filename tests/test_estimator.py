@@ -5,14 +5,21 @@ import pickle
 import numpy as np
 import pytest
 from sklearn.base import clone
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_diabetes, load_digits
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from analytic_dd import InfeasibleError, RidgeDistiller, RidgeDistillerRegressor, features, ridge_weights
+from analytic_dd import (
+    InfeasibleError,
+    RidgeDistiller,
+    RidgeDistillerRegressor,
+    features,
+    load_distilled,
+    ridge_weights,
+)
 
 VARIANTS = [
     RidgeDistiller(),
@@ -26,6 +33,7 @@ VARIANTS = [
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")  # pandas is not a dependency
+@pytest.mark.filterwarnings("ignore:the mean of X or the sizes of the classes matter")  # of the data of these checks
 @parametrize_with_checks(VARIANTS)
 def test_scikit_learn_accepts_the_estimator(estimator, check):
     check(estimator)
@@ -226,7 +234,7 @@ def test_given_references_decide_the_number_of_points(digits):
 
 
 @pytest.mark.parametrize(
-    "options", [{"points": 6}, {"points": 6, "labels": "one-hot"}, {"points": 6, "fit_intercept": True}]
+    "options", [{"points": 6}, {"points": 6, "labels": "one-hot", "fit_intercept": False}, {"points": 6, "tau": 0.1}]
 )
 def test_a_regression_has_realistic_sets_too(options):
     rng = np.random.default_rng(0)
@@ -284,7 +292,7 @@ def test_a_regression_of_several_outputs_is_one_point_an_output(ratio):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((200, 11))
     Y = X @ rng.standard_normal((11, 3)) + 0.1 * rng.standard_normal((200, 3))
-    model = RidgeDistillerRegressor().fit(X, Y)
+    model = RidgeDistillerRegressor(fit_intercept=False).fit(X, Y)
     assert model.distilled_X_.shape == (3, 11)
     assert model.coef_.shape == (3, 11)
     W = ridge_weights(model.distilled_X_, model.distilled_y_, ridge=0.0)
@@ -337,7 +345,7 @@ def test_sample_weights_are_those_of_scikit_learn_and_survive_the_distillation(d
 def test_tiny_ridge_takes_the_weights_through_the_triangular_factor_too(digits, ratio):
     X, y = digits
     w = np.random.default_rng(0).uniform(0.5, 3.0, len(y))
-    model = RidgeDistiller(ridge=1e-9).fit(X[:, 20:40], y, sample_weight=w)
+    model = RidgeDistiller(ridge=1e-9, fit_intercept=False).fit(X[:, 20:40], y, sample_weight=w)
     root = np.sqrt(w)[:, None]
     rows = np.vstack([root * X[:, 20:40], np.sqrt(1e-9) * np.eye(20)])
     labels = np.vstack([root * np.eye(10)[y], np.zeros((20, 10))])
@@ -424,3 +432,37 @@ def test_references_that_are_all_zero_are_refused_in_the_words_of_the_door(inter
     model = RidgeDistiller(mode="nearest", ridge=1.0, fit_intercept=intercept, references=np.zeros((4, 5)))
     with pytest.raises(InfeasibleError, match=r"references must have features.* all 0.*; take others"):
         model.fit(X, y)
+
+
+def test_a_regression_fits_an_intercept_unless_told_not_to(ratio):
+    X, y = load_diabetes(return_X_y=True)
+    model, without = (RidgeDistillerRegressor(fit_intercept=b, random_state=0).fit(X, y) for b in (None, False))
+    peer = Ridge(alpha=model.ridge_).fit(X, y)
+    assert ratio(model.predict(X), peer.predict(X), size=len(X), amplification=np.linalg.cond(X) ** 2) < 30
+    assert model.score(X, y) > 0.45
+    assert without.score(X, y) < -1.0
+
+
+@pytest.mark.parametrize("where", ["the mean", "the sizes of the classes"])
+def test_a_classifier_warns_where_an_intercept_decides_more_samples_rightly(where):
+    rng = np.random.default_rng(0)
+    age, X = rng.uniform(18.0, 80.0, (300, 1)), rng.standard_normal((300, 3))
+    samples, y = (age, age[:, 0] > 45.0) if where == "the mean" else (X, rng.random(300) < 0.1)
+    with pytest.warns(UserWarning, match=r"of 300 training samples .* set fit_intercept=True, or standardise X"):
+        RidgeDistiller(random_state=0).fit(samples, y)
+    for told in (False, True):
+        RidgeDistiller(random_state=0, fit_intercept=told).fit(samples, y)
+
+
+@pytest.mark.parametrize("kind", [str, bool, float])
+def test_the_set_of_an_estimator_is_stored_and_verified(digits, tmp_path, kind):
+    X, y = digits
+    model = RidgeDistiller("rff:p=30", random_state=0).fit(X, (y > 4).astype(kind))
+    model.distilled_set_.save(tmp_path / "set.npz")
+    stored = load_distilled(tmp_path / "set.npz")
+    assert np.array_equal(stored.inputs, model.distilled_X_)
+    assert np.array_equal(stored.w, model.coef_)
+    assert stored.verify().verdict == model.certificate_.verdict == "pass"
+    assert stored.false_claims(stored.verify()) == []
+    regression = RidgeDistillerRegressor(random_state=0).fit(X, y.astype(float)).distilled_set_
+    assert regression.verify().verdict == "pass"

@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "io": GROUND | {"data", "export", "features", "judge", "losses", "plot"},
     "report": BELOW_REPORT | {"plot"},
     "baselines": BELOW_REPORT | {"sheet"},
-    "estimator": BELOW_REPORT | {"later_samples"},
+    "estimator": BELOW_REPORT | {"later_samples", "report"},
     "later_samples": BELOW_REPORT,
     "plot": GROUND | {"sheet"},
     "sheet": GROUND,

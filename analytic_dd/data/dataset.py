@@ -21,7 +21,7 @@ from analytic_dd.errors import DataError
 __all__ = ["Dataset", "content_sha256"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """Training and test samples with their classes.
 
@@ -73,6 +73,10 @@ class Dataset:
     image_shape: tuple[int, ...]
     source: str = "arrays"
     columns: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        shape, parts = tuple(self.x_train.shape[1:]), f"{len(self.x_train):,} + {len(self.x_test):,} samples"
+        return f"Dataset({self.name}: {parts} of shape {shape}, {len(self.classes)} classes)"
 
     def __post_init__(self) -> None:
         self.validate()

@@ -30,7 +30,7 @@ _INDEX = ("", "Unnamed: 0")  # what pandas calls an index that it wrote without 
 _FEW, _SHARE = 20, 5  # more classes than this, and than a fifth of the rows, are quantities
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Table:
     """Samples with numbers as outputs: what a regression is fitted on.
 
@@ -56,6 +56,10 @@ class Table:
     columns: tuple[str, ...]
     outputs: tuple[str, ...]
     source: str = "arrays"
+
+    def __repr__(self) -> str:
+        shape, parts = tuple(self.x_train.shape[1:]), f"{len(self.x_train):,} + {len(self.x_test):,} samples"
+        return f"Table({self.name}: {parts} of shape {shape}, {len(self.outputs)} outputs)"
 
     def statistics(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the mean and deviation (d,) of each column over the training part; a deviation of 0 becomes 1."""

@@ -15,7 +15,7 @@ step) leaves a margin.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -56,12 +56,12 @@ class ByteSet:
     theorem : str
     """
 
-    levels: Array
+    levels: Array = field(repr=False)
     low: float
     step: float
-    inputs: Array
-    features: Array
-    labels: Array
+    inputs: Array = field(repr=False)
+    features: Array = field(repr=False)
+    labels: Array = field(repr=False)
     ridge: float
     relative_error: float
     rounding_error: float

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from analytic_dd.arrays import Array
@@ -38,8 +38,8 @@ class DistilledFeatures:
         What the *theorem* leaves: 0 for an exact set, the optimum for a set of too few points (T7).
     """
 
-    features: Array
-    labels: Array
+    features: Array = field(repr=False)
+    labels: Array = field(repr=False)
     ridge: float
     theorem: str
     amplification: float
@@ -93,15 +93,15 @@ class DistilledInputs:
         The pixels as integers with their code, where the set is of such (T24).
     """
 
-    inputs: Array
+    inputs: Array = field(repr=False)
     distilled: DistilledFeatures
     scale: float
     polished: bool
     seconds: dict[str, float]
-    weights: Array
-    intercept: Array | None = None
-    path: Array | None = None
-    path_intercepts: Array | None = None
+    weights: Array = field(repr=False)
+    intercept: Array | None = field(default=None, repr=False)
+    path: Array | None = field(default=None, repr=False)
+    path_intercepts: Array | None = field(default=None, repr=False)
     references: References | None = None
     init_used: bool = False
     row_scale: tuple[float, float] = (1.0, 1.0)

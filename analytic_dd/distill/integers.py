@@ -10,7 +10,7 @@ orthonormal rows, and spends it where W needs it.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from analytic_dd.errors import InfeasibleError, RangeError
 from analytic_dd.linalg import svd
 from analytic_dd.linalg.lattice import combination_lattice
 
-__all__ = ["Integers", "Pixels", "combinations", "integers_near", "lost"]
+__all__ = ["Integers", "Pixels", "combinations", "integers_near", "lost", "rounded"]
 
 _BLOCK = 110  # images to a lattice: the reduction costs about m^4
 _TRIALS = 8
@@ -68,7 +68,7 @@ class Integers:
         What plain rounding to the same levels would miss.
     """
 
-    levels: np.ndarray
+    levels: np.ndarray = field(repr=False)
     low: float
     step: float
     error: float
@@ -140,7 +140,7 @@ def integers_near(
     Cn = combinations(W, pixels.centred(pixels.X), weighted=weighted)
     margin = _MARGIN[top]
     low, step = _code(pixels.values, top, margin) if code is None else code
-    plain = _rounded(W, pixels, low, step)
+    plain = rounded(W, pixels, low, step)
     if plain.error <= wanted and plain.beyond(top) == 0.0:  # so many images that their rows span the pixels
         return plain
     found = _searched(W, pixels, Cn, low, step, wanted, most)
@@ -163,11 +163,11 @@ def integers_near(
             f"levels must lie in 0 .. {top}, got {found.levels.min():g} .. {found.levels.max():g} with low = {low:g}, "
             f"step = {step:g}; take a code with a margin (clipping would lose W)"
         )
-    return replace(found, rounding_error=_rounded(W, pixels, low, step).error)
+    return replace(found, rounding_error=rounded(W, pixels, low, step).error)
 
 
-def _rounded(W: np.ndarray, pixels: Pixels, low: float, step: float) -> Integers:
-    """The levels that are nearest, pixel by pixel."""
+def rounded(W: np.ndarray, pixels: Pixels, low: float, step: float) -> Integers:
+    """Return the levels that are nearest, pixel by pixel: plain rounding."""
     levels = np.rint((pixels.values - low) / step)
     error = lost(W, pixels.centred(pixels.inputs(low + step * levels)))
     largest = float(np.max(np.abs(levels - (pixels.values - low) / step)))

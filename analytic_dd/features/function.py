@@ -79,5 +79,7 @@ def as_feature_map(
     torch = sys.modules.get("torch")  # who has a module has imported it
     if torch is not None and isinstance(function, torch.nn.Module):
         return Network(function, (like.shape[1],) if image_shape is None else image_shape)
+    if not callable(function) or isinstance(function, type):
+        raise TypeError(f"features must be a feature map, or text such as identity or fcnn:depth=2, got {function!r}")
     Phi = as_matrix(function(like), "features of the function", rows=like.shape[0])
     return Function(function, like.shape[1], Phi.shape[1])

@@ -12,7 +12,14 @@ from analytic_dd.data.normalisation import normalised
 from analytic_dd.losses import as_loss, glm_weights
 from analytic_dd.ridge import ridge_weights, ridge_weights_with_intercept
 
-__all__ = ["Model", "OriginalLike", "accuracies_on_test", "agreement_with_original", "fitted", "r2_on_test"]
+__all__ = [
+    "Model",
+    "OriginalLike",
+    "accuracies_on_test",
+    "agreement_with_original",
+    "fitted",
+    "r2_on_test",
+]
 
 Model = tuple[np.ndarray, np.ndarray]  # weights (k, p) and intercept (k,)
 

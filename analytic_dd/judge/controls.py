@@ -15,7 +15,7 @@ from analytic_dd.data.balanced import balanced_rows
 from analytic_dd.judge.accuracy import Model, OriginalLike, fitted
 from analytic_dd.labels import centred_one_hot, one_hot
 
-__all__ = ["best_ridge", "control_models"]
+__all__ = ["best_ridge", "control_models", "right_with_intercept"]
 
 _DRAWS = 5  # random real sets that the control averages over
 _SAMPLES = 2_000  # training samples on which the ridge of a control is chosen, in its favour
@@ -83,3 +83,14 @@ def _decided(
 
 def _normalised(rows: np.ndarray, dataset: Dataset, model: OriginalLike) -> np.ndarray:
     return np.asarray(((rows.reshape(-1, len(model.mean)) - model.mean) / model.std).reshape(rows.shape))
+
+
+def right_with_intercept(Phi: np.ndarray, labels: np.ndarray) -> tuple[int, int]:
+    """Return how many samples ridge regression on one-hot labels decides rightly, without and with an intercept.
+
+    Each has the ridge that is best for it.
+    """
+    y = labels.argmax(axis=1)
+    found = [best_ridge(Phi, labels, Phi, y, intercept=given) for given in (False, True)]
+    plain, better = (int(np.sum((Phi @ W.T + b).argmax(axis=1) == y)) for W, b in found)
+    return plain, better

@@ -24,10 +24,18 @@ def reference_images(found: Distillation) -> np.ndarray:
     """Return the references (r, *image_shape) in the data's units: training samples as they are, others to rounding."""
     references, source, model = found.result.references, found.source, found.model
     assert references is not None
-    assert source is not None
     if references.rows is not None and isinstance(source, DatasetSource):
         return np.asarray(source.dataset.x_train[references.rows], dtype=np.float64)
-    return pixels(references.inputs, model.mean, model.std, source.image_shape)
+    shape = (model.feature_map.d,) if source is None else source.image_shape
+    return pixels(references.inputs, model.mean, model.std, shape)
+
+
+def _value_range(model: OriginalModel, result: DistilledInputs) -> list[float]:
+    """The range of the pixels of the data; of the references where the data are sums."""
+    if all(map(math.isfinite, model.value_range)):
+        return list(model.value_range)
+    assert result.references is not None
+    return [float(result.references.inputs.min()), float(result.references.inputs.max())]
 
 
 def reference_facts(model: OriginalModel, result: DistilledInputs) -> dict[str, Any]:
@@ -37,7 +45,7 @@ def reference_facts(model: OriginalModel, result: DistilledInputs) -> dict[str, 
     return {
         "reference_classes": None if references.classes is None else references.classes.tolist(),
         "reference_rows": None if references.rows is None else references.rows.tolist(),
-        "value_range": list(model.value_range),
+        "value_range": _value_range(model, result),
         "row_scale": list(result.row_scale),
     }
 
