@@ -1,4 +1,4 @@
-"""Sums of several processes added by ``torch.distributed``: one collective, every process gets the total.
+"""Sums of several processes, which ``torch.distributed`` adds so that every process gets the total.
 
 On the command line,
 
@@ -23,16 +23,16 @@ _COUNTS = ("n", "weight", "gram_error")
 
 
 def torchrun_shard() -> tuple[int, int] | None:
-    """Return (i, N), the share of this process of those that ``torchrun`` started, or None where it did not."""
+    """Return the share (i, N) of this process among those of ``torchrun``, or None where that did not start it."""
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         return None
     return int(os.environ["RANK"]) + 1, int(os.environ["WORLD_SIZE"])
 
 
 def torchrun_total(statistics: GramStatistics) -> GramStatistics:
-    """Return the sum over the processes that ``torchrun`` started; they meet here.
+    """Return the sum over the processes that ``torchrun`` started, see :func:`all_reduce_statistics`.
 
-    Theorem: T13. Errors: :func:`all_reduce_statistics`.
+    Theorem: T13.
     """
     import torch.distributed as dist
 
@@ -51,27 +51,26 @@ def all_reduce_statistics(statistics: GramStatistics, *, group: Any = None) -> G
     Parameters
     ----------
     statistics : GramStatistics
-        Of this process: torch tensors on its device, or numpy arrays. One without samples counts as zeros.
+        The sums of this process, torch tensors on its device or numpy arrays; without samples they count as zeros.
     group : torch.distributed.ProcessGroup, optional
-        Default: all processes.
+        All processes by default.
 
     Returns
     -------
     GramStatistics
-        torch tensors or numpy arrays, as they came; the same bits in every process.
+        The total as torch tensors or numpy arrays, as they came, with the same bits in every process.
 
     Raises
     ------
     ShapeError, DataError
-        Another p or k somewhere, no sample anywhere, or provenances that do not add: raised by every process, before
-        the sums travel.
+        p or k differ, there is no sample, or provenances do not add. Every process raises it, before the sums travel.
     RuntimeError
         ``torch.distributed`` has not been initialised.
 
     Notes
     -----
-    *Cost.* One all-reduce of p^2 + (k + 1) p + ... float64 numbers, and a copy of them. Counts travel as float64,
-    exact to 2^53.
+    *Cost.* One all-reduce of p^2 + (k + 1) p + ... float64 numbers, and a copy of them. Counts travel as float64, which
+    is exact up to 2^53.
     """
     import torch
     import torch.distributed as dist
@@ -104,7 +103,7 @@ def all_reduce_statistics(statistics: GramStatistics, *, group: Any = None) -> G
 
 
 def _agreed(told: list[tuple[int, int, int, Provenance | None]]) -> Provenance | None:
-    """The common provenance; the same error in every process where there is none."""
+    """Return the common provenance, or raise the same error in every process."""
     sizes = sorted({(p, k) for p, k, _, _ in told})
     if len(sizes) > 1:
         raise ShapeError(f"statistics of all processes must have the same p and k, got {' and '.join(map(str, sizes))}")

@@ -48,7 +48,7 @@ def parse_shard(text: str) -> tuple[int, int]:
 
 
 def shard_range(n: int, i: int, count: int) -> tuple[int, int]:
-    """Return (start, stop) of shard ``i`` of ``count``, 1-based: contiguous, together all of n, sizes within 1.
+    """Return (start, stop) of shard ``i`` of ``count``, counted from 1; the shards cut n samples into equal parts.
 
     Examples
     --------
@@ -73,7 +73,7 @@ def agreement(
     classes: Any,
     image_shape: tuple[int, ...],
 ) -> dict[str, Any]:
-    """Return what must agree between sums that are added, by name (``Provenance.agree``)."""
+    """Return the facts that must agree between sums that are added, by name (``Provenance.agree``)."""
     return {
         "image shape": list(image_shape),
         "feature map": dict(feature_map),
@@ -86,26 +86,26 @@ def agreement(
 
 @dataclass(frozen=True)
 class ShardTask:
-    """Sum samples ``start`` to ``stop`` of a source: small, sent as it is, the same sums whoever runs it.
+    """The task to sum samples ``start`` to ``stop`` of a source; it is small, and every worker gets the same sums.
 
     Attributes
     ----------
     source : ArraySource
     feature_map : mapping
-        A specification, :meth:`FeatureMap.spec`; the map is rebuilt where the task runs.
+        The specification :meth:`FeatureMap.spec`, from which the worker rebuilds the map.
     mean, std : tuple of float
-        One number a channel: inputs are (x - mean) / std.
+        One number for each channel; inputs are (x - mean) / std.
     labels : {"one-hot", "centred", "values"}
-        What y is turned into: one-hot rows, those minus 1/k, or taken as it is, (n, k) floats.
+        Whether y becomes one-hot rows, or those minus 1/k, or stays as it is, (n, k) floats.
     k : int
         Number of outputs.
     start, stop : int
     rows : int
-        Samples a block: bounds the memory.
+        Number of samples in a block, which bounds the memory.
     image_shape : tuple of int
-        Of a sample, for the provenance.
+        Shape of a sample, for the provenance.
     shard : str
-        Such as ``"2/5"``, for the provenance.
+        The share as text such as ``"2/5"``, for the provenance.
     """
 
     source: ArraySource
@@ -134,14 +134,14 @@ class ShardTask:
         Parameters
         ----------
         state : path, optional
-            See :func:`analytic_dd.linalg.accumulate`: an interrupted task goes on there.
+            A file from which an interrupted task goes on, see :func:`analytic_dd.linalg.accumulate`.
         threads : int, optional
-            BLAS threads; one for each of several workers on a machine.
+            Number of BLAS threads; one is right for several workers on a machine.
 
         Raises
         ------
         BlockError
-            Samples that cannot be read or added; it names them.
+            Samples cannot be read or added; it names them.
         DataError
             Another process is at work on ``state``, or it is the state of another task.
         """
@@ -239,19 +239,19 @@ def dataset_shard(
     state: str | Path | None = None,
     progress: Any = None,
 ) -> GramStatistics:
-    """Sum one shard of the training part of a data set: what ``analytic-dd stats --shard i/N`` writes.
+    """Sum one shard of the training part of a data set, as ``analytic-dd stats --shard i/N`` does.
 
     Parameters
     ----------
     shard : (i, N)
-        1-based, :func:`parse_shard`.
+        Counted from 1, as from :func:`parse_shard`.
     mean, std : (channels,) arrays
-        Of *all* the data: parties that cannot see each other's agree on them before.
+        Moments of *all* the data; parties that cannot see each other's data agree on them before.
     labels : {"one-hot", "centred"}
     sample_weight : (n,) array, optional
         Weights >= 0 of *all* training samples (T12).
     weighting : str
-        What they are, for the provenance: sums of other weightings are refused.
+        Name of the weights in the provenance, by which sums of other weightings are refused.
     rows, state, progress
         See :func:`analytic_dd.linalg.accumulate`.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -23,7 +22,7 @@ from analytic_dd.data.image_folder import read_image_folder
 from analytic_dd.data.reading import Reading
 from analytic_dd.data.registry import REGISTRY, Entry, Form
 from analytic_dd.data.tables import Table, is_table, read_table
-from analytic_dd.errors import DataError
+from analytic_dd.errors import DataError, did_you_mean
 from analytic_dd.files import expanded, file_error
 
 __all__ = ["Listing", "describe", "fetch", "load", "load_several", "locations", "names", "read_digits", "read_path"]
@@ -231,8 +230,7 @@ def _entry(name: object) -> Entry:
         return name
     if name in REGISTRY:
         return REGISTRY[str(name)]
-    near = difflib.get_close_matches(str(name).lower(), REGISTRY, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
+    hint = did_you_mean(str(name).lower(), REGISTRY)
     raise DataError(f"unknown data {name!r}; known: {', '.join(REGISTRY)}, or a path{hint}")
 
 

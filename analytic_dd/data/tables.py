@@ -5,7 +5,6 @@ Columns of text become one-hot columns, and the source says so. A part without r
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +17,7 @@ from analytic_dd.data.classes import describe_split, random_split
 from analytic_dd.data.dataset import Dataset, content_sha256
 from analytic_dd.data.frames import columns_of, numbers, one_hot_columns
 from analytic_dd.data.normalisation import channel_moments
-from analytic_dd.errors import DataError, shown
+from analytic_dd.errors import DataError, did_you_mean, shown
 from analytic_dd.files import MAX_BYTES, expanded, open_file
 
 __all__ = ["TASKS", "Table", "as_table", "from_frame", "is_table", "read_table"]
@@ -210,8 +209,7 @@ def _target(columns: Mapping[str, np.ndarray], target: str | None) -> str:
         return str(target)
     names = ", ".join(shown(name) for name in list(columns)[:20])
     if target is not None:
-        near = difflib.get_close_matches(target, columns, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        hint = did_you_mean(target, columns)
         raise DataError(f"there is no column target={target!r}; the columns are {names}{hint}")
     usual = [name for name in columns if name.lower() in _USUAL_TARGETS]
     if len(usual) == 1:

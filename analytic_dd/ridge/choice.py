@@ -1,4 +1,4 @@
-"""The choice of the ridge: leave-one-out, GCV or validation over a grid, all from one eigendecomposition (T13)."""
+"""The choice of the ridge by leave-one-out, GCV or validation over a grid, from one eigendecomposition (T13)."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ class RidgeChoice:
     Attributes
     ----------
     ridge : float
-        Absolute.
+        The absolute ridge.
     ridges, scores : (L,) arrays
-        The grid, ascending, and the score of each: accuracy (a fraction) or mean squared error.
+        The ascending grid, and the accuracy (a fraction) or mean squared error of each.
     criterion : str
         ``"loo"``, ``"gcv"`` or ``"validation"``.
     scoring : str
-        ``"accuracy"`` (largest wins) or ``"squared_error"`` (smallest wins); a tie goes to the larger ridge.
+        ``"accuracy"`` (the largest wins) or ``"squared_error"`` (the smallest wins); a tie goes to the larger ridge.
     samples : int
         Number of samples that were scored.
     """
@@ -71,9 +71,9 @@ def ridge_grid(statistics: Sums | DualStatistics, *, lowest: float = 1e-10, coun
 
 
 def choose_by_gcv(statistics: Sums, *, intercept: bool = False) -> RidgeChoice:
-    """Choose the ridge by generalised cross-validation from the sums alone: no sample is read again.
+    """Choose the ridge by generalised cross-validation from sums that are not centred, without reading a sample.
 
-    ``statistics`` are not centred; the score is the squared error, of classes too.
+    The score is the squared error, of classes too.
     """
     return choose_ridge(statistics, statistics.centred() if intercept else None, criterion="gcv")
 
@@ -89,23 +89,23 @@ def choose_ridge(
     rows: np.ndarray | None = None,
     exact: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> RidgeChoice:
-    r"""Choose the ridge of a model whose sums, or rows, are at hand: what :func:`select_ridge` and fitting call.
+    r"""Choose the ridge of a model whose sums, or rows, are at hand; :func:`select_ridge` and fitting call it.
 
     Theorem: T13.
 
     Parameters
     ----------
     statistics : Sums or DualStatistics
-        Of the training data, not centred.
+        Statistics of the training data, not centred.
     centred : the same, optional
-        ``statistics.centred()``, for a model with an intercept; its eigendecomposition serves the weights too.
+        ``statistics.centred()`` for a model with an intercept; its eigendecomposition serves the weights too.
     criterion : {"loo", "gcv", "validation"}
     ridges, scoring
         See :func:`select_ridge`.
     blocks : iterable of (Phi, Y) or (Phi, Y, sample_weight), optional
-        Samples to score: training samples for ``loo`` from sums, held-out ones for ``validation``.
+        Samples to score, which are training samples for ``loo`` from sums and held-out ones for ``validation``.
     rows : (b,) integer array, optional
-        Samples to score by ``loo`` from rows; default all.
+        Samples to score by ``loo`` from rows; all by default.
     exact : callable, optional
         See :func:`leave_one_out_scores`.
     """
@@ -166,20 +166,20 @@ def select_ridge(
     criterion : {"loo", "gcv", "validation"}
         ``gcv`` scores by squared error only.
     ridges : sequence of float, optional
-        Grid of absolute ridges > 0; default :func:`ridge_grid`.
+        Grid of absolute ridges > 0; :func:`ridge_grid` by default.
     scoring : {"squared_error", "accuracy"}
-        A classifier is chosen by accuracy, a regressor by squared error.
+        Accuracy is for classifiers, and the squared error for regressors.
     statistics : Sums or DualStatistics, optional
-        Sums of the training data, or their rows, if at hand, not centred. Without an intercept they then have the
-        eigendecomposition, which the weights at the chosen ridge need not make again.
+        Sums of the training data, or their rows, where they are at hand, not centred. Without an intercept they keep
+        the eigendecomposition for the weights at the chosen ridge.
     validation : (Phi, Y), optional
-        Held-out pair, for ``criterion="validation"``.
+        A held-out pair for ``criterion="validation"``.
     intercept : bool
         Whether the model has an unpenalised intercept.
     max_samples : int
-        Leave-one-out scores at most this many, drawn by ``rng``.
+        Largest number of samples that leave-one-out scores; ``rng`` draws them.
     rng : numpy.random.Generator, optional
-        Required when n > ``max_samples``.
+        It is required for n > ``max_samples``.
 
     Returns
     -------
@@ -188,12 +188,12 @@ def select_ridge(
     Raises
     ------
     ValueError
-        Unknown criterion or scoring, a grid with a ridge <= 0, a validation set that is missing.
+        Criterion or scoring are unknown, a ridge of the grid is <= 0, or the validation set is missing.
 
     Notes
     -----
-    *Cost.* One Gram product, one eigendecomposition, 2 p^2 flops a scored sample; the number of ridges hardly matters.
-    For n < p n^2 p + O(n^3) flops: by inner products.
+    *Cost.* One Gram product, one eigendecomposition and 2 p^2 flops for each scored sample; the number of ridges hardly
+    matters. For n < p inner products take n^2 p + O(n^3) flops.
 
     Examples
     --------

@@ -34,16 +34,16 @@ class DualStatistics:
     ----------
     Phi, Y : (n, p), (n, k) arrays
     sample_weight : (n,) array, optional
-        Weights >= 0: 2 counts as two copies. A sample of weight 0 is left out here and now.
+        Weights >= 0; a weight of 2 counts as two copies, and a sample of weight 0 is left out at once.
 
     Attributes
     ----------
     F, T : (n, p), (n, k) arrays
-        Rows times the roots of their weights; about the mean after :meth:`centred`.
+        Rows times the roots of their weights, about the mean after :meth:`centred`.
     Y : (n, k) array
         Labels as they were given.
     n, p, k : int
-        Samples of weight > 0, features, outputs.
+        Numbers of samples of weight > 0, of features and of outputs.
     weight : float
         Sum of the weights.
     root : (n,) array
@@ -54,12 +54,12 @@ class DualStatistics:
     Raises
     ------
     ShapeError, TypeError, ValueError
-        Sizes that do not fit, integers, NaN, weights < 0, no weight at all.
+        Sizes do not fit, there are integers, NaN or weights < 0, or all weights are 0.
 
     Notes
     -----
-    *Cost.* n^2 p flops and n^2 memory where inner products are needed; ``Phi`` is kept, and copied where it has
-    weights or is centred.
+    *Cost.* Inner products take n^2 p flops and n^2 memory. ``Phi`` is kept, and copied where it has weights or is
+    centred.
 
     Examples
     --------
@@ -128,12 +128,12 @@ class DualStatistics:
 
     @property
     def squares(self) -> Array:
-        """Weighted sum of squares of each feature (p,): the diagonal of G."""
+        """The diagonal of G, the weighted sum of squares of each feature (p,)."""
         return namespace(self.F).sum(self.F * self.F, axis=0)
 
     @property
     def trace(self) -> float:
-        """Trace of G: the weighted sum of squared features."""
+        """The trace of G, the weighted sum of squared features."""
         size = norm(self.F)
         return size * size
 
@@ -158,7 +158,7 @@ class DualStatistics:
         return self.sum_y / self.weight
 
     def apply_gram(self, X: Array) -> Array:
-        """Return ``X G`` (q, p) for ``X`` (q, p), as (X F^T) F: 4 n p q flops."""
+        """Return ``X G`` (q, p) for ``X`` (q, p), as (X F^T) F in 4 n p q flops."""
         return (as_matrix(X, "X", columns=self.p) @ self.F.T) @ self.F
 
     def centred(self) -> DualStatistics:
@@ -166,8 +166,8 @@ class DualStatistics:
 
         Notes
         -----
-        *Cost.* A copy of the rows. *Numerics.* The mean is taken away before anything is squared, and what its own
-        rounding leaves is taken away after it: ridge = 0 would divide by that.
+        *Cost.* A copy of the rows. *Numerics.* The mean is taken away before anything is squared. What its rounding
+        leaves is taken away too, because ridge = 0 would divide by that.
         """
         result = DualStatistics.__new__(DualStatistics)
         result.__dict__.update(self.__dict__, about_mean=True, _K=None, _inner=None, _spectrum=None)
@@ -189,7 +189,7 @@ class DualStatistics:
         return result
 
     def inner_spectrum(self) -> GramSpectrum:
-        """Return the eigendecomposition of K: O(n^3) once."""
+        """Return the eigendecomposition of K, which is kept; O(n^3) once."""
         if self._inner is None:
             if not bool(namespace(self.K).all(namespace(self.K).isfinite(self.K))):
                 raise ValueError("inner products are not finite: features overflow when squared; scale them down")
@@ -204,7 +204,7 @@ class DualStatistics:
         *Cost.* O(n^2 p) once. *Numerics.* Nothing is squared before the decomposition.
         """
         if self._spectrum is None:
-            svd = thin_svd(self.F.T, rcond=0.0)  # of the transpose, which LAPACK is faster with
+            svd = thin_svd(self.F.T, rcond=0.0)  # LAPACK is faster with the transpose
             self._spectrum = GramSpectrum(svd.s**2, svd.U)
         return self._spectrum
 
@@ -229,12 +229,13 @@ class DualStatistics:
         ValueError
             ``ridge`` is 0 or less.
         DivergenceError
-            The inner products have lost what the ridge leaves: an SVD of the features has not.
+            The inner products have lost what the ridge leaves, and an SVD of the features has not.
 
         Notes
         -----
-        *Cost.* A Cholesky factor, n^3 / 3 flops, or the spectrum where it is at hand; 4 n p k flops a step, one or two
-        as a rule. *Numerics.* eps cond_eff, as an SVD, while sqrt(n) eps cond_eff^2 is below 1.
+        *Cost.* A Cholesky factor takes n^3 / 3 flops, unless the spectrum is at hand, and each of one or two steps 4 n
+        p k.
+        *Numerics.* The error is eps cond_eff, as for an SVD, while sqrt(n) eps cond_eff^2 is below 1.
         """
         ridge = as_ridge(ridge)
         if ridge == 0.0:
@@ -242,7 +243,7 @@ class DualStatistics:
         solve = self._solver(ridge)
         A = solve(self.T)
         unit, xp = math.sqrt(self.n) * _EPS, namespace(self.K)
-        rate = unit * (float(xp.linalg.trace(self.K)) / ridge + 1.0)  # the most that a step can leave of the error
+        rate = unit * (float(xp.linalg.trace(self.K)) / ridge + 1.0)  # the share of the error that a step may leave
 
         def change(W: Array) -> Array:
             nonlocal A
@@ -276,13 +277,13 @@ class DualStatistics:
 
             residual = a_i / d_i,    a = (K + ridge I)^-1 T,    d = diag (K + ridge I)^-1  (- w / (sum w ridge))
 
-        the last term with an intercept. Of a sample of weight w > 1 one copy is left out, w - 1 stay:
+        with the last term for an intercept. Of a sample of weight w > 1 one copy is left out and w - 1 stay:
 
             residual = sqrt(w) a_i / ((w - 1) / ridge + d_i)
 
         Notes
         -----
-        *Cost.* One eigendecomposition, then 2 n k flops a sample and ridge.
+        *Cost.* One eigendecomposition, then 2 n k flops for each sample and ridge.
         """
         U, Y, root = (to_numpy(A) for A in (self.inner_spectrum().vectors, self.Y, self.root))
         shrunk, scale, constant = self._shrunk(ridges)
@@ -318,9 +319,10 @@ class DualStatistics:
         )
 
     def _shrunk(self, ridges: Sequence[float] | np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-        """Return ridge / (eigenvalue + ridge) (n, L), up to a factor a ridge (L,); how much of 1 1^T / n is in it yet.
+        """Return ridge / (eigenvalue + ridge) (n, L), the factor of each ridge (L,), and the share of 1 1^T / n in it.
 
-        Eigenvalues that are rounding of 0 count as 0. The factor keeps a ridge of 1e-300 from underflow when squared.
+        Eigenvalues that are rounding of 0 count as 0. The factor divides, so that no square of a ridge of 1e-300
+        underflows.
         """
         spectrum = self.inner_spectrum()
         values, rank = to_numpy(spectrum.values).copy(), min(spectrum.rank, self.n - self.about_mean)
@@ -328,10 +330,10 @@ class DualStatistics:
         grid = np.array([as_ridge(ridge) for ridge in ridges])
         shrunk = grid / (values[:, None] + grid)
         alone = self.about_mean and rank == self.n - 1
-        if alone:  # the constant is the last eigenvector: taken away exactly
+        if alone:  # the constant is the last eigenvector, and is taken away exactly
             shrunk[-1] = 0.0
         scale = shrunk.max(axis=0)
-        scale = np.where(scale > 0.0, scale, 1.0)  # one sample about its own mean: nothing is left
+        scale = np.where(scale > 0.0, scale, 1.0)  # one sample about its own mean leaves nothing
         return shrunk / scale, scale, 1.0 if self.about_mean and not alone else 0.0
 
 

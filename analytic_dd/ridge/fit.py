@@ -1,4 +1,4 @@
-"""Ridge regression on a stream, from the first block to the weights: sums for n >= p, rows for n < p (T13)."""
+"""Ridge regression on a stream from the first block to the weights, by sums for n >= p and by rows for n < p (T13)."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from analytic_dd.ridge.stream_weights import stream_weights
 
 __all__ = ["FittedWeights", "SampleBlocks", "fit_weights", "require_scale"]
 
-_KEPT_BYTES = 128 * 2**20  # of features of the samples that leave-one-out is scored on
-_SCORED_ROWS = 1024  # in a block of samples that are scored: nothing of the size of the sums is touched for each
+_KEPT_BYTES = 128 * 2**20  # features of samples for leave-one-out are kept up to this size
+_SCORED_ROWS = 1024  # samples that are scored at a time
 
 Statistics = Sums | DualStatistics
 Timed = Callable[[str], AbstractContextManager[None]]
 
 
 class SampleBlocks(Protocol):
-    """A stream that can be read again: blocks of (Phi, Y) or (Phi, Y, sample_weight).
+    """A stream of blocks of (Phi, Y) or (Phi, Y, sample_weight) that can be read again.
 
-    Called with nothing it gives all samples, in the same order each time; with ``rows`` those samples in that order.
-    A block need not outlive the request for the next. ``stage`` says what the pass is for, in one word.
+    A call without ``rows`` gives all samples, always in the same order; with ``rows`` it gives those samples in that
+    order. A block need not outlive the request for the next. ``stage`` says in one word what the pass is for.
     """
 
     def __call__(self, rows: np.ndarray | None = None, /, *, stage: str = "") -> Iterable[tuple[Array, ...]]: ...
@@ -51,16 +51,17 @@ class FittedWeights:
         ``mean_y - W mean_phi`` where an intercept was asked for.
     ridge : float
     choice : RidgeChoice or None
-        How the ridge was chosen; None where it was given.
+        How the ridge was chosen, or None where it was given.
     solver : {"gram", "refined", "tsqr", "dual", "svd"}
     reason : str
         Why this solver, in one line.
     passes : int
-        Over the data, after the first.
+        Number of passes over the data after the first.
     statistics : Sums or DualStatistics
-        Of all the samples, not centred.
+        Statistics of all samples, not centred.
     centred : Sums or DualStatistics
-        ``statistics.centred()`` for a model with an intercept, else ``statistics``: what the weights solve.
+        The statistics of which the weights are the solution: ``statistics.centred()`` for a model with an intercept,
+        and ``statistics`` for others.
     """
 
     weights: Array
@@ -91,44 +92,44 @@ def fit_weights(
     statistics: Statistics | GramStatistics | None = None,
     timed: Timed | None = None,
 ) -> FittedWeights:
-    r"""Fit ridge regression on a stream: sums or rows, the choice of the ridge, the weights.
+    r"""Fit ridge regression on a stream, with the choice of the ridge.
 
         W = sum_i w_i (y_i - mean_y) (phi_i - mean)^T (G + ridge I)^-1,    b = mean_y - W mean   with an intercept.
 
-    For n >= p the sums G (p, p) are kept, for n < p the n rows (:class:`DualStatistics`): then nothing of size (p, p)
-    is formed.
+    For n >= p the sums G (p, p) are kept, and for n < p the n rows (:class:`DualStatistics`), so that nothing of size
+    (p, p) is formed.
 
     Theorem: T13, T12 (weights, intercept).
 
     Parameters
     ----------
     blocks : SampleBlocks, optional
-        ``blocks()`` gives the samples; ``blocks(rows)`` some of them again, for leave-one-out. Without it the model is
-        that of ``statistics`` alone.
+        ``blocks()`` gives the samples, and ``blocks(rows)`` some of them again for leave-one-out. Without it the model
+        is that of ``statistics`` alone.
     n, p, k : int
-        Numbers of samples, features and outputs; those of ``statistics`` where these are given.
+        Numbers of samples, features and outputs, which ``statistics`` say where they are given.
     ridge : float, "loo", "gcv" or "validation"
-        Absolute, or how to choose it (:func:`select_ridge`).
+        The absolute ridge, or how to choose it (:func:`select_ridge`).
     scoring : {"squared_error", "accuracy"}
-        What leave-one-out and validation count.
+        The score of leave-one-out and validation.
     intercept : bool
-        Fit an unpenalised intercept (T12).
+        Whether to fit an unpenalised intercept (T12).
     solver : {"auto", "svd", "gram", "dual", "tsqr", "refined"}
-        ``auto``: from sums the choice of :func:`choose_solver`; from rows inner products with refinement, or an SVD
-        where these fail and at ridge = 0. ``dual`` and ``svd`` keep the rows whatever n; ``gram`` and ``refined`` the
-        sums.
+        From sums ``auto`` is the choice of :func:`choose_solver`; from rows it takes inner products with refinement, or
+        an SVD where these fail and at ridge = 0. ``dual`` and ``svd`` keep the rows whatever n, ``gram`` and
+        ``refined`` the sums.
     accept : float
         Predicted error of W at which sums are accurate enough, see :func:`choose_solver`.
     validation : callable, optional
-        Gives blocks of held-out samples, for ``ridge="validation"``.
+        It gives blocks of held-out samples for ``ridge="validation"``.
     max_samples : int
-        Leave-one-out scores at most this many, drawn by ``rng``.
+        Largest number of samples that leave-one-out scores; ``rng`` draws them.
     rng : numpy.random.Generator, optional
-        Required where leave-one-out has more samples than that.
+        It is required where leave-one-out has more samples than that.
     statistics : Sums or DualStatistics, optional
-        Of all the samples, where they are at hand: there is no first pass.
+        Statistics of all samples, with which there is no first pass.
     timed : callable, optional
-        ``timed(name)`` is a context manager entered for "gram", "eigendecomposition", "choice" and "solve".
+        ``timed(name)`` is a context manager that is entered for "gram", "eigendecomposition", "choice" and "solve".
 
     Returns
     -------
@@ -137,15 +138,15 @@ def fit_weights(
     Raises
     ------
     ValueError
-        Unknown options; features that are zero or constant; a ridge at which weights underflow.
+        Options are unknown, features are zero or constant, or the weights underflow at the ridge.
     DivergenceError
-        ``solver="refined"`` or ``"dual"`` where refinement does not converge.
+        Refinement, as ``solver="refined"`` or ``"dual"`` asked for, does not converge.
 
     Notes
     -----
-    *Cost.* n p min(n, p) flops for sums or inner products, O(min(n, p)^3) for the eigendecomposition that a choice
-    needs. Memory: a block and 2 p^2 numbers, or n p and n^2 for n < p (twice n p with an intercept or weights).
-    *Numerics.* The relative error of W is predicted in ``reason`` from sums; from rows it is that of an SVD.
+    *Cost.* Sums or inner products take n p min(n, p) flops, and the eigendecomposition for a choice O(min(n, p)^3).
+    Memory holds a block and 2 p^2 numbers, or n p and n^2 for n < p (twice n p with an intercept or weights).
+    *Numerics.* ``reason`` predicts the relative error of W from sums; from rows it is that of an SVD.
 
     Examples
     --------
@@ -232,17 +233,17 @@ def _untimed(name: str) -> AbstractContextManager[None]:
 
 
 def _by_rows(solver: str, n: int, p: int) -> bool:
-    """Whether the n rows are kept and not the sums (p, p)."""
+    """Whether to keep the n rows in place of the sums (p, p)."""
     return solver in ("dual", "svd") or (n < p and solver in ("auto", "tsqr"))
 
 
 def _sums(
     blocks: Iterable[tuple[Array, ...]], p: int, k: int, scored: np.ndarray, dtype: type, timed: Timed
 ) -> tuple[Sums, tuple[np.ndarray, ...] | None]:
-    """Sums over (Phi, Y, *weights), and these rows of the ``scored`` samples, or None where they would take too much.
+    """Return sums over (Phi, Y, *weights), and the rows of the ``scored`` samples unless they would take too much.
 
-    What is kept need not be mapped again for leave-one-out: a sixth of the time of the features. With features in
-    float32 the few samples that it cannot decide are.
+    Rows that are kept need not be mapped again for leave-one-out, which saves a sixth of the time of the features. With
+    features in float32 only the few samples that it cannot decide are mapped again.
     """
     statistics = GramStatistics(p, k)
     kept: tuple[np.ndarray, ...] | None = None
@@ -255,7 +256,7 @@ def _sums(
             kept = (np.empty(shapes[0], dtype), *(np.empty(shape) for shape in shapes[1:]))
         first, last = np.searchsorted(scored, [done, done + len(Phi)])
         if kept is not None:
-            with np.errstate(over="ignore"):  # what is beyond float32 cannot be decided in it
+            with np.errstate(over="ignore"):  # float32 cannot decide what is beyond it
                 for whole, A in zip(kept, (Phi, *others), strict=True):
                     whole[first:last] = A[scored[first:last] - done]
         done += len(Phi)
@@ -291,7 +292,7 @@ def _chosen(
 
 
 def _mapped_again(blocks: SampleBlocks, drawn: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the exact features of some of the scored samples: fewer than a block."""
+    """Return a function that gives the exact features of some of the scored samples."""
 
     def exact(places: np.ndarray) -> np.ndarray:
         return np.concatenate([np.array(Phi, dtype=np.float64) for Phi, *_ in blocks(drawn[places])])
@@ -300,7 +301,7 @@ def _mapped_again(blocks: SampleBlocks, drawn: np.ndarray) -> Callable[[np.ndarr
 
 
 def _pieces(blocks: Iterable[tuple[Array, ...]]) -> Iterator[tuple[Array, ...]]:
-    """Cut blocks to rows few enough that nothing of the size of the sums is made for each."""
+    """Cut blocks into pieces of few rows, for which nothing of the size of the sums is made."""
     for block in blocks:
         for start in range(0, int(block[0].shape[0]), _SCORED_ROWS):
             yield tuple(A[start : start + _SCORED_ROWS, ...] for A in block)
@@ -314,7 +315,7 @@ def _solved(
     solver: str,
     accept: float,
 ) -> tuple[Array, str, str, int]:
-    """W, the solver that was taken, why, and the passes over the data."""
+    """Return W, the solver, the reason for it, and the number of passes over the data."""
     if isinstance(statistics, DualStatistics):
         assert centred is None or isinstance(centred, DualStatistics)
         return *_from_rows(statistics if centred is None else centred, ridge, solver), 0
@@ -350,10 +351,10 @@ def _from_rows(rows: DualStatistics, ridge: float, solver: str) -> tuple[Array, 
 
 
 def require_scale(statistics: Statistics, fitted: Statistics, ridge: float | str, *, rows: bool = False) -> None:
-    """Refuse features of which nothing is left to fit, and a ridge at which the weights underflow.
+    """Refuse features that leave nothing to fit, and a ridge at which the weights underflow.
 
-    ``fitted`` are the statistics about the mean for a model with an intercept, else the same as ``statistics``;
-    ``rows`` tells whether samples were centred before they were squared.
+    ``fitted`` are the statistics about the mean for a model with an intercept, and ``statistics`` for others; ``rows``
+    says whether samples were centred before they were squared.
     """
     whole, trace = statistics.trace, fitted.trace
     rounding = 64.0 * np.finfo(np.float64).eps  # of the mean

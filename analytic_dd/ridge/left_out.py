@@ -1,4 +1,4 @@
-r"""Leave-one-out at every ridge from one eigendecomposition; decisions of classes mostly in float32, and the same ones.
+r"""Leave-one-out at every ridge from one eigendecomposition. Most decisions of classes are made in float32, safely.
 
     (1 - h) times the prediction without a sample = W phi - h y,    h = phi^T (G + ridge I)^-1 phi
 
@@ -18,13 +18,13 @@ __all__ = ["LeftOut", "right_decisions"]
 
 _UNIT = 2.0**-24  # unit round-off of float32
 _PROBES = 32  # rows of a block whose float32 coordinates are compared with float64
-_LEAST = 16  # coordinates that are worth a product
-_USEFUL = 0.25  # mean of a bound on the leverage
-_SAFETY = 8.0  # over the largest error that the probes show
+_LEAST = 16  # fewer coordinates are not worth a product
+_USEFUL = 0.25  # a bound on the leverage with a larger mean is of no use
+_SAFETY = 8.0  # times the largest error that the probes show is the bound of all
 
 
 class LeftOut:
-    """Predictions without each sample, and whether they decide right, for all ridges.
+    """The predictions without each sample and their decisions, for all ridges.
 
     Parameters
     ----------
@@ -59,16 +59,16 @@ class LeftOut:
     def predictions(self, Phi: Array, Y: Array, part: Array | None = None) -> tuple[Array, Array]:
         """Return (1 - h) times the predictions (b, L, k) without each sample, NaN at h = 1, and h (b, L).
 
-        ``part`` (b,) is how much of a sample is left out, of weights below 1; 1 by default.
+        ``part`` (b,) is the share of a sample to leave out, which is its weight below 1.
 
         Notes
         -----
-        *Cost.* 2 p^2 flops a sample, whatever the number of ridges.
+        *Cost.* 2 p^2 flops for each sample, whatever the number of ridges.
         """
         xp, L = namespace(self.values), self.inverse.shape[1]
         T = (Phi - self.mean if self.intercept else Phi) @ self.vectors
         fitted = xp.reshape(T @ self.W, (T.shape[0], L, -1)) + (self.mean_y if self.intercept else 0.0)
-        T *= T  # in place: fresh memory costs as much as the product
+        T *= T  # in place, since fresh memory costs as much as the product
         h = xp.matmul(T, self.inverse) + (1.0 / self.weight if self.intercept else 0.0)
         h = h if part is None else part[:, None] * h
         # at h = 1 the ridge is too small to leave the sample out in float64
@@ -81,22 +81,22 @@ class LeftOut:
         part: Array | None = None,
         exact: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> np.ndarray:
-        r"""Return which decisions (b, L) are right: those of :meth:`predictions`, for less work.
+        r"""Return which decisions (b, L) of :meth:`predictions` are right, for less work.
 
-        With ``exact``, ``Phi`` was rounded to float32 (and may be in it); ``exact(rows)`` gives some rows again.
+        With ``exact``, ``Phi`` was rounded to float32, and ``exact(rows)`` gives some rows again.
 
-        Where one label is larger than the others, which are equal (classes), the decision is right if
+        Where one label is larger than all others, which are equal (classes), the decision is right if
 
             W phi of its class - the largest of the others > h (its label - the others')
 
-        With h >= 0 it is wrong whatever h where the left side is negative; it is right where that exceeds a bound on h
-        from the coordinates along the first eigenvectors. For other rows h is computed in float32, with an
-        error that is measured on some rows; rows that it could decide are computed again in float64. So is the left
-        side where ``Phi`` is in float32.
+        Since h >= 0, it is wrong where the left side is negative. It is right where that exceeds a bound on h from the
+        coordinates along the first eigenvectors. For other rows h is computed in float32, with an error that is
+        measured on some rows, and rows that this error could decide are computed again in float64. The same holds for
+        the left side where ``Phi`` is in float32.
 
         Notes
         -----
-        *Cost.* 2 p k L flops, and at most 2 p^2 in float32, a sample.
+        *Cost.* 2 p k L flops for each sample, and at most 2 p^2 in float32.
         """
         step = _step(Y) if isinstance(Phi, np.ndarray) else None
         if step is None:
@@ -130,13 +130,13 @@ class LeftOut:
         return right
 
     def _lead(self, F: np.ndarray, size: np.ndarray, Y: np.ndarray, lost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Fitted value of the true class less the largest of the others (b, L), and what it may be off by.
+        """Return the fitted value of the true class less the largest of the others (b, L), and a bound on its error.
 
-        ``lost`` (b,) is the norm of what the rows of ``F`` are off by already, here and below.
+        ``lost`` (b,) bounds the norm of the error that the rows of ``F`` have already.
         """
         L, p = self.inverse.shape[1], F.shape[1]
         if self._single is None:
-            # classes before ridges: the maximum over classes then runs along contiguous memory
+            # classes before ridges, so that the maximum over classes runs along contiguous memory
             path = np.ascontiguousarray((self.vectors @ self.W).reshape(p, L, -1).transpose(0, 2, 1))
             scale = 1.0 / float(np.sqrt(self.values[0]))  # coordinates are then at most 1, whatever the units
             with np.errstate(over="ignore", under="ignore"):
@@ -158,7 +158,7 @@ class LeftOut:
         return own - fitted.max(axis=1), rounding + 2.0 * lost[:, None] * norms
 
     def _bound(self, F: np.ndarray, size: np.ndarray, rows: np.ndarray, lost: np.ndarray) -> np.ndarray:
-        r"""Return what h (r, L) of some rows is at most: h of m coordinates, and the largest g times what is left.
+        r"""Return a bound on h (r, L) of some rows, from m coordinates and the largest g of the rest.
 
         |phi|^2 = |t|^2 + |rest|^2, t the first m coordinates:  h <= sum_j g_j t_j^2 + g_max (|phi|^2 - |t|^2)
         """
@@ -181,7 +181,7 @@ class LeftOut:
     def _part_of_leverage(
         self, F: np.ndarray, size: np.ndarray, rows: np.ndarray, lost: np.ndarray, m: int
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """h from the first m coordinates, its error; the coordinates (r, m), and what their norms (r,) are off by."""
+        """Return h of the first m coordinates, its error, the coordinates (r, m) and the error of their norms (r,)."""
         assert self._single is not None
         V, g = self._single[2][:, :m], self._single[3][:m]
         unit = float(np.sqrt(self.values[0]))
@@ -196,7 +196,7 @@ class LeftOut:
 
 
 def _leading(values: np.ndarray, largest: float) -> int:
-    """Return how many eigenvectors to bound h by: 0 where the bound would be of no use to the mean sample.
+    """Return how many eigenvectors should bound h, or 0 where the bound is of no use to the mean sample.
 
     ``values`` are eigenvalues of G / n, the mean squares of coordinates; ``largest`` is the largest g of the last one.
     """
@@ -208,12 +208,12 @@ def _leading(values: np.ndarray, largest: float) -> int:
 
 
 def _probes(count: int) -> slice:
-    """Some of as many rows, evenly."""
+    """Return evenly spaced rows among ``count``."""
     return slice(None, None, max(1, count // _PROBES))
 
 
 def _largest(error: np.ndarray, scale: np.ndarray) -> float:
-    """Return the largest relative error; infinite for one of a scale that is 0, NaN for one that is."""
+    """Return the largest relative error; an error of a scale 0 is infinite, and NaN is passed on."""
     with np.errstate(divide="ignore"):
         return float(np.max(np.where(error == 0.0, 0.0, error / scale), initial=0.0))
 
@@ -224,19 +224,19 @@ def _lengths(F: np.ndarray) -> np.ndarray:
 
 
 def _rounded(lengths: np.ndarray, p: int) -> np.ndarray:
-    """Bound on what rounding to float32 took from rows of these norms: half a unit an entry, or of the least number."""
+    """Return a bound on the rounding to float32 of rows of these norms, half a unit or least number an entry."""
     return np.asarray(_UNIT * lengths + 2.0**-149 * np.sqrt(p))
 
 
 def right_decisions(fitted: np.ndarray, Y: np.ndarray) -> np.ndarray:
-    """Return where the largest of ``fitted`` (b, L, k) is that of ``Y`` (b, k); never where it is not finite."""
+    """Return where ``fitted`` (b, L, k) is finite and largest in the place of the largest of ``Y`` (b, k)."""
     truth = Y.argmax(axis=1)[:, None]
     own = np.take_along_axis(fitted, truth[:, :, None], 2)[:, :, 0]
     return np.asarray((fitted.argmax(axis=2) == truth) & np.isfinite(own))
 
 
 def _step(Y: np.ndarray) -> np.ndarray | None:
-    """By how much the largest label of a row exceeds the others (b,); None where these are not equal."""
+    """Return how far the largest label of a row exceeds the others (b,), or None where these are not equal."""
     if Y.shape[1] < 2 or not len(Y):
         return None
     highest, lowest = Y.max(axis=1), Y.min(axis=1)

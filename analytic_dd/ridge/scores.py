@@ -32,9 +32,9 @@ def leave_one_out_scores(
 
         residual without sample i = e_i / (1 - h_i),   e = y - W phi,   h_i = phi^T (G + ridge I)^-1 phi  (+ 1/n)
 
-    so (1 - h_i) times the prediction without sample i is  W phi - h_i y, which decides as that prediction does. Of a
-    sample of weight w the part u = min(w, 1) is left out (h_i becomes u h_i) and its score counts w times: an integer
-    weight is then the same as so many copies of the sample.
+    so that W phi - h_i y, which is (1 - h_i) times the prediction without sample i, decides as that prediction does. Of
+    a sample of weight w the part u = min(w, 1) is left out (h_i becomes u h_i) and the score counts w times, so that an
+    integer weight is the same as so many copies of the sample.
 
     Theorem: T13, T12 (weights).
 
@@ -43,30 +43,30 @@ def leave_one_out_scores(
     statistics : Sums
         Sums over *all* samples.
     blocks : iterable of (Phi, Y) or (Phi, Y, sample_weight)
-        Samples to score, (b, p) and (b, k), and their weights (b,) where ``statistics`` has such; a subset costs less
-        than all.
+        Samples to score, (b, p) and (b, k), with weights (b,) where ``statistics`` has weights. They may be some of
+        all.
     ridges : sequence of float
-        Each > 0.
+        Positive ridges.
     scoring : {"accuracy", "squared_error"}
     intercept : bool
         Whether the model has an unpenalised intercept.
     exact : callable, optional
-        For accuracy: the features in ``blocks`` were rounded to float32, and ``exact(positions)`` gives those of some
+        With it, the features in ``blocks`` were rounded to float32, and ``exact(positions)`` gives those of some
         samples again, by their places in ``blocks`` as a whole. Decisions are those of the exact features.
     centred : Sums, optional
-        ``statistics.centred()`` where it is at hand; its eigendecomposition is not made again.
+        ``statistics.centred()`` where it is at hand with its eigendecomposition.
 
     Returns
     -------
     scores : (L,) array
         Fraction of right decisions (argmax), or mean over samples and outputs of the squared residual.
     samples : int
-        Those of weight > 0.
+        Number of samples of weight > 0.
 
     Notes
     -----
-    *Cost.* One product (b, p) by (p, p) a block, 2 p^2 flops a sample, whatever the number of ridges; by accuracy most
-    of it in float32 and only where it can decide (:class:`analytic_dd.ridge.left_out.LeftOut`).
+    *Cost.* One product (b, p) by (p, p) for each block, 2 p^2 flops for each sample, whatever the number of ridges. By
+    accuracy most of it is in float32, and only where it can decide (:class:`analytic_dd.ridge.left_out.LeftOut`).
     """
     require_scoring(scoring)
     about_mean = (statistics.centred() if centred is None else centred) if intercept else None
@@ -98,7 +98,7 @@ def validation_scores(
     intercept: bool = False,
     centred: Sums | DualStatistics | None = None,
 ) -> tuple[np.ndarray, int]:
-    """Score every ridge on the samples in ``blocks``, which are *not* among those in ``statistics``; see above."""
+    """Score every ridge on the samples in ``blocks``, which are *not* among those in ``statistics``."""
     require_scoring(scoring)
     mean, mean_y = statistics.mean_phi, statistics.mean_y
     about_mean = statistics.centred() if intercept and centred is None else centred
@@ -126,7 +126,7 @@ def gcv_of_sums(statistics: Sums, ridges: np.ndarray, *, intercept: bool) -> np.
 def left_out_scores(
     dual: DualStatistics, grid: np.ndarray, rows: np.ndarray | None, scoring: str
 ) -> tuple[np.ndarray, int]:
-    """Score every ridge by leave-one-out over ``rows`` of the samples (all of them), from inner products."""
+    """Score every ridge by leave-one-out over ``rows`` of the samples, or all, from inner products."""
     rows = np.arange(dual.n) if rows is None else rows
     counts = to_numpy(dual.root)[rows] ** 2
     scores = sum_of_scores(dual.left_out(grid, rows), to_numpy(dual.Y)[rows], scoring, counts) / counts.sum()
@@ -134,7 +134,7 @@ def left_out_scores(
 
 
 def sum_of_scores(fitted: np.ndarray, Y: np.ndarray, scoring: str, weights: np.ndarray | None = None) -> np.ndarray:
-    """Sum over samples, for each ridge: fitted (b, L, k) against Y (b, k)."""
+    """Return for each ridge the sum over samples of the scores of ``fitted`` (b, L, k) against ``Y`` (b, k)."""
     if scoring == "squared_error":
         return _weighted_sum(((fitted - Y[:, None, :]) ** 2).sum(axis=2), weights)
     return _weighted_sum(right_decisions(fitted, Y), weights)

@@ -21,7 +21,7 @@ from analytic_dd.ridge.stream_weights import stream_weights
 __all__ = ["AffineWeights", "ridge_weights", "ridge_weights_with_intercept"]
 
 _ROWS = 4096
-_SAFE = 1e-70, 1e70  # sizes whose squares, times numbers of samples and conditions, are numbers
+_SAFE = 1e-70, 1e70  # between these the squares do not overflow, times numbers of samples and conditions
 
 
 def ridge_weights(Phi: Array, Y: Array, *, ridge: float, solver: str = "auto", rcond: float | None = None) -> Array:
@@ -39,11 +39,11 @@ def ridge_weights(Phi: Array, Y: Array, *, ridge: float, solver: str = "auto", r
     Y : (n, k) array
         Labels.
     ridge : float
-        lambda >= 0. Absolute: ``ridge * I`` is added to the Gram matrix; never divided by n.
+        lambda >= 0, absolute: ``ridge * I`` is added to the Gram matrix and never divided by n.
     solver : {"auto", "svd", "gram", "dual", "tsqr", "refined"}
-        ``auto``: at ridge > 0 the Gram matrix (n < p: the dual, Phi Phi^T (n, n)), with steps of refinement where they
-        are needed; where these do not converge, and at ridge = 0, TSQR or, for n < p and where it takes about a second,
-        a thin SVD.
+        At ridge > 0 ``auto`` takes the Gram matrix, or for n < p the dual Phi Phi^T (n, n), with steps of refinement
+        where they are needed. Where these do not converge, and at ridge = 0, it takes TSQR, or a thin SVD for n < p and
+        where that takes about a second.
     rcond : float, optional
         Relative rank cut-off at ridge = 0; see :func:`analytic_dd.linalg.thin_svd`.
 
@@ -55,20 +55,20 @@ def ridge_weights(Phi: Array, Y: Array, *, ridge: float, solver: str = "auto", r
     Raises
     ------
     TypeError
-        Integers, or arrays of two libraries.
+        There are integers, or arrays of two libraries.
     ShapeError
-        Not matrices, or another number of rows in ``Phi`` and ``Y``.
+        ``Phi`` or ``Y`` is not a matrix, or they differ in their number of rows.
     ValueError
-        NaN (says where), negative ridge, unknown solver.
+        There is NaN, the ridge is negative, or the solver is unknown.
     RangeError
-        Weights that float32 has no numbers for.
+        The weights are beyond the range of float32.
 
     Notes
     -----
-    *Cost.* SVD: O(n p min(n, p)); Gram: n p^2 flops and p^2 memory; dual: n^2 p and n^2.
-    *Numerics.* float32 is converted to float64 (jax without x64 stays in float32), then back. Relative error of W:
-    eps cond_eff (SVD, TSQR, dual), eps cond_eff^2 (Gram), cond_eff^2 = (s_1^2 + ridge) / (s_p^2 + ridge); ``auto`` that
-    of an SVD, or 1e-13.
+    *Cost.* An SVD takes O(n p min(n, p)), the Gram matrix n p^2 flops and p^2 memory, the dual n^2 p and n^2.
+    *Numerics.* float32 is converted to float64 and back (jax without x64 stays in float32). The relative error of W is
+    eps cond_eff by SVD, TSQR or the dual and eps cond_eff^2 by the Gram matrix, where cond_eff^2 = (s_1^2 + ridge) /
+    (s_p^2 + ridge). By ``auto`` it is that of an SVD, or 1e-13.
 
     Examples
     --------
@@ -91,7 +91,7 @@ def ridge_weights(Phi: Array, Y: Array, *, ridge: float, solver: str = "auto", r
 
 
 def _unit(Phi: Array, ridge: float) -> float:
-    """A power of two that brings the squares of the features, and the ridge, among the numbers; 1 where they are."""
+    """Return a power of two in whose units the squares of the features and the ridge do not overflow; usually 1."""
     xp = namespace(Phi)
     size = max(float(xp.max(xp.abs(Phi))), math.sqrt(ridge))
     return 1.0 if size == 0.0 or _SAFE[0] < size < _SAFE[1] else math.ldexp(1.0, math.frexp(size)[1] - 1)
@@ -113,7 +113,7 @@ def _in_units(W: Array, units: Array, unit: float, like: Array) -> Array:
 
 
 def _fitted(Phi: Array, Y: Array, ridge: float, solver: str, rcond: float | None) -> Array:
-    """W by the solver that was asked for, or the fastest that is accurate."""
+    """Return W by the solver that was asked for, or by the fastest that is accurate."""
     (n, p), k = Phi.shape, Y.shape[1]
     W = _by_products(Phi, Y, ridge) if solver == "auto" else None
     if solver == "gram":
@@ -131,13 +131,13 @@ def _fitted(Phi: Array, Y: Array, ridge: float, solver: str, rcond: float | None
 
 
 def _by_products(Phi: Array, Y: Array, ridge: float) -> Array | None:
-    """W from the Gram matrix, or for n < p the dual, refined by the data where that is needed; None where it fails."""
+    """Return W from the Gram matrix or the dual, refined where that is needed, or None where it fails."""
     n, p = Phi.shape
     if ridge == 0.0 or n * p * min(n, p) < LIMITS.tiny:
         return None
     try:
         in_double(Phi[:1, :])
-    except TypeError:  # jax without x64: no sums, but an SVD squares nothing
+    except TypeError:  # jax without x64 has no sums, but an SVD squares nothing
         return None
     with contextlib.suppress(DivergenceError):  # too ill-conditioned
         if n < p:
@@ -156,9 +156,9 @@ def _by_products(Phi: Array, Y: Array, ridge: float) -> Array | None:
 
 
 def _refined_at_once(sums: Sums, Phi: Array, Y: Array, ridge: float) -> Array:
-    """W with steps of refinement, which take less time than an estimate of the condition for n of the order of p."""
+    """Return W by refinement, which for n of the order of p takes less time than an estimate of the condition."""
     trace = float(namespace(sums.C).linalg.trace(sums.G))
-    most = math.sqrt(sums.p) * 2.0**-52 * (trace / ridge + 1.0)  # that a step can leave of the error
+    most = math.sqrt(sums.p) * 2.0**-52 * (trace / ridge + 1.0)  # the largest share of the error that a step can leave
     return refine_weights(sums, _stream(Phi, Y), ridge, target=LIMITS.accept_in_memory, contraction=most).weights
 
 
@@ -169,7 +169,7 @@ def _stream(Phi: Array, Y: Array) -> SampleStream:
 
 
 def _by_svd(Phi: Array, Y: Array, ridge: float, rcond: float | None) -> Array:
-    with contextlib.suppress(TypeError):  # jax without x64 has no float64; an SVD squares nothing: eps cond_eff stays
+    with contextlib.suppress(TypeError):  # jax without x64 has no float64, but an SVD squares nothing
         Phi, Y = in_double(Phi), in_double(Y)
     if ridge == 0.0:
         return least_squares(Phi, Y, rcond=rcond)
@@ -185,7 +185,7 @@ class AffineWeights:
     ----------
     weights : (k, p) array
     intercept : (k,) array
-        In units of labels; not penalised.
+        In units of the labels; it is not penalised.
     """
 
     weights: Array
@@ -213,11 +213,11 @@ def ridge_weights_with_intercept(Phi: Array, Y: Array, *, ridge: float, rcond: f
     """
     Phi, Y = as_matrices(Phi=Phi, Y=Y)
     xp, dtype = namespace(Phi), Phi.dtype
-    with contextlib.suppress(TypeError):  # as in _by_svd; a mean in float32 would lose digits before the fit
+    with contextlib.suppress(TypeError):  # as in _by_svd, since a mean in float32 would lose digits before the fit
         Phi, Y = in_double(Phi), in_double(Y)
     mean, mean_y = xp.mean(Phi, axis=0), xp.mean(Y, axis=0)
     Phi, Y = Phi - mean, Y - mean_y
-    # A second pass: the rounding of the mean itself would be a direction of its own, which ridge = 0 divides by.
+    # A second pass, because the rounding of the mean would be a direction that ridge = 0 divides by.
     rest, rest_y = xp.mean(Phi, axis=0), xp.mean(Y, axis=0)
     W = ridge_weights(Phi - rest, Y - rest_y, ridge=ridge, rcond=rcond)
     mean, mean_y = mean + rest, mean_y + rest_y
