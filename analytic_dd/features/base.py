@@ -6,6 +6,7 @@ are those of the original model to within ``eps * condition()``.
 
 from __future__ import annotations
 
+import inspect
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -17,7 +18,7 @@ import numpy as np
 
 from analytic_dd.arrays import Array, as_matrix, detached, dtype_name, eps_of, namespace
 from analytic_dd.errors import InfeasibleError, RangeError
-from analytic_dd.features.ranges import Open, Range, RangeCheck
+from analytic_dd.features.ranges import Open, Range, RangeCheck, Subspace
 from analytic_dd.features.sizes import Sizes
 
 __all__ = ["FeatureMap", "ForwardMap", "Kind", "draw_seed", "parameters_from"]
@@ -54,7 +55,8 @@ class FeatureMap(ABC):
     Notes
     -----
     Parameters are float64 numpy arrays. A call brings them to the library, dtype and device of the input, and torch
-    gradients flow through inputs. A subclass writes ``_map``, ``_preimage``, ``range``, ``condition`` and ``options``.
+    gradients flow through inputs. A subclass writes ``_map``, ``_preimage`` and ``condition``, keeps the constructor's
+    arguments as attributes (the seed of ``rng`` as ``seed``), and says its ``range`` where that is not all of R^p.
     With ``_jvp`` and ``_vjp`` it has derivatives in closed form, and otherwise central differences.
     """
 
@@ -135,9 +137,13 @@ class FeatureMap(ABC):
         return self.preimage(Phi, near=near)
 
     @property
-    @abstractmethod
     def range(self) -> Range:
-        """The shape of the range, which decides what constructions apply; see :mod:`analytic_dd.features.ranges`."""
+        """The shape of the range, which decides what constructions apply: all of R^p for a map onto it.
+
+        Maps onto a smaller range say so; see :mod:`analytic_dd.features.ranges`.
+        """
+        onto = self.kind in ("bijective", "surjective")
+        return Subspace(self.p) if onto else Open(self.p, f"{self.name} is not known to be onto")
 
     @property
     def is_identity(self) -> bool:
@@ -248,9 +254,13 @@ class FeatureMap(ABC):
         """Return the flops that a sample takes in products with layers, or None where the map does not say."""
         return None
 
-    @abstractmethod
     def options(self) -> dict[str, Any]:
-        """Return the constructor's arguments as JSON values, ``rng`` as the integer seed."""
+        """Return the constructor's arguments as JSON values, ``rng`` as the integer seed.
+
+        A map whose attributes have other names than these arguments overrides it.
+        """
+        names = inspect.signature(type(self)).parameters
+        return {name: _as_json(getattr(self, "seed" if name == "rng" else name)) for name in names}
 
     @classmethod
     def sizes(cls, *args: Any, **options: Any) -> Sizes | None:
@@ -311,6 +321,12 @@ class FeatureMap(ABC):
                 out[index * rows : (index + 1) * rows] = function(*block)
             return out
         return namespace(inputs[0]).concat([function(*block) for block in blocks], axis=0)
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return list(value) if isinstance(value, (tuple, list)) else value
 
 
 class ForwardMap(FeatureMap):

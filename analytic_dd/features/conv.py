@@ -16,7 +16,7 @@ from analytic_dd.features.base import FeatureMap, draw_seed, parameters_from
 from analytic_dd.features.conv_border import ValidLayer, ZeroLayer
 from analytic_dd.features.conv_circular import CircularLayer, torus_norm
 from analytic_dd.features.conv_layer import ConvolutionLayer, draw_kernel
-from analytic_dd.features.ranges import Open, Range, RangeCheck, Subspace, largest_scale
+from analytic_dd.features.ranges import RangeCheck, largest_scale
 from analytic_dd.features.registry import MapOptions, option, register
 from analytic_dd.features.sizes import (
     MOST_LAYERS,
@@ -271,22 +271,6 @@ class Convolutional(FeatureMap):
         """Return 1, or for asinh the largest c <= 1, to one per cent, at which no layer's inverse overflows."""
         return largest_scale(lambda c: bool(self.in_range(c * Phi)))
 
-    def options(self) -> dict[str, Any]:
-        """Return the constructor's arguments, ``rng`` as the seed."""
-        return {
-            "image_shape": list(self.image_shape),
-            "channels": list(self.channels),
-            "size": self.size,
-            "stride": list(self.stride),
-            "padding": self.padding,
-            "pool": self.pool,
-            "activation": self.activation,
-            "slope": self.slope,
-            "bias": self.bias,
-            "spread": self.spread,
-            "rng": self.seed,
-        }
-
     def _check(self) -> None:
         """Refuse options that no network has."""
         as_word("padding", self.padding, _LAYERS)
@@ -325,13 +309,6 @@ class Convolutional(FeatureMap):
     def _vjp(self, X: Array, U: Array) -> Array:
         X, U = _images(X, self.chain.shape_in), _images(U, self.chain.shape_out)
         return _rows(self.chain.vjp(X, U, self._like))
-
-    @property
-    def range(self) -> Range:
-        """All of R^p where every layer is onto (T8c), and otherwise unknown."""
-        if self.kind in ("bijective", "surjective"):
-            return Subspace(self.p)
-        return Open(self.p, "a layer is not onto")
 
     def _preimage(self, Phi: Array, near: Array | None) -> Array:
         references = None if near is None else _images(near, self.chain.shape_in)

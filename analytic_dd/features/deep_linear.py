@@ -58,10 +58,6 @@ class _LinearLayers(AffineMap):
             constants.append(W @ constants[-1] + (0.0 if b is None else b))
         return constants
 
-    def options(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {"widths": list(self.widths), "bias": self.bias, "rng": self.seed, "weights": self.weights}
-
 
 @dataclass(frozen=True)
 class DeepLinearOptions(MapOptions):

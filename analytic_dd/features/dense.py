@@ -366,16 +366,5 @@ onto ]0, 1[; use leaky_relu, or one image and its neighbours (T9)
             worst = max(worst, growth * stretch ** (self.depth - layer))
         return worst
 
-    def options(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {
-            "widths": list(self.widths),
-            "activation": self.activation,
-            "bias": self.bias,
-            "rng": self.seed,
-            "slope": self.slope,
-            "weights": self.weights,
-        }
-
     def _widest(self) -> int:
         return max(self.widths)

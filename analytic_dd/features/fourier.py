@@ -135,11 +135,11 @@ class RandomFourier(FeatureMap):
         p: int,
         *,
         lengthscale: float,
-        rng: np.random.Generator | int,
         kernel: str = "gaussian",
         nu: float = 1.5,
         form: str = "cos",
         orthogonal: bool = False,
+        rng: np.random.Generator | int,
     ) -> None:
         self.d, self.p = int(d), int(p)
         if self.d < 1 or self.p < 1:
@@ -311,16 +311,3 @@ class RandomFourier(FeatureMap):
         if self._A.shape[0] > self.d:
             return math.inf
         return 2 * math.pi * spectral_norm([self._A]) * spectral_norm([self._inverse])
-
-    def options(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {
-            "d": self.d,
-            "p": self.p,
-            "lengthscale": self.lengthscale,
-            "kernel": self.kernel,
-            "nu": self.nu,
-            "form": self.form,
-            "orthogonal": self.orthogonal,
-            "rng": self.seed,
-        }

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from analytic_dd.arrays import Array, as_matrix
 from analytic_dd.features.base import FeatureMap, Kind
-from analytic_dd.features.ranges import Subspace
 from analytic_dd.features.registry import MapOptions, register
 from analytic_dd.features.sizes import Sizes, as_count
 
@@ -70,11 +68,6 @@ class Identity(FeatureMap):
         return U
 
     @property
-    def range(self) -> Subspace:
-        """All of R^d."""
-        return Subspace(self.p)
-
-    @property
     def is_identity(self) -> bool:
         """True."""
         return True
@@ -86,7 +79,3 @@ class Identity(FeatureMap):
     def flops(self) -> float:
         """Return 0."""
         return 0.0
-
-    def options(self) -> dict[str, Any]:
-        """Return ``{"d": d}``."""
-        return {"d": self.d}

@@ -14,7 +14,6 @@ from analytic_dd.errors import ShapeError
 from analytic_dd.features.base import FeatureMap, Kind, draw_seed, parameters_from
 from analytic_dd.features.blocks import AdditiveCoupling, AffineCoupling, Block, ResidualBlock
 from analytic_dd.features.orthogonal import Downsampling, Mixing
-from analytic_dd.features.ranges import Subspace
 from analytic_dd.features.registry import MapOptions, option, register
 from analytic_dd.features.sizes import MOST_LAYERS, Sizes, as_count, as_image_shape, as_sizes, as_word
 
@@ -164,17 +163,6 @@ class InvertibleNetwork(FeatureMap):
         blocks = [step for step in self.steps if isinstance(step, Block)]
         return math.prod(block.lipschitz * block.lipschitz_inverse for block in blocks)
 
-    def options(self) -> dict[str, Any]:
-        """Return the constructor's arguments, ``rng`` as the seed."""
-        return {
-            "image_shape": list(self.image_shape),
-            "blocks": self.blocks,
-            "coupling": self.coupling,
-            "hidden": self.hidden,
-            "squeeze": self.squeeze,
-            "rng": self.seed,
-        }
-
     def _map(self, X: Array) -> Array:
         for step in self.steps:
             X = step.forward(X, self._like)
@@ -193,11 +181,6 @@ class InvertibleNetwork(FeatureMap):
         for step, state in zip(reversed(self.steps), reversed(states[:-1]), strict=True):
             U = step.vjp(state, U, self._like)
         return U
-
-    @property
-    def range(self) -> Subspace:
-        """All of R^d."""
-        return Subspace(self.p)
 
     def _preimage(self, Phi: Array, near: Array | None) -> Array:
         for step in reversed(self.steps):

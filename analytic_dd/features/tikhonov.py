@@ -12,7 +12,6 @@ from analytic_dd.arrays import Array
 from analytic_dd.errors import ShapeError
 from analytic_dd.features.base import FeatureMap
 from analytic_dd.features.compose import Compose
-from analytic_dd.features.ranges import Subspace
 from analytic_dd.features.registry import register
 from analytic_dd.features.sizes import Sizes
 
@@ -80,11 +79,6 @@ class TikhonovScaling(FeatureMap):
         inverse = self._like(W, self._inverse)
         return W * inverse if inverse.ndim == 1 else W @ inverse
 
-    @property
-    def range(self) -> Subspace:
-        """All of R^p."""
-        return Subspace(self.p)
-
     def _map(self, X: Array) -> Array:
         inverse = self._like(X, self._inverse)
         return X * inverse if inverse.ndim == 1 else X @ inverse.T
@@ -106,10 +100,6 @@ class TikhonovScaling(FeatureMap):
         """Return the ratio of the extreme singular values of L."""
         s = np.abs(self._L) if self._L.ndim == 1 else np.linalg.svd(self._L, compute_uv=False)
         return float(s.max() / s.min())
-
-    def options(self) -> dict[str, Any]:
-        """Return ``{"gamma": ...}`` with all digits."""
-        return {"gamma": self.gamma.tolist()}
 
 
 def penalised(feature_map: FeatureMap, gamma: Any) -> tuple[FeatureMap, TikhonovScaling]:
