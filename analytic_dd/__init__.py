@@ -26,9 +26,10 @@ from analytic_dd.distill import (
     update,
 )
 from analytic_dd.distill.local_span import near_copies
+from analytic_dd.distill.trained import balanced_layers, balanced_units, linear_network_set, relu_network_set
 from analytic_dd.errors import DataError, InfeasibleError, RangeError, RankWarning, ShapeError
 from analytic_dd.io import DistilledSet, load_distilled, save_distilled
-from analytic_dd.judge import Certificate, certify_recovery, point_bounds
+from analytic_dd.judge import Certificate, certify_recovery, point_bounds, stationarity_certificate
 from analytic_dd.labels import glm_labels
 from analytic_dd.linalg import GramStatistics
 from analytic_dd.ridge import ridge_weights, select_ridge
@@ -52,6 +53,8 @@ __all__ = [
     "RidgeDistiller",
     "RidgeDistillerRegressor",
     "ShapeError",
+    "balanced_layers",
+    "balanced_units",
     "byte_set",
     "certify_recovery",
     "distill",
@@ -63,6 +66,7 @@ __all__ = [
     "gradient_set",
     "hard_label_features",
     "labels",
+    "linear_network_set",
     "load_distilled",
     "merge_sets",
     "minimal_features",
@@ -70,11 +74,13 @@ __all__ = [
     "nearest_features",
     "one_image_features",
     "point_bounds",
+    "relu_network_set",
     "ridge_weights",
     "save_distilled",
     "select_ridge",
     "several_ridges_features",
     "spanning_features",
+    "stationarity_certificate",
     "sufficient_set",
     "trajectory_set",
     "update",

@@ -9,7 +9,7 @@ from proofs_check.check import STRENGTHS, Check
 from proofs_check.converse import counts, fewest, instances, optima, optimisation, sensitivity
 from proofs_check.exact import equality
 from proofs_check.identity import schwartz_zippel
-from proofs_check.implementation import certificate, construction, fitting, futures, realistic
+from proofs_check.implementation import certificate, construction, fitting, futures, networks, realistic
 from proofs_check.implementation import losses as losses_of_the_package
 from proofs_check.implementation import optima as optima_of_the_package
 
@@ -45,6 +45,7 @@ CHECKS: list[Check] = sorted(
             losses_of_the_package,
             optima_of_the_package,
             futures,
+            networks,
         )
         for check in module.CHECKS
     ],

@@ -142,6 +142,16 @@ def necessary(deep: bool, negate: bool) -> Outcome:
     return Outcome(True, len(shapes), "exact", "m (d + q) < q p columns")
 
 
+@decided("T21b")
+def fewer_points_than_rank(F: Rationals, wrong: bool) -> Iterator[bool]:
+    """m < rank W_l points: the gradient of the fit in W_l has rank m at most, and -lam W_l, which it should be, more"""
+    m, rank = 2, 3
+    W = F.draw(5, 6, 2 if wrong else rank)
+    gradient = F.draw(5, m) @ F.draw(m, 6)  # residuals carried back to the layer, times what reaches it
+    yield gradient.rank <= m
+    yield W.rank > m
+
+
 @decided("T22b")
 def one_base_fewer(F: Rationals, wrong: bool) -> Iterator[bool]:
     """one base fewer than p / (d + 1): features and Jacobians have a rank below p, and a generic W is missed"""
@@ -195,6 +205,7 @@ CHECKS = [
     ray,
     trajectory_count,
     gradient_count,
+    fewer_points_than_rank,
     open_set,
     necessary,
     one_base_fewer,
