@@ -279,12 +279,32 @@ def ridge_list() -> str:
     return markdown(header, rows) + source(run, path)
 
 
+def integer_pixels() -> str:
+    """8-bit pixels that carry W: the error, the change of the levels, the decisions kept."""
+    run, path = _run("integer_pixels")
+    rows = []
+    for row in run["rows"]:
+        if "refused" in row:
+            continue
+        wanted = f"{row['wanted']:.0e}" if row["wanted"] else ""
+        rows.append(
+            [f"{row['data']}, {row['rows']}", row["ipc"], row["points"], wanted, f"{row['error_refitted']:.1e}"]
+        )
+        rows[-1] += [f"{row['root_mean_square']:.2f}", f"{row['largest']:.1f}", f"{row['step']:.3f}"]
+        rows[-1] += [_percent(row["distance_exact"], 3), _percent(row["distance"], 3)]
+        rows[-1] += [_accuracy(row["decisions_kept"]), f"{row['seconds']:.1f}"]
+    header = ["data, pixels", "IPC", "images", "error wanted", "error of W", "change, rms levels", "largest", "step"]
+    header += ["distance of the exact set, %", "of the integers, %", "decisions kept, %", "seconds"]
+    return markdown(header, rows) + source(run, path)
+
+
 _FIGURES = {
     "figure1_one_per_class": "One image a class, exact through each map.",
     "figure2_realistic": "References, the nearest exact set (T6), one from noise (T2), and the published formula.",
     "few_points": "Fewer points than classes (T7): accuracy and error against m.",
     "one_image": "One image and its near copies carry the whole model (T9).",
     "ridge_list": "One set for several ridges (T11): its error at them and between.",
+    "integer_pixels": "8-bit pixels that carry W (T24): the change of a pixel against the error, and the law.",
     "iterative_table": "Iterative methods, controls and the closed form under one protocol.",
     "transfer": "Each set on networks that it was not made with.",
 }
@@ -326,6 +346,7 @@ TABLES: dict[str, Callable[[], str]] = {
         one_image,
         near_copies,
         ridge_list,
+        integer_pixels,
         figures,
     )
 }

@@ -3,7 +3,7 @@
 Each row has the integers nearest to one exact set (T6): the error of the refitted W, the changes of the levels, the
 decisions on the test part that a model refitted on the integers makes as the original one does. ``rows`` says whether
 the lattice weighs its rows by what they carry of W or has orthonormal ones. The law: an error e costs e^(-q / (m - q))
-levels.
+levels, m being the images of a lattice.
 
 Run: python experiments/integer_pixels.py [--quick]
 """
@@ -22,7 +22,7 @@ import recovery
 from analytic_dd import data
 from analytic_dd.clock import Clock
 from analytic_dd.distill import chosen
-from analytic_dd.distill.integers import Integers, Pixels, integers_near, rounded
+from analytic_dd.distill.integers import BLOCK, Integers, Pixels, integers_near, rounded
 from analytic_dd.errors import InfeasibleError
 from analytic_dd.features import Identity
 from analytic_dd.judge.accuracy import agreement_with_original
@@ -103,7 +103,8 @@ def draw(rows: list[dict[str, Any]], options: Any) -> dict[str, Any]:
         start = next((row for row in own if row["rows"] == "weighted"), None)
         if start is not None:
             errors = np.geomspace(start["error"], 1e-9, 30)
-            law = start["rank"] / (start["points"] - start["rank"])
+            images = start["points"] / -(-start["points"] // BLOCK)  # in a lattice
+            law = start["rank"] / (images - start["rank"])
             axis.loglog(errors, start["root_mean_square"] * (errors / start["error"]) ** -law, ":", color=f"C{index}")
         plain = next(row for row in own if row["rows"] == "rounding")
         axis.loglog(plain["error"], plain["root_mean_square"], "s", color=f"C{index}", ms=5)
@@ -111,7 +112,7 @@ def draw(rows: list[dict[str, Any]], options: Any) -> dict[str, Any]:
     axis.set(
         xlabel="relative error of W",
         ylabel="change of a pixel, root mean square, levels",
-        title=f"{rows[0]['data']}: 8-bit pixels; dotted the law $e^{{-q/(m-q)}}$, squares plain rounding",
+        title=f"{rows[0]['data']}: 8-bit pixels; dotted the law $e^{{-q/(m-q)}}$ of a lattice, squares plain rounding",
     )
     axis.title.set_fontsize(9)
     figure.legend(loc="outside lower center", ncols=3, fontsize=7)

@@ -18,9 +18,9 @@ from analytic_dd.errors import InfeasibleError, RangeError
 from analytic_dd.linalg import svd
 from analytic_dd.linalg.lattice import combination_lattice
 
-__all__ = ["Integers", "Pixels", "combinations", "integers_near", "lost", "rounded"]
+__all__ = ["BLOCK", "Integers", "Pixels", "combinations", "integers_near", "lost", "rounded"]
 
-_BLOCK = 110  # images to a lattice: the reduction costs about m^4
+BLOCK = 110  # images to a lattice: the reduction costs about m^4
 _TRIALS = 8
 _LARGEST = 1e12  # S: beyond, float64 cannot tell the lattice's planes apart
 _MARGIN = {255: 5.0, 65535: 64.0}  # levels that are kept free at both ends to begin with
@@ -236,7 +236,7 @@ def _at_scale(W: np.ndarray, pixels: Pixels, Cn: np.ndarray, low: float, step: f
     """Integers for one S, a block of images after the other: each block's target holds what those before it missed."""
     target = (pixels.values - low) / step
     levels = np.zeros_like(target)
-    count = -(-len(target) // max(_BLOCK, 2 * len(Cn)))
+    count = -(-len(target) // max(BLOCK, 2 * len(Cn)))
     missed = np.zeros((len(Cn), target.shape[1]))
     for block in (slice(start, None, count) for start in range(count)):
         C = Cn[:, block]

@@ -189,6 +189,35 @@ def test_recorded_sets_for_several_ridges_are_exact_at_each():
         assert row["accuracies_original"] == row["accuracies_distilled"]
 
 
+def test_recorded_integers_carry_the_model_and_follow_the_law():
+    rows = recorded("integer_pixels")
+    assert {(row["data"], row["ipc"]) for row in rows} == {
+        (name, ipc) for name in ("MNIST", "CIFAR-10 (JPEG)") for ipc in (10, 20, 50)
+    }
+    for row in (row for row in rows if "refused" not in row):
+        plain = next(
+            other
+            for other in rows
+            if other["rows"] == "rounding" and (other["data"], other["ipc"]) == (row["data"], row["ipc"])
+        )
+        if row["rows"] == "rounding":
+            assert row["error"] > 0.05
+            continue
+        assert row["error"] <= row["wanted"]
+        assert row["levels"][0] >= 0.0
+        assert row["levels"][1] <= 255.0
+        assert row["decisions_kept"] >= plain["decisions_kept"]
+        if row["wanted"] <= 1e-4:
+            assert row["decisions_kept"] > 0.9995
+    kinds = {(row["data"], row["ipc"], row["rows"], row["wanted"]): row for row in rows if "refused" not in row}
+    for (name, ipc, rows_of, wanted), row in kinds.items():
+        law = row["rank"] / (row["points"] - row["rank"])
+        if rows_of == "orthonormal":
+            other = kinds[name, ipc, "weighted", wanted]
+            cost = [each["root_mean_square"] * each["error"] ** law for each in (other, row)]
+            assert cost[0] < cost[1]
+
+
 def test_the_gallery_shows_every_picture_of_the_experiments(scripts):
     text = (GALLERY / "README.md").read_text()
     for row in scripts["construction_tables"].drawn():
@@ -202,6 +231,7 @@ def test_the_gallery_shows_every_picture_of_the_experiments(scripts):
         ("few_optimum", 2),
         ("nearest_optimum", 20),
         pytest.param("ridge_list", 2, marks=pytest.mark.slow),
+        pytest.param("integer_pixels", 16, marks=pytest.mark.slow),
         pytest.param("figure1_one_per_class", 3, marks=pytest.mark.slow),
         pytest.param("figure2_realistic", 6, marks=pytest.mark.slow),
         pytest.param("few_points", 10, marks=pytest.mark.slow),
