@@ -200,7 +200,7 @@ def write_npz(path: str | Path, arrays: Mapping[str, np.ndarray], *, compress: b
         See :func:`atomic_write`.
     """
     kind = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
-    with atomic_write(path) as stream, zipfile.ZipFile(stream, "w", kind) as archive:
+    with atomic_write(path) as stream, _Archive(stream, "w", kind) as archive:
         for name, value in arrays.items():
             array = np.asarray(value)
             if array.dtype.hasobject:
@@ -209,6 +209,13 @@ def write_npz(path: str | Path, arrays: Mapping[str, np.ndarray], *, compress: b
             member.compress_type = kind
             with archive.open(member, "w", force_zip64=True) as file:
                 np.lib.format.write_array(file, np.ascontiguousarray(array).reshape(array.shape), allow_pickle=False)
+
+
+class _Archive(zipfile.ZipFile):
+    """A zip that an interrupt may leave open: its file is gone then, and there is nothing to complete."""
+
+    def __del__(self) -> None:
+        pass
 
 
 def read_npz(

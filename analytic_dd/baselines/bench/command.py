@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from analytic_dd.baselines.methods.registry import METHODS
-from analytic_dd.errors import shown
-from analytic_dd.files import expanded
+from analytic_dd.errors import DataError, shown
+from analytic_dd.files import expanded, open_file
 from analytic_dd.staging import locked
 
 __all__ = ["add_arguments", "run"]
@@ -157,10 +157,11 @@ def _config(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
 
 def _read_config(path: Path) -> dict[str, dict[str, Any]]:
     try:
-        content = json.loads(path.read_bytes())
-    except OSError as error:
-        raise type(error)(error.errno, f"cannot read {path}: {str(error.strerror).lower()}; check the path") from error
-    except ValueError as error:
+        with open_file(path) as stream:
+            content = json.loads(stream.read())
+    except DataError:
+        raise
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON ({error}); write METHOD: {{KEY: VALUE}}") from error
     if not isinstance(content, dict) or not all(isinstance(values, dict) for values in content.values()):
         raise ValueError(f"{path} must be an object of METHOD: {{KEY: VALUE}}")

@@ -52,7 +52,30 @@ def load_set(path: str | Path) -> tuple[BaselineResult, dict[str, Any]]:
         if meta["format"] != FORMAT:
             raise ValueError(f"format {meta['format']!r}")
         values: dict[str, Any] = {name: stored[name] for name in _ARRAYS} | {name: meta[name] for name in _FACTS}
+        _require_fitting(values)
         values["losses"] = [(int(step), float(seconds), float(loss)) for step, seconds, loss in stored["losses"]]
         return BaselineResult(ledger=Ledger.from_dict(meta["ledger"]), **values), dict(meta["facts"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise DataError(f"{path} is not a set of a baseline ({error}); remove it and make it again") from error
+
+
+def _require_fitting(values: dict[str, Any]) -> None:
+    """Refuse arrays that are no set: what scores it need not look again."""
+    m = len(values["inputs"])
+    fitting = {
+        "inputs": values["inputs"].ndim == 2 and values["inputs"].size > 0,
+        "x": values["x"].ndim in (2, 3, 4) and len(values["x"]) == m and values["x"].size == values["inputs"].size,
+        "y": values["y"].ndim == 2 and len(values["y"]) == m and values["y"].size > 0,
+        "classes_of_points": values["classes_of_points"].shape == (m,)
+        and values["classes_of_points"].dtype.kind in "iu",
+    }
+    fitting |= {f"finite {name}": _are_finite(values[name]) for name in ("inputs", "x", "y")}
+    kinds = {"method": str, "config": dict, "seed": int, "device": str, "steps": int, "finished": bool, "learned": dict}
+    fitting |= {name: isinstance(values[name], kind) for name, kind in kinds.items()}
+    wrong = [name for name, right in fitting.items() if not right]
+    if wrong:
+        raise ValueError(f"it has no valid {', '.join(wrong)}")
+
+
+def _are_finite(A: np.ndarray) -> bool:
+    return A.dtype == np.float64 and bool(np.all(np.isfinite(A)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -23,7 +24,7 @@ from analytic_dd.files import read_npz, write_npz
 
 __all__ = ["BaselineResult", "Callback", "distill"]
 
-FORMAT = "analytic_dd.BaselineState/1"
+FORMAT = "analytic_dd.BaselineState/2"
 
 Callback = Callable[[int, float, Method], None]  # steps done, loss, the method as it is now
 
@@ -147,6 +148,15 @@ def distill(
         ) from error
 
 
+@dataclass(frozen=True)
+class _Moment:
+    """A state, the ledger and the number of losses that belong to it."""
+
+    state: Mapping[str, torch.Tensor]
+    ledger: Mapping[str, Any]
+    losses: int
+
+
 class _Run:
     """One run: the method, its counters, and the last good state."""
 
@@ -173,7 +183,7 @@ class _Run:
             self.method.start()
 
     def go(self, callback: Callback | None, budget: float | None, state_file: Path | None, save_every: float) -> None:
-        good = self.method.state() if state_file is not None else {}
+        good = None if state_file is None else self.moment()
         try:
             while self.ledger.steps < self.config.steps:
                 if budget is not None and self.ledger.wall_seconds >= budget:
@@ -182,7 +192,7 @@ class _Run:
                 self.ledger.steps += 1
                 self.losses.append((self.ledger.steps, self.ledger.wall_seconds, loss))
                 if state_file is not None:
-                    good = self.method.state()
+                    good = self.moment()
                     if self.ledger.wall_seconds - self.saved_at > save_every:
                         self.save(state_file, good)
                 if callback is not None:
@@ -191,8 +201,12 @@ class _Run:
             where = "" if state_file is None else f"; the state before it is in {state_file}"
             raise DivergenceError(f"{self.method.name}: {error}{where}") from error
         finally:
-            if state_file is not None:
+            if state_file is not None and good is not None:
                 self.save(state_file, good)
+
+    def moment(self) -> _Moment:
+        """Return the state with what was counted up to it: an interrupt comes before all of it, or after."""
+        return _Moment(self.method.state(), self.ledger.to_dict(), len(self.losses))
 
     def step(self, index: int) -> float:
         """Do a step and return its loss, a finite number."""
@@ -202,10 +216,11 @@ class _Run:
             raise DivergenceError(f"the loss of step {index} is {loss}; {self.method.knob}")
         return loss
 
-    def save(self, path: Path, state: Mapping[str, torch.Tensor]) -> None:
-        meta = {"identity": self.identity(), "ledger": self.ledger.to_dict()}
-        arrays = {f"state/{name}": value.detach().cpu().numpy() for name, value in state.items()}
-        arrays["losses"] = np.array(self.losses, dtype=np.float64).reshape(-1, 3)
+    def save(self, path: Path, good: _Moment) -> None:
+        meta: dict[str, Any] = {"identity": self.identity(), "ledger": good.ledger}
+        arrays = {f"state/{name}": value.detach().cpu().numpy() for name, value in good.state.items()}
+        arrays["losses"] = np.array(self.losses[: good.losses], dtype=np.float64).reshape(-1, 3)
+        meta["sha256"] = _digest(meta, arrays)
         write_npz(path, arrays | {"meta": np.frombuffer(json.dumps(meta).encode(), dtype=np.uint8)})
         self.saved_at = self.ledger.wall_seconds
 
@@ -213,10 +228,13 @@ class _Run:
         stored = read_npz(path)
         try:
             meta = json.loads(bytes(stored.pop("meta")).decode())
-            found, ledger = meta["identity"], Ledger.from_dict(meta["ledger"])
-            losses = stored.pop("losses")
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{path} is not the state of a run; remove it or name another") from error
+            found = meta["identity"]
+            whole = meta["sha256"] == _digest({"identity": found, "ledger": meta["ledger"]}, stored)
+            if not whole:
+                raise ValueError("its checksum is another")
+            ledger, losses = Ledger.from_dict(meta["ledger"]), stored.pop("losses")
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            raise DataError(f"{path} is not the state of a run, or is damaged; remove it or name another") from error
         mine = self.identity()
         other = [name for name, value in mine.items() if found.get(name) != value]
         if other:
@@ -248,3 +266,12 @@ class _Run:
             learned=method.learned(),
             ledger=self.ledger,
         )
+
+
+def _digest(meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
+    """Return the SHA-256 of a state: a step from damaged numbers would go on without a word."""
+    found = hashlib.sha256(json.dumps(meta, sort_keys=True).encode())
+    for name, value in sorted(arrays.items()):
+        found.update(f"{name} {value.dtype.str} {value.shape}".encode())
+        found.update(np.ascontiguousarray(value).tobytes())
+    return found.hexdigest()

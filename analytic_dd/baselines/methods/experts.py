@@ -248,7 +248,7 @@ class Experts:
             lengths = {len(value) for value in snapshots.values()} | {whole.epochs + 1 - whole.first}
             if found != self.identity(index) or shapes != self.network.shapes() or len(lengths) != 1:
                 raise ValueError("it is another expert")
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise DataError(f"{path} is not the expert it should be ({error}); remove it") from error
         return whole.beginning(self.training.epochs)
 

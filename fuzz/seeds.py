@@ -1,0 +1,133 @@
+"""Small files of every format that is read, made by the library itself where it writes them."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import json
+import os
+import struct
+import tarfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from analytic_dd import cli
+from analytic_dd.baselines import distill
+from analytic_dd.data import Dataset
+
+__all__ = ["EXPERTS", "make"]
+
+EXPERTS = {"width": 3, "depth": 1, "steps": 1, "experts": 1, "expert_epochs": 2, "expert_batch": 8, "student_steps": 1}
+EXPERTS |= {"expert_span": 1, "max_start": 1, "augment": False, "lr_img": 1.0, "lr_lr": 1e-3, "lr_0": 0.1}
+
+SETS = {
+    "exact": [],
+    "nearest": ["--mode", "nearest", "--intercept", "--references", "herding", "--ipc", "2"],
+    "path": ["--ridge", "1", "30"],
+    "rff": ["--features", "rff:p=5", "--labels", "learned"],
+    "conv": ["--features", "cnn:depth=1,channels=3", "--init", "real"],
+    "inn": ["--features", "inn:blocks=2"],
+    "sufficient": ["--mode", "sufficient"],
+    "softmax": ["--loss", "softmax", "--ridge", "1"],
+    "bytes": ["--pixels", "bytes"],
+}
+
+
+def make(root: Path) -> dict[str, list[Path]]:
+    """Write the files, and return them by the target that reads them."""
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (30, 4, 4), dtype=np.uint8), np.arange(30) % 3
+    arrays = {"x_train": x, "y_train": y, "x_test": x[:6], "y_test": y[:6]}
+    np.savez(root / "data.npz", **arrays)
+    np.savez(root / "images.npz", x=x, y=np.array(["cat", "dog", "cow"])[y])
+    np.save(root / "weights.npy", np.ones(30))
+    found = {"sets": [], "sums": [], "arrays": [root / "data.npz", root / "images.npz"]}
+    for name, flags in SETS.items():
+        if run("distill", "--data", root / "data.npz", "--out", root / name, "--no-picture", *flags) == 0:
+            found["sets"].append(root / name / "distilled.npz")
+    for name, flags in {"sums": [], "sums of a map": ["--features", "fcnn:width=5"]}.items():
+        assert run("stats", "--data", root / "data.npz", "--out", root / f"{name}.npz", *flags) == 0
+        found["sums"].append(root / f"{name}.npz")
+    found |= {"npy": [root / "weights.npy"], "images": _images(root, x), "idx": _idx(root, x, y)}
+    found |= {"archives": _archives(root, x), "journals": [_journal(root)], "tables": [_table(root, rng)]}
+    return found | _of_methods(root, Dataset.from_arrays(**arrays))
+
+
+def run(*arguments: object) -> int:
+    """Run the command line without its words."""
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        return cli.main([str(one) for one in arguments])
+
+
+def _images(root: Path, x: np.ndarray) -> list[Path]:
+    found = []
+    for kind in ("png", "jpeg", "gif", "bmp", "tiff", "webp", "ppm", "tga"):
+        path = root / f"image.{kind}"
+        Image.fromarray(np.repeat(x[:1].reshape(4, 4, 1), 3, axis=2)).save(path)
+        found.append(path)
+    return found
+
+
+def _idx(root: Path, x: np.ndarray, y: np.ndarray) -> list[Path]:
+    folder = root / "idx"
+    folder.mkdir()
+    for part, count in (("train", 30), ("t10k", 6)):
+        images = struct.pack(">IIII", 2051, count, 4, 4) + x[:count].tobytes()
+        labels = struct.pack(">II", 2049, count) + y[:count].astype(np.uint8).tobytes()
+        (folder / f"{part}-images-idx3-ubyte").write_bytes(images)
+        (folder / f"{part}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(labels))
+    return sorted(folder.iterdir())
+
+
+def _archives(root: Path, x: np.ndarray) -> list[Path]:
+    members = []
+    for i in range(8):
+        stream = io.BytesIO()
+        Image.fromarray(x[i]).save(stream, "PNG")
+        members.append((f"{'train' if i < 4 else 'test'}/{'ab'[i % 2]}/{i}.png", stream.getvalue()))
+    with zipfile.ZipFile(root / "images.zip", "w") as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    for kind in ("tar", "tar.gz", "tar.xz"):
+        with tarfile.open(root / f"images.{kind}", "w:" + kind.partition(".")[2]) as archive:
+            for name, content in members:
+                info = tarfile.TarInfo(name)
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+    return [root / f"images.{kind}" for kind in ("zip", "tar", "tar.gz", "tar.xz")]
+
+
+def _table(root: Path, rng: np.random.Generator) -> Path:
+    rows = ["size,colour,class"] + [
+        f"{v:.3f},{c},{k}" for v, c, k in zip(rng.random(20), "rgbr" * 5, "xy" * 10, strict=True)
+    ]
+    (root / "table.csv").write_text("\n".join(rows) + "\n")
+    return root / "table.csv"
+
+
+def _journal(root: Path) -> Path:
+    out = root / "bench"
+    flags = ["--methods", "random", "class_mean", "--predictors", "ridge", "--seeds", "0", "1"]
+    assert run("bench", "--data", root / "data.npz", "--out", out, *flags) == 0
+    return out / "bench.jsonl"
+
+
+def _of_methods(root: Path, dataset: Dataset) -> dict[str, list[Path]]:
+    """States, experts and sets of iterative methods, and a file of options."""
+    from analytic_dd.baselines.bench.set_file import save_set
+
+    small = {"width": 3, "depth": 1, "steps": 1}
+    made = distill("dm", dataset, config=small | {"batch": 4}, state_file=root / "state.npz")
+    save_set(root / "set.npz", made, budget=None, data_sha256=dataset.sha256)
+    (root / "config.json").write_text(json.dumps({"dm": small, "evaluate": {"epochs": 1, "nets": 1}}))
+    distill("mtt", dataset, config=EXPERTS | {"expert_folder": root / "experts"})
+    return {
+        "experts": sorted((root / "experts").iterdir()),
+        "states": [root / "state.npz"],
+        "method sets": [root / "set.npz"],
+        "configs": [root / "config.json"],
+    }
