@@ -517,10 +517,13 @@ def _code(given: argparse.Namespace, path: Path) -> Any:
 
 def _show(options: argparse.Namespace) -> int:
     """Certify a stored set, and draw the grid of its images and the spectra into its folder."""
-    from analytic_dd.io import load_distilled
+    from analytic_dd.io import BenchSetError, load_distilled
     from analytic_dd.plot import draw_set, draw_spectrum
 
-    stored = load_distilled(options.folder, feature_map=_code(options, options.folder))
+    try:
+        stored = load_distilled(options.folder, feature_map=_code(options, options.folder))
+    except BenchSetError:
+        return _show_of_bench(options)
     certificate = stored.certify()
     folder = options.folder if options.folder.is_dir() else options.folder.parent
     files = [folder / name for name in (f"distilled.{options.format}", f"spectrum.{options.format}")]
@@ -529,6 +532,19 @@ def _show(options: argparse.Namespace) -> int:
     summary = {"files": [str(file) for file in files], "certificate": certificate.to_dict(), "meta": stored.meta}
     lines = [f"{stored.meta['data']['name']}, {len(stored.x)} points: {certificate}", *map(str, files)]
     _print(options, summary, lines)
+    return 0
+
+
+def _show_of_bench(options: argparse.Namespace) -> int:
+    """Draw a set that bench stored beside its file, which has points and labels but no weights to certify."""
+    from analytic_dd.baselines.bench.set_file import load_set
+    from analytic_dd.plot import draw_points
+
+    found, facts = load_set(options.folder)
+    path = options.folder.with_suffix(f".{options.format}")
+    title = f"{found.method}, {len(found.x)} points, seed {found.seed}, {found.steps} steps"
+    draw_points(found.x, found.y, title, path)
+    _print(options, {"files": [str(path)], "facts": facts}, [f"{title}: no weights to certify", str(path)])
     return 0
 
 

@@ -26,13 +26,18 @@ from analytic_dd.judge.stored import Found, certificates_of
 from analytic_dd.losses import LOSSES
 from analytic_dd.staging import settle
 
-__all__ = ["FORMAT", "DistilledSet", "load_distilled", "save_distilled", "to_json", "versions"]
+__all__ = ["FORMAT", "BenchSetError", "DistilledSet", "load_distilled", "save_distilled", "to_json", "versions"]
 
 FORMAT = "analytic_dd.DistilledSet/1"
+_OF_BENCH = "analytic_dd.BaselineResult/1"
 
 _NUMBERS = ("inputs", "x", "y", "w", "mean", "std")
 _OPTIONAL = ("intercept", "class_means", "references", "path", "path_intercepts", "low", "step")
 _INFLATION = 100  # times its size on disk that a file may unpack to: sets are written uncompressed
+
+
+class BenchSetError(DataError):
+    """A file of ``analytic-dd bench`` in the place of a distilled set."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -314,8 +319,9 @@ def load_distilled(path: str | Path, *, feature_map: FeatureMap | Callable[[Any]
     Raises
     ------
     DataError
-        Not a distilled set of this format, or a damaged or hostile file; nothing is unpickled. ``x`` must be
-        ``inputs * std + mean`` to rounding. Another feature map than the one that the set was made with.
+        Not a distilled set of this format (a :class:`BenchSetError` for the sets of bench), or a damaged or hostile
+        file; nothing is unpickled. ``x`` must be ``inputs * std + mean`` to rounding. Another feature map than the one
+        that the set was made with.
     OSError
         The file cannot be opened.
     """
@@ -331,6 +337,8 @@ def load_distilled(path: str | Path, *, feature_map: FeatureMap | Callable[[Any]
         raise DataError(
             f"{path} is not a distilled set: it has no readable meta; make it with analytic-dd distill"
         ) from error
+    if found == _OF_BENCH:
+        raise BenchSetError(f"{path} is a set of bench: no weights are stored with it that could be certified")
     if found != FORMAT:
         raise DataError(f"{path} has format {found!r}, this version reads {FORMAT}; distil again or change the version")
     try:

@@ -13,7 +13,7 @@ import numpy as np
 from analytic_dd.errors import shown
 from analytic_dd.sheet import DPI, Scale, Sheet, as_picture, drawable, own_style, save
 
-__all__ = ["draw_set", "draw_spectrum"]
+__all__ = ["draw_points", "draw_set", "draw_spectrum"]
 
 _COLUMNS = 10
 _CLASS_ROW = 5  # a class with so many images has a row of its own
@@ -57,6 +57,22 @@ def draw_set(distilled: Drawable, path: Path, *, most: int = _MOST) -> None:
     save(_draw(blocks, _title(distilled, blocks, drawn)), path)
 
 
+@own_style()
+def draw_points(x: np.ndarray, y: np.ndarray, title: str, path: Path, *, most: int = _MOST) -> None:
+    """Write a labelled grid of the points of a set that is nothing else: images (m, *shape), labels (m, k)."""
+    block = _points(x, y, [str(label) for label in range(y.shape[1])], most)
+    save(_draw([block], [shown(title, most=_LONGEST_LINE), _scales([block])]), path)
+
+
+def _points(x: np.ndarray, y: np.ndarray, names: Sequence[str], most: int) -> _Block:
+    """Return points in rows of one class, or each below its class or its strongest labels."""
+    rows = _shown(y, most)
+    images, labels = x[rows], y[rows]
+    columns, of_rows = _class_rows(labels, names)
+    captions = [] if of_rows else [_caption(row, names) for row in labels]
+    return _Block(_DISTILLED, images, captions, of_rows, _scale(images, channels=images.ndim > 3), columns)
+
+
 def _names(distilled: Drawable) -> list[str]:
     """The classes, as they may be drawn whatever file they come from."""
     return [shown(name, most=_LONGEST) for name in distilled.classes]
@@ -65,17 +81,13 @@ def _names(distilled: Drawable) -> list[str]:
 def _plain(distilled: Drawable, most: int) -> list[_Block]:
     """Return the class means, then the points."""
     means, names = distilled.class_means, _names(distilled)
-    rows = _shown(distilled.y, most)
-    images, labels = distilled.x[rows], distilled.y[rows]
     blocks = []
     if means is not None:
         between = "\n" if max(map(len, names)) > _SHORT_NAME else " "
         headings = [f"mean of{between}{name}" for name in names[:_MOST]]
         scale = ((float(means.min()), float(means.max())),)
         blocks.append(_Block(_MEANS, means[:_MOST], headings, [], scale, of=len(means)))
-    columns, of_rows = _class_rows(labels, names)
-    captions = [] if of_rows else [_caption(row, names) for row in labels]
-    return [*blocks, _Block(_DISTILLED, images, captions, of_rows, _scale(images, channels=images.ndim > 3), columns)]
+    return [*blocks, _points(distilled.x, distilled.y, names, most)]
 
 
 def _realistic(distilled: Drawable, most: int) -> list[_Block]:
@@ -212,6 +224,11 @@ def _title(distilled: Drawable, blocks: Sequence[_Block], drawn: int) -> list[st
         f"labels, {meta['theorem']}, ridge {distilled.ridge:.3g}; error of {kept} "
         f"{error:.1e}, {certificate.get('verdict', 'not certified')}",
     ]
+    return [shown(line, most=_LONGEST_LINE) for line in (*lines, _scales(blocks))]
+
+
+def _scales(blocks: Sequence[_Block]) -> str:
+    """Return what is black and white in each block."""
     named: dict[Scale, dict[str, str]] = {}  # blocks on one scale share its ends
     for block in blocks:
         named.setdefault(block.scale, {})[block.name] = block.label
@@ -221,8 +238,7 @@ def _title(distilled: Drawable, blocks: Sequence[_Block], drawn: int) -> list[st
         for scale, names in named.items()
     ]
     kind = "Scale of each channel" if any(len(scale) > 1 for scale in named) else "Grey scale"
-    lines.append(f"{kind} (data units): {'; '.join(scales)}")
-    return [shown(line, most=_LONGEST_LINE) for line in lines]
+    return f"{kind} (data units): {'; '.join(scales)}"
 
 
 def _all_ends(scale: Scale) -> str:
