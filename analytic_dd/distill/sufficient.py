@@ -22,15 +22,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analytic_dd.arrays import Array, as_matrices, as_weights, in_double, namespace, norm
+import numpy as np
+
+from analytic_dd.arrays import Array, as_matrices, as_matrix, as_weights, in_double, namespace, norm
 from analytic_dd.distill.intercept import contrasts
-from analytic_dd.errors import ShapeError
-from analytic_dd.linalg import CholeskyFactor, GramStatistics, StreamingQR, singular_values, thin_svd
+from analytic_dd.errors import RangeError, ShapeError
+from analytic_dd.linalg import CholeskyFactor, StreamingQR, singular_values, thin_svd
 
 __all__ = ["SufficientSet", "sufficient_set"]
 
 _SAFE = 1e3  # condition of scaled columns up to which a Gram product is taken: its error is eps times the square
 _EPS = 2.0**-52
+_ROWS = 2048  # of a block: it stays in the cache between its two products
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,7 @@ def sufficient_set(
         return _of_sums(data, intercept)
     if Y is None:
         raise TypeError("labels are missing: give sufficient_set(Phi, Y), or sums")
-    Phi, Y = as_matrices(Phi=data, Y=Y)
+    Phi, Y = as_matrix(data, "Phi", finite=False), as_matrix(Y, "Y", finite=False)  # the product sees what is not
     if Phi.shape[0] != Y.shape[0]:
         raise ShapeError(f"Phi and Y must have the same number of rows, got {Phi.shape[0]} and {Y.shape[0]}")
     xp = namespace(Phi)
@@ -167,25 +170,40 @@ def _each_fold(Phi: Array, Y: Array, weight: Array | None, intercept: bool, fold
 
 def _one(Phi: Array, Y: Array, weight: Array | None, intercept: bool) -> SufficientSet:
     """The set of one fold."""
-    sums = GramStatistics(int(Phi.shape[1]), int(Y.shape[1])).update(Phi, Y, sample_weight=weight)
-    if not sums.weight > 0.0:
+    xp, (n, p), k = namespace(Phi), Phi.shape, int(Y.shape[1])
+    joint = _joint_gram(Phi, Y, weight)
+    if not bool(xp.all(xp.isfinite(joint))):
+        as_matrices(Phi=Phi, Y=Y)  # says where
+        raise RangeError("the squares of the data must be finite; divide features and labels by their largest entry")
+    total = float(joint[0, 0])
+    if not total > 0.0:
         raise ValueError("a fold (or all data) has no sample weight above 0; give it samples")
-    xp = namespace(sums.C)
-    means = xp.concat([sums.mean_phi, sums.mean_y])[None, :] * (1.0 if intercept else 0.0)
-    R, condition = (
-        (None, math.inf) if sums.n <= sums.p + sums.k else _cholesky(_joint_gram(sums, Y, weight), means, sums)
-    )
+    means = (joint[:1, 1:] / total) * (1.0 if intercept else 0.0)
+    R, condition = (None, math.inf) if n <= p + k else _cholesky(joint[1:, 1:], means, total)
     if R is None:
         R, condition = _by_qr(Phi, Y, weight, means)
-    return _assembled(R, means, sums.weight, intercept, sums.k, condition, Phi.dtype)
+    return _assembled(R, means, total, intercept, k, condition, Phi.dtype)
 
 
-def _joint_gram(sums: GramStatistics, Y: Array, weight: Array | None) -> Array:
-    """[Phi Y]^T diag(w) [Phi Y]."""
-    xp, labels = namespace(sums.C), in_double(Y)
-    weighted = labels if weight is None else in_double(weight)[:, None] * labels
-    below = xp.concat([sums.C, weighted.T @ labels], axis=1)
-    return xp.concat([xp.concat([sums.G, sums.C.T], axis=1), below], axis=0)
+def _joint_gram(Phi: Array, Y: Array, weight: Array | None) -> Array:
+    """[1 Phi Y]^T diag(w) [1 Phi Y], by a symmetric product and a thin one for each block of samples."""
+    xp, n, labels = namespace(Phi), int(Phi.shape[0]), in_double(Y)
+    beside, root = xp.concat([0.0 * labels[:, :1] + 1.0, labels], axis=1), None
+    if weight is not None:
+        root = xp.sqrt(in_double(weight))[:, None]
+        beside = root * beside
+    G: Any = 0.0
+    C: Any = 0.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, n, _ROWS):
+            part = slice(start, min(start + _ROWS, n))
+            F = in_double(Phi[part, :])
+            F = F if root is None else root[part, :] * F
+            G, C = G + F.T @ F, C + beside[part, :].T @ F
+        B = beside.T @ beside
+    outer = xp.concat([B[:, :1], C, B[:, 1:]], axis=1)
+    inner = xp.concat([C[:1, :].T, G, C[1:, :].T], axis=1)
+    return xp.concat([outer[:1, :], inner, outer[1:, :]], axis=0)
 
 
 def _by_qr(Phi: Array, Y: Array, weight: Array | None, means: Array) -> tuple[Array, float]:
@@ -201,7 +219,7 @@ def _by_qr(Phi: Array, Y: Array, weight: Array | None, means: Array) -> tuple[Ar
     return _rows_of_rank(qr.R)
 
 
-def _cholesky(G: Array, means: Array, sums: GramStatistics) -> tuple[Array | None, float]:
+def _cholesky(G: Array, means: Array, total: float) -> tuple[Array | None, float]:
     """The upper factor of the joint Gram matrix about the means, and the condition of its scaled columns.
 
     None where QR is better: the Gram matrix has lost what the means exceed the deviations by, squared, and then what
@@ -209,7 +227,7 @@ def _cholesky(G: Array, means: Array, sums: GramStatistics) -> tuple[Array | Non
     """
     xp = namespace(G)
     before = xp.linalg.diagonal(G)
-    G = G - (sums.weight * means.T) @ means
+    G = G - (total * means.T) @ means
     size2 = xp.linalg.diagonal(G)
     if not bool(xp.all(size2 * _SAFE**2 > before)):
         return None, math.inf
