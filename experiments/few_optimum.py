@@ -101,11 +101,8 @@ def main() -> None:
             row |= {"largest_ratio": float(ratios.max()), "at_optimum": int(np.sum(ratios < 1.0 + 1e-6))}
             row["evaluations"] = float(np.mean([descent.evaluations for descent in found]))
             rows.append(row)
-            print(
-                f"m = {m}, {name}: least ratio to T7 {row['least_ratio']:.12f}, {row['at_optimum']} of {len(found)} "
-                f"reach it, {row['evaluations']:.0f} evaluations",
-                flush=True,
-            )
+            reached = f"{row['at_optimum']} of {len(found)} reach it, {row['evaluations']:.0f} evaluations"
+            print(f"m = {m}, {name}: least ratio to T7 {row['least_ratio']:.12f}, {reached}", flush=True)
     records.record_run(options, "few_optimum", rows)
 
 
