@@ -361,7 +361,7 @@ def require_scale(statistics: Statistics, fitted: Statistics, ridge: float | str
     rounding = rounding**2 if rows else rounding
     least = max(rounding * (whole if fitted is not statistics else 0.0), LIMITS.least_trace)
     if not trace > least:
-        what = "zero" if whole == 0.0 else "constant" if whole > LIMITS.least_trace else "too small"
+        what = "constant" if whole > LIMITS.least_trace else "zero or too small"
         raise ValueError(
             f"the features of all samples are {what}: their squares add up to {trace:.3g}, and float64 needs more than "
             f"{least:.3g}; look at the data and its scale"
