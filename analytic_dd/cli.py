@@ -153,6 +153,7 @@ def _add_distill(commands: Any) -> None:
     add("--out", type=_path, default=Path("out"), metavar="DIR", help="folder of the results (default out)")
     add("--save-module", action="store_true", help="store the weights of a torch module beside the set (safetensors)")
     add("--no-picture", dest="picture", action="store_false", help="store and report only")
+    add("--report", choices=("page",), help="page: also one HTML page with images, certificate, accuracies, provenance")
     _add_common(command, _distill)
     command.add_argument("--offline", action="store_true", help="never open a socket")
 
@@ -267,6 +268,9 @@ def _add_show(commands: Any) -> None:
     command = commands.add_parser("show", help="draw a stored set", description=_show.__doc__)
     command.add_argument("folder", type=_path, metavar="FILE|DIR", help="distilled.npz or its folder")
     command.add_argument("--format", default="png", choices=("png", "svg", "pdf"), help="of the pictures; default png")
+    command.add_argument(
+        "--report", choices=("page",), help="page: also the HTML page of the run, from its report.json"
+    )
     _add_code(command)
     _add_common(command, _show)
 
@@ -277,6 +281,7 @@ def _add_export(commands: Any) -> None:
     words = "; ".join(f"{name}: {kind.about}" for name, kind in FORMATS.items())
     command.add_argument("--to", required=True, choices=tuple(FORMATS), metavar="FORMAT", help=words)
     command.add_argument("--out", type=_path, metavar="PATH", help="file or folder; default beside the set")
+    _add_code(command)
     _add_common(command, _export)
 
 
@@ -327,7 +332,7 @@ def _seed(text: str) -> int:
 def _distill(options: argparse.Namespace) -> int:
     """Fit a model on all the data, distil it, store the set with its certificate and report on the file."""
     from analytic_dd.clock import Clock
-    from analytic_dd.report import describe
+    from analytic_dd.report import describe, write_page
 
     construction, fit, file = _wanted(options)
     clock = Clock()
@@ -335,7 +340,9 @@ def _distill(options: argparse.Namespace) -> int:
         found = _distill_data(options, construction, fit, file, clock)
     else:
         found = _distill_sums(options, construction, fit, clock)
-    files = [str(options.out / name) for name in ("distilled.npz", "distilled.png", "report.json")]
+    if options.report == "page":
+        write_page(options.out, feature_map=_code(options, options.out))
+    files = [str(options.out / name) for name in ("distilled.npz", "distilled.png", "report.json", "page.html")]
     files = [file for file in files if Path(file).exists()]
     _print(options, found.content | {"files": files}, [*describe(found), "  files: " + ", ".join(files)])
     return 0 if found.certificate.verdict != "fail" else 1
@@ -519,6 +526,7 @@ def _show(options: argparse.Namespace) -> int:
     """Certify a stored set, and draw the grid of its images and the spectra into its folder."""
     from analytic_dd.io import BenchSetError, load_distilled
     from analytic_dd.plot import draw_set, draw_spectrum
+    from analytic_dd.report import write_page
 
     try:
         stored = load_distilled(options.folder, feature_map=_code(options, options.folder))
@@ -529,6 +537,8 @@ def _show(options: argparse.Namespace) -> int:
     files = [folder / name for name in (f"distilled.{options.format}", f"spectrum.{options.format}")]
     draw_set(stored, files[0])
     draw_spectrum(stored, files[1])
+    if options.report == "page":
+        files.append(write_page(folder, feature_map=stored.code))
     summary = {"files": [str(file) for file in files], "certificate": certificate.to_dict(), "meta": stored.meta}
     lines = [f"{stored.meta['data']['name']}, {len(stored.x)} points: {certificate}", *map(str, files)]
     _print(options, summary, lines)
@@ -555,7 +565,7 @@ def _export(options: argparse.Namespace) -> int:
     kind = FORMATS[options.to]
     folder = options.folder if options.folder.is_dir() else options.folder.parent
     path = folder / f"exported-{kind.name}{kind.suffix}" if options.out is None else options.out
-    found = load_distilled(options.folder).export(kind.name, path)
+    found = load_distilled(options.folder, feature_map=_code(options, options.folder)).export(kind.name, path)
     content = {"format": kind.name, "files": [str(file) for file in found.files], "notes": found.notes}
     files = [str(file) for file in (found.files if len(found.files) < 4 else (path,))]
     _print(options, content, [f"{kind.name}: {', '.join(files)}", *(f"  {note}" for note in found.notes)])

@@ -112,7 +112,7 @@ def draw(rows: list[dict[str, Any]], options: Any) -> dict[str, Any]:
     axis.set(
         xlabel="relative error of W",
         ylabel="change of a pixel, root mean square, levels",
-        title=f"{rows[0]['data']}: 8-bit pixels; dotted the law $e^{{-q/(m-q)}}$ of a lattice, squares plain rounding",
+        title=f"{rows[0]['data']}: 8-bit pixels; dotted $e^{{-q/(m-q)}}$ of a lattice; squares: rounding",
     )
     axis.title.set_fontsize(9)
     figure.legend(loc="outside lower center", ncols=3, fontsize=7)

@@ -43,7 +43,7 @@ __all__ = ["MODULE", "Report", "refit", "run", "run_from_sums", "store_and_repor
 
 _FILES = ("distilled.npz", "report.json")
 MODULE = "module.safetensors"
-_BESIDE = ("distilled.png", "spectrum.png", MODULE)  # of the set that is replaced
+_BESIDE = ("distilled.png", "spectrum.png", "page.html", MODULE)  # of the set that is replaced
 _MOST_INPUTS = 2**31  # entries of a sample that a file of sums may speak of
 
 
