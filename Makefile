@@ -46,9 +46,10 @@ demo: $(VENV)/base
 test: $(VENV)/test
 	$(ONE_THREAD) $(BIN)/python -m pytest -q -n 2
 
-# Every OpenBLAS kernel of this processor, 1 and 2 threads, both orders of matrices: for people, some minutes a kernel
+# Every OpenBLAS kernel of this processor, 1 and 2 threads, both orders of matrices: for people, some minutes a kernel;
+# a part of them: make test-kernels KERNELS="--kernels Haswell Zen --threads 1 --orders C"
 test-kernels: $(VENV)/test
-	$(BIN)/python tests/kernels.py $(NUMERICAL)
+	$(BIN)/python tests/kernels.py $(KERNELS) -- $(NUMERICAL)
 
 # The numerical part with two threads; `make test` has one a process
 test-threads: $(VENV)/test
