@@ -11,10 +11,13 @@ import numpy as np
 
 from analytic_dd.files import atomic_write
 
-__all__ = ["DPI", "Scale", "Sheet", "as_picture", "drawable", "own_style", "save"]
+__all__ = ["COLOURS", "DPI", "MARKERS", "Scale", "Sheet", "as_picture", "drawable", "own_style", "save"]
 
 DPI = 100
 VECTOR = (".svg", ".pdf")
+# Petroff's ten colours tell apart for every kind of colour vision; shapes beside them do without colour
+COLOURS = ("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd")
+MARKERS = "osD^vPX<>h"
 
 Scale = tuple[tuple[float, float], ...]  # what is black and white, of all channels or of each
 
@@ -33,6 +36,7 @@ def own_style() -> Iterator[None]:
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams["font.family"] = _families()
+        matplotlib.rcParams["axes.prop_cycle"] = matplotlib.cycler(color=COLOURS)
         matplotlib.rcParams["svg.hashsalt"] = "analytic_dd"  # the same picture is the same file
         yield
 

@@ -269,7 +269,7 @@ def sentence(text: str, form: str) -> str:
 
 def _of_formula(word: str) -> bool:
     """Whether a word can be part of a formula in a sentence."""
-    if not word or re.fullmatch(r"T\d+\w?\W*|[.,;:!]+|.*\w'\w.*|.+\*.*|.*\*.+", word):
+    if not word or re.fullmatch(r"\W?T\d+\w?\W*|[.,;:!]+|.*\w'\w.*|.+\*.*|.*\*.+", word):
         return False
     bare = word.strip(".,;:()[]{}|")
     if bare in PROSE.split() and bare != "a":

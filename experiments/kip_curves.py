@@ -10,6 +10,7 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from pictures import MARKERS
 
 from analytic_dd.files import atomic_write
 
@@ -33,9 +34,12 @@ def draw(rows: Sequence[Mapping[str, Any]], path: Path, order: Sequence[str]) ->
         found = [row for row in shown if (row["data"], row["features"], row["ipc"]) == panel]
         for row in found:
             at = np.array(row["checkpoints"])
-            color = f"C{order.index(row['variant'])}"
+            place = order.index(row["variant"])
             axis.semilogx(
-                at[:, 0], 100 * at[:, 2], color=color, label=f"KIP, labels {row['variant']}", marker=".", ms=4
+                *(at[:, 0], 100 * at[:, 2], f"{MARKERS[place]}-"),
+                color=f"C{place}",
+                label=f"KIP, labels {row['variant']}",
+                ms=4,
             )
         axis.xaxis.set_minor_formatter(NullFormatter())
         axis.xaxis.set_major_formatter(FormatStrFormatter("%g"))

@@ -9,12 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
 from analytic_dd.files import atomic_write
+from analytic_dd.sheet import COLOURS, MARKERS
+
+__all__ = ["MARKERS", "Row", "chart", "file_name", "number", "save", "scale_of", "sheet"]
+
+matplotlib.rcParams["axes.prop_cycle"] = matplotlib.cycler(color=COLOURS)
 
 LARGEST = 300_000  # bytes of a picture in the repository
 

@@ -109,7 +109,7 @@ def draw(rows: list[dict[str, Any]], options: Any) -> dict[str, Any]:
         label = f"{row['length']} ridges, {row['points']} points"
         axis.loglog(grid, row["errors"], "-", color=f"C{index}", lw=1.2, label=label)
         at = [found["relative_error"] for found in row["certificates"]]
-        axis.loglog(ridges, at, "o", color=f"C{index}", ms=4)
+        axis.loglog(ridges, at, pictures.MARKERS[index], color=f"C{index}", ms=4)
     axis.set(
         xlabel="ridge, of the data and of the set",
         ylabel="relative error of W",

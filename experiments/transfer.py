@@ -21,7 +21,7 @@ QUICK = ["random", "class_mean", "dm", "kip", "closed-form:features=identity"]
 
 
 def draw(rows: list[dict[str, Any]], options: Any) -> dict[str, Any]:
-    """Draw a column of points for each predictor, one colour a method; bars are the spread over networks."""
+    """Draw a column of points for each predictor, one colour and shape a method; bars are the spread over networks."""
     sizes = sorted({row["ipc"] for row in rows})
     figure, panels = pictures.chart(len(sizes), width=6.0, height=4.2)
     methods = list(dict.fromkeys(row["method"] for row in rows))
@@ -35,7 +35,7 @@ def draw(rows: list[dict[str, Any]], options: Any) -> dict[str, Any]:
                 [place + aside for place in places],
                 [100.0 * row["accuracy"] for row in values],
                 yerr=[100.0 * (row["over_networks"] or 0.0) for row in values],
-                fmt="o",
+                fmt=pictures.MARKERS[index % 10],
                 ms=4,
                 elinewidth=1.0,
                 color=f"C{index % 10}",

@@ -12,7 +12,7 @@ import numpy as np
 
 from analytic_dd.errors import shown
 from analytic_dd.files import atomic_write
-from analytic_dd.sheet import drawable, own_style
+from analytic_dd.sheet import MARKERS, drawable, own_style
 
 __all__ = ["CAPTION", "Summary", "draw", "summaries", "table"]
 
@@ -27,7 +27,6 @@ _OBJECTIVE = ("objective", "optimum", "gap")
 _KNOWN = (
     "objective: what the method minimises, on all the training part; optimum: no set of so many points has less (T20)."
 )
-_MARKERS = "osD^vP*X<>"
 
 
 class Summary:
@@ -175,7 +174,7 @@ def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         for index, one in enumerate(labels)
     ]
     marks += [
-        Line2D([], [], color="0.3", marker=_MARKERS[index % len(_MARKERS)], ls="", label=f"IPC {ipc}")
+        Line2D([], [], color="0.3", marker=MARKERS[index % len(MARKERS)], ls="", label=f"IPC {ipc}")
         for index, ipc in enumerate(sizes)
     ]
     if any(key[1] is None for key in found):
@@ -202,7 +201,7 @@ def _point(panel: Any, one: Summary, style: tuple[int, int] | None) -> None:
         [height],
         yerr=[spread] if spread else None,
         color=f"C{colour % 10}",
-        marker=_MARKERS[marker % len(_MARKERS)],
+        marker=MARKERS[marker % len(MARKERS)],
         ms=5,
         lw=0.8,
         mfc=None if one.finished else "none",
