@@ -32,11 +32,12 @@ _EAST_ASIAN = (
 def own_style() -> Iterator[None]:
     """Draw by matplotlib's defaults; also a decorator. A matplotlibrc may turn images over or ask for LaTeX."""
     import matplotlib
+    from matplotlib.rcsetup import cycler
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams["font.family"] = _families()
-        matplotlib.rcParams["axes.prop_cycle"] = matplotlib.cycler(color=COLOURS)
+        matplotlib.rcParams["axes.prop_cycle"] = cycler(color=COLOURS)
         matplotlib.rcParams["svg.hashsalt"] = "analytic_dd"  # the same picture is the same file
         yield
 
