@@ -46,7 +46,7 @@ def namespace(*arrays: Array) -> Any:
     TypeError
         One of them is not an array (a list, say), or two come from different libraries.
     DataError
-        A masked array, or a numpy.matrix, whose product is another.
+        There is a masked array, or a numpy.matrix, whose product is another.
     """
     for A in arrays:
         refuse_masked(A, "the array")
@@ -83,26 +83,26 @@ def as_matrix(
     A : (rows, columns) array
         float32 or float64. Integers are refused: images are converted by :mod:`analytic_dd.data`.
     name : str
-        What the message calls it.
+        The name of ``A`` in a message.
     rows, columns : int, optional
         Required sizes.
     finite : bool
-        Look for NaN and infinity too; False where the caller sees them in a sum that it needs anyway.
+        Whether to look for NaN and infinity; False where the caller sees them in a sum that it needs anyway.
 
     Raises
     ------
     TypeError
-        Not an array, or not float32 / float64.
+        ``A`` is no array, or not of float32 or float64.
     ShapeError
-        Not two-dimensional, empty, or of another size.
+        ``A`` is not two-dimensional, is empty, or has another size.
     ValueError
-        NaN or infinity; the message says where the first one is.
+        There is NaN or infinity; the message says where the first one is.
     DataError
-        A masked array.
+        ``A`` is a masked array.
 
     Notes
     -----
-    *Cost.* One reduction over the array, no copy; positions are looked for only when something is wrong.
+    *Cost.* One reduction over the array and no copy; positions are looked for only when something is wrong.
 
     Examples
     --------
@@ -193,7 +193,7 @@ def in_double(A: Array) -> Array:
     Raises
     ------
     TypeError
-        The library cannot (jax without ``jax_enable_x64``, a device without float64).
+        The library or the device has no float64 (jax without ``jax_enable_x64``).
     """
     xp = namespace(A)
     A = detached(A)
@@ -208,12 +208,12 @@ def in_double(A: Array) -> Array:
 
 
 def detached(A: Array) -> Array:
-    """Return a tensor without its gradient, which a sum over blocks would keep alive; others as they are."""
+    """Return a tensor without its gradient, which a sum over blocks would keep alive, and other arrays as they are."""
     return A.detach() if getattr(A, "requires_grad", False) else A
 
 
 def refuse_masked(A: Array, name: str) -> None:
-    """Refuse a masked array: numpy hands on what lies under the mask as if it were data.
+    """Refuse a masked array, because numpy hands on what lies under the mask as if it were data.
 
     Examples
     --------
@@ -231,12 +231,12 @@ def refuse_masked(A: Array, name: str) -> None:
 
 
 def host_array(values: object, name: str) -> np.ndarray:
-    """Return what a user calls an array as a numpy array: of any library, a list, a column or a table of pandas.
+    """Return an array of any library, a list, or a column or table of pandas as a numpy array.
 
     Raises
     ------
     DataError
-        A masked or a sparse array, rows of different lengths, bfloat16 and other numbers that numpy does not have.
+        The array is masked or sparse, rows differ in length, or numpy does not have the kind of numbers (bfloat16).
 
     Examples
     --------

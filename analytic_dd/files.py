@@ -45,13 +45,7 @@ MAX_BYTES = 16 * 2**30  # the largest content that a reader unpacks; ImageNet at
 MOST_INFLATION = 100  # times its size that a file may unpack to; images shrink to a tenth
 _SMALL = 64 * 2**20  # bytes that any file may unpack to
 
-_UNREADABLE = (
-    ValueError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    RuntimeError,
-)  # for hostile bytes
+_UNREADABLE = (ValueError, TypeError, LookupError, ArithmeticError, RuntimeError)  # for hostile bytes
 
 
 def expanded(path: str | Path) -> Path:
@@ -86,12 +80,12 @@ def _code(error: OSError) -> str:
 
 
 def open_file(path: str | Path) -> IO[bytes]:
-    """Open a regular file for reading; a device or a pipe, which may have no end, is refused before it is read.
+    """Open a regular file for reading, and refuse a device or a pipe, which may have no end.
 
     Raises
     ------
     DataError
-        A device, a pipe or a socket.
+        It is a device, a pipe or a socket.
     OSError
         There is no such file, or it may not be read; the message names it.
 
@@ -122,7 +116,7 @@ def may_unpack_to(size: int, max_bytes: int = MAX_BYTES) -> int:
 
 
 def take_lock(handle: int) -> bool | None:
-    """Try to lock an open file until it is closed, or its process ends: None where the system has no such locks."""
+    """Try to lock an open file until it is closed or its process ends; None where the system has no such locks."""
     try:
         import fcntl
     except ImportError:  # Windows; there a killed run leaves its files
@@ -143,8 +137,8 @@ def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
     Raises
     ------
     OSError
-        The folder cannot be written, the disk is full, ...; the message names ``path`` and a remedy. Whatever
-        stood at ``path`` before is still there, and the temporary file is gone.
+        The folder cannot be written, or the disk is full; the message names ``path`` and a remedy. The file that stood
+        at ``path`` before is still there, and the temporary file is gone.
     """
     path = expanded(path)
     temporary = None
@@ -180,7 +174,7 @@ def _temporary(path: Path) -> tuple[int, Path]:
 
 
 def _sweep(path: Path) -> None:
-    """Remove temporary files of ``path`` that nobody has locked: their process was killed."""
+    """Remove temporary files of ``path`` that nobody has locked, because their process was killed."""
     with os.scandir(path.parent) as entries:
         left = [e.path for e in entries if e.name.startswith(f".{path.name}.") and e.name.endswith(".part")]
     for name in left:
@@ -231,16 +225,16 @@ def read_npz(
     ----------
     path : str or Path
     names : collection of str, optional
-        The arrays to read, of those that are there; others may be anything. Default: all, of which each must be one.
+        The arrays to read where they exist; other members may be anything. By default all members are read.
     max_bytes : int
-        The most that those may declare together.
+        The most bytes that those may declare together.
     most_inflation : float, optional
-        How many times the file's size they may declare. Default: :func:`may_unpack_to`.
+        How many times the file's size they may declare; :func:`may_unpack_to` says it by default.
 
     Raises
     ------
     DataError
-        Not an npz file, a damaged one, a pickled array, an array that comes twice, or more declared than is read.
+        The file is no npz file or damaged, an array is a pickle or comes twice, or too much is declared.
     OSError
         The file cannot be opened.
     """
@@ -282,7 +276,7 @@ def _members(archive: zipfile.ZipFile, names: Collection[str] | None) -> dict[st
 
 @contextlib.contextmanager
 def _damage(path: Path) -> Iterator[None]:
-    """Turn what zipfile and numpy raise for damaged input into one line."""
+    """Turn the errors of zipfile and numpy for damaged input into one line."""
     try:
         yield
     except (OSError, zipfile.BadZipFile, zlib.error, EOFError, struct.error, *_UNREADABLE) as error:
@@ -301,7 +295,7 @@ def read_npy(path: str | Path) -> np.ndarray:
     Raises
     ------
     DataError
-        Not an npy file, a damaged one, or an archive of several arrays.
+        The file is no npy file, damaged, or an archive of several arrays.
     OSError
         The file cannot be opened.
     """

@@ -49,7 +49,7 @@ class ArraySource:
         Raises
         ------
         DataError
-            Not an array, objects, or other lengths.
+            A file is no array, holds objects, or their lengths differ.
         OSError
             A file is missing.
         """

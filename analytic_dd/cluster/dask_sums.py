@@ -41,7 +41,7 @@ def dask_statistics(tasks: Sequence[ShardTask], client: Any, *, retries: int = 2
     Raises
     ------
     BlockError
-        As :meth:`ShardTask.statistics`, from the worker.
+        See :meth:`ShardTask.statistics`, which raises it in the worker.
 
     Notes
     -----
@@ -60,7 +60,7 @@ def _statistics(task: ShardTask) -> GramStatistics:
 
 
 def _added(one: GramStatistics, other: GramStatistics) -> GramStatistics:
-    """A new sum: results that a worker holds for others are not changed."""
+    """Return a new sum, since results that a worker holds for others must not change."""
     return GramStatistics.of(one.sums() + other.sums())
 
 

@@ -82,9 +82,8 @@ def members(path: Path, *, max_bytes: int = MAX_BYTES, folders: bool = False) ->
     Raises
     ------
     DataError
-        A hostile member, more declared than ``max_bytes`` or than :func:`analytic_dd.files.may_unpack_to`, a damaged or
-        truncated archive, two zips behind one another; one line that names the archive and, where there is one, the
-        member.
+        A member is hostile, the archive declares more than ``max_bytes`` or :func:`analytic_dd.files.may_unpack_to`
+        allow, is damaged or truncated, or is two zips behind one another. The message names archive and member.
     OSError
         A file cannot be opened.
     """
@@ -253,7 +252,7 @@ class _Header(tarfile.TarInfo):
 
 
 class _ReadAhead:
-    """A stream that is unpacked in a thread, a piece ahead of what is read: decompressors release the interpreter."""
+    """A stream that a thread unpacks a piece ahead of what is read, as decompressors release the interpreter."""
 
     def __init__(self, raw: IO[bytes], thread: Executor) -> None:
         self._raw, self._thread = raw, thread
@@ -270,7 +269,7 @@ class _ReadAhead:
 
 
 class _Allowance:
-    """A stream that unpacks no more than it was allowed, and knows whether it ended as a tar must: with zeros."""
+    """A stream that unpacks no more than it was allowed, and knows whether it ended with zeros, as a tar must."""
 
     def __init__(self, raw: _ReadAhead, path: Path) -> None:
         self._raw, self._path = raw, path

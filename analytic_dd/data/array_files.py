@@ -58,7 +58,7 @@ def read_arrays(
     Raises
     ------
     DataError
-        An array is missing, is a pickle, or is no data set's (see :meth:`Dataset.from_arrays`); a damaged file.
+        The file is damaged, or an array is missing, is a pickle or fits no data set (see :meth:`Dataset.from_arrays`).
     OSError
         The file cannot be opened.
     """
@@ -142,7 +142,7 @@ def read_floats(path: str | Path, what: str) -> np.ndarray:
     Raises
     ------
     DataError
-        As :func:`read_npy`, or an array of something else than numbers.
+        See :func:`read_npy`; the array must hold numbers.
     """
     array = read_npy(path)
     if array.dtype.kind not in "buif":
@@ -162,14 +162,14 @@ def read_references(path: str | Path, dataset: Dataset | Table) -> tuple[np.ndar
     Returns
     -------
     images : array
-        As stored.
+        The images as they are stored.
     classes : (m,) int array or None
         Indices into ``dataset.classes``.
 
     Raises
     ------
     DataError
-        No array of numbers, an npz file without ``x``, an unknown class; nothing is unpickled.
+        The file has no array of numbers or no ``x``, or names an unknown class; nothing is unpickled.
     OSError
         The file cannot be opened.
     """
@@ -220,13 +220,13 @@ def weighting(given: np.ndarray | str | None) -> str | None:
 def moments_for(dataset: Dataset, how: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean and deviation per channel that inputs are normalised with.
 
-    ``data``: of the training part. ``unit``: 0 and 1, 0 and 255 for bytes. A path: ``mean`` and ``std`` of an npz file,
-    for parties that must agree on them without seeing each other's data.
+    ``data`` means those of the training part, and ``unit`` 0 and 1, or 0 and 255 for bytes. A path names an npz file
+    with ``mean`` and ``std``, for parties that must agree on them without seeing each other's data.
 
     Raises
     ------
     DataError
-        A file without them, of another number of channels, or with a deviation that is not positive.
+        The file has none, or another number of channels, or a deviation that is not positive.
     """
     if how == "data":
         return dataset.statistics()

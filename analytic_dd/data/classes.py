@@ -33,8 +33,8 @@ def as_labels(y: object, name: str) -> np.ndarray:
     Raises
     ------
     DataError
-        One-hot rows, another number of axes, fractions, a missing label, bytes that are not text, integers
-        that int64 does not hold, other objects.
+        There are one-hot rows, several axes, fractions, a missing label, bytes that are not text, integers beyond
+        int64, or other objects.
     """
     array = host_array(y, name)
     if not array.size:
@@ -97,7 +97,7 @@ def encode(
     Raises
     ------
     DataError
-        A test label does not occur in training, or (with classes given) a label is no index into them; the message
+        A test label does not occur in training, or a label is no index into the classes that were given; the message
         says which and where.
     """
     if classes is not None:

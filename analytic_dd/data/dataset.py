@@ -1,4 +1,4 @@
-"""A labelled data set: what every reader returns, checked once when it is made."""
+"""A labelled data set, which every reader returns and which is checked once when it is made."""
 
 from __future__ import annotations
 
@@ -118,8 +118,8 @@ class Dataset:
         Raises
         ------
         DataError
-            An array is no data set's: objects, one-hot labels, other lengths or sizes, NaN, masked entries, axes
-            that could be either, a class without sample.
+            Arrays fit no data set, as they hold objects, one-hot labels, NaN or masked entries, differ in length or
+            size, have axes that could be either, or leave a class without a sample.
 
         Notes
         -----
@@ -148,13 +148,12 @@ class Dataset:
         Raises
         ------
         DataError
-            One line that names the data set and says what is wrong, where, and what to do: other lengths or sizes,
-            objects, NaN or infinity, fewer than two classes, a class without a training sample, labels that are no
-            indices into ``classes``.
+            Lengths or sizes differ, there are objects, NaN or infinity, fewer than two classes or a class without a
+            training sample, or labels are no indices into ``classes``. The message names the data set and the place.
 
         Notes
         -----
-        *Cost.* One pass over float data; bytes and integers are not looked at. A constant feature is fine.
+        *Cost.* One pass over float data, and none over bytes and integers. A constant feature is allowed.
         """
         with _naming(self.name, self.source):
             check_classes(self.classes, self.y_train, self.y_test)

@@ -59,7 +59,7 @@ def download(file: RemoteFile, folder: Path, *, progress: bool = False) -> Path:
     Raises
     ------
     DataError
-        No place could be reached, or what came has another checksum; nothing is kept then.
+        No place could be reached, or the download has another checksum and is not kept.
     OSError
         The folder cannot be written.
     """

@@ -1,4 +1,4 @@
-"""Frames of pandas or polars as columns of numbers: missing values are refused by name, text becomes one-hot."""
+"""Frames of pandas or polars as columns of numbers; text becomes one-hot, and missing values are refused by name."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def columns_of(frame: Any) -> dict[str, np.ndarray]:
     Raises
     ------
     DataError
-        No column, two of one name, missing values (with the names of all such columns and how many there are), dates
-        and other objects.
+        There is no column, or two have one name, or columns have missing values (they are named), dates or other
+        objects.
     """
     names = [str(name) for name in frame.columns]
     repeated = sorted({name for name in names if names.count(name) > 1})
@@ -40,7 +40,7 @@ def columns_of(frame: Any) -> dict[str, np.ndarray]:
 
 
 def _missing(array: np.ndarray) -> int:
-    """How many values of a column are missing: NaN, None, or what pandas has for them."""
+    """Return how many values of a column are missing, as NaN, None or what pandas has for them."""
     if array.dtype.kind == "f":
         return int(np.isnan(array).sum())
     if array.dtype.kind == "M":
@@ -85,7 +85,7 @@ def numbers(columns: Mapping[str, np.ndarray]) -> np.ndarray:
     Raises
     ------
     DataError
-        Infinite values, with the names of their columns.
+        There are infinite values; their columns are named.
     """
     found = np.column_stack([np.asarray(column, dtype=np.float64) for column in columns.values()])
     bad = [shown(name) for name, column in zip(columns, found.T, strict=True) if not np.all(np.isfinite(column))]
@@ -103,12 +103,12 @@ def one_hot_columns(
     ----------
     columns : mapping of str to (n,) array
     categories : mapping, optional
-        Of the training part; a text that is not among them is refused. Default: those that occur, sorted.
+        Categories of the training part, beside which no text is allowed; by default those that occur, sorted.
 
     Raises
     ------
     DataError
-        Too many different texts, or one that training does not have.
+        There are too many different texts, or one that training does not have.
 
     Examples
     --------
@@ -145,7 +145,7 @@ def samples_of_frame(frame: Any, name: str) -> np.ndarray:
     Raises
     ------
     DataError
-        Missing values, text or infinite values, with the names of the columns.
+        There are missing values, text or infinite values; their columns are named.
     """
     columns = columns_of(frame)
     text = [shown(key) for key, column in columns.items() if column.dtype.kind == "U"]

@@ -52,12 +52,12 @@ def read_idx(path: str | Path, *, max_bytes: int = MAX_BYTES) -> np.ndarray:
     Returns
     -------
     array
-        Of the declared shape, native byte order.
+        The array, of the declared shape and in native byte order.
 
     Raises
     ------
     DataError
-        Not an IDX file, a size that does not fit the file, truncated, damaged, or bytes after the end.
+        The file is no IDX file, has another size than it declares, or is damaged.
     OSError
         The file cannot be opened.
     """
@@ -133,7 +133,7 @@ def has_all_idx(folder: Path) -> bool:
 
 @dataclass(frozen=True)
 class _Member:
-    """A file of a set by its name: where it lies, the set's prefix, its part and kind."""
+    """What the name of a file says: its folder, the prefix of the set, the part and the kind."""
 
     name: str
     folder: str
@@ -173,7 +173,7 @@ def read_idx_folder(
     Raises
     ------
     DataError
-        A file is missing or damaged, several sets, or images and labels that do not fit together.
+        A file is missing or damaged, there are several sets, or images and labels do not fit together.
     """
     path = Path(path)
     own = _Member.of(path.name) if path.is_file() else None

@@ -68,14 +68,14 @@ def read_image_folder(
     Raises
     ------
     DataError
-        No images, a folder without a clear place, a class folder without an image, a hostile member; images that are
-        damaged, of different sizes, transparent, animated or of more than 8 bits, all in one list.
+        There is no image, a folder without a clear place, a class folder without an image, or a hostile member. Images
+        that are damaged, of different sizes, transparent, animated or of more than 8 bits are refused in one list.
 
     Notes
     -----
     *Cost.* 60,000 JPEGs of 32 x 32 in a tar.xz take about 5 s. Decoding in threads is slower for small images, where
-    the interpreter and not the decoder is the limit. Memory: the bytes of the result, twice where the archive is not
-    in the order of the result.
+    the interpreter and not the decoder is the limit. Memory holds the bytes of the result, twice where the archive is
+    not in the order of the result.
     """
     path = Path(path)
     images, found = _Images(path, max_bytes, resize, crop), _Found()
@@ -113,7 +113,7 @@ def _annotations(data: bytes, where: str) -> dict[str, str]:
 
 @dataclass
 class _Found:
-    """What lies there beside images: folders, and classes by file."""
+    """The folders, and the classes by file, that lie beside the images."""
 
     folders: set[Folders] = field(default_factory=set)
     annotations: dict[Folders, dict[str, str]] = field(default_factory=dict)

@@ -102,11 +102,11 @@ def load(
         or npy files, a folder of IDX files, a CIFAR archive or folder, or a folder, tar or zip of images; or an entry
         like those of the registry.
     offline : bool
-        Never open a socket: what is not on this machine is an error that says what was looked for, and where.
+        Whether to open no socket; data that are not on this machine are then an error that says where they were sought.
     progress : bool
-        Show the progress of a download on standard error, if that is a terminal.
+        Whether to show the progress of a download on standard error, if that is a terminal.
     reading : Reading, optional
-        What is the target of a table, whether labels are quantities, how images of other sizes are resized.
+        The target of a table, whether labels are quantities, and how images are resized.
 
     Returns
     -------
@@ -116,7 +116,7 @@ def load(
     Raises
     ------
     DataError
-        An unknown name (the nearest is suggested), a path where nothing is, data that cannot be read or downloaded.
+        The name is unknown (the nearest is suggested), nothing is at the path, or data cannot be read or downloaded.
     OSError
         A file cannot be opened or written.
 
@@ -178,7 +178,7 @@ def fetch(name: str | Entry, *, progress: bool = False) -> Path | None:
     Raises
     ------
     DataError
-        An unknown name, or a download that failed.
+        The name is unknown, or the download failed.
     OSError
         The cache cannot be written.
     """
@@ -197,7 +197,7 @@ def describe(name: str | None = None) -> tuple[Listing, ...]:
     Raises
     ------
     DataError
-        An unknown name.
+        The name is unknown.
     """
     return tuple(_listing(entry) for entry in (REGISTRY.values() if name is None else [_entry(name)]))
 
@@ -303,7 +303,7 @@ def read_path(path: str | Path, *, name: str | None = None, reading: Reading | N
     Raises
     ------
     DataError
-        Nothing is there, nothing fits, or the reader that fits refuses; one line.
+        Nothing is there, no reader fits, or the reader that fits refuses.
     OSError
         A file cannot be opened.
     """

@@ -1,4 +1,4 @@
-"""How a user wants data of their own to be read."""
+"""How a user's own data are read."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ __all__ = ["Reading"]
 
 @dataclass(frozen=True)
 class Reading:
-    """How data of one's own are read.
+    """How a user's own data are read.
 
     Attributes
     ----------
     target : str or None
-        Of tables: the name of the column of the labels (of an npy file its index).
+        Name of the column of the labels of a table, or its index in an npy file.
     task : {"classify", "regress"}
         Whether labels are classes or quantities.
     resize : int or None
-        Of folders of images: side in pixels to which each is brought; else all must have one size.
+        Side in pixels to which each image of a folder is brought; without it all must have one size.
     crop : bool
-        Cut the largest centred square out of each image first; else its sides are scaled separately.
+        Whether to cut the largest centred square out of each image first; otherwise its sides are scaled separately.
     """
 
     target: str | None = None

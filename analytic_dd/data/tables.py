@@ -1,6 +1,6 @@
-"""Tables as data sets: one column is the target, each of the others is normalised by its own mean and deviation.
+"""Tables as data sets. One column is the target; each of the others is normalised by its own mean and deviation.
 
-Columns of text become one-hot columns, and the source says so. A part without rows for the test gets a fifth of them.
+Columns of text become one-hot columns, and the source says so. Without a test part a fifth of the rows is set aside.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _FEW, _SHARE = 20, 5  # more classes than this, and than a fifth of the rows, ar
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Table:
-    """Samples with numbers as outputs: what a regression is fitted on.
+    """Samples with numbers as outputs, for a regression.
 
     Parameters
     ----------
     name : str
     x_train, x_test : (n, d) float64 array
-        In the units of the table; :meth:`statistics` normalises each column.
+        Rows in the units of the table; :meth:`statistics` normalises each column.
     y_train, y_test : (n, k) float64 array
     columns : tuple of str
         Names of the d columns.
@@ -100,7 +100,7 @@ def read_table(
     Raises
     ------
     DataError
-        See :func:`from_frame`; a file that cannot be read as a table, or without pandas.
+        The file cannot be read as a table, or pandas is missing; see also :func:`from_frame`.
     OSError
         The file cannot be opened.
     """
@@ -124,8 +124,8 @@ def from_frame(
     Raises
     ------
     DataError
-        Missing or infinite values (with the names of the columns), dates, text without categories, an unknown target,
-        fractions as classes.
+        Values are missing or infinite (their columns are named), a column holds dates or text without categories, the
+        target is unknown, or classes are fractions.
 
     Examples
     --------

@@ -20,7 +20,7 @@ _SQRT_MAX = {"float32": 1.8e19, "float64": 1.3e154}
 
 @dataclass(frozen=True)
 class Activation:
-    """A function applied entry by entry, and what T8b asks of it.
+    """A function of single entries, with the properties that T8b asks for.
 
     Attributes
     ----------
@@ -28,17 +28,15 @@ class Activation:
     forward : callable
         ``forward(xp, T, slope)`` of pre-activations ``T``.
     derivative : callable
-        ``derivative(xp, T, slope)``: the slope of ``forward`` at ``T``; at a kink that of the side ``T >= 0``.
+        ``derivative(xp, T, slope)`` is the slope of ``forward`` at ``T``, and at a kink that of the side ``T >= 0``.
     inverse : callable or None
-        ``inverse(xp, H, slope)``; None where the function is not strictly monotone.
+        ``inverse(xp, H, slope)``, or None where the function is not strictly monotone.
     lower, upper : float
         The open range ]lower, upper[ ; infinite for an activation onto R.
     reach : float
         Size of outputs up to which the inverse is well-conditioned; :meth:`FullyConnected.scale_into_range` aims at it.
     stretch : float
-        How far forward and inverse slopes may differ up to that size; None for 1 / slope.
-    sloped : bool
-        Whether ``slope`` means anything.
+        The largest ratio of slopes up to that size, or None for 1 / slope.
 
     Examples
     --------
@@ -58,7 +56,6 @@ class Activation:
     upper: float = math.inf
     reach: float = math.inf
     stretch: float | None = None
-    sloped: bool = False
 
     @property
     def onto(self) -> bool:
@@ -67,16 +64,16 @@ class Activation:
 
     @property
     def centred(self) -> bool:
-        """Whether 0 is interior to the range and maps to 0: then scaling brings features of any size into it."""
+        """Whether 0 is interior to the range, so that scaling brings features of any size into it."""
         return self.lower < 0.0 < self.upper
 
     @property
     def interior(self) -> float:
-        """A value well inside the range: 0 where that is."""
+        """A value well inside the range, 0 if it can be."""
         return 0.0 if self.centred else self.lower + min(1.0, (self.upper - self.lower) / 2)
 
     def limits(self, dtype: str) -> tuple[float, float]:
-        """Return the range that ``dtype`` can invert: for asinh, sinh must not overflow when it is squared."""
+        """Return the range that ``dtype`` can invert; for asinh the square of sinh must not overflow."""
         if self.name == "asinh":
             largest = math.asinh(_SQRT_MAX[dtype])
             return -largest, largest
@@ -98,7 +95,7 @@ def _leaky_inverse(xp: Any, H: Array, slope: Any) -> Array:
 
 
 def _below(xp: Any, T: Array) -> Array:
-    """min(T, 0), so that a branch that is not taken neither overflows nor spoils a gradient."""
+    """Return min(T, 0), so that a branch that is not taken neither overflows nor spoils a gradient."""
     return xp.where(T < 0, T, 0 * T)
 
 
@@ -123,7 +120,7 @@ def _softplus(xp: Any, T: Array, slope: Any) -> Array:
 
 
 def _gelu(xp: Any, T: Array, slope: Any) -> Array:
-    """The tanh form (Hendrycks and Gimpel, 2016): no array library need have erf."""
+    """Return the tanh form (Hendrycks and Gimpel, 2016), since not every array library has erf."""
     return T * (1 + xp.tanh(math.sqrt(2 / math.pi) * (T + 0.044715 * T**3))) / 2
 
 
@@ -146,8 +143,8 @@ def _step(xp: Any, T: Array, below: Any) -> Array:
 ACTIVATIONS: dict[str, Activation] = {
     activation.name: activation
     for activation in (
-        Activation("leaky_relu", _leaky, _step, _leaky_inverse, sloped=True),
-        Activation("prelu", _leaky, _step, _leaky_inverse, sloped=True),
+        Activation("leaky_relu", _leaky, _step, _leaky_inverse),
+        Activation("prelu", _leaky, _step, _leaky_inverse),
         Activation(
             "asinh",
             lambda xp, T, s: xp.asinh(T),

@@ -25,11 +25,11 @@ from analytic_dd.features.stage import Place
 
 __all__ = ["AdditiveCoupling", "AffineCoupling", "Block", "Conditioner", "ResidualBlock"]
 
-_OFFSET = 1.0  # beta is in [-1, 1]: breaks the symmetry phi(-x) = -phi(x), and 1 + T B stays above 0.2
-_GAIN = 1.0  # pre-activations have the size of the inputs: tanh is neither linear nor saturated for standardised images
+_OFFSET = 1.0  # beta in [-1, 1] breaks the symmetry phi(-x) = -phi(x) and keeps 1 + T B above 0.2
+_GAIN = 1.0  # pre-activations have the size of the inputs, where tanh is neither linear nor saturated
 _SHIFT = 1.0  # Lipschitz constant of the shift t
-_LOG_SCALE = 0.3  # |s| < 0.3: a factor between 0.74 and 1.35
-_BEND = 0.5  # Lipschitz constant of what s is the tanh of
+_LOG_SCALE = 0.3  # |s| < 0.3 gives a factor between 0.74 and 1.35
+_BEND = 0.5  # Lipschitz constant of the argument of tanh in s
 _REACH = 3.0  # up to here, three standard deviations of a pixel, entries are scaled; beyond, they are shifted
 _CONTRACTION = 0.6  # Lipschitz constant of f: 70 iterations to rounding level, condition (1 + 0.6) / (1 - 0.6) = 4
 _RESIDUAL_GAIN = 2.0  # a bounded f is a small part of v; larger pre-activations bend it more for the same constant
@@ -111,7 +111,7 @@ class Block(ABC):
 
 
 class AdditiveCoupling(Block):
-    """(a, b) -> (a, b + t(a)): a shear, whose inverse has the same Lipschitz constant."""
+    """The shear (a, b) -> (a, b + t(a)), whose inverse has the same Lipschitz constant."""
 
     def __init__(self, rng: np.random.Generator, d: int, hidden: int) -> None:
         self.half = d // 2

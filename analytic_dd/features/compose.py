@@ -34,7 +34,7 @@ class Compose(FeatureMap):
     Raises
     ------
     ShapeError
-        No map, or sizes that do not fit.
+        There is no map, or sizes do not fit.
 
     Notes
     -----

@@ -27,7 +27,7 @@ _ROUNDS = 4  # restarts of LSMR on the remaining residual: each gains digits unt
 
 
 class BorderLayer(ConvolutionLayer):
-    """A convolution whose matrix is not block-diagonal: least-norm pre-images from the matrix itself."""
+    """A convolution whose matrix is not block-diagonal, so that least-norm pre-images need the matrix itself."""
 
     before: int  # how many rows of zeros stand before the image, and after it
 

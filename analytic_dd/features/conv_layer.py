@@ -73,7 +73,7 @@ class ConvolutionLayer(Stage):
 
     @property
     def widest(self) -> int:
-        """Number of floats in the patches of a sample."""
+        """How many floats the patches of a sample take."""
         return max(self.columns, self.shape_out[0] * self.shape_out[1] * len(self.taps))
 
     @cached_property
@@ -100,12 +100,12 @@ class ConvolutionLayer(Stage):
 
     @property
     def onto(self) -> bool:  # type: ignore[override]
-        """T8c: the rank is the number of outputs."""
+        """Whether the rank is the number of outputs (T8c)."""
         return self.full_rank and self.rows <= self.columns
 
     @property
     def one_to_one(self) -> bool:  # type: ignore[override]
-        """The rank is the number of inputs."""
+        """Whether the rank is the number of inputs."""
         return self.full_rank and self.rows >= self.columns
 
     @property
@@ -116,7 +116,7 @@ class ConvolutionLayer(Stage):
 
     @property
     def reason(self) -> str:  # type: ignore[override]
-        """Which hypothesis of T8c fails."""
+        """Why the layer is not onto, or nothing."""
         if self.onto:
             return ""
         if self.rows > self.columns:
@@ -133,8 +133,8 @@ class ConvolutionLayer(Stage):
     def preimage(self, Z: Array, near: Array | None, place: Place) -> Array:
         """Return near + A^+ (Z - bias - A near), refined once.
 
-        A^+ spreads the rounding of the largest entries over all of them; the step of refinement leaves each entry of
-        the residual at the rounding of what that entry is summed from, which a leaky ReLU then does not amplify.
+        A^+ spreads the rounding of the largest entries over all entries. The step of refinement leaves in each entry of
+        the residual only the rounding of its own sum, which a leaky ReLU then does not amplify.
         """
         if self.bias is not None:
             Z = Z - place(Z, self.bias)
@@ -164,7 +164,7 @@ class ConvolutionLayer(Stage):
 
     @cached_property
     def _reads(self) -> tuple[np.ndarray, np.ndarray]:
-        """For either axis the 0/1 array (positions, offsets, pixels): which pixel a tap reads at a position."""
+        """For either axis a 0/1 array (positions, offsets, pixels) that says which pixel a tap reads at a position."""
         reads = []
         for length, n in zip(self.shape_in[:2], self.shape_out[:2], strict=True):
             padded = self._pad(np.eye(length), 0)
@@ -199,8 +199,8 @@ def draw_kernel(
     """Draw (isometry, noise), both (size, size, c_in, c_out): the first moves pixels to channels without loss.
 
     The isometry is an orthonormal matrix on ``t = min(size, stride)`` neighbouring taps per axis. The windows of two
-    outputs do not overlap, and they lie inside the image (offsets start at 0 where they can): all its singular values
-    are 1 whatever the padding, and noise of spectral norm delta < 1 keeps them in [1 - delta, 1 + delta].
+    outputs do not overlap, and they lie inside the image, as offsets start at 0 where they can. So all its singular
+    values are 1 whatever the padding, and noise of spectral norm delta < 1 keeps them in [1 - delta, 1 + delta].
     """
     t, r = min(size, stride), size // 2
     first = r - max(0, t - 1 - r)
@@ -213,7 +213,7 @@ def draw_kernel(
 def _window(rng: np.random.Generator, pixels: int, c_in: int, c_out: int) -> np.ndarray:
     """Draw an orthonormal (pixels * c_in, c_out) matrix whose range has the mean of each channel, when there is room.
 
-    Images are smooth: a random subspace that misses the means costs several points of accuracy on MNIST.
+    Images are smooth, and a random subspace that misses the means costs several points of accuracy on MNIST.
     """
     n = pixels * c_in
     if not c_in <= c_out < n:

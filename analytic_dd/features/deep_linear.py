@@ -92,14 +92,14 @@ class DeepLinear(_LinearLayers):
     bias : bool
         Biases from N(0, 1 / fan_in): the range is then c + range(B).
     rng : numpy.random.Generator or int
-        Draws the weights, or their seed.
+        It draws the weights; an integer is the seed itself.
     weights : {"gaussian", "orthogonal"}
         N(0, 1 / fan_in), or orthonormal.
 
     Raises
     ------
     ShapeError
-        Fewer than two widths, or one that is not a positive integer.
+        There are fewer than two widths, or one is not a positive integer.
 
     Notes
     -----
@@ -148,7 +148,7 @@ row 0 is outside by 0.756; scale features, labels and ridge together by scale_in
 
 @register("ntk-linear")
 class NeuralTangent(_LinearLayers):
-    """The gradient of a deep linear network with respect to all its parameters: affine in x.
+    """The gradient of a deep linear network by all its parameters, which is affine in x.
 
         d f_o / d W_l[i, j] = (W_L ... W_(l+1))[o, i] h_(l-1)[j] ,    d f_o / d b_l[i] = (W_L ... W_(l+1))[o, i]
 
@@ -160,14 +160,9 @@ class NeuralTangent(_LinearLayers):
     Parameters
     ----------
     widths : sequence of int
-        ``[d, ..., k]``: k outputs (1 for a scalar network).
+        ``[d, ..., k]`` for k outputs, 1 for a scalar network.
     bias, rng, weights
-        As for :class:`DeepLinear`.
-
-    Raises
-    ------
-    ShapeError
-        Fewer than two widths, or one that is not a positive integer.
+        See :class:`DeepLinear`, which refuses the same widths.
 
     Notes
     -----

@@ -16,7 +16,7 @@ __all__ = ["Identity"]
 
 @dataclass(frozen=True)
 class IdentityOptions(MapOptions):
-    """None."""
+    """The identity has no options."""
 
     def build(
         self, d: int, *, image_shape: tuple[int, ...], rng: np.random.Generator, sample: np.ndarray | None

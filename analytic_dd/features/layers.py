@@ -78,7 +78,7 @@ def draw_orthonormal(rng: np.random.Generator, rows: int, columns: int) -> np.nd
 
 @dataclass(frozen=True)
 class Obstacle:
-    """What exact pre-images need, what came instead, and the number that came with the one allowed.
+    """Why a network has no exact pre-images: what is needed, the number that came, and the number allowed.
 
     Examples
     --------

@@ -73,7 +73,7 @@ class Network(ForwardMap):
     ShapeError
         The module does not take such inputs, or gives no matrix (n, p).
     TypeError
-        Not a torch module.
+        ``module`` is not a torch module.
     ValueError
         Features depend on chance or on other rows, also in evaluation mode.
 
@@ -130,7 +130,7 @@ torch.nn.Flatten()
         self.p = self._probed(torch.as_tensor(probe, dtype=weight.dtype, device=weight.device))
 
     def _probed(self, X: torch.Tensor) -> int:
-        """The number of features, from three inputs: each row is to have its own, every time the same."""
+        """Return the number of features, and refuse features that depend on chance or on other rows."""
         import torch
 
         with torch.no_grad():
@@ -145,7 +145,7 @@ torch.nn.Flatten()
         return int(found.shape[1])
 
     def _called(self, X: torch.Tensor) -> torch.Tensor:
-        """The features of rows, if they are a matrix."""
+        """Return the features of rows, which must be a matrix."""
         import torch
 
         images = self._images(X)
@@ -163,14 +163,14 @@ torch.nn.Flatten()
         return found
 
     def _images(self, X: torch.Tensor) -> torch.Tensor:
-        """Rows as what the module takes."""
+        """Return rows as images, which the module takes."""
         if len(self.input_shape) == 1:
             return X
         h, w, c = (*self.input_shape, 1)[:3]
         return X.reshape(-1, h, w, c).permute(0, 3, 1, 2)
 
     def _function(self, X: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
-        """The features of rows, by a copy of the module in the dtype and on the device of ``X``."""
+        """Return a function of rows, by a copy of the module in the dtype and on the device of ``X``."""
         key = str(X.dtype), str(X.device)
         if key not in self._copies:
             self._copies[key] = copy.deepcopy(self._module).to(dtype=X.dtype, device=X.device)
@@ -265,7 +265,7 @@ def load_weights(module: torch.nn.Module, path: str | Path) -> torch.nn.Module:
     Raises
     ------
     DataError
-        No safetensors file, or one of another architecture.
+        The file is no safetensors file, or has weights of another architecture.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -279,7 +279,7 @@ def load_weights(module: torch.nn.Module, path: str | Path) -> torch.nn.Module:
 
 
 def _sha256(module: torch.nn.Module) -> str:
-    """The SHA-256 of names, dtypes, shapes and bytes of the parameters and buffers, in order of their names."""
+    """Return the SHA-256 of the names, dtypes, shapes and bytes of the parameters and buffers, ordered by name."""
     import torch
 
     digest = hashlib.sha256()

@@ -48,7 +48,7 @@ _LONGEST = 200  # characters of a message that come from a file
 
 
 class MapOptions(ABC):
-    """What the text of a map may say: a subclass is a frozen dataclass, its fields are the options.
+    """What the text of a map may say; a subclass is a frozen dataclass whose fields are the options.
 
     With ``whole`` all that stands behind the colon is the one option, as it is.
     """
@@ -67,7 +67,7 @@ M = TypeVar("M", bound=type[FeatureMap])
 
 @dataclass(frozen=True)
 class _Entry:
-    """A registered map; ``options`` is None where text cannot name it."""
+    """A registered map, with options unless text cannot name it."""
 
     map: type[FeatureMap]
     options: type[MapOptions] | None
@@ -126,7 +126,7 @@ def from_text(
     image_shape : tuple of int
         Shape of an image; convolutions need it.
     rng : numpy.random.Generator
-        Draws the map's parameters.
+        It draws the map's parameters.
     sample : (s, d) float64 numpy.ndarray, optional
         Training inputs, normalised as the map will see them, for defaults that depend on the data.
     sample_weight : (s,) array, optional
@@ -135,9 +135,9 @@ def from_text(
     Raises
     ------
     TypeError
-        Not text.
+        ``text`` is not text.
     ValueError
-        Unknown name or option (the nearest is suggested), an option given twice or of another type.
+        The name or an option is unknown (the nearest is suggested), or an option is given twice or has another type.
 
     Examples
     --------
@@ -163,7 +163,7 @@ def check_text(text: str) -> None:
 
 
 def _named() -> dict[str, type[MapOptions]]:
-    """The options of the maps that text can name."""
+    """Return the options of the maps that text can name."""
     return {name: entry.options for name, entry in sorted(_MAPS.items()) if entry.options is not None}
 
 
@@ -258,7 +258,7 @@ got 1000000000
 
 
 def _flattened(spec: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The specifications of the maps of nested compositions in order, without recursion; of a plain map itself."""
+    """Return the specifications of a plain map, or of all maps of nested compositions in order, without recursion."""
     leaves: list[Mapping[str, Any]] = []
     waiting: list[Any] = [spec]
     for _ in range(_MOST_MAPS + 1):

@@ -16,15 +16,15 @@ from analytic_dd.errors import InfeasibleError
 __all__ = ["SquareInverse", "nearest_solution", "right_inverse", "spectral_norm"]
 
 _LARGE = 1024  # below, a wait for the threads of numpy's BLAS, another library than scipy's, costs more than is saved
-_POWER_STEPS = 60  # a few per cent in the norm, which is compared with a headroom of 30
+_POWER_STEPS = 60  # they find the norm to a few per cent
 
 
 class SquareInverse:
-    """``W^-1`` as triangular factors: a product with it is a solve, as fast as with the inverse, which is not formed.
+    """``W^-1`` as triangular factors. A product with it is a solve, which is as fast as with the inverse.
 
     Notes
     -----
-    *Cost.* 2 p^3 / 3 flops for the factors, a fifth of an explicit inverse by QR; 2 p^2 a column of a product.
+    *Cost.* The factors take 2 p^3 / 3 flops, a fifth of an explicit inverse by QR, and a column of a product 2 p^2.
     """
 
     __array_ufunc__ = None  # numpy leaves its products with this to the methods here
@@ -74,8 +74,8 @@ def right_inverse(W: np.ndarray, *, theorem: str = "T8b") -> np.ndarray | Square
 
     Notes
     -----
-    *Cost.* One QR and one triangular solve, O(d p^2) time; for p = d 2 p^3 flops, a third of it where p is large. No
-    decomposition by singular values.
+    *Cost.* One QR and one triangular solve take O(d p^2); for p = d it is 2 p^3 flops, and a third of that where p is
+    large.
     *Numerics.* Relative error eps * cond(W); :func:`nearest_solution` removes it by refinement.
 
     Examples
@@ -106,14 +106,14 @@ use another seed, narrower widths or fewer layers
 
 
 def _square(W: np.ndarray) -> tuple[SquareInverse, float]:
-    """Factors of a square matrix, and LAPACK's estimate of its condition in the norm of row sums."""
+    """Return the factors of a square matrix and LAPACK's estimate of its condition in the norm of row sums."""
     lu, pivots, zero_pivot = dgetrf(W.T)  # in the order that LAPACK has
     reciprocal = 0.0 if zero_pivot else float(dgecon(lu, float(dlange("1", W.T)))[0])
     return SquareInverse((lu, pivots), transposed=True), 1.0 / reciprocal if reciprocal > 0.0 else math.inf
 
 
 def _small_square(W: np.ndarray) -> tuple[np.ndarray | None, float]:
-    """The inverse, and |W| |W^-1| / p."""
+    """Return the inverse and |W| |W^-1| / p."""
     try:
         P = np.linalg.inv(W)
     except np.linalg.LinAlgError:
@@ -122,7 +122,7 @@ def _small_square(W: np.ndarray) -> tuple[np.ndarray | None, float]:
 
 
 def _wide(W: np.ndarray, limit: float) -> tuple[np.ndarray | None, float]:
-    """``Q R^-T`` and |W| |W^+| / p; None where R is singular to rounding."""
+    """Return ``Q R^-T`` and |W| |W^+| / p, with None where R is singular to rounding."""
     Q, R = np.linalg.qr(W.T)
     size = np.abs(np.diagonal(R))
     if not size.min() > size.max() / limit:
@@ -149,7 +149,7 @@ def nearest_solution(W: Array, P: Array, S: Array, near: Array | None = None) ->
     -----
     *Cost.* Three products with ``P`` and three with ``W``, O(m d p).
     *Numerics.* Two steps of iterative refinement leave a residual of eps |W| |h| when eps * cond(W) < 1. A row keeps a
-    step only if its residual falls, so that an ill-conditioned layer in float32 is not made worse.
+    step only if its residual falls, so that refinement makes no ill-conditioned layer in float32 worse.
     """
     xp = namespace(S)
     H = S @ P.T if near is None else near + (S - near @ W.T) @ P.T

@@ -128,7 +128,7 @@ def as_image_shape(shape: Sequence[int]) -> Shape:
     Raises
     ------
     ShapeError
-        Not two or three positive integers.
+        The shape is not two or three positive integers.
 
     Examples
     --------
@@ -152,7 +152,7 @@ def as_sizes(what: str, value: Any, depth: int | None = None) -> tuple[int, ...]
     Raises
     ------
     ValueError
-        Not positive integers, or not ``depth`` of them.
+        The sizes are not positive integers, or not ``depth`` of them.
 
     Examples
     --------

@@ -68,7 +68,7 @@ class Stage(ABC):
 
     @property
     def rank(self) -> int:
-        """Dimension of the linear span that is known to be reached from anywhere."""
+        """Dimension of the span that the stage is known to reach."""
         return math.prod(self.shape_out) if self.onto else 0
 
     @property
@@ -119,7 +119,7 @@ class ActivationStage(Stage):
         return self.jvp(X, U, place)
 
     def check(self, Z: Array) -> RangeCheck:
-        """Say whether ``Z`` has an inverse in its dtype; only asinh has a limit, where sinh overflows."""
+        """Say whether ``Z`` has an inverse in its dtype, which only asinh may lack, where sinh overflows."""
         limit = ACTIVATIONS[self.name].limits(dtype_name(Z))[1]
         if limit == math.inf:
             return RangeCheck(True)
@@ -144,7 +144,7 @@ class Chain:
 
     @property
     def kind(self) -> Kind:
-        """What follows from the stages: "general" for a mixture of onto and one-to-one stages, or neither."""
+        """The kind that follows from the stages; a mixture of onto and one-to-one stages is "general"."""
         onto = all(stage.onto for stage in self.stages)
         if all(stage.one_to_one for stage in self.stages):
             return "bijective" if onto else "injective"
@@ -175,7 +175,7 @@ class Chain:
                 )
 
     def check(self, Z: Array, place: Place) -> RangeCheck:
-        """Say whether the stages can be undone in the dtype of ``Z``: the first overflow, or the worst entry."""
+        """Say whether the stages can be undone in the dtype of ``Z``, with the first overflow or the worst entry."""
         worst = RangeCheck(True)
         for stage in reversed(self.stages):
             if isinstance(stage, ActivationStage):
@@ -194,14 +194,14 @@ class Chain:
         return states
 
     def jvp(self, X: Array, V: Array, place: Place) -> Array:
-        """Return the derivative at ``X`` in the directions ``V``: stage by stage."""
+        """Return the derivative at ``X`` in the directions ``V``, stage by stage."""
         for stage in self.stages:
             V = stage.jvp(X, V, place)
             X = stage.forward(X, place)
         return V
 
     def vjp(self, X: Array, U: Array, place: Place) -> Array:
-        """Return the transposed derivative at ``X`` applied to ``U``: the last stage first."""
+        """Return the transposed derivative at ``X`` applied to ``U``, the last stage first."""
         for stage, state in zip(reversed(self.stages), reversed(self.states(X, place)[:-1]), strict=True):
             U = stage.vjp(state, U, place)
         return U
@@ -235,7 +235,7 @@ class Pooling(Stage):
 
     @abstractmethod
     def _shares(self, B: Array) -> Array:
-        """The derivative of the pooled value by each pixel, of the shape of ``B``."""
+        """Return the derivative of the pooled value by each pixel, of the shape of ``B``."""
 
     @abstractmethod
     def _nearest(self, B: Array, Z: Array) -> Array:
@@ -267,7 +267,7 @@ class Pooling(Stage):
         return xp.reshape(xp.permute_dims(B, (0, 1, 3, 2, 4, 5)), (-1, h, w, 4, c))
 
     def _unblock(self, B: Array, near: Array | None) -> Array:
-        """Put blocks back; a last odd row or column comes from ``near`` (0 without)."""
+        """Put blocks back; a last odd row or column comes from ``near``, or is 0."""
         xp = namespace(B)
         (h, w, c), (rows, columns, _) = self.shape_out, self.shape_in
         X = xp.permute_dims(xp.reshape(B, (-1, h, w, 2, 2, c)), (0, 1, 3, 2, 4, 5))
@@ -280,7 +280,7 @@ class Pooling(Stage):
 
 
 class AveragePooling(Pooling):
-    """Mean of each block; all singular values are 1/2."""
+    """The mean of each block, whose singular values are all 1/2."""
 
     def _pool(self, B: Array) -> Array:
         return namespace(B).mean(B, axis=3, keepdims=True)
@@ -293,7 +293,7 @@ class AveragePooling(Pooling):
 
 
 class MaxPooling(Pooling):
-    """Maximum of each block; the pre-image by upsampling is twice as long as its image."""
+    """The maximum of each block; its pre-image by upsampling is twice as long as its image."""
 
     condition = 2.0
 
@@ -301,7 +301,7 @@ class MaxPooling(Pooling):
         return namespace(B).max(B, axis=3, keepdims=True)
 
     def _largest(self, B: Array) -> Array:
-        """Whether a pixel is the largest of its block, the first of several."""
+        """Return whether a pixel is the largest of its block, or the first of several."""
         xp = namespace(B)
         largest = xp.argmax(B, axis=3, keepdims=True)
         positions = xp.reshape(xp.arange(4, dtype=largest.dtype, device=compat.device(B)), (1, 1, 1, 4, 1))

@@ -37,7 +37,7 @@ class TikhonovScaling(FeatureMap):
     Raises
     ------
     ShapeError, ValueError
-        Another shape; not finite, not symmetric, not positive definite.
+        Gamma has another shape, or is not finite, symmetric and positive definite.
 
     Notes
     -----
@@ -122,7 +122,7 @@ def penalised(feature_map: FeatureMap, gamma: Any) -> tuple[FeatureMap, Tikhonov
 
 
 def _lower_root(gamma: np.ndarray) -> np.ndarray:
-    """L with Gamma = L L^T; a vector for a diagonal."""
+    """Return L with Gamma = L L^T, a vector for a diagonal."""
     diagonal = gamma if gamma.ndim == 1 else np.diagonal(gamma)
     if not diagonal.min() > 0.0:
         raise ValueError(

@@ -157,7 +157,7 @@ def _require_centred(W: Array, loss: Loss) -> None:
 
 
 def _weighted(Phi: Array, weights: Array | None, *, about_mean: bool) -> tuple[Array, Array]:
-    """The roots (m, 1) of the weights, and the weighted features, about their weighted mean on request."""
+    """Return the roots (m, 1) of the weights and the weighted features, about their weighted mean on request."""
     xp = namespace(Phi)
     w = xp.ones_like(Phi[:, 0]) if weights is None else xp.astype(as_weights(weights, Phi.shape[0]), Phi.dtype)
     if not bool(xp.all(w > 0.0)):
@@ -170,7 +170,7 @@ def _weighted(Phi: Array, weights: Array | None, *, about_mean: bool) -> tuple[A
 
 
 def _span(F: Array, W: Array, tolerance: float, *, about_mean: bool) -> Spectrum:
-    """The SVD of the features, if their rows span row(W)."""
+    """Return the SVD of the features, and refuse features whose rows do not span row(W)."""
     spectrum = thin_svd(F)
     outside = norm(W - (W @ spectrum.Vt.T) @ spectrum.Vt) / (norm(W) or 1.0)
     if not outside <= tolerance:

@@ -24,7 +24,7 @@ def one_hot(y: Array, k: int | None = None, *, dtype: type = np.float64) -> Arra
         Class indices that are not integers (encode names first, as :mod:`analytic_dd.data` does); a library that has
         no such ``dtype`` (jax without ``jax_enable_x64``).
     ShapeError, ValueError
-        More than one axis; an index outside 0 .. k - 1; rows of more than 16 GiB.
+        There is more than one axis, an index outside 0 .. k - 1, or the rows take more than 16 GiB.
     DataError
         Masked or sparse class indices.
 

@@ -152,7 +152,7 @@ def _resumed(
     rows: int,
     provenance: Callable[[int, int], Provenance] | None,
 ) -> GramStatistics:
-    """The sums of a state file, after a check that they belong to this accumulation."""
+    """Return the sums of a state file, after a check that they belong to this accumulation."""
     sums, counts = read_sums(state, counts=("start", "stop", "position", "rows"))
     wanted = {"p": empty.p, "k": empty.k, "start": start, "stop": stop, "rows": rows}
     found, position = {"p": sums.p, "k": sums.k} | counts, counts["position"]

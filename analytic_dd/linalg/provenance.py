@@ -41,13 +41,13 @@ class SampleRange:
 
     @property
     def source(self) -> tuple[str, str]:
-        """Which data set."""
+        """The data set."""
         return self.data, self.sha256
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """What must agree between sums that are added, and the samples they are over.
+    """The facts that must agree between sums that are added, and the samples that they hold.
 
     Theorem: T13 (sums add under one *fixed* feature map, normalisation and label code).
 
@@ -94,7 +94,7 @@ class Provenance:
 
     @property
     def count(self) -> int:
-        """Number of samples named."""
+        """Number of samples that are named."""
         return sum(part.stop - part.start for part in self.samples)
 
     def joined(self, other: Provenance) -> Provenance:
@@ -103,7 +103,7 @@ class Provenance:
         Raises
         ------
         DataError
-            Another feature map, normalisation or label code (the first difference is named); a sample in both.
+            Feature map, normalisation or label code differ (the first difference is named), or both have a sample.
         """
         self._require_agreement(other)
         return Provenance(self.agree, (*self.samples, *other.samples))
@@ -150,7 +150,7 @@ class Provenance:
         Raises
         ------
         DataError
-            Not such text.
+            The text is another.
         """
         try:
             if len(text) > _MAX_TEXT:

@@ -52,7 +52,7 @@ class Spectrum:
 
     @property
     def smallest(self) -> float:
-        """The smallest singular value kept (0 for the zero matrix)."""
+        """The smallest singular value that was kept (0 for the zero matrix)."""
         return float(self.s[-1]) if self.rank else 0.0
 
     @property
@@ -133,7 +133,7 @@ def svd(A: Array, *, full: bool = False) -> tuple[Array, Array, Array]:
     Raises
     ------
     DivergenceError
-        Neither converges.
+        Neither of the two converges.
 
     Notes
     -----

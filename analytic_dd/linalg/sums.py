@@ -1,4 +1,4 @@
-"""Sums that determine ridge regression: n, G = sum phi phi^T, C = sum y phi^T, sum y^2, sum phi, sum y. They only add.
+"""Sums that determine ridge regression: n, G = sum phi phi^T, C = sum y phi^T, sum y^2, sum phi and sum y.
 
 Theorem: T12 (every sum takes the weight of the sample as a factor, 1 by default).
 Theorem: T13. With a fixed feature map, chunks, processes and machines are merged by adding their sums; every ridge,
@@ -31,7 +31,7 @@ _ROUNDING = 100.0 * 2.0**-52  # of trace(G): an eigenvalue below minus this is n
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Sums:
-    r"""Sums over samples, in float64. They are made by :class:`GramStatistics`, added, subtracted, and never changed.
+    r"""Sums over samples in float64, which :class:`GramStatistics` makes; they are added, subtracted, and never changed.
 
     Theorem: T13.
 
@@ -340,7 +340,7 @@ def read_sums(path: str | Path, *, counts: Sequence[str] = ()) -> tuple[Sums, di
     Raises
     ------
     DataError
-        Not such a file, or sizes in it that contradict each other.
+        The file is another, or sizes in it contradict each other.
     """
     stored: dict[str, Any] = dict(read_npz(path))
     if bytes(stored.get("format", np.zeros(0, np.uint8))) != _FORMAT.encode():

@@ -64,7 +64,7 @@ class one_thread:
 
 @lru_cache(maxsize=1)
 def _libraries() -> list[Any]:
-    """The BLAS libraries that numpy and scipy have loaded."""
+    """Return the BLAS libraries that numpy and scipy have loaded."""
     import scipy.linalg  # noqa: F401 - its BLAS is another library than numpy's
     import threadpoolctl
 

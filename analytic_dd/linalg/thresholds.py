@@ -9,7 +9,7 @@ __all__ = ["LIMITS", "Thresholds"]
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Every number that decides between two ways to the same weights; all doors read this table.
+    """The numbers that decide between two ways to the same weights; all doors read this table.
 
     Attributes
     ----------
@@ -17,26 +17,26 @@ class Thresholds:
         Predicted relative error of W at which sums over a stream are accurate enough. A second pass would map every
         sample again; 1e-6 is far below what one step on the grid of ridges changes.
     accept_in_memory : float
-        The same for features in memory, where a step of refinement costs two products: near what an SVD reaches.
+        The same for features in memory, near the error of an SVD, since a step of refinement costs two products there.
     gain : float
         Factor of the predicted error that a second pass must promise. It gains up to 30 times what it promises where
         noise dominates, since K^2 r is a worst case (benchmarks/conditioning.py).
     contraction : float
-        Factor of a step of refinement above which it is not tried: two steps then gain less than three digits.
+        Factor of a step of refinement above which it is not tried, because two steps gain less than three digits.
     definite : float
         Ridge over trace(G) from which G + ridge I has a Cholesky factor; below it the rank is decided on the spectrum.
     tiny : float
-        n p min(n, p) below which nothing takes time: a thin SVD is the simplest.
+        n p min(n, p) below which nothing takes time, and a thin SVD is the simplest.
     svd : float
         n p min(n, p) below which a thin SVD takes about a second, and is taken rather than TSQR.
     wide : int
         n / p up to which two products with the features take less time than the 24 with a factor that estimate the
         condition.
     eigh_overwrites : int
-        p from which the eigendecomposition overwrites its copy (scipy): there memory counts. Below, numpy does not wait
-        for the threads of another BLAS library.
+        p from which the eigendecomposition overwrites its copy (scipy), because memory counts. Below, numpy does not
+        wait for the threads of another BLAS library.
     cholesky_overwrites : int
-        The same for the Cholesky factor, which is faster: the wait counts for longer.
+        The same for the Cholesky factor, which is faster, so that the wait counts up to a larger p.
     cholesky_small : int
         p up to which one thread does the work, so that scipy's solution costs no wait.
     one_thread : int
@@ -44,11 +44,11 @@ class Thresholds:
         keep the cores busy they wait for each other at each of its many small steps: an eigendecomposition of 784
         columns took 2 to 11 s in place of 0.5 s (load 10 on two cores), of 256 columns 1.6 to 4.9 s in place of 0.05 s.
     one_thread_flops : float
-        Multiplications of one product up to which one thread does it: less than a tenth of a second on a core.
+        Multiplications of one product up to which one thread does it in less than a tenth of a second.
     eigenvalues : int
         p up to which all eigenvalues take less time than the ends by iteration.
     largest_ridge : float
-        Ridge over trace(G) above which the squares of the weights are no numbers any more.
+        Ridge over trace(G) above which the squares of the weights underflow.
     least_trace, largest_trace : float
         Sums of squares outside are rounded to multiples of the least float, or their products overflow.
     """

@@ -219,7 +219,7 @@ def _largest(error: np.ndarray, scale: np.ndarray) -> float:
 
 
 def _lengths(F: np.ndarray) -> np.ndarray:
-    """Norms of rows, in float64."""
+    """Return the norms of rows in float64."""
     return np.asarray(np.sqrt(np.einsum("ij,ij->i", F, F, dtype=np.float64)))
 
 

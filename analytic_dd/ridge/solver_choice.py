@@ -103,7 +103,7 @@ def choose_solver(statistics: Sums, ridge: float, *, solver: str = "auto", accep
     Raises
     ------
     ValueError
-        Unknown solver.
+        The solver is unknown.
 
     Notes
     -----
@@ -176,7 +176,7 @@ def _cheapest(gram: float, tsqr: float, contraction: float, accept: float) -> st
 
 
 def _solution(statistics: Sums, ridge: float) -> tuple[float, float, Array]:
-    """The largest and smallest eigenvalue of G + ridge I, and W as the sums give it."""
+    """Return the largest and smallest eigenvalue of G + ridge I, and W as the sums give it."""
     if not statistics.has_spectrum and ridge > 0.0:
         try:
             factor = statistics.factor(ridge)

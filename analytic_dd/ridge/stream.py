@@ -22,7 +22,7 @@ class SampleStream:
         Gives (Phi, Y) or (Phi, Y, sample_weight), the same at every pass: a list, or a function that returns a new
         iterator.
     mean, mean_y : (p,), (k,) arrays, optional
-        Of a model with an unpenalised intercept: :attr:`GramStatistics.mean_phi`, ``mean_y``.
+        The means of a model with an unpenalised intercept, :attr:`GramStatistics.mean_phi` and ``mean_y``.
 
     Attributes
     ----------

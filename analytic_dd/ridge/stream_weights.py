@@ -24,7 +24,7 @@ class StreamWeights:
     weights : (k, p) array
     solver : {"gram", "refined", "tsqr"}
     passes : int
-        Over the data, after the one that made the sums.
+        Number of passes over the data after the one that made the sums.
     choice : SolverChoice
         Predicted errors (after TSQR those of its factor, which resolves any condition); the reason is one line for the
         report.

@@ -163,7 +163,7 @@ def _refined_at_once(sums: Sums, Phi: Array, Y: Array, ridge: float) -> Array:
 
 
 def _stream(Phi: Array, Y: Array) -> SampleStream:
-    """Blocks of rows, so that no more than one is converted to float64 at a time."""
+    """Return a stream of blocks of rows, of which one at a time is converted to float64."""
     starts = range(0, Phi.shape[0], _ROWS)
     return SampleStream(lambda: ((Phi[start : start + _ROWS, :], Y[start : start + _ROWS, :]) for start in starts))
 

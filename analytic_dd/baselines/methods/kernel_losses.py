@@ -22,7 +22,7 @@ def kernel_loss(
     K_ss, K_ts : (m, m), (b, m) tensors
     Ys, Yt : (m, k), (b, k) tensors
     ridge : float or scalar tensor
-        Absolute.
+        The absolute ridge.
     """
     return 0.5 * ((K_ts @ dual_coefficients(K_ss, Ys, ridge) - Yt) ** 2).mean()
 

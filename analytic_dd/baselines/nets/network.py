@@ -42,11 +42,11 @@ class Network(nn.Sequential):
     Parameters
     ----------
     shape : (c, h, w)
-        Of an image.
+        Shape of an image.
     k : int
         Number of classes.
     layers : mapping of str to nn.Module
-        In their order, made on the meta device.
+        The layers in their order, made on the meta device.
     """
 
     def __init__(self, shape: tuple[int, int, int], k: int, layers: Mapping[str, nn.Module]) -> None:
@@ -89,7 +89,7 @@ class Network(nn.Sequential):
         Parameters
         ----------
         generator : torch.Generator
-            On the CPU: draws do not depend on the device.
+            On the CPU, so that draws do not depend on the device.
         scheme : {"uniform", "xavier", "he"}
 
         References
