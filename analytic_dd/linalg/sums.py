@@ -31,7 +31,7 @@ _ROUNDING = 100.0 * 2.0**-52  # of trace(G): an eigenvalue below minus this is n
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Sums:
-    r"""Sums over samples in float64, which :class:`GramStatistics` makes; they are added, subtracted, and never changed.
+    r"""Sums over samples in float64, which :class:`GramStatistics` makes; they are added and subtracted, never changed.
 
     Theorem: T13.
 
