@@ -26,7 +26,7 @@ RUNS: dict[str, tuple[str, dict[str, Any]]] = {
     "KIP, linear, one-hot, relative ridge": ("kip", KIP | {"features": "identity", "labels": "fixed"}),
     "KIP, linear, one-hot, ridge 100": ("kip", KIP | {"features": "identity", "labels": "fixed", "ridge": 100.0}),
     "KIP, random Fourier, labels solved": ("kip", KIP | {"features": "rff:p=200", "labels": "solved"}),
-    "DC, linear, squared loss": ("dc", DC | {"lr": 0.005, "steps": 200}),
+    "DC, linear, squared loss": ("dc", DC | {"lr": 0.001, "steps": 200}),
     "DM, pixels": ("dm", {"network": "linear", "augment": False, "steps": 60}),
     "MTT, linear": ("mtt", MTT),
 }

@@ -29,12 +29,16 @@ class PointBounds:
         ``open_set`` (T22c), and p points that span all features (T10).
     base_inputs : int
         s of T22b.
+    at_a_zero : int
+        T22d: points near some with C_0 phi(X_0) = 0 carry every W where the differential there is onto, which needs
+        so many, max(q + 1, ceil(q (p + q) / (d + q))); whether so many do is certified for a given map.
     """
 
     necessary: int
     open_set: int
     every_W: int
     base_inputs: int
+    at_a_zero: int
 
 
 def point_bounds(p: int, d: int, q: int) -> PointBounds:
@@ -43,8 +47,9 @@ def point_bounds(p: int, d: int, q: int) -> PointBounds:
         necessary = max(q, ceil(q p / (d + q)))
         open_set  = min { m >= q : m + floor(m / q) d >= p }
         every_W   = min { s (q + 1), 2 open_set, p },   s = ceil(p / (d + 1))
+        at_a_zero = max(q + 1, ceil(q (p + q) / (d + q)))
 
-    Theorem: T22a, T22b, T22c.
+    Theorem: T22a, T22b, T22c, T22d.
 
     Parameters
     ----------
@@ -66,7 +71,7 @@ def point_bounds(p: int, d: int, q: int) -> PointBounds:
     Examples
     --------
     >>> point_bounds(4096, 784, 9)
-    PointBounds(necessary=47, open_set=54, every_W=60, base_inputs=6)
+    PointBounds(necessary=47, open_set=54, every_W=60, base_inputs=6, at_a_zero=47)
     >>> point_bounds(5, 3, 6)
     Traceback (most recent call last):
         ...
@@ -80,7 +85,8 @@ def point_bounds(p: int, d: int, q: int) -> PointBounds:
     necessary = max(q, -(-q * p // (d + q)))
     s = -(-p // (d + 1))
     open_set = next(m for m in range(q, p * q + q + 1) if m + (m // q) * d >= p)
-    return PointBounds(necessary, open_set, min(s * (q + 1), 2 * open_set, max(p, q)), s)
+    at_a_zero = max(q + 1, -(-q * (p + q) // (d + q)))
+    return PointBounds(necessary, open_set, min(s * (q + 1), 2 * open_set, max(p, q)), s, at_a_zero)
 
 
 def lambert_count(W: Array, *, ridge: float) -> int:

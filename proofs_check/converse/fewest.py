@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterator
 from itertools import pairwise
 
-from flint import arb, fmpq
+from flint import arb, fmpq, nmod_mat
 
 from proofs_check.ball.balls import Balls
 from proofs_check.ball.losses import cross_entropy, softmax
@@ -15,6 +15,7 @@ from proofs_check.check import Outcome, checked
 from proofs_check.converse.counts import jacobian_rank
 from proofs_check.converse.instances import decided
 from proofs_check.exact.rationals import Rationals
+from proofs_check.identity.prime_field import random_prime
 from proofs_check.matrix import Matrix, weights
 from proofs_check.statements.losses import centred
 
@@ -130,6 +131,33 @@ def open_set(deep: bool, negate: bool) -> Outcome:
     return Outcome(True, len(shapes), "exact", "a rank over one prime field bounds the generic rank from below")
 
 
+@checked("T22d", "exact")
+def onto_at_a_zero(deep: bool, negate: bool) -> Outcome:
+    """phi = (A x)^3 + A x is odd, so pairs x, -x with equal coefficients are a zero; with s pairs for each row of W and
+    s (d + q) >= p the differential is onto there (rank over a prime field), and W is carried by points near them"""
+    rng, shapes = random.Random(9), ((2, 6, 1), (3, 8, 2), (3, 10, 2), (2, 9, 3))
+    for d, p, q in shapes if deep else shapes[:3]:
+        pairs = -(-p // (d + q)) - int(negate)
+        P = random_prime(rng)
+        A = [[rng.randrange(P) for _ in range(d)] for _ in range(p)]
+        halves = [[rng.randrange(P) for _ in range(d)] for _ in range(pairs * q)]
+        points = [[sign * a % P for a in x] for x in halves for sign in (1, -1)]
+        T = [[sum(a * v for a, v in zip(A[j], x, strict=True)) % P for j in range(p)] for x in points]
+        phi = [[(t**3 + t) % P for t in row] for row in T]
+        columns = []
+        for i in range(len(points)):
+            row = i // (2 * pairs)  # the only row of C_0 that uses this point, with coefficient 1
+            for a in range(d):
+                columns.append([(3 * T[i][j] ** 2 + 1) * A[j][a] * (o == row) % P for o in range(q) for j in range(p)])
+            for o in range(q):
+                columns.append([phi[i][j] if other == o else 0 for other in range(q) for j in range(p)])
+        rank = int(nmod_mat(len(columns), q * p, [x for column in columns for x in column], P).rank())
+        zero = all((phi[2 * i][j] + phi[2 * i + 1][j]) % P == 0 for i in range(len(halves)) for j in range(p))
+        if rank != q * p or not zero:
+            return Outcome(False, len(shapes), "short", f"d={d} p={p} q={q}: rank {rank} of {q * p}")
+    return Outcome(True, len(shapes), "exact", "a rank over one prime field bounds the generic rank from below")
+
+
 @checked("T22a", "converse")
 def necessary(deep: bool, negate: bool) -> Outcome:
     """fewer than q p / (d + q) points: the differential is nowhere onto, and a set of W of measure zero is reached
@@ -208,6 +236,7 @@ CHECKS = [
     fewer_points_than_rank,
     open_set,
     necessary,
+    onto_at_a_zero,
     one_base_fewer,
     future_count,
     rounding_loses,

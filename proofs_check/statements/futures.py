@@ -71,6 +71,18 @@ def difference(F: Field, c: Case, wrong: bool) -> Pairs:
     yield joint @ F.below(one, other), W
 
 
+@statement("T22d", error="the points are no zero of C_0 phi", when=lambda c: c.m >= 2)
+def kernel_of_rotations(F: Field, c: Case, wrong: bool) -> Pairs:
+    """at a zero C_0 phi(X_0) = 0 the differential vanishes along (M C_0, 0) for every M: its rank loses q^2"""
+    q = 1 if wrong else min(c.k, c.m - 1)
+    Phi = F.draw(c.m, c.p)
+    C = F.draw(q, c.m)
+    if not wrong:
+        Phi = Phi - C.plus @ C @ Phi  # features with C phi = 0
+    M = F.draw(q, q)
+    yield (M @ C) @ Phi, F.zeros(q, c.p)
+
+
 def _later(G: Matrix, C: Matrix, lam: Scalar) -> Matrix:
     return C @ (G + lam * G.F.eye(G.shape[0])).inv
 

@@ -23,6 +23,8 @@ def test_counts_are_the_least_that_satisfy_their_inequalities():
         assert found.base_inputs == math.ceil(p / (d + 1))
         assert found.every_W == min(found.base_inputs * (q + 1), 2 * found.open_set, p)
         assert q <= found.necessary <= found.open_set
+        assert found.at_a_zero == min(m for m in range(q + 1, 3 * p + q + 2) if m * (d + q) - q * q >= q * p)
+        assert found.necessary <= found.at_a_zero
         assert found.necessary <= found.every_W <= p
 
 
@@ -42,6 +44,29 @@ def test_below_the_necessary_count_the_jacobian_is_short(rng):
         by_X = np.einsum("oi,ij,ja->iaoj", C, S, A).reshape(m * d, q * p)
         rank = np.linalg.matrix_rank(np.vstack([by_C, by_X]))
         assert (rank < q * p) == (m < point_bounds(p, d, q).necessary)
+
+
+@pytest.mark.parametrize("activation", [np.tanh, np.sin], ids=lambda act: act.__name__)
+def test_points_near_a_zero_carry_every_w(rng, activation):
+    """T22d: pairs x, -x of an odd map are a zero; Newton's steps from it solve C phi(X) = eps W for any W."""
+    p, d, q, eps = 10, 3, 2, 1e-3
+    s = -(-p // (d + q))
+    A, halves = rng.standard_normal((p, d)), rng.standard_normal((s * q, d))
+    X0, C0 = np.stack([halves, -halves], axis=1).reshape(-1, d), np.repeat(np.eye(q), 2 * s, axis=1)
+    assert np.abs(C0 @ activation(X0 @ A.T)).max() < 1e-12
+    assert len(X0) >= point_bounds(p, d, q).at_a_zero
+    for _ in range(3):
+        W, C, X = rng.standard_normal((q, p)), C0.copy(), X0.copy()
+        for _ in range(30):
+            Z = X @ A.T
+            slope = np.cos(Z) if activation is np.sin else 1.0 - np.tanh(Z) ** 2
+            by_C = np.einsum("ij,ab->iajb", np.eye(q), activation(Z)).reshape(q * len(X), q * p)
+            by_X = np.einsum("oi,ij,ja->iaoj", C, slope, A).reshape(len(X) * d, q * p)
+            wrong = (C @ activation(Z) - eps * W).ravel()
+            step = np.linalg.lstsq(np.vstack([by_C, by_X]).T, wrong, rcond=1e-10)[0]
+            C, X = C - step[: C.size].reshape(C.shape), X - step[C.size :].reshape(X.shape)
+        labels_times_size = C / eps  # W = (C / eps) phi(X): its rows are in the row space of the features
+        assert np.linalg.norm(labels_times_size @ activation(X @ A.T) - W) < 1e-9 * np.linalg.norm(W)
 
 
 def test_bad_sizes_are_refused():

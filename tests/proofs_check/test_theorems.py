@@ -1,8 +1,8 @@
 """Every check passes, and fails when its statement is made false.
 
-Covers T1, T2, T3, T4, T4', T5, T6, T6b, T7, T8a, T8b, T8c, T8d, T8e, T9, T10, T11, T12, T13, T15, T16, T17,
-T18a, T18b, T18c, T18d, T18e, T19a, T19b, T19d, T20a, T20b, T20c, T20d, T21b, T21c, T21d, T22a, T22b, T22c, T23a, T23b,
-T23c, T23d, T24, T25.
+Covers T1, T2, T3, T4, T4', T5, T6, T6b, T7, T8a, T8b, T8c, T8d, T8e, T9, T10, T11, T12, T13, T15, T16, T17, T18a,
+T18b, T18c, T18d, T18e, T19a, T19b, T19d, T20a, T20b, T20c, T20d, T21b, T21c, T21d, T22a, T22b, T22c, T22d, T23a,
+T23b, T23c, T23d, T24, T25.
 """
 
 from __future__ import annotations
