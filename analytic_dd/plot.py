@@ -91,19 +91,28 @@ def _plain(distilled: Drawable, most: int) -> list[_Block]:
 
 
 def _realistic(distilled: Drawable, most: int) -> list[_Block]:
-    """Return rows of references above their points; then points without references, or the changes of one image."""
+    """Return rows of references above their points, then points without references; or images, copies, changes."""
     references, x, names = distilled.references, distilled.x, _names(distilled)
     assert references is not None
     classes = distilled.meta.get("reference_classes")
     captions = [_caption(row, names) for row in distilled.y]
     above = [""] * len(references) if classes is None else [names[c] for c in classes]
-    if len(references) == 1 < len(x):
-        x = x[:most]
-        scale, change = _scale(np.concatenate([references, x])), x - references
-        largest, columns = float(np.abs(change).max()), max(_COLUMNS, math.ceil(len(x) / math.ceil(len(x) / 12)))
+    first, of = _roots(references)
+    if len(references) == 1 < len(x) or 2 * len(first) <= len(references):  # several near copies of each image
+        shown = np.argsort(of, kind="stable")[:most] if len(references) > 1 else np.arange(min(most, len(x)))
+        change = (x - references)[shown]
+        scale = _scale(np.concatenate([references[first], x[shown]]))
+        largest = float(np.abs(change).max())
+        columns = max(_COLUMNS, math.ceil(len(shown) / math.ceil(len(shown) / 12)))
         return [
-            _Block("reference", references, above, [], scale),
-            _Block(_DISTILLED, x, captions, [], scale, columns),
+            _Block(
+                "reference" if len(first) == 1 else "references",
+                references[first][:most],
+                [above[i] for i in first[:most]],
+                [],
+                scale,
+            ),
+            _Block(_DISTILLED, x[shown], [captions[i] for i in shown], [], scale, columns),
             _Block(_CHANGE, change, [], [], ((-largest, largest),), columns),
         ]
     rows = np.arange(len(references)) if classes is None else _shown(np.eye(len(names))[classes], most)
@@ -118,6 +127,14 @@ def _realistic(distilled: Drawable, most: int) -> list[_Block]:
         rest = slice(len(references), len(references) + _COLUMNS)
         blocks.append(_Block(_APPENDED, x[rest], captions[rest], [], scale))
     return blocks
+
+
+def _roots(references: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first row of each different reference, in order, and which of them each row is."""
+    flat = references.reshape(len(references), -1)
+    _, rows, of = np.unique(flat, axis=0, return_index=True, return_inverse=True)
+    order = np.argsort(rows)
+    return rows[order], np.argsort(order)[of.reshape(-1)]
 
 
 def _scale(images: np.ndarray, *, channels: bool = False) -> Scale:

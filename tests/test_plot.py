@@ -195,6 +195,17 @@ def test_near_copies_of_one_image_are_drawn_with_their_changes(stored):
     assert copies.height == 1
 
 
+def test_near_copies_of_several_images_are_drawn_image_by_image_with_their_changes(stored):
+    made = realistic(stored, 8, 8, [3, 1, 3, 1, 3, 1, 3, 1])
+    made = replace(made, references=made.references[[1, 0, 1, 0, 1, 0, 1, 0]])
+    references, copies, change = _realistic(made, 50)
+    order = [0, 2, 4, 6, 1, 3, 5, 7]
+    assert np.array_equal(references.images, made.references[[0, 1]])
+    assert references.captions == ["3", "1"]
+    assert np.array_equal(copies.images, made.x[order])
+    assert np.array_equal(change.images, (made.x - made.references)[order])
+
+
 def test_a_constant_set_is_drawn(stored, tmp_path):
     drawn(replace(stored, x=np.zeros_like(stored.x)), tmp_path)
 
