@@ -188,7 +188,8 @@ def run_from_sums(
     clock, options = clock or Clock(), options or FitOptions(ridge="gcv")
     if construction.references_for(2):
         raise ValueError(
-            "references are samples, and sums have none; leave out mode='nearest', mode='one-image', init='real'"
+            "references are samples, and sums have none; leave out mode='nearest', mode='one-image', "
+            "mode='near-copies', init='real'"
         )
     with staged(folder, files=_FILES, without=_BESIDE) as staging:
         with clock("reading"):

@@ -20,7 +20,7 @@ from analytic_dd.model.distillation import streams
 if TYPE_CHECKING:
     from analytic_dd.baselines.methods.driver import BaselineResult
 
-__all__ = ["KERNELS", "KernelConfig", "first_points", "kernel_of", "own_kernel"]
+__all__ = ["KERNELS", "KernelConfig", "feature_map_of", "first_points", "kernel_of", "own_kernel"]
 
 KERNELS = ("ntk", "nngp", "rbf", "linear", "conv-ntk")
 _STREAM = 0x6B65726E  # names a stream of random numbers that no method draws from
@@ -114,7 +114,7 @@ def kernel_of(config: KernelConfig, task: Task, *, seed: int) -> Kernel:
     The ``seed`` draws the parameters of a feature map and the sample for a lengthscale, the same for every method.
     """
     if config.features is not None:
-        return FeatureKernel(_feature_map(config.features, task, streams(seed)[0]))
+        return FeatureKernel(feature_map_of(config.features, task, streams(seed)[0]))
     options: dict[str, Any] = {"depth": config.depth, "W_std": config.W_std, "b_std": config.b_std}
     options["of"] = "nngp" if config.kernel == "nngp" else "ntk"
     if config.engine == "neural-tangents":
@@ -143,7 +143,8 @@ def first_points(config: KernelConfig, task: Task, per_class: int, rng: np.rando
     return task.as_rows(task.first_images(config.init, per_class, rng)).contiguous()
 
 
-def _feature_map(features: Any, task: Task, rng: np.random.Generator) -> FeatureMap:
+def feature_map_of(features: Any, task: Task, rng: np.random.Generator) -> FeatureMap:
+    """Return the map that text or a specification names, for the samples of a task."""
     if isinstance(features, str):
         sample = _sample(task, rng)
         return from_text(features, task.d, image_shape=task.image_shape, rng=rng, sample=sample)

@@ -181,6 +181,17 @@ ROWS = {
             ({"features": {"map": "identity", "d": 7}}, "the feature map takes 7 numbers, the samples .* have 64"),
         ),
     ),
+    "lgm": Row(
+        {"features": "fcnn", "batch": 8},
+        others=({"features": "rff:p=13", "levels": 3, "init": "noise"},),
+        counts={"real_forward": 2 * SAMPLES, "synthetic_forward": 2 * 6, "synthetic_backward": 2 * 6},
+        divergent=(({"lr": 1e38}, "lower lr .*1e.38 now"),),
+        refused=(
+            ({"features": "fcn"}, "unknown features 'fcn'; .* did you mean fcnn?"),
+            ({"levels": 0}, "levels must be >= 1, got 0"),
+            ({"lr": 0.0}, "lr must be > 0 and finite, got 0.0"),
+        ),
+    ),
     "label-solve": Row(
         others=({"kernel": "rbf"}, {"features": "fcnn"}),
         still="inputs",
