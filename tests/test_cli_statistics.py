@@ -47,8 +47,8 @@ def test_merged_shards_give_the_model_of_one_run(run, ratio, features, intercept
         run("stats", "--features", features, "--labels", labels, "--shard", f"{i}/3", "--out", f"s{i}.npz")
     run("merge", "s2.npz", "s1.npz", "s3.npz", "--out", "all.npz")
     flags = ["--ridge", 2, "--labels", labels, *(["--intercept"] if intercept else [])]
-    run("distill", "--from-stats", "all.npz", *flags, "--out", "sums")
-    run("distill", "--features", features, *flags, "--out", "whole")
+    run("distill", "--no-picture", "--from-stats", "all.npz", *flags, "--out", "sums")
+    run("distill", "--no-picture", "--features", features, *flags, "--out", "whole")
     sums, whole = load_distilled("sums"), load_distilled("whole")
     assert sums.certify().verdict == "pass"
     statistics = GramStatistics.load("all.npz")
@@ -68,8 +68,8 @@ def test_weighted_shards_give_the_weighted_model(run, ratio, refused, weights):
     for i in (1, 2):
         run("stats", "--sample-weights", weights, "--shard", f"{i}/2", "--out", f"s{i}.npz")
     run("merge", "s1.npz", "s2.npz", "--out", "all.npz")
-    run("distill", "--from-stats", "all.npz", "--ridge", 2, "--intercept", "--out", "sums")
-    run("distill", "--sample-weights", weights, "--ridge", 2, "--intercept", "--out", "whole")
+    run("distill", "--no-picture", "--from-stats", "all.npz", "--ridge", 2, "--intercept", "--out", "sums")
+    run("distill", "--no-picture", "--sample-weights", weights, "--ridge", 2, "--intercept", "--out", "whole")
     sums, whole = load_distilled("sums"), load_distilled("whole")
     statistics = GramStatistics.load("all.npz")
     condition = np.linalg.cond(statistics.centred().G + 2.0 * np.eye(64))
@@ -86,23 +86,23 @@ def test_weighted_shards_give_the_weighted_model(run, ratio, refused, weights):
 
 def test_sums_choose_the_ridge_by_generalised_cross_validation(run, ratio):
     run("stats", "--out", "all.npz")
-    report = json.loads(run("distill", "--from-stats", "all.npz", "--json"))
+    report = json.loads(run("distill", "--no-picture", "--from-stats", "all.npz", "--json"))
     assert report["ridge_choice"]["criterion"] == "gcv"
     assert report["accuracies"]["original"] is None
-    direct = json.loads(run("distill", "--ridge", "gcv", "--json"))
+    direct = json.loads(run("distill", "--no-picture", "--ridge", "gcv", "--json"))
     assert ratio(report["ridge"], direct["ridge"], size=64) < 30
 
 
 def test_several_ridges_and_learned_labels_need_no_samples(run):
     run("stats", "--out", "all.npz")
-    report = json.loads(run("distill", "--from-stats", "all.npz", "--ridge", 1, 10, "--json"))
+    report = json.loads(run("distill", "--no-picture", "--from-stats", "all.npz", "--ridge", 1, 10, "--json"))
     assert [row["verdict"] for row in report["recovery_by_ridge"]] == ["pass", "pass"]
 
 
 def test_parties_agree_on_a_normalisation(run):
     np.savez("agreed.npz", mean=[5.0], std=[4.0])
     run("stats", "--moments", "agreed.npz", "--out", "all.npz")
-    run("distill", "--from-stats", "all.npz", "--ridge", 1)
+    run("distill", "--no-picture", "--from-stats", "all.npz", "--ridge", 1)
     stored = load_distilled("out")
     assert (stored.mean.tolist(), stored.std.tolist()) == ([5.0], [4.0])
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,9 +14,12 @@ from analytic_dd.distill import chosen
 from analytic_dd.errors import DataError, InfeasibleError
 from analytic_dd.features import Identity
 from analytic_dd.model import DatasetSource, FitOptions, fit_source, given_references
-from analytic_dd.report import Report, describe, run
+from analytic_dd.report import Report, describe
+from analytic_dd.report import run as run_and_draw
 from analytic_dd.report.facts import rounded
 from analytic_dd.ridge import ridge_weights
+
+run = partial(run_and_draw, picture=False)  # sets of every kind are drawn in the tests of the command line
 
 
 @pytest.fixture(scope="module")
