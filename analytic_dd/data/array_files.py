@@ -117,12 +117,12 @@ def read_npy_files(
     path = expanded(path)
     folder = path if path.is_dir() else path.parent
     if target is None:
+        if path != folder and path.stem not in {name for layout in _LAYOUTS for name in layout}:
+            raise DataError(f"{path} is one array; name the column of the labels, e.g. target='-1' for the last")
         there = sorted(file.stem for file in folder.glob("*.npy"))
         layout = _layout(folder, there)
-        if path == folder or path.stem in layout:
-            arrays = [read_npy(folder / f"{key}.npy") if key in there else None for key in layout]
-            return _made(arrays, name or folder.resolve().name, str(folder), task)
-        raise DataError(f"{path} is one array; name the column of the labels, e.g. target='-1' for the last")
+        arrays = [read_npy(folder / f"{key}.npy") if key in there else None for key in layout]
+        return _made(arrays, name or folder.resolve().name, str(folder), task)
     array = read_npy(path)
     if array.ndim != 2 or array.dtype.kind not in "buif":
         raise DataError(f"{path} must be a table (n, d + 1) of numbers, got dtype {array.dtype} of shape {array.shape}")

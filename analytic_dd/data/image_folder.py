@@ -1,6 +1,8 @@
 """Images in class folders, in a folder, a tar or a zip.
 
-    <class>/x.png      train/<class>/x.png      train/<class>/images/x.png      any of them inside other folders
+    <class>/x.png      train/<class>/x.png      train/<class>/images/x.png      seg_train/seg_train/<class>/x.png
+
+any of them inside other folders.
 
 Beside ``train`` lie ``test`` or ``val``; the latter may be one folder of images, whose ``val_annotations.txt`` names
 their classes (Tiny ImageNet). Where a class folder holds no image that is read, or a folder has no clear place,
@@ -220,7 +222,7 @@ class _Layout:
 
     def _relative(self, folders: Folders) -> Folders:
         """Return folders without those that all images lie in, and without a last ``images`` that is no class."""
-        folders = folders[len(self._strip) :]
+        folders = _as_part(folders[len(self._strip) :])
         if folders[-1:] != ("images",):
             return folders
         of_a_part = len(folders) == 2 and folders[0].lower() in _TEST and not self._is_class
@@ -300,6 +302,14 @@ class _Layout:
         return DataError(
             f"{self._path} has images under {found}; keep class folders in train/ and test/, or all in one folder"
         )
+
+
+def _as_part(folders: Folders) -> Folders:
+    """Return seg_train/seg_train/<class>, as some archives of Kaggle have it, as train/<class>."""
+    _, line, word = folders[0].lower().rpartition("_") if folders else ("", "", "")
+    if not line or word not in (*_TRAIN, *_TEST) or len(folders) < 2:
+        return folders
+    return (word, *folders[2 if folders[0] == folders[1] else 1 :])
 
 
 def _common(used: set[Folders]) -> Folders:
