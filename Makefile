@@ -1,4 +1,4 @@
-# make demo | test | test-kernels | test-threads | test-ntk | test-slow | proofs | lint | types | docs | tables | clean
+# make demo | test | test-kernels | test-threads | test-ntk | test-slow | kills | fuzz | proofs | lint | types | docs | tables | clean
 # TORCH_INDEX=ADDRESS takes torch from another package index (a CPU wheel, say).
 
 PYTHON ?= python3
@@ -19,7 +19,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 # What rounds: the same on every processor but for the last digits
 NUMERICAL := tests/test_comparators.py tests/test_estimator.py $(addprefix tests/, linalg ridge losses labels features distill model judge)
 
-.PHONY: demo test test-kernels test-threads test-ntk test-slow proofs lint types docs tables bench clean
+.PHONY: demo test test-kernels test-threads test-ntk test-slow kills fuzz proofs lint types docs tables bench clean
 
 $(VENV)/base: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -60,6 +60,14 @@ test-ntk: $(VENV)/ntk
 
 test-slow: $(VENV)/test
 	$(ONE_THREAD) $(BIN)/python -m pytest -q -n 2 -m slow
+
+# Commands ended at every line of what keeps results whole and at random times, and run again; the record is written
+kills: $(VENV)/test
+	$(ONE_THREAD) $(BIN)/python tests/faults/kills.py --kills 450 --out tests/faults/results/run.json
+
+# Mutated files of every format that is read: make fuzz MINUTES=60
+fuzz: $(VENV)/test
+	$(ONE_THREAD) $(BIN)/python -m fuzz --minutes $(or $(MINUTES),10) --keep out/fuzz --out fuzz/results/run.json
 
 proofs: $(VENV)/test
 	$(ONE_THREAD) $(BIN)/analytic-dd verify --theorems

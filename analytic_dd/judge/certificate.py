@@ -18,7 +18,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from analytic_dd.arrays import Array, as_matrix, as_ridge, eps_of
+from analytic_dd.arrays import Array, as_matrix, as_ridge, eps_of, namespace
 from analytic_dd.errors import ShapeError
 from analytic_dd.judge.refit import Refit, refit
 from analytic_dd.judge.units import Deviations, Regression, about_means, in_units, stored
@@ -250,6 +250,7 @@ def _of_predictions(x: Regression, deviations: Deviations, found: Refit) -> Meas
 
 
 def _as_sizes(sizes: Array, p: int) -> np.ndarray:
+    namespace(sizes)  # an array
     if tuple(sizes.shape) != (p,):
         raise ShapeError(f"feature_sizes must have shape {(p,)}, one a feature, got {tuple(sizes.shape)}")
     row: np.ndarray = stored(as_matrix(sizes[None, :], "feature_sizes"))[0]

@@ -163,3 +163,5 @@ def test_sizes_that_are_none_are_refused(rng):
     for wrong, said in ((np.ones(P - 1), r"must have shape \(7,\)"), (-np.ones(P), "must be >= 0")):
         with pytest.raises(ValueError, match=said):
             certify_recovery(W, W, np.eye(K), ridge=0.0, feature_sizes=wrong)
+    with pytest.raises(TypeError, match="expected an array"):
+        certify_recovery(W, W, np.eye(K), ridge=0.0, feature_sizes=[1.0] * P)
