@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
+import re
 import struct
+import threading
+import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from analytic_dd.errors import DataError
 
-__all__ = ["decode", "is_image", "is_read"]
+__all__ = ["decode", "is_image", "is_read", "without_words_of_pil"]
 
 # Bitmap decoders only: no format that runs a program (EPS) or is a container of others.
 _FORMATS = {
@@ -81,6 +86,25 @@ _UNREAD = frozenset(
 _MAX_PIXELS = 2**26
 _SKIPPED = {0xC4, 0xDB, 0xDD, *range(0xE0, 0xF0), 0xFE}  # of a JPEG, before its frame: tables, applications, comments
 _EXIF = b"Exif\0\0"  # may say that the image is to be turned
+
+
+_SILENCE = ("ignore", None, Warning, re.compile(r"PIL\."), 0)  # a filter of warnings, one for each reader at work
+_LOCK = threading.Lock()
+
+
+@contextlib.contextmanager
+def without_words_of_pil() -> Iterator[None]:
+    """Keep PIL from warning of metadata, and of a size that is refused; warnings of others are left alone.
+
+    ``warnings.catch_warnings`` would, in two threads that end in another order than they began, silence the process.
+    """
+    with _LOCK:
+        warnings.filters.insert(0, _SILENCE)  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        with _LOCK, contextlib.suppress(ValueError):  # a caller's own context has taken it away
+            warnings.filters.remove(_SILENCE)  # type: ignore[attr-defined]
 
 
 def is_read(name: str) -> bool:

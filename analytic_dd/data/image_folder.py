@@ -12,7 +12,6 @@ the whole is refused: a class that vanished would be a wrong answer.
 from __future__ import annotations
 
 import math
-import warnings
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
@@ -24,7 +23,7 @@ import numpy as np
 
 from analytic_dd.data.archive import members, title
 from analytic_dd.data.dataset import Dataset
-from analytic_dd.data.image import decode, is_image, is_read
+from analytic_dd.data.image import decode, is_image, is_read, without_words_of_pil
 from analytic_dd.errors import DataError
 from analytic_dd.files import MAX_BYTES, may_unpack_to
 
@@ -81,8 +80,7 @@ def read_image_folder(
     """
     path = Path(path)
     images, found = _Images(path, max_bytes, resize, crop), _Found()
-    with warnings.catch_warnings(), closing(members(path, max_bytes=max_bytes, folders=True)) as all_members:
-        warnings.simplefilter("ignore")  # PIL warns of metadata, and of a size that is refused
+    with without_words_of_pil(), closing(members(path, max_bytes=max_bytes, folders=True)) as all_members:
         for member, read in all_members:
             names = [part for part in member.split("/") if part not in ("", ".")]
             if member.endswith("/"):

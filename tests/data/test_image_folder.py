@@ -4,12 +4,14 @@ import io
 import itertools
 import shutil
 import struct
+import warnings
 import zlib
 
 import numpy as np
 import pytest
 
 from analytic_dd.data import read_image_folder
+from analytic_dd.data.image import without_words_of_pil
 
 RNG = np.random.default_rng(4)
 
@@ -407,3 +409,19 @@ def test_links_in_a_users_own_folder_are_followed(two, tmp_path, write):
         (linked / name).symlink_to(real / "train" / name)
     (real / "train" / "a" / "loop").symlink_to(tmp_path / "linked")  # a cycle must end
     assert len(read_image_folder(tmp_path / "linked").y_train) == 2
+
+
+def test_readers_in_two_threads_leave_the_filters_of_warnings_as_they_were():
+    before = list(warnings.filters)
+    first, second = without_words_of_pil(), without_words_of_pil()
+    first.__enter__()
+    second.__enter__()
+    warnings.warn_explicit("metadata", UserWarning, "x.py", 1, module="PIL.TiffImagePlugin")
+    with pytest.warns(UserWarning, match="ours"):
+        warnings.warn_explicit("ours", UserWarning, "x.py", 1, module="analytic_dd.data")
+    first.__exit__(None, None, None)  # before the second, as threads may end
+    warnings.warn_explicit("metadata", UserWarning, "x.py", 2, module="PIL.TiffImagePlugin")
+    second.__exit__(None, None, None)
+    assert warnings.filters == before
+    with pytest.raises(UserWarning, match="metadata"):  # the filter of the tests: an error
+        warnings.warn_explicit("metadata", UserWarning, "x.py", 3, module="PIL.TiffImagePlugin")
