@@ -285,19 +285,19 @@ def test_a_predictor_that_fails_fails_alone(run, tmp_path):
 
 
 def test_a_budget_ends_a_distillation_and_a_larger_one_goes_on(run, tmp_path):
-    options = {"methods": ["kip:steps=400,target_batch=20"], "predictors": ["krr-own"]}
-    status, printed, _ = run("--budget", "0.005", **options)
+    options = {"methods": ["kip:steps=200,target_batch=20"], "predictors": ["krr-own"]}
+    status, printed, _ = run("--budget", "0.0025", **options)
     (first,) = rows_of(tmp_path)
     assert status == 0
     assert first["finished"] is False
-    assert first["steps"] < 400
+    assert first["steps"] < 200
     assert "*" in next(line for line in printed.splitlines() if line.startswith("kip"))
     assert "* stopped by its budget" in printed
-    run("--budget", "0.005", "--resume", **options)
+    run("--budget", "0.0025", "--resume", **options)
     assert rows_of(tmp_path) == [first]
     run("--resume", **options)
     (last,) = rows_of(tmp_path)
-    assert (last["finished"], last["steps"], last["budget"]) == (True, 400, None)
+    assert (last["finished"], last["steps"], last["budget"]) == (True, 200, None)
     run(out="whole", **options)
     (one, _), (other, _) = (load_set(next((tmp_path / out / "sets").iterdir())) for out in ("out", "whole"))
     assert np.array_equal(one.inputs, other.inputs)
