@@ -20,7 +20,7 @@ import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -206,7 +206,11 @@ def write_npz(path: str | Path, arrays: Mapping[str, np.ndarray], *, compress: b
 
 
 class _Archive(zipfile.ZipFile):
-    """A zip that an interrupt may leave open: its file is gone then, and there is nothing to complete."""
+    """A zip that is completed where nothing went wrong: else its file is gone, and closing it would hide the error."""
+
+    def __exit__(self, kind: Any, value: Any, traceback: Any) -> None:
+        if kind is None:
+            self.close()
 
     def __del__(self) -> None:
         pass
