@@ -16,6 +16,7 @@ from analytic_dd.features.blocks import AdditiveCoupling, AffineCoupling, Block,
 from analytic_dd.features.orthogonal import Downsampling, Mixing
 from analytic_dd.features.registry import MapOptions, option, register
 from analytic_dd.features.sizes import MOST_LAYERS, Sizes, as_count, as_image_shape, as_sizes, as_word
+from analytic_dd.features.stage import Steps
 
 __all__ = ["InvertibleNetwork"]
 
@@ -169,18 +170,10 @@ class InvertibleNetwork(FeatureMap):
         return X
 
     def _jvp(self, X: Array, V: Array) -> Array:
-        for step in self.steps:
-            V = step.jvp(X, V, self._like)
-            X = step.forward(X, self._like)
-        return V
+        return Steps(self.steps).jvp(X, V, self._like)
 
     def _vjp(self, X: Array, U: Array) -> Array:
-        states = [X]
-        for step in self.steps:
-            states.append(step.forward(states[-1], self._like))
-        for step, state in zip(reversed(self.steps), reversed(states[:-1]), strict=True):
-            U = step.vjp(state, U, self._like)
-        return U
+        return Steps(self.steps).vjp(X, U, self._like)
 
     def _preimage(self, Phi: Array, near: Array | None) -> Array:
         for step in reversed(self.steps):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import array_api_compat as compat
 import numpy as np
@@ -22,7 +23,7 @@ from analytic_dd.features.base import Kind
 from analytic_dd.features.ranges import RangeCheck, box_check
 from analytic_dd.features.sizes import Shape
 
-__all__ = ["ActivationStage", "AveragePooling", "Chain", "MaxPooling", "Place", "Stage"]
+__all__ = ["ActivationStage", "AveragePooling", "Chain", "MaxPooling", "Place", "Stage", "Steps"]
 
 Place = Callable[[Array, np.ndarray], Array]  # brings a parameter to the library, dtype and device of an array
 
@@ -127,8 +128,41 @@ class ActivationStage(Stage):
         return box_check(xp.reshape(xp.abs(Z) - limit, (Z.shape[0], -1)), f"{self.name} must stay below {limit:.3g}")
 
 
-class Chain:
-    """Stages one after the other.
+class Steps:
+    """Differentiable steps one after the other.
+
+    Parameters
+    ----------
+    stages : sequence
+        Each has ``forward``, ``jvp`` and ``vjp``, and takes what the one before gives.
+    """
+
+    def __init__(self, stages: Sequence[Any]) -> None:
+        self.stages = tuple(stages)
+
+    def states(self, X: Array, place: Place) -> list[Array]:
+        """Return what stands before each stage and, last, after all of them."""
+        states = [X]
+        for stage in self.stages:
+            states.append(stage.forward(states[-1], place))
+        return states
+
+    def jvp(self, X: Array, V: Array, place: Place) -> Array:
+        """Return the derivative at ``X`` in the directions ``V``, stage by stage."""
+        for stage in self.stages:
+            V = stage.jvp(X, V, place)
+            X = stage.forward(X, place)
+        return V
+
+    def vjp(self, X: Array, U: Array, place: Place) -> Array:
+        """Return the transposed derivative at ``X`` applied to ``U``, the last stage first."""
+        for stage, state in zip(reversed(self.stages), reversed(self.states(X, place)[:-1]), strict=True):
+            U = stage.vjp(state, U, place)
+        return U
+
+
+class Chain(Steps):
+    """Stages of images one after the other, with a pre-image.
 
     Parameters
     ----------
@@ -138,8 +172,11 @@ class Chain:
         How many stages a message counts as one layer.
     """
 
+    stages: tuple[Stage, ...]
+
     def __init__(self, stages: Sequence[Stage], *, per_layer: int) -> None:
-        self.stages, self.per_layer = tuple(stages), per_layer
+        super().__init__(stages)
+        self.per_layer = per_layer
         self.shape_in, self.shape_out = self.stages[0].shape_in, self.stages[-1].shape_out
 
     @property
@@ -185,26 +222,6 @@ class Chain:
                 worst = max(worst, check, key=lambda c: c.excess)
             Z = stage.preimage(Z, None, place)
         return worst
-
-    def states(self, X: Array, place: Place) -> list[Array]:
-        """Return the images before each stage and, last, after all of them."""
-        states = [X]
-        for stage in self.stages:
-            states.append(stage.forward(states[-1], place))
-        return states
-
-    def jvp(self, X: Array, V: Array, place: Place) -> Array:
-        """Return the derivative at ``X`` in the directions ``V``, stage by stage."""
-        for stage in self.stages:
-            V = stage.jvp(X, V, place)
-            X = stage.forward(X, place)
-        return V
-
-    def vjp(self, X: Array, U: Array, place: Place) -> Array:
-        """Return the transposed derivative at ``X`` applied to ``U``, the last stage first."""
-        for stage, state in zip(reversed(self.stages), reversed(self.states(X, place)[:-1]), strict=True):
-            U = stage.vjp(state, U, place)
-        return U
 
     def preimage(self, Z: Array, near: Array | None, place: Place) -> Array:
         """Undo the stages, each by the pre-image nearest to what ``near`` is at that stage."""

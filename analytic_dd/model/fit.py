@@ -18,7 +18,7 @@ from analytic_dd.losses import as_loss
 from analytic_dd.model.loss_fit import fit_loss
 from analytic_dd.model.source import Source
 from analytic_dd.model.stream import FeatureStream
-from analytic_dd.ridge import RidgeChoice, fit_weights
+from analytic_dd.ridge import FittedWeights, RidgeChoice, fit_weights
 
 __all__ = ["LOO_SAMPLES", "FitOptions", "OriginalModel", "fit_source", "fit_sums"]
 
@@ -185,17 +185,12 @@ def fit_source(
     )
     exact = options.dtype is np.float64
     return _model(
-        found.statistics.on_host(),
-        to_numpy(found.weights),
+        found,
         options,
-        ridge=found.ridge,
-        choice=found.choice,
-        centred=found.centred.on_host(),
         feature_map=feature_map,
         mean=source.mean,
         std=source.std,
         label_kind=source.label_kind,
-        solver=found.solver,
         solver_reason=found.reason + ("" if exact else f"; of features in {np.dtype(options.dtype).name}"),
         value_range=source.value_range,
     )
@@ -289,21 +284,8 @@ def fit_sums(
     if options.solver not in ("auto", "gram"):
         raise ValueError(f"solver={options.solver!r} reads the samples, and sums have none; leave the solver out")
     found = fit_weights(ridge=options.ridge, intercept=options.intercept, solver="gram", statistics=statistics)
-    return _model(
-        statistics,
-        to_numpy(found.weights),
-        options,
-        ridge=found.ridge,
-        choice=found.choice,
-        centred=found.centred.on_host(),
-        feature_map=feature_map,
-        mean=mean,
-        std=std,
-        label_kind=label_kind,
-        solver="gram",
-        solver_reason=found.reason,
-        value_range=value_range,
-    )
+    facts = {"mean": mean, "std": std, "label_kind": label_kind, "value_range": value_range}
+    return _model(found, options, feature_map=feature_map, solver_reason=found.reason, **facts)
 
 
 def _has_no_mean(statistics: Any) -> bool:
@@ -312,13 +294,15 @@ def _has_no_mean(statistics: Any) -> bool:
     return bool(norm(statistics.sum_phi) <= 64.0 * np.finfo(np.float64).eps * size)
 
 
-def _model(statistics: Any, W: np.ndarray, options: FitOptions, **facts: Any) -> OriginalModel:
+def _model(found: FittedWeights, options: FitOptions, **facts: Any) -> OriginalModel:
     """Put the weights into the subspace where they are in exact arithmetic, and add the intercept."""
-    W = facts["feature_map"].project(W)  # on the span of all features, which W leaves by rounding only (T8e)
+    statistics = found.statistics.on_host()
+    W = facts["feature_map"].project(to_numpy(found.weights))  # on the span of all features, but for rounding (T8e)
     about_mean = facts["label_kind"] == "centred" or options.intercept or _has_no_mean(statistics)
     if facts["label_kind"] != "outputs" and about_mean:
         # Labels about their mean sum to 0, so the rows of W do in exact arithmetic: rank k - 1 (T5). Rounding would
         # leave a k-th singular value of 1e-12 for the construction to invert.
         W = W - W.mean(axis=0)
     b = to_numpy(statistics.mean_y) - W @ to_numpy(statistics.mean_phi) if options.intercept else None
-    return OriginalModel(weights=W, intercept=b, statistics=statistics, **facts)
+    facts |= {"ridge": found.ridge, "choice": found.choice, "solver": found.solver}
+    return OriginalModel(weights=W, intercept=b, statistics=statistics, centred=found.centred.on_host(), **facts)
