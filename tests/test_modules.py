@@ -4,8 +4,9 @@ import sys
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
-from analytic_dd import FitOptions, cli, data, distill, load_distilled
+from analytic_dd import FitOptions, RidgeDistiller, cli, data, distill, load_distilled
 from analytic_dd.distill import NearCopies
 from analytic_dd.errors import DataError
 from analytic_dd.features import Network
@@ -87,6 +88,20 @@ def test_what_names_no_module_is_refused_in_one_line(named, capsys, features, wo
 def test_weights_of_other_maps_are_not_stored(named, capsys):
     line = refused(capsys, "distill", "--features", "rff", "--save-module")
     assert "--save-module is for a torch module (network:...), got --features rff; leave it out" in line
+
+
+def test_a_module_in_the_estimator():
+    digits = data.load("digits")
+    X, y = digits.x_train[:400].reshape(400, 64) / 16.0, digits.y_train[:400]
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Linear(64, 90), torch.nn.GELU()).double().eval()
+    model = clone(RidgeDistiller(net, mode="near-copies", bases=3, ridge=1.0, largest_change=0.005, random_state=0))
+    model.fit(X, y)
+    assert model.certificate_.verdict == "pass"
+    assert model.distilled_X_.shape == (3 * 11, 64)
+    near = np.abs(model.distilled_X_[:, None] - X).max(axis=2).min(axis=1)  # of the nearest sample
+    assert 0.0 < near.max() <= 0.005 * np.ptp(X)
+    assert np.sum(near == 0.0) == 3
 
 
 def test_a_module_in_one_call(tmp_path):

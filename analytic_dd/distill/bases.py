@@ -138,7 +138,7 @@ class Bases:
         """Return what is missing where these bases do not reach rank p."""
         xp = namespace(self.gram)
         dead = int(xp.sum(xp.astype(self._dead() & ~self._unused(), xp.int32)))
-        rank, why = self.rank(), f"; {dead} features are 0 at all of them" if dead else ""
+        rank, why = self.rank(), f"; {dead} feature{'s are' if dead > 1 else ' is'} 0 at all of them" if dead else ""
         return InfeasibleError(
             f"T22b: features and Jacobians of the references must have rank p = {self.p}, got {rank} from "
             f"{len(self.chosen)} of them{why}; pass more references (about p / (d + 1) at least), or drop features "

@@ -37,7 +37,6 @@ from analytic_dd.linalg import row_basis
 
 __all__ = ["LocalSpan", "near_copies"]
 
-_CANDIDATES = 256  # inputs that are looked at: choosing costs n p^2 for each base
 _STEPS, _TRIALS = 60, 10
 _EXACT = 1e-11  # residual at which a smaller eps is not tried
 _SLOW = 0.9  # a step that leaves more of the residual than this ends the iteration
@@ -88,6 +87,7 @@ def near_copies(
     bases: int = 1,
     ranges: Array | None = None,
     classes: Any = None,
+    candidates: int = 256,
 ) -> LocalSpan:
     r"""Distil ``W`` into s real inputs and q = rank W near copies of each, for any map with a Jacobian.
 
@@ -100,8 +100,8 @@ def near_copies(
     feature_map : FeatureMap or callable
         Smooth or piecewise linear. A function on arrays has a Jacobian by central differences.
     X_ref : (n, d) array
-        Real inputs to choose the bases from (the first 256 count, of each class for pairs): each next one is where the
-        features and Jacobians so far are weakest, until they have rank p and the iteration converges.
+        Real inputs to choose the bases from: each next one is where the features and Jacobians so far are weakest,
+        until they have rank p and the iteration converges.
     ridge : float
         lambda_s >= 0, absolute; the inputs do not depend on it.
     largest_change : float
@@ -117,6 +117,8 @@ def near_copies(
     classes : (n,) int array, optional
         The row of W that each reference belongs to. Row l is then carried by pairs xi +- eps v of references of class
         l alone: 2 s points for each row.
+    candidates : int
+        So many of ``X_ref`` are looked at, the first ones (of each class for pairs): choosing takes n p^2 a base.
 
     Returns
     -------
@@ -169,7 +171,7 @@ def near_copies(
         )
     wanted = _Wanted(_limits(X_ref, largest_change, ranges), eps_of(W) ** 0.5 if rtol is None else float(rtol), bases)
     parts = []
-    for rows, members in _groups(W, directions, len(X_ref), classes):
+    for rows, members in _groups(W, directions, len(X_ref), classes, candidates):
         near = Bases(phi, _rows(X_ref, members), rows, constant=intercept is not None)
         parts.append(_carried(near, members, wanted, largest_change, pairs=classes is not None))
     return _described(phi, W, parts, ridge, intercept, largest_change)
@@ -197,14 +199,14 @@ class _Part:
     error: float
 
 
-def _groups(W: Array, directions: Array, n: int, classes: Any) -> list[tuple[Array, np.ndarray]]:
+def _groups(W: Array, directions: Array, n: int, classes: Any, most: int) -> list[tuple[Array, np.ndarray]]:
     """The rows that are carried together, and the references that may carry them."""
     if classes is None:
-        return [(directions, np.arange(min(_CANDIDATES, n)))]
+        return [(directions, np.arange(min(most, n)))]
     y = np.asarray(classes)
     if y.shape != (n,) or y.dtype.kind not in "iu":
         raise ShapeError(f"classes must be {n} integers, the row of W of each reference, got shape {y.shape}")
-    members = [np.flatnonzero(y == row)[:_CANDIDATES] for row in range(W.shape[0])]
+    members = [np.flatnonzero(y == row)[:most] for row in range(W.shape[0])]
     alone = [row for row, some in enumerate(members) if not len(some)]
     if alone:
         raise ValueError(f"each row of W needs references of its own class, got none for row {alone[0]}; add some")

@@ -202,6 +202,7 @@ class NearCopies(Construction):
             bases=self.bases,
             ranges=None if problem.box is None else problem.box[1] - problem.box[0],
             classes=references.classes if self.pairs else None,
+            candidates=len(references),
         )
         distilled = built if b is None else replace(built, theorem="T12 on T22b")
         seconds = {"construction": time.perf_counter() - started, "preimage": 0.0}

@@ -299,6 +299,17 @@ def test_more_bases_than_needed_have_a_better_condition(rng):
     assert more.span_condition < few.span_condition
 
 
+def test_every_candidate_is_looked_at(rng):
+    """The only images that activate a feature may be the last ones."""
+    A, W, real = rng.standard_normal((12, 5)), rng.standard_normal((K, 13)), rng.uniform(-1, 1, (400, 5))
+    real[-20:, 0] += 9.0
+    phi = Function(lambda X: np.hstack([np.tanh(X @ A.T), np.maximum(X[:, :1] - 7.0, 0.0)]), 5, 13)
+    built = near_copies(W, phi, chosen(mode="near-copies", candidates=400), References(real, None, np.arange(400)))
+    assert built.references.rows.max() >= 380
+    with pytest.raises(InfeasibleError, match="1 feature is 0 at all of them"):
+        near_copies(W, phi, chosen(mode="near-copies"), References(real[:256]))
+
+
 def test_a_row_without_images_of_its_class_is_refused(rng):
     phi, W, real = curved(rng)
     construction = chosen(mode="near-copies", pairs=True)
