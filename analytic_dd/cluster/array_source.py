@@ -21,10 +21,10 @@ class ArraySource:
     Attributes
     ----------
     x, y : str or Path
-        Paths of the samples (n, ...) and of the labels (n,) integers or (n, k) floats; a name that ends in ``.npy`` is
-        a npy file, anything else a zarr array.
+        Paths of the samples (n, ...) and of the labels (n,) integers or (n, k) floats. A name that ends in ``.npy`` is
+        a npy file, and any other a zarr array.
     name, sha256 : str
-        For the provenance; the hash is whatever identifies the content to its owner.
+        A name and a hash for the provenance, by which the owner knows the content.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Sums by Dask workers: one long task a worker, whose results are added along a tree in a fixed order."""
+"""Sums by Dask workers, each with one long task; a tree adds their results in a fixed order."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ def dask_statistics(tasks: Sequence[ShardTask], client: Any, *, retries: int = 2
     Parameters
     ----------
     tasks : sequence of ShardTask
-        One a worker is best (``count=len(client.scheduler_info()["workers"])``): one accumulation each, p^2 numbers
-        back. More tasks lose less when a worker dies.
+        One task for each worker is best (``count=len(client.scheduler_info()["workers"])``), since each sends p^2
+        numbers back. More tasks lose less when a worker dies.
     client : distributed.Client
     retries : int
-        How often a task that raises is tried again; a task whose worker died is always run again (by another one).
+        How often a task that raises is tried again; a task whose worker died always runs again on another.
 
     Returns
     -------
     GramStatistics
-        The same bits whatever ran where and how often: a task is a function of itself, a result counts once, and
-        results are added in the order of the tasks.
+        The sum, with the same bits wherever and however often tasks ran, because each result counts once and results
+        are added in the order of the tasks.
 
     Raises
     ------
@@ -45,8 +45,8 @@ def dask_statistics(tasks: Sequence[ShardTask], client: Any, *, retries: int = 2
 
     Notes
     -----
-    *Cost.* A worker holds a block and 2 p^2 numbers (4 p^2 when it adds two results), one BLAS thread each; log2 of the
-    number of tasks results travel after another.
+    *Cost.* A worker holds a block and 2 p^2 numbers, or 4 p^2 when it adds two results, and has one BLAS thread.
+    Results travel log2 of the number of tasks times, one after another.
     """
     if not tasks:
         raise ValueError("no tasks to run; make them with shard_tasks")
@@ -75,25 +75,26 @@ def _tree_sum(sums: list[Any], client: Any) -> GramStatistics:
 def dask_array_statistics(x: Any, y: Any, client: Any, *, task: ShardTask, chains: int) -> GramStatistics:
     r"""Sum over a ``dask.array`` of samples and one of labels, chunk by chunk.
 
-    Each of ``chains`` chains goes through consecutive chunks, one after another, on the worker that holds its sums: a
-    worker holds one chunk a chain at a time (and those that the scheduler reads ahead).
+    Each of ``chains`` chains goes through consecutive chunks, one after another, on the worker that holds its sums. A
+    worker holds one chunk of a chain at a time, and those that the scheduler reads ahead.
 
     Theorem: T13.
 
     Parameters
     ----------
     x, y : dask arrays
-        (n, ...) and (n,) or (n, k); chunked along the samples only and in the same places. A chunk may be empty.
+        (n, ...) and (n,) or (n, k), with chunks along the samples only and in the same places. A chunk may be empty.
     client : distributed.Client
     task : ShardTask
-        Feature map, normalisation and labels; its source is for the provenance, its ``start`` and ``stop`` are unused.
+        It says feature map, normalisation, labels and, for the provenance, the source; ``start`` and ``stop`` are
+        unused.
     chains : int
-        As many as there are workers, at least one.
+        The number of workers is best.
 
     Raises
     ------
     DataError
-        Other chunks in ``x`` and ``y``, chunks within a sample or of unknown size, no sample at all.
+        Chunks of ``x`` and ``y`` differ, cut a sample or have an unknown size, or there is no sample.
     """
     import dask
 

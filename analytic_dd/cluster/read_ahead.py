@@ -12,15 +12,14 @@ Block = TypeVar("Block")
 
 
 class ReadAhead(Generic[Block]):
-    """Call ``read(start, stop)`` for ranges that follow each other; the next one is begun before it is asked for.
+    """Call ``read(start, stop)`` for ranges that follow each other, and begin the next before it is asked for.
 
     Parameters
     ----------
     read : callable
-        Gives the samples of a range, and reads them from the disk; what it raises is raised when that range is asked
-        for, not before.
+        It reads the samples of a range from the disk. An exception of it is raised when the range is asked for.
     stop : int
-        Where the samples end.
+        The end of the samples.
     thread : concurrent.futures.Executor
 
     Notes

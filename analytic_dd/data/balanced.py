@@ -15,7 +15,7 @@ def balanced_rows(y: np.ndarray, m: int, *, k: int, rng: np.random.Generator) ->
     y : (n,) int array
         Class indices.
     m : int
-        Samples; the first m mod k classes have one more.
+        Number of samples; the first m mod k classes have one more.
     k : int
         Number of classes.
     rng : numpy.random.Generator
@@ -23,7 +23,7 @@ def balanced_rows(y: np.ndarray, m: int, *, k: int, rng: np.random.Generator) ->
     Returns
     -------
     (m,) int array
-        Row indices. None is drawn twice where its class has enough.
+        Row indices, none of which comes twice where its class has enough samples.
 
     Examples
     --------

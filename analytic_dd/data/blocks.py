@@ -1,4 +1,4 @@
-"""Samples a block at a time: normalised in float64 on the host, or moved as stored bytes to a device.
+"""Samples a block at a time, normalised in float64 on the host or moved to a device as stored bytes.
 
 Bytes that cross the bus as they are take an eighth of the traffic of float64.
 """
@@ -16,7 +16,7 @@ from analytic_dd.errors import DataError
 
 __all__ = ["BLOCK_BYTES", "block_rows", "device_blocks", "normalised_blocks", "require_device"]
 
-BLOCK_BYTES = 16 * 2**20  # of float64: large enough for BLAS to be fast, small beside any data set worth a block
+BLOCK_BYTES = 16 * 2**20  # of float64, with which BLAS is fast
 
 
 def block_rows(shape: tuple[int, ...]) -> int:
@@ -34,9 +34,9 @@ def normalised_blocks(
     *,
     reuse: bool = False,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield what :meth:`Dataset.blocks` describes; ``mean`` and ``std`` have one number a channel."""
+    """Yield the blocks of :meth:`Dataset.blocks`; ``mean`` and ``std`` have one number for each channel."""
     total, size = len(x) if order is None else len(order), math.prod(x.shape[1:])
-    if len(mean) > 1:  # rows: numpy is slow along an axis of 3 channels
+    if len(mean) > 1:  # whole rows, because numpy is slow along an axis of 3 channels
         mean, std = (np.tile(v, size // len(v)) for v in (mean, std))
     memory = np.empty((min(rows, total) if reuse else 0, size))
     for start in range(0, total, rows):
@@ -74,25 +74,25 @@ def device_blocks(
     dtype: str = "float64",
     order: np.ndarray | None = None,
 ) -> Iterator[tuple[Any, Any]]:
-    """Yield (X, y) a block at a time as torch tensors on ``device``: X (b, d) = (x - mean) / std, y (b,) int64.
+    """Yield blocks of X (b, d) = (x - mean) / std and y (b,) int64 as torch tensors on ``device``.
 
     Parameters
     ----------
     x, y : (n, ...), (n,) arrays
-        On the host, in the dtype they came in, channels last (see :meth:`Dataset.blocks`, which does this on the host).
+        Samples and labels on the host, in the dtype in which they came, channels last.
     rows : int
-        Samples a block.
+        Number of samples in a block.
     mean, std : (channels,) arrays
     device : torch.device or str
     dtype : {"float64", "float32"}
-        Of X.
+        The dtype of X.
     order : (r,) int array, optional
         Indices of the samples to take.
 
     Notes
     -----
-    *Cost.* x.itemsize bytes an entry cross the bus. Towards CUDA two pinned blocks are used in turn: the copy of one
-    runs while the host fills the other and the device works.
+    *Cost.* x.itemsize bytes for each entry cross the bus. Towards CUDA two pinned blocks take turns, and the copy of
+    one runs while the host fills the other and the device works.
 
     Examples
     --------
@@ -126,7 +126,7 @@ def device_blocks(
 
 
 class _Staging:
-    """Two host blocks in turn; one is filled again only when the device has taken what was in it."""
+    """Two host blocks that take turns; one is filled again only when the device has taken its content."""
 
     def __init__(self, rows: int, size: int, dtype: np.dtype, *, pinned: bool) -> None:
         import torch

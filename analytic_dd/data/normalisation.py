@@ -1,6 +1,6 @@
-"""Normalisation and its inverse; mean and deviation of samples that are never in float64 all at once.
+"""Normalisation and its inverse, and the moments of samples that are never in float64 all at once.
 
-X = (x - mean) / std,   x = X std + mean,   one number a channel, channels last
+X = (x - mean) / std,   x = X std + mean,   with one number for each channel, channels last
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def value_range(x: np.ndarray) -> tuple[float, float]:
 
 
 def channel_moments(x: np.ndarray, channels: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return (mean, std), each (channels,) float64, over samples and positions; a standard deviation of 0 becomes 1.
+    """Return (mean, std), each (channels,) float64, over samples and positions; a deviation of 0 becomes 1.
 
     The divisor is n, not n - 1. Sums over uint8 are exact integers, rounded once at the end.
     """
@@ -51,7 +51,7 @@ def channel_moments(x: np.ndarray, channels: int) -> tuple[np.ndarray, np.ndarra
 
 
 def _moments_of_bytes(X: np.ndarray, channels: int) -> tuple[np.ndarray, np.ndarray]:
-    """Sum bytes and their squares down the columns: 16-bit squares are exact and need no float copy."""
+    """Sum bytes and their squares down the columns, where 16-bit squares are exact and need no float copy."""
     total = np.zeros(X.shape[1], dtype=np.uint64)
     squares = np.zeros(X.shape[1], dtype=np.uint64)
     rows = min(block_rows(X.shape[1:]), _EXACT_ROWS)
@@ -62,7 +62,7 @@ def _moments_of_bytes(X: np.ndarray, channels: int) -> tuple[np.ndarray, np.ndar
     count = X.size // channels
     S = [int(s) for s in total.reshape(-1, channels).sum(axis=0)]
     Q = [int(q) for q in squares.reshape(-1, channels).sum(axis=0)]
-    # Python integers: n Q - S^2 loses nothing to cancellation.
+    # Python integers lose nothing to cancellation in n Q - S^2.
     variance = [(count * q - s * s) / (count * count) for s, q in zip(S, Q, strict=True)]
     return np.array([s / count for s in S]), np.array(variance)
 
@@ -84,7 +84,7 @@ def _moments_of_numbers(X: np.ndarray, channels: int) -> tuple[np.ndarray, np.nd
 
 
 def normalised(x: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
-    """Return inputs (m, d) = (x - mean) / std of samples (m, ...) with channels last: what :func:`pixels` undoes.
+    """Return inputs (m, d) = (x - mean) / std of samples (m, ...) with channels last; :func:`pixels` undoes it.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Samples as they are kept: images with channels last, or plain rows, in the dtype they came in."""
+"""Samples as they are kept, images with channels last or plain rows, in the dtype in which they came."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _CHANNELS = (1, 3, 4)
 def as_samples(x: object, name: str, *, channels: str | None = None) -> np.ndarray:
     """Return ``x`` as contiguous samples (n, d), (n, h, w) or (n, h, w, c), without changing a value or the dtype.
 
-    Channels first, (n, c, h, w) with c of 1, 3 or 4, becomes channels last; a single channel loses its axis; foreign
-    byte order becomes native. An array of four axes that could be either, or neither, is refused and not guessed at:
-    then ``channels`` says "first" or "last".
+    Channels first, (n, c, h, w) with c of 1, 3 or 4, become channels last, a single channel loses its axis, and foreign
+    byte order becomes native. An array of four axes that could be either, or neither, is refused unless ``channels``
+    says "first" or "last".
     """
     array = host_array(x, name)
     if array.dtype.kind not in "buif":
@@ -51,7 +51,7 @@ def _channels_last(array: np.ndarray, name: str, channels: str | None) -> np.nda
 
 
 def check_same_dtype(x_train: np.ndarray, x_test: np.ndarray) -> None:
-    """Refuse bytes in one part and numbers from 0 to 1 in the other: one mean cannot serve both."""
+    """Refuse bytes in one part and numbers from 0 to 1 in the other, since one mean cannot serve both."""
     if x_train.dtype != x_test.dtype:
         raise DataError(f"x_train is {x_train.dtype} and x_test {x_test.dtype}; bring both to one dtype and one scale")
 
@@ -75,7 +75,7 @@ def check_samples(x: np.ndarray, y: np.ndarray, image_shape: tuple[int, ...], sp
 def first_non_finite(x: np.ndarray) -> tuple[float, int, tuple[int, ...]] | None:
     """Return (value, sample, position in the sample) of the first NaN or infinity, or None.
 
-    Looked for a block at a time, so that no array of booleans of the size of ``x`` is made.
+    It is looked for a block at a time, so that no array of booleans of the size of ``x`` is made.
     """
     if x.dtype.kind != "f":
         return None

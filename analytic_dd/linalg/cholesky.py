@@ -1,4 +1,4 @@
-"""The Cholesky factor of a positive definite matrix, and solutions with it: p^3 / 3 flops where LU takes 2 p^3 / 3."""
+"""The Cholesky factor of a positive definite matrix and solutions with it, in p^3 / 3 flops where LU takes 2 p^3 / 3."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from analytic_dd.linalg.thresholds import LIMITS
 
 __all__ = ["CholeskyFactor"]
 
-_BLOCK = 64  # rows solved at a time: the array API has no triangular solve, so a small general one takes its place
+_BLOCK = 64  # rows of one general solve, as the array API has no triangular one
 
 
 class CholeskyFactor:
@@ -39,8 +39,8 @@ class CholeskyFactor:
 
     Notes
     -----
-    *Cost.* p^3 / 3 flops; a solution with q right-hand sides 2 p^2 q. *Numerics.* Backward stable: the error of a
-    solution is eps * cond(A).
+    *Cost.* The factor takes p^3 / 3 flops, and a solution with q right-hand sides 2 p^2 q.
+    *Numerics.* It is backward stable, so that the error of a solution is eps * cond(A).
 
     Examples
     --------
@@ -61,7 +61,7 @@ class CholeskyFactor:
         try:
             with one_thread(self._small):
                 if isinstance(A, np.ndarray) and A.shape[0] >= LIMITS.cholesky_overwrites:
-                    # the transpose is in the order that LAPACK has: nothing is copied but A, once
+                    # the transpose has the order of LAPACK, so that only A is copied, once
                     self.L: Array = scipy.linalg.cholesky(A.T, lower=False, check_finite=False).T
                 else:
                     self.L = xp.linalg.cholesky(A)
@@ -99,10 +99,10 @@ class CholeskyFactor:
         return xp.concat(solved, axis=0)
 
     def extremes(self, *, steps: int = 12) -> tuple[float, float]:
-        """Return estimates of the largest and the smallest eigenvalue of A, from inside: 4 p^2 flops a step.
+        """Return estimates of the largest and the smallest eigenvalue of A from inside, by 4 p^2 flops a step.
 
-        Lanczos iteration with A and with its inverse from a fixed start; short of the ends by a few per cent where they
-        are not isolated. For p <= 256 all eigenvalues are computed.
+        Lanczos iteration with A and with its inverse starts from a fixed vector. It falls short of ends that are not
+        isolated by a few per cent. For p <= 256 all eigenvalues are computed.
         """
         with one_thread(self._small):
             return self._extremes(steps)
@@ -119,7 +119,7 @@ class CholeskyFactor:
 
 
 def _largest(apply: Callable[[Array], Array], start: Array, steps: int) -> float:
-    """Estimate the largest eigenvalue of a positive definite map: Lanczos, orthogonalised against all steps before."""
+    """Estimate the largest eigenvalue of a positive definite map by Lanczos steps that are orthogonal to all before."""
     xp = namespace(start)
     basis = start / xp.linalg.vector_norm(start)
     diagonal: list[float] = []

@@ -1,4 +1,4 @@
-"""The eigendecomposition of a Gram matrix: one for every ridge (T13)."""
+"""The eigendecomposition of a Gram matrix, which serves every ridge (T13)."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from analytic_dd.linalg.least_squares import column_units
 from analytic_dd.linalg.threads import one_thread
 from analytic_dd.linalg.thresholds import LIMITS
 
-_CLEAR = 10.0  # times the cut-off: nearer to it the rank is a matter of rounding
+_CLEAR = 10.0  # below so many times the cut-off the rank is a matter of rounding
 
 __all__ = ["GramSpectrum", "eigendecomposition", "weights_of_independent"]
 
 
 @dataclass(frozen=True)
 class GramSpectrum:
-    """Eigendecomposition ``G = Q diag(values) Q^T``, values descending and not below 0 (G is a sum of squares).
+    """The eigendecomposition ``G = Q diag(values) Q^T`` of a sum of squares, values descending and not below 0.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class GramSpectrum:
         return int(np.sum(values > len(values) * np.finfo(np.float64).eps * values[0]))
 
     def weights(self, C: Array, ridge: float) -> Array:
-        """Return ``C (G + ridge I)^-1`` (k, p); for ridge = 0 the pseudo-inverse at the rank that G resolves."""
+        """Return ``C (G + ridge I)^-1`` (k, p), with the pseudo-inverse at the rank of G for ridge = 0."""
         xp = namespace(self.values)
         shifted = self.values + ridge
         cutoff = self.values.shape[0] * float(xp.finfo(self.values.dtype).eps) * float(self.values[0])
@@ -55,8 +55,8 @@ def eigendecomposition(G: Array) -> GramSpectrum:
 
     Notes
     -----
-    *Cost.* O(p^3) time; with numpy and a large p 3 p^2 floats beside ``G`` while it runs (the copy that is overwritten
-    by the vectors, and work space), p^2 after.
+    *Cost.* O(p^3) time. With numpy and a large p it takes 3 p^2 floats beside ``G`` while it runs, for the copy that
+    the vectors overwrite and for work space, and p^2 after.
     """
     xp = namespace(G)
     with one_thread(G.shape[0] <= LIMITS.one_thread):
@@ -64,17 +64,17 @@ def eigendecomposition(G: Array) -> GramSpectrum:
             values, vectors = scipy.linalg.eigh(G, driver="evd", check_finite=False)
         else:
             values, vectors = xp.linalg.eigh(G)
-    # taken, not flipped: a view with a negative stride would be copied again in every product
+    # a flipped view, with its negative stride, would be copied again in every product
     order = xp.arange(G.shape[0] - 1, -1, -1, device=getattr(values, "device", None))
     values = xp.take(values, order, axis=0)
     return GramSpectrum(xp.where(values > 0.0, values, 0.0 * values), xp.take(vectors, order, axis=1))
 
 
 def weights_of_independent(G: Array, C: Array) -> Array | None:
-    r"""Return ``C G^+`` (k, p) where all features that are not zero are independent in units of their size, else None.
+    r"""Return ``C G^+`` (k, p) if all features that are not zero are independent in units of their size, else None.
 
-    The minimiser is then unique and the units of the features do not matter; eigenvalues of G itself lose a feature
-    beside another that is 1e8 times its size.
+    The minimiser is then unique, and the units of the features do not matter. Eigenvalues of G itself would lose a
+    feature beside another that is 1e8 times its size.
 
     Theorem: T13.
 

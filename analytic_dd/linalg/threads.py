@@ -1,4 +1,4 @@
-"""One BLAS thread for small work: two that share a busy machine wait for each other, some hundred times as long."""
+"""One BLAS thread for small work, because two on a busy machine wait for each other, up to a hundred times as long."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _before: list[tuple[Any, int]] = []  # libraries that were limited, and the thre
 class one_thread:
     """Limit BLAS to one thread in a block of code, where ``when`` holds.
 
-    BLAS libraries have one number of threads for the whole process. So the first block that is entered, in whatever
-    Python thread, limits it; the last that is left restores it; what somebody else has set meanwhile stays.
+    BLAS libraries have one number of threads for the whole process. So the first block that any Python thread enters
+    limits it, and the last that is left restores it, unless somebody else has set it meanwhile.
 
     Notes
     -----
-    *Cost.* Some microseconds: the libraries are looked up once.
+    *Cost.* Some microseconds, since the libraries are looked up once.
 
     Examples
     --------

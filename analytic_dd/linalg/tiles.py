@@ -1,4 +1,4 @@
-"""Symmetric sums in place, a tile of columns at a time: half the flops of a product, and none of the size of G."""
+"""Symmetric sums in place, a tile of columns at a time, with half the flops of a product and little memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _WIDTH = 800  # columns at most: wide enough for the full rate of BLAS
 
 
 def tiles(p: int) -> list[slice]:
-    """Return slices that cover ``range(p)``, of equal widths: BLAS is slow on a narrow rest.
+    """Return slices of equal widths that cover ``range(p)``, since BLAS is slow on a narrow rest.
 
     Examples
     --------
@@ -37,8 +37,8 @@ def add_gram(G: np.ndarray, F: np.ndarray) -> None:
     Notes
     -----
     *Cost.* b p^2 flops for ``F`` (b, p) and 800 (p - 800) entries of memory. numpy sees the transpose in a product and
-    calls the symmetric rank-k update of *its* BLAS: scipy's is another library with threads of its own, and two sets of
-    threads that wait for work slow each other down.
+    calls the symmetric rank-k update of *its* BLAS. The BLAS of scipy has threads of its own, and two sets of threads
+    that wait for work slow each other down.
     """
     for rows, columns in _lower(G.shape[0]):
         G[rows, columns] += F[:, rows].T @ F[:, columns]
@@ -47,23 +47,23 @@ def add_gram(G: np.ndarray, F: np.ndarray) -> None:
 class GramAddition:
     """The sum of ``F^T F`` over blocks of rows, added to ``G`` as by :func:`add_gram`, whatever interrupts it.
 
-    A piece of the sum is made in work space and then copied to its place. While it is made, ``G`` has the old one;
-    while it is copied, copying it again does no harm. So :meth:`finish` may be called until it returns.
+    A piece of the sum is made in work space, while ``G`` has the old one, and then copied to its place. Copying it
+    twice does no harm, so that :meth:`finish` may be called until it returns.
 
     Parameters
     ----------
     G : (p, p) array
     rows : callable
-        ``rows(i)`` gives block i (b, p) in float64, the same at every call, and takes no memory that it may not get.
+        ``rows(i)`` always gives the same block i (b, p) in float64, and needs no new memory.
     count : int
         Number of blocks.
     most : int
-        Rows in the largest.
+        Number of rows of the largest block.
 
     Attributes
     ----------
     flops : float
-        Multiplications for a block.
+        Number of multiplications for a block.
     """
 
     def __init__(self, G: np.ndarray, rows: Callable[[int], np.ndarray], count: int, most: int) -> None:
@@ -71,10 +71,10 @@ class GramAddition:
         pieces = _lower(G.shape[0])
         self._steps = [(block, *piece) for block in range(count) for piece in pieces]
         self._work = np.empty(max(G[piece].size for piece in pieces))
-        self._state = 0  # twice the step, and one more while it is copied: a single number is never half written
+        self._state = 0  # twice the step, plus 1 while it is copied; one number is never half written
 
     def finish(self) -> None:
-        """Add what has not been added."""
+        """Add the pieces that have not been added."""
         with np.errstate(over="ignore"):  # an overflow is named by the spectrum
             while self._state < 2 * len(self._steps):
                 state = self._state

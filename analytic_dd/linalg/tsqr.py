@@ -1,4 +1,4 @@
-"""Least squares over a stream by QR: the error grows with cond, not with its square as from the Gram matrix."""
+"""Least squares over a stream by QR, whose error grows with cond and not with its square."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ class StreamingQR:
 
     Notes
     -----
-    *Cost.* 4 n (p + k)^2 flops (the library also forms the orthogonal factor, which is dropped); memory about
-    4 (p + k)^2. *Numerics.* Error of W: eps * cond_eff, against eps * cond_eff^2 for :class:`GramStatistics`.
+    *Cost.* 4 n (p + k)^2 flops, as the library also forms an orthogonal factor that is dropped, and memory for about
+    4 (p + k)^2 numbers. *Numerics.* W has an error of eps * cond_eff, against eps * cond_eff^2 by
+    :class:`GramStatistics`.
 
     Examples
     --------
@@ -72,7 +73,7 @@ class StreamingQR:
         self.R = xp.linalg.qr(stacked, mode="reduced")[1] if stacked.shape[0] > stacked.shape[1] else stacked
 
     def weights(self, ridge: float, *, rcond: float | None = None) -> Array:
-        """Return ridge regression weights (k, p); for ridge = 0 those of minimum norm."""
+        """Return ridge regression weights (k, p), of minimum norm for ridge = 0."""
         ridge = as_ridge(ridge)
         if self.R is None:
             raise ValueError("no samples yet; call update(Phi, Y) first")
