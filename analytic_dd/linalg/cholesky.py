@@ -1,4 +1,4 @@
-"""The Cholesky factor of a positive definite matrix and solutions with it, in p^3 / 3 flops where LU takes 2 p^3 / 3."""
+"""The Cholesky factor of a positive definite matrix and solutions with it, in p^3 / 3 flops in place of 2 p^3 / 3."""
 
 from __future__ import annotations
 
