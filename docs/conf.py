@@ -43,7 +43,7 @@ add_module_names = False
 html_theme = "alabaster"  # system fonts: a page loads nothing from elsewhere
 html_theme_options = {
     "page_width": "1100px",
-    "sidebar_width": "240px",
+    "sidebar_width": "270px",
     "fixed_sidebar": True,
     "font_family": "system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif",
     "head_font_family": "system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif",
