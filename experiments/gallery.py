@@ -32,12 +32,13 @@ MOST = 100  # points that draw_set draws
 
 _INTRODUCTION = """# Gallery
 
-Distilled sets for every feature map, drawn by `experiments/gallery.py`. Each picture shows the class means of the data
-on their own range, then the distilled points with their labels on one common scale, or on one for each channel. The
-title says which, in the data's units. A distilled pixel is a real number, often far outside of the range of the data, and rounding it to a byte
-would lose the weights. What looks like noise is the inverse of a map with random parameters, or the free matrix of T2
-where a class has several points. Images that look alike share a large common part (for random Fourier features the
-pre-image of features near 0, to which all are scaled); what tells them apart is too small to be seen.
+Distilled sets for every feature map, drawn by `experiments/gallery.py`. Each picture shows the class means of the
+data on their own range, then the distilled points with their labels on one common scale, or on one for each channel.
+The title says which, in the data's units. A distilled pixel is a real number, often far outside of the range of the
+data, and rounding it to a byte would lose the weights. What looks like noise is the inverse of a map with random
+parameters, or the free matrix of T2 where a class has several points. Images that look alike share a large common
+part (for random Fourier features the pre-image of features near 0, to which all are scaled); what tells them apart is
+too small to be seen.
 
 The error is norm(W_s - W) / norm(W), refitted on the stored and reloaded inputs through the map, then on the inputs
 computed back from the stored images; the verdict is that of the certificate on the inputs. Accuracies are on the test
