@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -11,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from analytic_dd.errors import shown
-from analytic_dd.files import atomic_write
-from analytic_dd.sheet import MARKERS, drawable, own_style
+from analytic_dd.sheet import MARKERS, drawable, own_style, save
 
 __all__ = ["CAPTION", "Summary", "draw", "summaries", "table"]
 
@@ -143,7 +141,6 @@ def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
 
     Colours stand for methods and markers for numbers of points a class; the whole training set is a line.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     found = summaries(rows)
@@ -180,11 +177,7 @@ def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     if any(key[1] is None for key in found):
         marks.append(Line2D([], [], color="0.5", ls="--", label="all the data"))
     figure.legend(handles=marks, loc="outside lower center", ncols=max(1, min(6, 2 * len(predictors))), fontsize=7)
-    FigureCanvasAgg(figure)
-    content = io.BytesIO()
-    figure.savefig(content, format="png", metadata={"Software": None})
-    with atomic_write(path) as stream:
-        stream.write(content.getvalue())
+    save(figure, path)
 
 
 def _point(panel: Any, one: Summary, style: tuple[int, int] | None) -> None:
