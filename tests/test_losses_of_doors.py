@@ -177,7 +177,7 @@ def test_estimators_have_losses(samples, rng):
     counts = rng.poisson(np.exp(0.3 * X[:, 0]))
     rates = RidgeDistillerRegressor(loss="poisson", ridge=1.0, labels="learned", random_state=0).fit(X, counts)
     assert rates.certificate_.loss == "poisson"
-    assert np.array_equal(rates.predict(X), np.exp(X @ rates.coef_))
+    assert np.array_equal(rates.predict(X), np.exp(X @ rates.coef_ + rates.intercept_))
 
 
 @each_loss

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from analytic_dd.arrays import norm
 from analytic_dd.clock import Clock
 from analytic_dd.data import pixels
 from analytic_dd.distill.several_ridges import SeveralRidgesFeatures
@@ -59,6 +60,7 @@ def distilled_set(
     origin = found.source.origin if origin is None and found.source is not None else origin
     assert origin is not None
     built, realistic, integers = result.distilled, construction.realistic, result.integers
+    original = found.model_in_outputs()[0]
     facts = _USUAL | construction.facts()
     meta = facts | {
         "method": "closed-form",
@@ -85,7 +87,7 @@ def distilled_set(
         "diagnostics": built.diagnostics(),
         **(reference_facts(model, result) if realistic else {}),
         **({} if result.integers is None else {"integers": result.integers.facts()}),
-        "error_to_original": float(np.linalg.norm(result.weights - model.weights) / np.linalg.norm(model.weights)),
+        "error_to_original": norm(result.weights - original) / (norm(original) or 1.0),
         "tikhonov": None if options.tikhonov is None else "given",
         "device": options.device,
         **(more or {}),

@@ -87,6 +87,7 @@ def test_a_regression_is_distilled_on_the_command_line(tmp_path, capsys, ratio):
         data.load(tmp_path / "diabetes.csv", reading=Reading(task="regress")),
     )
     assert isinstance(table, Table)
+    assert stored.meta["error_to_original"] == 0.0
     assert stored.intercept is not None
     X, X_test = ((x - stored.mean) / stored.std for x in (table.x_train, table.x_test))
     oracle = Ridge(alpha=stored.meta["ridge"]).fit(X, table.y_train)
