@@ -17,6 +17,7 @@ from typing import Any
 import baseline_tables
 import benchmark_tables
 import construction_tables
+import optimum_tables
 import protocol_tables
 import records
 from records import markdown, source
@@ -140,6 +141,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "counts": counts,
     "one_pass": one_pass,
     **construction_tables.TABLES,
+    **optimum_tables.TABLES,
     **baseline_tables.TABLES,
     **benchmark_tables.TABLES,
     **protocol_tables.TABLES,

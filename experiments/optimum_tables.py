@@ -1,0 +1,91 @@
+"""Tables of optima, of later data, of trained networks and of fewest points, from their recorded runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import records
+from records import markdown, source
+
+
+def _run(stem: str) -> tuple[dict[str, Any], str]:
+    return records.read(records.RESULTS / f"{stem}.json"), f"experiments/results/{stem}.json"
+
+
+def optimum_gap() -> str:
+    """The objective of linear and finite-feature runs beside its optimum."""
+    run, path = _run("optimum_gap")
+    rows = []
+    for row in sorted(run["rows"], key=lambda row: row["data"] == "MNIST"):
+        values = [f"{row[name]:.4g}" for name in ("reached", "optimum", "gap")]
+        rows.append([f"{row['data']}, {row['method']}", row["ipc"], row["steps"], *values, row["theorem"]])
+    header = ["data, method", "IPC", "steps", "objective", "optimum", "gap", "theorem"]
+    return markdown(header, rows) + source(run, path)
+
+
+def class_incremental() -> str:
+    """A memory of some points against replay of as many real images."""
+    run, path = _run("class_incremental")
+    rows = []
+    for row in run["rows"]:
+        scores = [f"{100 * row[name]:.2f}" for name in ("accuracy", "accuracy_at_once")]
+        replay = f"{100 * row['replay']:.2f} ({100 * row['replay_std']:.2f})"
+        rows.append([row["directions"], row["points"], *scores, f"{row['error']:.1e}", replay])
+    first = run["rows"][0]
+    header = ["directions", "points", "memory, %", "the same at once, %", "W differs by", "replay of as many, %"]
+    facts = (
+        f"\n{first['data']}, p = {first['p']} random Fourier features: trained on everything "
+        f"{100 * first['everything']:.2f} %; `partial_fit` task by task {100 * first['partial_fit']:.2f} %, and W "
+        f"differs by {first['partial_fit_error']:.1e}.\n"
+    )
+    return markdown(header, rows) + facts + source(run, path)
+
+
+def trained_networks() -> str:
+    """Training that goes on from a set that holds its weights."""
+    run, path = _run("trained_networks")
+    rows = []
+    for row in run["rows"]:
+        away = f"{row['least_distance']:.1e} to {row['largest_distance']:.1e}"
+        rows.append([row["start"], row["starts"], away, f"{100 * row['accuracy_after']:.2f}"])
+    first = run["rows"][0]
+    facts = (
+        f"\n{first['data']}, {first['points']} images for {first['units']} units: {first['verdict']}, relative "
+        f"gradient {first['relative_gradient']:.1e}, Hessian {first['least_eigenvalue']:.2g} to "
+        f"{first['largest_eigenvalue']:.2g}; accuracy {100 * first['accuracy']:.2f} %. A {first['note']}.\n"
+    )
+    header = ["training starts", "starts", "distance of the weights at the end", "accuracy, %"]
+    return markdown(header, rows) + facts + source(run, path)
+
+
+def fewest_points() -> str:
+    """Counts of each (d, p, q), and what was found and proved for each activation."""
+    run, path = _run("fewest_points")
+    groups: dict[tuple[int, int, int], dict[str, dict[str, Any]]] = {}
+    for row in run["rows"]:
+        groups.setdefault((row["d"], row["p"], row["q"]), {})[row["activation"]] = row
+    activations = list(dict.fromkeys(row["activation"] for row in run["rows"]))
+    rows = []
+    for (d, p, q), found in groups.items():
+        first = next(iter(found.values()))
+        cells = [_found(found.get(name)) for name in activations]
+        rows.append([f"{d}, {p}, {q}", first["necessary"], first["open_set"], first["every_W"], *cells])
+    proved = sum(row["proved"] for row in run["rows"])
+    header = ["d, p, q", "necessary (T22a)", "open set (T22a)", "every W (T22b, c)", *activations]
+    facts = f"\n{proved} of {len(run['rows'])} cells are proved (*): an exact solution lies beside the computed one.\n"
+    return markdown(header, rows) + facts + source(run, path)
+
+
+def _found(row: dict[str, Any] | None) -> str:
+    if row is None:
+        return ""
+    return "none" if row["found"] is None else f"{row['found']}{' *' if row['proved'] else ''}"
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "optimum_gap": optimum_gap,
+    "class_incremental": class_incremental,
+    "trained_networks": trained_networks,
+    "fewest_points": fewest_points,
+}
