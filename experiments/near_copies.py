@@ -73,7 +73,7 @@ RUNS = {
         "digits", "patches:filters=40,size=3,grid=2,activation=softplus", 1.0, (NearCopies(), NearCopies(pairs=True))
     ),
     "patches": Run("cifar10", "patches", 30.0, (NearCopies(bases=8),)),
-    "convnet": Run("mnist", convnet, 1.0, (NearCopies(bases=4),), "ConvNet trained on 20,000"),
+    "convnet": Run("mnist", convnet, 1.0, (NearCopies(bases=4, candidates=2_000),), "ConvNet trained on 20,000"),
     "wide patches": Run("cifar10", "patches:filters=1000,grid=2,threshold=0.5", 5.0, (NearCopies(bases=8),)),
 }
 
