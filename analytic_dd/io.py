@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import platform
@@ -24,6 +25,7 @@ from analytic_dd.judge import worst
 from analytic_dd.judge.claims import false_claims
 from analytic_dd.judge.stored import Found, certificates_of
 from analytic_dd.losses import LOSSES
+from analytic_dd.plot import draw_on, draw_set, thumbnails
 from analytic_dd.staging import settle
 
 __all__ = ["FORMAT", "BenchSetError", "DistilledSet", "load_distilled", "save_distilled", "to_json", "versions"]
@@ -33,6 +35,7 @@ _OF_BENCH = "analytic_dd.BaselineResult/1"
 
 _NUMBERS = ("inputs", "x", "y", "w", "mean", "std")
 _OPTIONAL = ("intercept", "class_means", "references", "path", "path_intercepts", "low", "step")
+_THUMBNAILS = 10  # images that a notebook shows
 _INFLATION = 100  # times its size on disk that a file may unpack to: sets are written uncompressed
 
 
@@ -177,11 +180,14 @@ class DistilledSet:
         """Write the set in the format of another program; see :func:`analytic_dd.export.export`."""
         return export(self, format, path)
 
-    def plot(self, path: str | Path) -> None:
-        """Draw the points as a PNG, SVG or PDF file, by its ending."""
-        from analytic_dd.plot import draw_set
-
-        draw_set(self, Path(path))
+    def plot(self, path: str | Path | None = None, *, ax: Any = None) -> None:
+        """Draw the points as a PNG, SVG or PDF file, or into axes of matplotlib."""
+        if (path is None) == (ax is None):
+            raise ValueError("plot takes a path or ax=, got " + ("neither" if path is None else "both"))
+        if path is None:
+            draw_on(self, ax)
+        else:
+            draw_set(self, Path(path))
 
     def to_numpy(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the inputs (m, d) and labels (m, k) that a model with ``loss`` and ``ridge`` is to be fitted on."""
@@ -217,7 +223,12 @@ class DistilledSet:
             "certificate": (self.meta.get("certificate") or {}).get("verdict", "not certified"),
         }
         cells = (f"<tr><th>{escape(key)}</th><td>{escape(str(value))}</td></tr>" for key, value in rows.items())
-        return f"<table>{''.join(cells)}</table>"
+        images = []
+        if self.x.ndim > 2:
+            images = [base64.b64encode(file).decode() for file in thumbnails(self, most=_THUMBNAILS)[0]]
+        style = "width:4em;image-rendering:pixelated;margin:1px"
+        shown = "".join(f'<img style="{style}" src="data:image/png;base64,{image}">' for image in images)
+        return f"<table>{''.join(cells)}</table>{shown}"
 
     def certify(self, *, inputs: np.ndarray | None = None) -> Found:
         """Certify the set (T16, T18): its inputs, or others in their place, through the feature map, in float64.

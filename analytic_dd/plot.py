@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy as np
 from analytic_dd.errors import shown
 from analytic_dd.sheet import DPI, Scale, Sheet, as_picture, drawable, own_style, save
 
-__all__ = ["draw_points", "draw_set", "draw_spectrum"]
+__all__ = ["draw_on", "draw_points", "draw_set", "draw_spectrum", "thumbnails"]
 
 _COLUMNS = 10
 _CLASS_ROW = 5  # a class with so many images has a row of its own
@@ -71,6 +72,49 @@ def _points(x: np.ndarray, y: np.ndarray, names: Sequence[str], most: int) -> _B
     columns, of_rows = _class_rows(labels, names)
     captions = [] if of_rows else [_caption(row, names) for row in labels]
     return _Block(_DISTILLED, images, captions, of_rows, _scale(images, channels=images.ndim > 3), columns)
+
+
+def draw_on(distilled: Drawable, axes: Any, *, most: int = 100) -> None:
+    """Draw the distilled images side by side into axes of matplotlib, on one scale.
+
+    Parameters
+    ----------
+    distilled : DistilledSet
+    axes : matplotlib.axes.Axes
+    most : int
+        Largest number of points that are drawn, equally many of each class.
+    """
+    pictures, low, high = _on_one_scale(distilled, _shown(distilled.y, most))
+    columns = min(_COLUMNS, len(pictures))
+    height, width = pictures[0].shape[:2]
+    grid = np.ones((-(-len(pictures) // columns) * (height + 1), columns * (width + 1), *pictures[0].shape[2:]))
+    for index, picture in enumerate(pictures):
+        top, left = index // columns * (height + 1), index % columns * (width + 1)
+        grid[top : top + height, left : left + width] = picture
+    axes.imshow(grid, cmap="gray", vmin=0.0, vmax=1.0, interpolation="nearest")
+    axes.set_axis_off()
+    axes.set_title(f"{len(pictures)} of {len(distilled.x)} points, {low:.3g} to {high:.3g}", fontsize="small")
+
+
+def thumbnails(distilled: Drawable, *, most: int) -> tuple[list[bytes], float, float]:
+    """Return the first points as PNG files of their own pixels, and the values that are black and white in all."""
+    from PIL import Image
+
+    pictures, low, high = _on_one_scale(distilled, np.arange(min(most, len(distilled.x))))
+    files = []
+    for picture in pictures:
+        stream = io.BytesIO()
+        Image.fromarray(np.round(255.0 * picture).astype(np.uint8)).save(stream, "PNG")
+        files.append(stream.getvalue())
+    return files, low, high
+
+
+def _on_one_scale(distilled: Drawable, rows: np.ndarray) -> tuple[list[np.ndarray], float, float]:
+    """Points as pictures from 0 to 1: the 1st to the 99th percentile of all pixels."""
+    low, high = (float(end) for end in np.percentile(distilled.x, [1.0, 99.0]))
+    scaled = np.clip((distilled.x[rows] - low) / (high - low if high > low else 1.0), 0.0, 1.0)
+    pictures = [as_picture(image) for image in scaled]
+    return [picture[:, :, 0] if picture.shape[2:] == (1,) else picture for picture in pictures], low, high
 
 
 def _names(distilled: Drawable) -> list[str]:

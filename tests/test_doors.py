@@ -220,6 +220,23 @@ def test_a_set_says_what_it_is_in_one_line(digits):
     made = distill(digits)
     assert repr(made) == "DistilledSet(10 points for identity (p = 64), one-hot labels, T2, ridge 0: pass)"
     assert made._repr_html_().startswith("<table><tr><th>data</th><td>digits</td></tr>")
+    assert made._repr_html_().count('src="data:image/png;base64,') == 10
     Xs, Ys = made.to_torch()
     assert np.array_equal(Xs.numpy(), made.to_numpy()[0])
     assert Ys.shape == (10, 10)
+
+
+def test_a_set_is_drawn_into_axes_or_a_file(digits, tmp_path):
+    from matplotlib.figure import Figure
+
+    made, axes = distill(digits), Figure().subplots()
+    made.plot(ax=axes)
+    (image,) = axes.images
+    low, high = np.percentile(made.x, [1.0, 99.0])
+    tile = np.asarray(image.get_array())[:8, 9:17]
+    assert np.array_equal(tile, np.clip((made.x[1] - low) / (high - low), 0.0, 1.0))
+    made.plot(tmp_path / "set.png")
+    assert (tmp_path / "set.png").stat().st_size > 0
+    for given in ({}, {"path": tmp_path / "set.png", "ax": axes}):
+        with pytest.raises(ValueError, match="plot takes a path or ax="):
+            made.plot(**given)

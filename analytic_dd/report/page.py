@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -17,6 +16,7 @@ from analytic_dd.errors import DataError
 from analytic_dd.features import FeatureMap
 from analytic_dd.files import atomic_write
 from analytic_dd.io import DistilledSet, load_distilled
+from analytic_dd.plot import draw_spectrum, thumbnails
 
 __all__ = ["page", "write_page"]
 
@@ -137,12 +137,11 @@ def _accuracies(content: Mapping[str, Any]) -> str:
 def _points(stored: DistilledSet) -> str:
     if stored.x.ndim == 2:
         return _rows(stored)
-    low, high = np.percentile(stored.x, [1.0, 99.0])
-    span = high - low if high > low else 1.0
-    levels = np.round(255.0 * np.clip((stored.x[:_MOST] - low) / span, 0.0, 1.0)).astype(np.uint8)
+    files, low, high = thumbnails(stored, most=_MOST)
     tiles = (
-        f'<figure><img alt="point {i}" src="data:image/png;base64,{_png(image)}">{_label(stored, i)}</figure>'
-        for i, image in enumerate(levels)
+        f'<figure><img alt="point {i}" src="data:image/png;base64,{base64.b64encode(file).decode()}">'
+        f"{_label(stored, i)}</figure>"
+        for i, file in enumerate(files)
     )
     shown = f"The first {_MOST} of {len(stored.x)}. " if len(stored.x) > _MOST else ""
     words = f"<p>{shown}One scale for all: black is {low:.4g}, white {high:.4g}, in the units of the data.</p>"
@@ -172,18 +171,8 @@ def _rows(stored: DistilledSet) -> str:
     return f'{more}<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
 
 
-def _png(image: np.ndarray) -> str:
-    from PIL import Image
-
-    stream = io.BytesIO()
-    Image.fromarray(image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image).save(stream, "PNG")
-    return base64.b64encode(stream.getvalue()).decode()
-
-
 def _spectra(stored: DistilledSet) -> str:
     """The picture of the spectra as SVG, without the declarations of a file."""
-    from analytic_dd.plot import draw_spectrum
-
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "spectrum.svg"
         draw_spectrum(stored, path)
