@@ -139,6 +139,8 @@ class _Reader:
             return f"\\sqrt{{{' '.join(self.until(')'))}}}"
         if token == "sum" and self.token not in ("_", "(") and self.prose:
             return "\\text{ sum }" if self.token == "of" else "\\sum"
+        if token == "a" and self.prose and self.at > 1 and all(map(_is_text, (self.tokens[self.at - 2], self.token))):
+            return "\\text{ a }"  # the article
         if token in ("_", "^"):
             raise NoFormula(f"a script without a letter: {' '.join(self.tokens)}")
         if token in "([":
@@ -152,6 +154,10 @@ class _Reader:
         if token in OPERATORS:
             return OPERATORS[token]
         return _word(token, script=False, prose=self.prose)
+
+
+def _is_text(token: str) -> bool:
+    return len(token) > 1 and token.isalpha() and _word(token, script=False, prose=True).startswith("\\text")
 
 
 def _tokens(text: str) -> Iterator[str]:

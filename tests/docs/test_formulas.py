@@ -37,6 +37,10 @@ def test_examples_of_the_module_run(formulas):
         ("lam_max <= 1 / (4 |D|_2^2)", r"\lambda_{\max} \le 1 / ( 4 | D |_{2}^{2} )"),
         ("sqrt(1 - 4 lam t^2)", r"\sqrt{1 - 4 \lambda t^{2}}"),
         ("W_(t+1) = W_t - eta g", r"W_{t + 1} = W_{t} - \eta g"),
+        (
+            "below, the weights are a saddle",
+            r"\text{ below } ,\; \text{ the } \text{ weights } \text{ are } \text{ a } \text{ saddle }",
+        ),
         ("Q1 /= Phis", r"Q_{1} \ne \Phi_{s}"),
     ],
 )
