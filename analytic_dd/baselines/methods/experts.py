@@ -248,6 +248,10 @@ class Experts:
             lengths = {len(value) for value in snapshots.values()} | {whole.epochs + 1 - whole.first}
             if found != self.identity(index) or shapes != self.network.shapes() or len(lengths) != 1:
                 raise ValueError("it is another expert")
+            if not all(value.dtype == self.task.dtype and value.isfinite().all() for value in snapshots.values()):
+                raise ValueError(f"its weights must be finite {self.task.dtype}")
+            if seconds.ndim != 2 or seconds.shape[1] != 2 or seconds.dtype != np.float64:
+                raise ValueError(f"its seconds must be (epochs, 2) of float64, got {seconds.shape} of {seconds.dtype}")
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise DataError(f"{path} is not the expert it should be ({error}); remove it") from error
         return whole.beginning(self.training.epochs)

@@ -14,6 +14,7 @@ from analytic_dd.baselines.methods.task import Task
 from analytic_dd.baselines.nets.augment import Augmentation
 from analytic_dd.baselines.nets.network import MultiLayerPerceptron
 from analytic_dd.errors import DataError, DivergenceError
+from analytic_dd.files import read_npz, write_npz
 
 NETWORK = MultiLayerPerceptron((1, 4, 5), 3, widths=(6,))
 
@@ -194,3 +195,14 @@ def test_the_random_state_of_the_caller_is_not_touched():
     before = torch.get_rng_state()
     experts(Training(1, batch=4, augmentation=Augmentation()))[0]
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float16, np.int64, np.complex128])
+def test_a_file_with_weights_of_another_dtype_is_refused(dtype, tmp_path):
+    made = experts(folder=tmp_path)
+    made[0]
+    arrays = read_npz(made.path(0))
+    name = next(name for name in arrays if name.startswith("weights/"))
+    write_npz(made.path(0), arrays | {name: arrays[name].astype(dtype)})
+    with pytest.raises(DataError, match=r"its weights must be finite torch\.float32.*; remove it"):
+        experts(folder=tmp_path)[0]
