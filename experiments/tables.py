@@ -16,6 +16,7 @@ from typing import Any
 
 import baseline_tables
 import benchmark_tables
+import beyond_tables
 import construction_tables
 import optimum_tables
 import protocol_tables
@@ -142,6 +143,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "one_pass": one_pass,
     **construction_tables.TABLES,
     **optimum_tables.TABLES,
+    **beyond_tables.TABLES,
     **baseline_tables.TABLES,
     **benchmark_tables.TABLES,
     **protocol_tables.TABLES,

@@ -8,7 +8,20 @@ import pytest
 import analytic_dd
 from analytic_dd import FitOptions, RidgeDistiller, RidgeDistillerRegressor, cli, data, distill, load_distilled
 from analytic_dd.baselines.bench.closed_form import ClosedFormConfig, closed_form
-from analytic_dd.distill import Exact, Few, NearCopies, Nearest, OneImage, chosen, modes, options
+from analytic_dd.distill import (
+    Exact,
+    Few,
+    Future,
+    Gradients,
+    NearCopies,
+    Nearest,
+    OneImage,
+    Sufficient,
+    Trajectory,
+    chosen,
+    modes,
+    options,
+)
 from analytic_dd.errors import DataError, ShapeError
 from analytic_dd.model import DatasetSource
 
@@ -78,6 +91,38 @@ def test_the_doors_agree(digits, normalised, tmp_path, capsys, ratio, features, 
         size = np.linalg.norm(points) if construction.realistic else 1.0  # near copies: relative to the references
         assert its_points.shape == points.shape
         assert ratio(its_points, points, size=64, amplification=amplification * condition**2 * max(size, 1.0)) < 30
+
+
+@pytest.mark.parametrize(
+    ("construction", "flags"),
+    [
+        (Gradients(), ["--mode", "gradients"]),
+        (Trajectory(steps=2), ["--mode", "trajectory", "--steps", "2"]),
+        (Trajectory(steps=9, tolerance=1e-2), ["--mode", "trajectory", "--steps", "9", "--tolerance", "0.01"]),
+        (Future(dimensions=3), ["--mode", "future", "--dimensions", "3"]),
+        (Sufficient(), ["--mode", "sufficient"]),
+    ],
+    ids=str,
+)
+def test_the_doors_agree_on_sets_that_keep_more_than_a_model(normalised, tmp_path, capsys, ratio, construction, flags):
+    """Any rotation of such a set is as good, and rounding chooses one: their sums G and C are compared."""
+    X, y = normalised
+    ridge = 30.0
+    assert cli.main(["distill", "--out", str(tmp_path), "--no-picture", "--json", "--ridge", str(ridge), *flags]) == 0
+    capsys.readouterr()
+    stored = load_distilled(tmp_path)
+    words = {flag.removeprefix("--"): float(value) for flag, value in zip(flags[2::2], flags[3::2], strict=True)}
+    words = {name: int(value) if value >= 1 else value for name, value in words.items()}
+    model = RidgeDistiller(mode=construction.mode, ridge=ridge, random_state=0, **words).fit(X, y)
+    called = distill(X, y, construction=construction, fit=FitOptions(ridge=ridge))
+    amplification = (np.linalg.norm(X, 2) ** 2 + ridge) / ridge
+    for W, points, labels in (
+        (model.coef_, model.distilled_X_, model.distilled_labels_),
+        (called.w, called.inputs, called.y),
+    ):
+        assert ratio(W, stored.w, size=64, amplification=amplification) < 30
+        assert ratio(points.T @ points, stored.inputs.T @ stored.inputs, size=64, amplification=amplification) < 30
+        assert ratio(labels.T @ points, stored.y.T @ stored.inputs, size=64, amplification=amplification) < 30
 
 
 def test_the_ridge_of_few_samples_is_chosen_in_their_own_number(ratio):

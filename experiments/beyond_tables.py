@@ -1,0 +1,64 @@
+"""Tables of other losses (T18), trajectories (T19) and every penalty (T25), from their recorded runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import records
+from records import markdown, source
+
+
+def _run(stem: str) -> tuple[dict[str, Any], str]:
+    path = f"experiments/results/{stem}.json"
+    return records.read(records.RESULTS / f"{stem}.json"), path
+
+
+def losses() -> str:
+    """Softmax regression on all samples and on the points, by this package and by scipy."""
+    run, path = _run("losses")
+    rows = []
+    for row in run["rows"]:
+        certificate, by_scipy = row["certificate"], row.get("error_by_scipy")
+        rows.append([f"{row['data']}, {row['kind']}", row["points"], f"{row['ridge']:.3g}"])
+        rows[-1] += [f"{row['distilled_ridge']:.2g}", f"{row['largest_ridge']:.2g}"]
+        rows[-1] += [f"{100 * row[name]:.2f}" for name in ("accuracy_original", "accuracy_distilled")]
+        rows[-1] += [f"{certificate['relative_error']:.1e}", certificate["verdict"]]
+        rows[-1] += ["" if by_scipy is None else f"{by_scipy:.1e}", f"{sum(row['seconds'].values()):.0f}"]
+    header = ["data, labels", "points", "ridge", "ridge of the set", "largest with probabilities", "all data, %"]
+    header += ["distilled, %", "error of W", "verdict", "error of W by scipy", "seconds"]
+    return markdown(header, rows) + source(run, path)
+
+
+def trajectories() -> str:
+    """Points, error of the steps and its bound."""
+    run, path = _run("trajectories")
+    rows = []
+    for row in run["rows"]:
+        bound = f"{row['bound']:.1e}" if row["bound"] else ""
+        rows.append([f"{row['data']}, {row['kind']}", row["theorem"], row["steps"], row["at_most"], row["points"]])
+        rows[-1] += [f"{row['error']:.1e}", bound, f"{row['seconds']:.1f}"]
+    header = ["data, set", "theorem", "steps", "T k", "points", "largest error of W_t", "bound of T19d", "seconds"]
+    return markdown(header, rows) + source(run, path)
+
+
+def penalties() -> str:
+    """Coefficients and seconds of other people's estimators, on the data and on the set."""
+    run, path = _run("penalties")
+    rows = []
+    for row in run["rows"]:
+        penalty = "" if row["penalty"] is None else f"{row['penalty']:.3g}"
+        rows.append([row["model"], row["nonzero"], penalty, f"{row['error']:.1e}"])
+        rows[-1] += [f"{row['seconds']:.2f}", f"{row['seconds_of_set']:.3f}"]
+    sizes = run["sizes"]
+    points, of_folds = sizes["points"], sizes["points_of_folds"]
+    gram, one, folded = (f"{sizes[name]:.2f} s" for name in ("gram", "set", "set_of_folds"))
+    facts = (
+        f"\nn = {sizes['n']:,}, p = {sizes['p']}: {points} points, or {of_folds} in five folds. One Gram product takes "
+        f"{gram} of the processor, the set {one}, the set of five folds {folded}.\n"
+    )
+    header = ["model", "coefficients not 0", "penalty chosen", "difference of the coefficients"]
+    return markdown([*header, "s on the data", "s on the set"], rows) + facts + source(run, path)
+
+
+TABLES: dict[str, Callable[[], str]] = {"losses": losses, "trajectories": trajectories, "penalties": penalties}

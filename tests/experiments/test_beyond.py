@@ -1,0 +1,33 @@
+"""The experiments on other losses, trajectories and penalties: what was recorded, and that each runs on small data."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+RESULTS = Path(__file__).parents[2] / "experiments" / "results"
+
+
+def recorded(stem):
+    return json.loads((RESULTS / f"{stem}.json").read_text())
+
+
+def test_recorded_softmax_models_are_found_again_by_scipy():
+    rows = recorded("losses")["rows"]
+    assert {row["kind"] for row in rows} == {"soft labels", "soft labels, a ridge", "near real images"}
+    for row in rows:
+        assert row["accuracy_distilled"] == row["accuracy_original"]
+        assert row["certificate"]["relative_error"] < 1e-12
+        if "error_by_scipy" in row:
+            assert row["error_by_scipy"] < 1e-8
+            assert row["certificate"]["verdict"] == "pass"
+            assert row["labels"][0] >= 0.0
+    assert {row["points"] for row in rows} >= {9, 10}
+
+
+@pytest.mark.parametrize(
+    ("script", "rows"),
+    [("penalties", 5), ("trajectories", 5), pytest.param("losses", 3, marks=pytest.mark.slow)],
+)
+def test_a_quick_run_records_its_rows(script, rows, quick_rows):
+    assert len(quick_rows(script)) == rows
