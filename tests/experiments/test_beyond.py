@@ -25,6 +25,15 @@ def test_recorded_softmax_models_are_found_again_by_scipy():
     assert {row["points"] for row in rows} >= {9, 10}
 
 
+def test_recorded_steps_are_those_on_the_data_within_the_bound():
+    rows = {row["kind"]: row for row in recorded("trajectories")["rows"]}
+    assert rows["complete"]["error"] < 1e-9
+    assert rows["a tenth of T k"]["points"] * 10 == rows["complete"]["at_most"]
+    assert rows["to 1e-6"]["error"] <= 1.001e-6
+    for row in rows.values():
+        assert row["bound"] == 0.0 or row["error"] <= row["bound"]
+
+
 @pytest.mark.parametrize(
     ("script", "rows"),
     [("penalties", 5), ("trajectories", 5), pytest.param("losses", 3, marks=pytest.mark.slow)],
