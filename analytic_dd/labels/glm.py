@@ -53,7 +53,7 @@ def glm_labels(
     ridge: float,
     weights: Array | None = None,
     intercept: Array | None = None,
-    tolerance: float = 1e-6,
+    tolerance: float | None = None,
 ) -> GLMLabels:
     r"""Return the labels with which the points ``Phi`` have the minimiser ``W`` of a penalised loss.
 
@@ -80,8 +80,9 @@ def glm_labels(
         Sample weights > 0 of the points.
     intercept : (k,) array, optional
         b of a model with an unpenalised intercept.
-    tolerance : float
-        The largest relative part of W outside the row space that is taken for rounding.
+    tolerance : float, optional
+        The largest relative part of W outside the row space that is taken for rounding; by default 1e-6, in float32
+        100 eps.
 
     Returns
     -------
@@ -120,7 +121,8 @@ def glm_labels(
     if loss.shift_free and ridge > 0.0:
         _require_centred(W, loss)
     root, F = _weighted(Phi, weights, about_mean=intercept is not None)
-    spectrum = _span(F, W, tolerance, about_mean=intercept is not None)
+    limit = max(1e-6, 100.0 * eps_of(F)) if tolerance is None else float(tolerance)
+    spectrum = _span(F, W, limit, about_mean=intercept is not None)
     inside = spectrum.Vt @ W.T
     missing = norm(W.T - spectrum.Vt.T @ inside) / (norm(W) or 1.0)
     E = (spectrum.U / spectrum.s) @ inside / root
