@@ -135,7 +135,8 @@ def open_set(deep: bool, negate: bool) -> Outcome:
 def onto_at_a_zero(deep: bool, negate: bool) -> Outcome:
     """phi = (A x)^3 + A x is odd, so pairs x, -x with equal coefficients are a zero; with s pairs for each row of W and
     s (d + q) >= p the differential is onto there (rank over a prime field), and W is carried by points near them"""
-    rng, shapes = random.Random(9), ((2, 6, 1), (3, 8, 2), (3, 10, 2), (2, 9, 3))
+    # p features are independent: odd polynomials of degree 3 have 6 coefficients for d = 2, 13 for d = 3
+    rng, shapes = random.Random(9), ((2, 6, 1), (3, 8, 2), (3, 10, 2), (3, 12, 3))
     for d, p, q in shapes if deep else shapes[:3]:
         pairs = -(-p // (d + q)) - int(negate)
         P = random_prime(rng)
