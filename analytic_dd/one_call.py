@@ -58,7 +58,8 @@ def distill(
         :class:`Exact` by default, :class:`Minimal` for other losses than the squared one; see
         :mod:`analytic_dd.distill`.
     fit : FitOptions, optional
-        Loss, ridge, intercept, penalty, solver.
+        Loss, ridge, intercept, penalty, solver. There is no intercept unless asked for; a regression on outputs whose
+        mean is not 0 wants ``FitOptions(intercept=True)``, which is the default of ``RidgeDistillerRegressor``.
     sample_weight : (n,) array, optional
         Weights >= 0; 2 counts as two copies, 0 leaves the sample out (T12).
     references : (m, d) or (m, \*image_shape) array, optional
