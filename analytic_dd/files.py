@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import math
 import os
 import secrets
@@ -38,6 +39,7 @@ __all__ = [
     "read_npy",
     "read_npz",
     "take_lock",
+    "to_json",
     "write_npz",
 ]
 
@@ -338,3 +340,18 @@ def _read_array(opened: Callable[[], IO[bytes]], size: int, where: str) -> np.nd
             return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
         except _UNREADABLE as error:
             raise DataError(f"{where} is damaged ({error}); make or fetch it again") from error
+
+
+def to_json(value: Mapping[str, Any], *, indent: int | None = None) -> str:
+    """Return strict JSON: numpy numbers become numbers, an infinite one becomes null."""
+    return json.dumps(_plain(value), indent=indent, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

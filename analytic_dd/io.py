@@ -20,7 +20,7 @@ from analytic_dd.errors import DataError
 from analytic_dd.export import Exported, export
 from analytic_dd.features import FeatureMap, from_spec
 from analytic_dd.features.function import as_feature_map
-from analytic_dd.files import expanded, read_npz, write_npz
+from analytic_dd.files import expanded, read_npz, to_json, write_npz
 from analytic_dd.judge import worst
 from analytic_dd.judge.claims import false_claims
 from analytic_dd.judge.stored import Found, certificates_of
@@ -202,15 +202,12 @@ class DistilledSet:
     def __repr__(self) -> str:
         certificate = self.meta.get("certificate") or {}
         verdict = certificate.get("verdict", "not certified")
+        loss = "" if self.loss == "squared" else f"{self.loss} loss, "
         return (
             f"DistilledSet({len(self.inputs)} points for {self.meta['features']['map']} (p = {self.w.shape[1]}), "
-            f"{self.meta['labels']} labels, {self.meta['theorem']}, {self._loss_in_words}ridge {self.ridge:.4g}: "
+            f"{self.meta['labels']} labels, {self.meta['theorem']}, {loss}ridge {self.ridge:.4g}: "
             f"{verdict})"
         )
-
-    @property
-    def _loss_in_words(self) -> str:
-        return "" if self.loss == "squared" else f"{self.loss} loss, "
 
     def _repr_html_(self) -> str:
         rows = {
@@ -392,21 +389,6 @@ def _require_same_images(distilled: DistilledSet) -> None:
         rounding = 8.0 * np.finfo(float).eps * pixels(np.abs(inputs), np.abs(mean), std, distilled.x.shape[1:])
     if not np.all(difference <= rounding):
         raise DataError(f"x must be inputs * std + mean, got a difference of up to {difference.max():.3g}")
-
-
-def to_json(value: Mapping[str, Any], *, indent: int | None = None) -> str:
-    """Return strict JSON: numpy numbers become numbers, an infinite one becomes null."""
-    return json.dumps(_plain(value), indent=indent, allow_nan=False)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple, np.ndarray)):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def versions() -> dict[str, str]:

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from analytic_dd.errors import shown
-from analytic_dd.sheet import DPI, Scale, Sheet, as_picture, drawable, own_style, save
+from analytic_dd.sheet import Scale, Sheet, as_picture, own_style, save
 
-__all__ = ["draw_on", "draw_points", "draw_set", "draw_spectrum", "thumbnails"]
+__all__ = ["draw_on", "draw_points", "draw_set", "thumbnails"]
 
 _COLUMNS = 10
 _CLASS_ROW = 5  # a class with so many images has a row of its own
@@ -363,41 +363,3 @@ def _beside(block: _Block, row: int, height: int) -> str:
     if not block.rows:
         return block.name
     return f"{block.name},\n{block.rows[row]}" if height > 2 * _LINE else block.rows[row]
-
-
-@own_style()
-def draw_spectrum(distilled: Drawable, path: Path) -> None:
-    """Write the singular values of the weights and of the distilled features up to their ranks, on a log scale.
-
-    The features of a model with an intercept are taken about their mean, as the model sees them. The title has the
-    condition of the certificate, whose ridge damps the smallest values. Weights are those of the first ridge.
-    """
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
-
-    figure = Figure(figsize=(6.0, 3.5), layout="constrained", dpi=DPI)
-    axis = figure.subplots()
-    for (label, matrix), marker in zip(_spectra(distilled).items(), "ox", strict=True):
-        values = np.linalg.svd(matrix, compute_uv=False)
-        kept = values[values > max(matrix.shape) * np.finfo(float).eps * values[0]]
-        label = f"{label}, rank {len(kept)}" + (f" of {len(values)}" if len(kept) < len(values) else "")
-        axis.semilogy(np.arange(1, len(kept) + 1), kept, marker, label=label, ms=4)
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axis.set_xlabel("index")
-    axis.set_ylabel("singular value")
-    found = distilled.certify()
-    name = shown(distilled.meta["data"]["name"])
-    title = f"{name}: condition of the features {found.condition:.2g} at ridge {found.ridge:.3g}"
-    axis.set_title(drawable(title), fontsize=9, parse_math=False)
-    axis.legend(fontsize=8)
-    save(figure, path)
-
-
-def _spectra(distilled: Drawable) -> dict[str, np.ndarray]:
-    """Return the matrices whose singular values are drawn, by their names in the picture."""
-    count = len(distilled.ridges)
-    weights = "weights W" if count == 1 else f"weights W of ridge {distilled.meta['ridge']:.3g}, the first of {count}"
-    Phis = distilled.feature_map(distilled.inputs)
-    if distilled.intercept is None:
-        return {weights: distilled.w, "distilled features": Phis}
-    return {weights: distilled.w, "distilled features about their mean": Phis - Phis.mean(axis=0)}

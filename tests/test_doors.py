@@ -159,7 +159,7 @@ def test_doors_have_the_options_of_the_constructions():
         for name, each in of_sets.items():
             assert parameters[name].default in (each.default, None), name
     assert set(of_sets) - {"points_per_class", "points"} <= set(inspect.signature(ClosedFormConfig).parameters)
-    parser = cli._parser()
+    parser = cli.parser_of(cli._COMMANDS)
     (subparsers,) = (action for action in parser._actions if hasattr(action, "choices") and action.dest == "command")
     flags = {action.dest for action in subparsers.choices["distill"]._actions}
     assert set(of_sets) <= flags

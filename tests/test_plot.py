@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from analytic_dd import data, plot
+from analytic_dd import data, plot, spectra
 from analytic_dd.distill import chosen
 from analytic_dd.io import load_distilled
 from analytic_dd.model import FitOptions
-from analytic_dd.plot import _caption, _class_rows, _realistic, _shown, _tile, draw_set, draw_spectrum
+from analytic_dd.plot import _caption, _class_rows, _realistic, _shown, _tile, draw_set
 from analytic_dd.report import run
 from analytic_dd.sheet import drawable
+from analytic_dd.spectra import draw_spectrum
 
 
 @pytest.fixture(scope="module")
@@ -250,7 +251,7 @@ def test_the_spectrum_ends_at_the_rank_and_has_the_condition_of_the_certificate(
 ):
     run(data.load("digits"), "identity", chosen(**recipe), tmp_path, FitOptions(**options))
     made, figures = load_distilled(tmp_path), []
-    monkeypatch.setattr(plot, "save", lambda figure, path: figures.append(figure))
+    monkeypatch.setattr(spectra, "save", lambda figure, path: figures.append(figure))
     draw_spectrum(made, tmp_path / "spectrum.png")
     (axis,) = figures[0].axes
     assert [line.get_label() for line in axis.lines] == ranks

@@ -16,7 +16,8 @@ from analytic_dd.errors import DataError
 from analytic_dd.features import FeatureMap
 from analytic_dd.files import atomic_write
 from analytic_dd.io import DistilledSet, load_distilled
-from analytic_dd.plot import draw_spectrum, thumbnails
+from analytic_dd.plot import thumbnails
+from analytic_dd.spectra import draw_spectrum
 
 __all__ = ["page", "write_page"]
 
