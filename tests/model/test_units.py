@@ -55,14 +55,16 @@ def test_sets_are_exact_in_any_unit(intercept):
         assert model.certificate_.output_error < 1e-12
 
 
-def test_no_output_is_lost_beside_another():
+def test_no_output_is_lost_beside_another(ratio):
     X, Y = problem(3)
     units = np.array([1e16, 1.0, 1e-12])
     model = RidgeDistillerRegressor(ridge=1.0, fit_intercept=True, random_state=0).fit(X, Y * units)
     assert model.certificate_.verdict == "pass"
     assert model.certificate_.output_error < 1e-12
     plain = RidgeDistillerRegressor(ridge=1.0, fit_intercept=True, random_state=0).fit(X, Y)
-    assert np.allclose(model.coef_ / units[:, None], plain.coef_, rtol=1e-12, atol=1e-12)
+    condition = np.linalg.cond(X - X.mean(axis=0)) ** 2  # of the normal equations
+    for got, unit, wanted in zip(model.coef_, units, plain.coef_, strict=True):
+        assert ratio(got / unit, wanted, size=len(X), amplification=condition) < 30
 
 
 @given(st.lists(st.floats(-1e300, 1e300), min_size=2, max_size=6), st.integers(-100, 100))

@@ -61,10 +61,10 @@ def test_the_oracle_tells_other_scales_depths_and_processes_apart(oracle):
         assert relative(other(X), wanted) > 1e-4
 
 
-def test_depth_zero_is_linear_regression_with_bias(rows):
+def test_depth_zero_is_linear_regression_with_bias(rows, ratio):
     X, X2 = rows
     wanted = 1.3**2 * X @ X2.T / 11 + 0.7**2
-    assert torch.allclose(InfiniteNetwork(0, W_std=1.3, b_std=0.7)(X, X2), wanted, rtol=1e-15)
+    assert ratio(InfiniteNetwork(0, W_std=1.3, b_std=0.7)(X, X2), wanted, size=11) < 30
 
 
 @pytest.mark.parametrize("kernel", KERNELS, ids=names)
@@ -75,9 +75,9 @@ def test_gradients_are_those_of_central_differences(kernel, rows):
 
 
 @pytest.mark.parametrize("kernel", KERNELS, ids=names)
-def test_a_gram_matrix_is_symmetric_positive_and_equals_the_matrix_between_a_set_and_its_copy(kernel, rows):
+def test_a_gram_matrix_is_symmetric_positive_and_equals_the_matrix_between_a_set_and_its_copy(kernel, rows, ratio):
     K = kernel(rows[0])
-    assert torch.allclose(K, K.T, rtol=1e-15, atol=1e-15)
+    assert ratio(K, K.T, size=11) < 30
     assert float(torch.linalg.eigvalsh(K)[0]) > -1e-14 * float(K.trace())
     assert torch.allclose(K, kernel(rows[0], rows[0].clone()), rtol=1e-7)
 
@@ -90,13 +90,13 @@ def test_points_that_coincide_have_finite_gradients(kernel, rows):
         assert bool(torch.isfinite(gradient).all())
 
 
-def test_the_diagonal_of_a_gram_matrix_has_the_gradient_of_its_closed_form(rows):
+def test_the_diagonal_of_a_gram_matrix_has_the_gradient_of_its_closed_form(rows, ratio):
     X = rows[0].requires_grad_()
     (got,) = torch.autograd.grad(InfiniteNetwork(1)(X).trace(), X)
     s, b = 2.0, 0.01  # q = s |x|^2 / d + b;  T = s q / 2 + (s q / 2 + b)
     q = s * (X * X).sum(1) / 11 + b
     (wanted,) = torch.autograd.grad((s * q / 2 + s * q / 2 + b).sum(), X)
-    assert torch.allclose(got, wanted, rtol=1e-14)
+    assert ratio(got, wanted, size=11) < 30
 
 
 def test_a_row_of_zeros_without_bias_has_kernel_zero_and_a_finite_gradient():

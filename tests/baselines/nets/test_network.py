@@ -35,7 +35,7 @@ def test_parameter_counts_are_those_of_the_literature(name, shape, k, size):
 
 
 @pytest.mark.parametrize("name", TRANSFER)
-def test_every_size_of_image_gives_logits_that_depend_on_it(name):
+def test_every_size_of_image_gives_logits_that_depend_on_it(name, ratio):
     for shape in [(1, 8, 8), (3, 4, 5), (1, 28, 28), (3, 32, 32), (3, 17, 16)]:
         network = network_named(name, shape, 7, width=4)
         parameters = network.draw(torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -44,7 +44,8 @@ def test_every_size_of_image_gives_logits_that_depend_on_it(name):
         assert logits.shape == (5, 7)
         assert bool(logits.isfinite().all())
         assert float(logits.std(dim=0).min()) > 1e-8  # a norm of one pixel would make all images alike, to rounding
-        assert torch.allclose(network.logits(parameters, images[2:3]), logits[2:3], rtol=1e-10)  # alone as in a batch
+        alone = network.logits(parameters, images[2:3])
+        assert ratio(alone, logits[2:3], size=network.size(), amplification=1e3) < 30  # norms divide by small spreads
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -122,13 +123,16 @@ def test_the_last_layer_of_a_small_image_has_the_published_size(name, shape, fea
     assert network_named(name, shape, 10).shapes()["classifier.weight"] == (10, features)
 
 
-@pytest.mark.parametrize(("name", "width", "epochs"), [("resnet18", 4, 60), ("vgg11", 16, 60), ("alexnet", 32, 250)])
-def test_they_learn_ten_digits(name, width, epochs):
+@pytest.mark.parametrize(
+    ("name", "width", "epochs", "lr"),
+    [("resnet18", 4, 60, 0.03), ("vgg11", 16, 60, 0.03), ("alexnet", 32, 250, 0.01)],  # no norm: 0.03 may diverge
+)
+def test_they_learn_ten_digits(name, width, epochs, lr):
     digits = data.load("digits")
     inputs, labels = random_real(digits, 1, seed=0)
     images, classes = images_of(inputs, digits), torch.from_numpy(labels.argmax(axis=1))
     network = network_named(name, (1, 8, 8), 10, width=width)
-    course = Course(epochs, lr=0.03, momentum=0.9, weight_decay=5e-4, drops=True)
+    course = Course(epochs, lr=lr, momentum=0.9, weight_decay=5e-4, drops=True)
     (found,) = train_networks(network, images, classes, course=course, generators=[torch.Generator().manual_seed(0)])
     assert torch.equal(network.logits(found, images).argmax(dim=1), classes)
 
