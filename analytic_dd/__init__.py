@@ -1,42 +1,38 @@
 """Dataset distillation in closed form: a few points whose ridge regression model is that of all the data."""
 
 import importlib
-import inspect
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from analytic_dd import distill, features, labels
-from analytic_dd.distill import (
-    DistilledFeatures,
-    byte_set,
-    distill_features,
-    few_features,
-    future_set,
-    gradient_set,
-    hard_label_features,
-    merge_sets,
-    minimal_features,
-    nearest_features,
-    one_image_features,
-    several_ridges_features,
-    spanning_features,
-    sufficient_set,
-    trajectory_set,
-    update,
-)
-from analytic_dd.distill.local_span import near_copies
-from analytic_dd.distill.trained import balanced_layers, balanced_units, linear_network_set, relu_network_set
-from analytic_dd.errors import DataError, InfeasibleError, RangeError, RankWarning, ShapeError
-from analytic_dd.io import DistilledSet, load_distilled, save_distilled
-from analytic_dd.judge import Certificate, certify_recovery, point_bounds, stationarity_certificate
-from analytic_dd.labels import glm_labels
-from analytic_dd.linalg import GramStatistics
-from analytic_dd.ridge import ridge_weights, select_ridge
-
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what the names below are; each is imported where it is asked for
+    from analytic_dd import distill, features, labels
+    from analytic_dd.distill import (
+        DistilledFeatures,
+        byte_set,
+        distill_features,
+        few_features,
+        future_set,
+        gradient_set,
+        hard_label_features,
+        merge_sets,
+        minimal_features,
+        nearest_features,
+        one_image_features,
+        several_ridges_features,
+        spanning_features,
+        sufficient_set,
+        trajectory_set,
+        update,
+    )
+    from analytic_dd.distill.local_span import near_copies
+    from analytic_dd.distill.trained import balanced_layers, balanced_units, linear_network_set, relu_network_set
+    from analytic_dd.errors import DataError, InfeasibleError, RangeError, RankWarning, ShapeError
     from analytic_dd.estimator import RidgeDistiller, RidgeDistillerRegressor
+    from analytic_dd.io import DistilledSet, load_distilled, save_distilled
+    from analytic_dd.judge import Certificate, certify_recovery, point_bounds, stationarity_certificate
+    from analytic_dd.labels import glm_labels
+    from analytic_dd.linalg import GramStatistics
     from analytic_dd.model import FitOptions
+    from analytic_dd.ridge import ridge_weights, select_ridge
 
 __version__ = "0.1.0"
 
@@ -86,36 +82,63 @@ __all__ = [
     "update",
 ]
 
-
-class _CallableModule(ModuleType):
-    """The package ``analytic_dd.distill``, which is the function of that name as well."""
-
-    def __call__(self, *arguments: Any, **options: Any) -> DistilledSet:
-        made: DistilledSet = importlib.import_module("analytic_dd.one_call").distill(*arguments, **options)
-        return made
-
-    def __getattr__(self, name: str) -> Any:
-        if name in ("__wrapped__", "__signature__"):  # what inspect.signature and help look at
-            function = importlib.import_module("analytic_dd.one_call").distill
-            return function if name == "__wrapped__" else inspect.signature(function)
-        raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-
-
-sys.modules["analytic_dd.distill"].__class__ = _CallableModule
-
-_LATER = {  # name: the module that it is imported from, where it is asked for
-    "FitOptions": "model",  # these make half of the time of all imports
-    "RidgeDistiller": "estimator",  # scikit-learn takes as much again
-    "RidgeDistillerRegressor": "estimator",
+_PACKAGES = (
+    "baselines",
+    "cluster",
+    "data",
+    "distill",
+    "export",
+    "features",
+    "judge",
+    "labels",
+    "linalg",
+    "losses",
+    "model",
+    "report",
+    "ridge",
+)
+_HOMES = {
+    "distill": (
+        "DistilledFeatures",
+        "byte_set",
+        "distill_features",
+        "few_features",
+        "future_set",
+        "gradient_set",
+        "hard_label_features",
+        "merge_sets",
+        "minimal_features",
+        "nearest_features",
+        "one_image_features",
+        "several_ridges_features",
+        "spanning_features",
+        "sufficient_set",
+        "trajectory_set",
+        "update",
+    ),
+    "distill.local_span": ("near_copies",),
+    "distill.trained": ("balanced_layers", "balanced_units", "linear_network_set", "relu_network_set"),
+    "errors": ("DataError", "InfeasibleError", "RangeError", "RankWarning", "ShapeError"),
+    "estimator": ("RidgeDistiller", "RidgeDistillerRegressor"),
+    "io": ("DistilledSet", "load_distilled", "save_distilled"),
+    "judge": ("Certificate", "certify_recovery", "point_bounds", "stationarity_certificate"),
+    "labels": ("glm_labels",),
+    "linalg": ("GramStatistics",),
+    "model": ("FitOptions",),
+    "ridge": ("ridge_weights", "select_ridge"),
 }
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    """Import what takes long only where it is asked for."""
-    if name in _LATER:
-        return getattr(importlib.import_module(f"analytic_dd.{_LATER[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """Import a name where it is first asked for: all of them, with scikit-learn for the estimators, take seconds."""
+    if name in _PACKAGES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    return found
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_PACKAGES})

@@ -2,6 +2,7 @@
 
 import ast
 import graphlib
+import importlib
 from pathlib import Path
 
 import pytest
@@ -147,8 +148,24 @@ def test_circles_are_noticed(back):
     assert circle(sources | {third: "import numpy"}) == []
 
 
-def test_importing_the_package_loads_no_optional_library(modules_after):
+def test_importing_the_package_loads_nothing_of_it(modules_after):
     loaded = modules_after("import analytic_dd")
+    assert {name for name in loaded if name.startswith(("analytic_dd", "numpy", "scipy"))} == {"analytic_dd"}
+
+
+def test_public_names_are_imported_from_where_they_are_declared():
+    declared = {}
+    for node in ast.walk(ast.parse(Path(analytic_dd.__file__).read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module != "typing":
+            declared |= {alias.name: node.module for alias in node.names}
+    assert sorted(declared) == sorted(analytic_dd.__all__)
+    for name, home in declared.items():
+        assert getattr(analytic_dd, name) is getattr(importlib.import_module(home), name)
+
+
+def test_functions_of_arrays_load_no_optional_library(modules_after):
+    names = [name for name in analytic_dd.__all__ if not name.startswith("RidgeDistiller")]
+    loaded = modules_after(f"from analytic_dd import {', '.join(names)}")
     assert "analytic_dd.distill.exact" in loaded
     assert not loaded & {
         "torch",
@@ -162,6 +179,9 @@ def test_importing_the_package_loads_no_optional_library(modules_after):
         "dask",
         "zarr",
         "sklearn",
+        "scipy.special",
+        "scipy.sparse",
+        "scipy.spatial",
         "scipy.stats",
     }
 

@@ -1,5 +1,11 @@
 """Constructions of exact and of best possible distilled sets, as functions of arrays and as options."""
 
+import importlib
+import inspect
+import sys
+from types import ModuleType
+from typing import Any
+
 from analytic_dd.distill.affine import affine_features, affine_minimal_features
 from analytic_dd.distill.box import move_into_box, pixel_box
 from analytic_dd.distill.bytes import ByteSet, byte_set
@@ -92,3 +98,19 @@ __all__ = [
     "trajectory_set",
     "update",
 ]
+
+
+class _CallableModule(ModuleType):
+    """This package, which is the function :func:`analytic_dd.one_call.distill` as well."""
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        return importlib.import_module("analytic_dd.one_call").distill(*arguments, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("__wrapped__", "__signature__"):  # what inspect.signature and help look at
+            function = importlib.import_module("analytic_dd.one_call").distill
+            return function if name == "__wrapped__" else inspect.signature(function)
+        raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+
+
+sys.modules[__name__].__class__ = _CallableModule

@@ -12,8 +12,7 @@ from typing import Any
 
 import array_api_compat as compat
 import numpy as np
-import scipy.sparse
-import scipy.sparse.linalg
+import scipy  # its sparse matrices are loaded where they are used
 
 from analytic_dd.arrays import Array, namespace, to_numpy
 from analytic_dd.errors import InfeasibleError

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.linalg import lu_solve, norm, solve_triangular
-from scipy.linalg.lapack import dgecon, dgetrf, dlange
+import scipy.linalg
 
 from analytic_dd.arrays import Array, namespace
 from analytic_dd.errors import InfeasibleError
@@ -45,7 +44,7 @@ class SquareInverse:
         return SquareInverse(self._factors, transposed=not self._transposed)
 
     def __matmul__(self, B: np.ndarray) -> np.ndarray:
-        found: np.ndarray = lu_solve(self._factors, B, trans=int(self._transposed), check_finite=False)
+        found: np.ndarray = scipy.linalg.lu_solve(self._factors, B, trans=int(self._transposed), check_finite=False)
         return found
 
     def __rmatmul__(self, B: np.ndarray) -> np.ndarray:
@@ -107,8 +106,9 @@ use another seed, narrower widths or fewer layers
 
 def _square(W: np.ndarray) -> tuple[SquareInverse, float]:
     """Return the factors of a square matrix and LAPACK's estimate of its condition in the norm of row sums."""
-    lu, pivots, zero_pivot = dgetrf(W.T)  # in the order that LAPACK has
-    reciprocal = 0.0 if zero_pivot else float(dgecon(lu, float(dlange("1", W.T)))[0])
+    lapack = scipy.linalg.lapack
+    lu, pivots, zero_pivot = lapack.dgetrf(W.T)  # in the order that LAPACK has
+    reciprocal = 0.0 if zero_pivot else float(lapack.dgecon(lu, float(lapack.dlange("1", W.T)))[0])
     return SquareInverse((lu, pivots), transposed=True), 1.0 / reciprocal if reciprocal > 0.0 else math.inf
 
 
@@ -118,7 +118,9 @@ def _small_square(W: np.ndarray) -> tuple[np.ndarray | None, float]:
         P = np.linalg.inv(W)
     except np.linalg.LinAlgError:
         return None, math.inf
-    return P, float(norm(W.ravel()) * norm(P.ravel())) / len(W)  # of vectors: no square overflows
+    return P, float(scipy.linalg.norm(W.ravel()) * scipy.linalg.norm(P.ravel())) / len(
+        W
+    )  # of vectors: no square overflows
 
 
 def _wide(W: np.ndarray, limit: float) -> tuple[np.ndarray | None, float]:
@@ -127,8 +129,8 @@ def _wide(W: np.ndarray, limit: float) -> tuple[np.ndarray | None, float]:
     size = np.abs(np.diagonal(R))
     if not size.min() > size.max() / limit:
         return None, math.inf
-    P: np.ndarray = np.ascontiguousarray(solve_triangular(R, Q.T).T)
-    return P, float(norm(W.ravel()) * norm(P.ravel())) / W.shape[0]
+    P: np.ndarray = np.ascontiguousarray(scipy.linalg.solve_triangular(R, Q.T).T)
+    return P, float(scipy.linalg.norm(W.ravel()) * scipy.linalg.norm(P.ravel())) / W.shape[0]
 
 
 def nearest_solution(W: Array, P: Array, S: Array, near: Array | None = None) -> Array:
@@ -174,10 +176,10 @@ def spectral_norm(factors: Sequence[np.ndarray | SquareInverse]) -> float:
     v: np.ndarray = np.random.Generator(np.random.PCG64(0)).standard_normal(int(factors[-1].shape[1]))
     largest = 0.0
     for _ in range(_POWER_STEPS):
-        v = v / float(norm(v))
+        v = v / float(scipy.linalg.norm(v))
         for A in reversed(factors):
             v = A @ v
-        largest = float(norm(v))
+        largest = float(scipy.linalg.norm(v))
         v = v / largest  # tiny layers must not underflow
         for A in factors:
             v = A.T @ v

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.spatial.distance import pdist
+import scipy  # its distances are loaded where they are used
 
 from analytic_dd.arrays import Array, as_matrix, to_numpy
 from analytic_dd.features.layers import draw_orthonormal
@@ -100,7 +100,9 @@ def median_lengthscale(X: Array, *, rng: np.random.Generator, rows: int = 1000, 
     S = to_numpy(X)[chosen].astype(np.float64)
     largest = float(np.max(np.abs(S)))
     unit = math.ldexp(1.0, math.frexp(largest)[1])  # differences are squared: in this unit none underflows
-    median = unit * float(np.median(pdist(S / unit, "cityblock" if kernel == "laplace" else "euclidean")))
+    median = unit * float(
+        np.median(scipy.spatial.distance.pdist(S / unit, "cityblock" if kernel == "laplace" else "euclidean"))
+    )
     if not median > 0.0:
         raise ValueError(
             f"the median distance must be > 0, got {median}: half of the pairs of rows are equal; give a lengthscale"

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
+import scipy  # its special functions are loaded where they are used
 
 from analytic_dd.arrays import Array, as_matrix, as_ridge, norm
 
@@ -115,6 +115,6 @@ def lambert_count(W: Array, *, ridge: float) -> int:
     k = int(W.shape[0])
     if k < 2:
         raise ValueError(f"softmax needs at least two classes, got k = {k}")
-    most = float(np.real(special.lambertw((k - 1) / math.e)))
+    most = float(np.real(scipy.special.lambertw((k - 1) / math.e)))
     needed = as_ridge(ridge) * norm(W) ** 2 / most
     return max(1, math.ceil(needed * (1.0 - 64.0 * 2.0**-52)))  # a count that is reached exactly is not one too few

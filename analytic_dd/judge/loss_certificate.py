@@ -27,7 +27,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy import special
+import scipy  # its special functions are loaded where they are used
 
 from analytic_dd.arrays import Array, as_matrix, as_ridge, as_weights, eps_of, to_numpy
 from analytic_dd.errors import ShapeError
@@ -41,8 +41,8 @@ _SQRT2 = math.sqrt(2.0)
 
 _MEANS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "squared": lambda Z: Z,
-    "softmax": lambda Z: special.softmax(Z, axis=1),
-    "logistic": special.expit,
+    "softmax": lambda Z: scipy.special.softmax(Z, axis=1),
+    "logistic": lambda Z: scipy.special.expit(Z),
     "poisson": np.exp,
 }
 _CURVATURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {  # Hess A is diagonal, from the means
