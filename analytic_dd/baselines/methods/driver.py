@@ -91,7 +91,7 @@ def distill(
     Parameters
     ----------
     method : str
-        kip, label-solve, dc, dsa, dm, mtt, dd, ld, a name that was registered, or MODULE:CLASS.
+        kip, label-solve, dc, dsa, dm, mtt, dd, ld, lgm, cafe, a name that was registered, or MODULE:CLASS.
     dataset : Dataset
         The method sees only its training part.
     points_per_class : int

@@ -31,6 +31,7 @@ METHODS: dict[str, str | type[Method]] = {
     "dd": f"{_HERE}.dd:UnrolledDistillation",
     "ld": f"{_HERE}.ld:LabelDistillation",
     "lgm": f"{_HERE}.lgm:LinearGradientMatching",
+    "cafe": f"{_HERE}.cafe:FeatureAlignment",
 }
 
 
@@ -64,7 +65,7 @@ def method_type(name: str) -> type[Method]:
     >>> method_type("kipp")
     Traceback (most recent call last):
         ...
-    ValueError: unknown method 'kipp'; choose from kip, label-solve, dc, dsa, dm, mtt, dd, ld, lgm; did you mean kip?
+    ValueError: unknown method 'kipp'; choose from kip, label-solve, dc, ...; did you mean kip?
     """
     found = METHODS.get(name)
     if found is None and ":" in name:

@@ -192,6 +192,24 @@ ROWS = {
             ({"lr": 0.0}, "lr must be > 0 and finite, got 0.0"),
         ),
     ),
+    "cafe": Row(
+        MATCHING
+        | {"init": "real", "window": 2, "settled": 2.0, "grown": 2.0, "most_epochs": 3, "held": 8, "net_batch": 4},
+        others=({"momentum": 0.9, "augment": True}, {"init": "noise", "most_updates": 3, "settled": 0.0}),
+        rows=MLP | {"depth": 1},
+        counts={  # two updates a step with three epochs between them, and an accuracy after each of these five
+            "real_forward": 2 * (2 * SAMPLES + 5 * SAMPLES),
+            "synthetic_forward": 2 * (2 * 6 + 3 * 6),
+            "synthetic_backward": 2 * (2 * 6 + 3 * 6),
+            "network_steps": 2 * 3 * 2,
+        },
+        divergent=(({"lr": 1e30}, "lower lr .*1e.30 now"),),
+        refused=(
+            ({"window": 0}, "window must be >= 1, got 0"),
+            ({"grown": -0.1}, "grown must be >= 0, got -0.1"),
+            ({"net_lr": 0.0}, "net_lr must be > 0 and finite, got 0.0"),
+        ),
+    ),
     "label-solve": Row(
         others=({"kernel": "rbf"}, {"features": "fcnn"}),
         still="inputs",
@@ -362,7 +380,7 @@ def test_options_that_do_not_fit_are_refused(method, more, message):
         distill(method, small(), points_per_class=2, config=ROWS[method].options | {"steps": 1} | more)
 
 
-@pytest.mark.parametrize("method", ["dm", "dc", "dsa", "mtt", "dd", "kip"])
+@pytest.mark.parametrize("method", ["dm", "dc", "dsa", "mtt", "dd", "kip", "cafe"])
 def test_real_and_noise_are_two_starts(method):
     dataset = small()
     real, noise = (run(method, 0, dataset, more={"init": init}) for init in ("real", "noise"))
