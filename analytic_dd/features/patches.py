@@ -29,8 +29,9 @@ import numpy as np
 from analytic_dd.arrays import Array, as_matrix, namespace, to_numpy
 from analytic_dd.errors import ShapeError
 from analytic_dd.features.activations import ACTIVATIONS
-from analytic_dd.features.base import FeatureMap, ForwardMap
+from analytic_dd.features.base import FeatureMap
 from analytic_dd.features.conv_border import ValidLayer
+from analytic_dd.features.mirror import MirrorAverage
 from analytic_dd.features.registry import MapOptions, option, register
 from analytic_dd.features.sizes import Sizes, as_count, as_image_shape, as_word
 from analytic_dd.linalg.threads import one_thread
@@ -55,6 +56,7 @@ class PatchesOptions(MapOptions):
     contrast: float = option(0.01, "added to the variance of a patch, in squared units of inputs")
     whitening: float = option(0.1, "added to the variances of normalised patches before they are made white")
     activation: str = option("relu", "relu, or softplus (smooth)")
+    mirror: bool = option(False, "average the features over an image and its mirror image")
 
     def build(
         self, d: int, *, image_shape: tuple[int, ...], rng: np.random.Generator, sample: np.ndarray | None
@@ -68,7 +70,7 @@ class PatchesOptions(MapOptions):
 
 
 @register("patches", PatchesOptions)
-class Patches(ForwardMap):
+class Patches(MirrorAverage):
     """Responses of whitened patches, soft-thresholded on both sides and averaged over a grid.
 
     Theorem: T22b (near copies of a few real images carry a model on this map), T10.
@@ -87,6 +89,8 @@ class Patches(ForwardMap):
         t >= 0, and the positive number that is added to the variance of a patch.
     activation : {"relu", "softplus"}
         The smooth one is log(1 + e^(8 x)) / 8.
+    mirror : bool
+        Average the features over an image and its mirror image, which doubles the cost; p is the same.
 
     Raises
     ------
@@ -127,6 +131,7 @@ thresholded responses; use near copies of real inputs (near_copies), or points w
         threshold: float = 1.0,
         contrast: float = 0.01,
         activation: str = "relu",
+        mirror: bool = False,
     ) -> None:
         self.image_shape = as_image_shape(image_shape)[: len(tuple(image_shape))]
         shape = as_image_shape(image_shape)
@@ -140,6 +145,7 @@ thresholded responses; use near copies of real inputs (near_copies), or points w
         if not (0.0 <= threshold < math.inf and 0.0 < contrast < math.inf):
             raise ValueError(f"threshold must be >= 0 and contrast > 0, got {threshold} and {contrast}")
         self.threshold, self.contrast, self.activation = float(threshold), float(contrast), activation
+        self.mirror, self.shape_in = bool(mirror), shape
         self._layer = ValidLayer(shape, self.kernel - self.kernel.mean(axis=(0, 1, 2)), stride=1)
         self.grid = as_count("grid", grid, most=min(self._layer.shape_out[:2]))
         self.d, self.p = math.prod(shape), 2 * self.grid**2 * self.offsets.size
@@ -208,7 +214,7 @@ thresholded responses; use near copies of real inputs (near_copies), or points w
         p = 2 * shape[3] * as_count("grid", grid) ** 2
         return Sizes(math.prod(as_image_shape(image_shape)), p, math.prod(shape))
 
-    def _map(self, X: Array) -> Array:
+    def _one(self, X: Array) -> Array:
         if not isinstance(X, np.ndarray) or self.activation != "relu":
             return self._features(X)
         out = np.empty((len(X), self.grid**2, 2, self.offsets.size), dtype=X.dtype)
@@ -280,7 +286,7 @@ thresholded responses; use near copies of real inputs (near_copies), or points w
         xp = namespace(Z)
         return [side * self._slope(xp, side * Z - self.threshold) for side in (1.0, -1.0)]
 
-    def _jvp(self, X: Array, V: Array) -> Array:
+    def _one_jvp(self, X: Array, V: Array) -> Array:
         xp = namespace(X)
         normal, sigma = self._normalised(X)
         dU = self._unfolded(V)
@@ -289,7 +295,7 @@ thresholded responses; use near copies of real inputs (near_copies), or points w
         dZ = xp.matmul(dV, self._like(V, self._layer.taps))
         return self._pooled([slope * dZ for slope in self._slopes(self._responses(normal))])
 
-    def _vjp(self, X: Array, U: Array) -> Array:
+    def _one_vjp(self, X: Array, U: Array) -> Array:
         xp, (normal, sigma) = namespace(X), self._normalised(X)
         sides = xp.reshape(U, (-1, self.grid**2, 2, self.offsets.size))
         spread = xp.matrix_transpose(self._like(U, self._pool))
@@ -300,7 +306,7 @@ thresholded responses; use near copies of real inputs (near_copies), or points w
         folded = self._layer.fold(xp.reshape(dU, (-1, *self._layer.shape_out[:2], self._numbers)), self._like)
         return xp.reshape(folded, (-1, self.d))
 
-    def _jacobian(self, x: Array) -> Array:
+    def _one_jacobian(self, x: Array) -> Array:
         """Sum over positions, cell by cell, on the host."""
         host = to_numpy(x)
         normal, sigma = self._normalised(host)
@@ -324,8 +330,8 @@ thresholded responses; use near copies of real inputs (near_copies), or points w
         return namespace(x).asarray(J.reshape(self.p, self.d), dtype=x.dtype, device=getattr(x, "device", None))
 
     def flops(self) -> float:
-        """Return 2 positions n filters."""
-        return 2.0 * self._positions * self._numbers * len(self.offsets)
+        """Return 2 positions n filters, twice that with mirror images."""
+        return (2.0 + 2.0 * self.mirror) * self._positions * self._numbers * len(self.offsets)
 
     def options(self) -> dict[str, Any]:
         """Return the constructor's arguments; the filters as text that holds every bit."""
@@ -337,11 +343,13 @@ thresholded responses; use near copies of real inputs (near_copies), or points w
             "threshold": self.threshold,
             "contrast": self.contrast,
             "activation": self.activation,
+            **({"mirror": True} if self.mirror else {}),
         }
 
     def __repr__(self) -> str:
+        more = ", mirror=True" if self.mirror else ""
         size, filters = self.kernel.shape[0], self.offsets.size
-        return f"Patches(image_shape={self.image_shape}, filters={filters}, size={size}, grid={self.grid})"
+        return f"Patches(image_shape={self.image_shape}, filters={filters}, size={size}, grid={self.grid}{more})"
 
     def _widest(self) -> int:
         return self._positions * max(self._numbers, 2 * len(self.offsets))

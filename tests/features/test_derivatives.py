@@ -45,6 +45,16 @@ SMOOTH = {
         activation="softplus",
         rng=np.random.default_rng(8),
     ),
+    "patches-mirror": features.Patches.from_data(
+        np.random.default_rng(7).standard_normal((20, 72)),
+        (4, 6, 3),
+        filters=5,
+        size=3,
+        grid=2,
+        activation="softplus",
+        mirror=True,
+        rng=np.random.default_rng(8),
+    ),
     "compose-smooth": features.Compose(
         [
             features.FullyConnected([8, 7], activation="tanh", rng=1),

@@ -56,6 +56,25 @@ def test_features_are_their_definition(activation: str, ratio) -> None:
     assert ratio(patches(activation=activation, threshold=0.31)(X), wanted, size=S * S * C) > 1e6
 
 
+def test_mirror_is_the_average_over_an_image_and_its_mirror_image(ratio) -> None:
+    """A mirror image has the same features, bit for bit; text and a stored specification keep the option."""
+    phi, psi, X = patches(mirror=True), patches(), images(4, seed=2)
+    mirrored = X.reshape(-1, H, W, C)[:, :, ::-1].reshape(X.shape)
+    wanted = np.stack([by_definition(psi, x) + by_definition(psi, m) for x, m in zip(X, mirrored, strict=True)]) / 2
+    assert ratio(phi(X), wanted, size=S * S * C) < 30
+    assert np.array_equal(phi(mirrored), phi(X)) and not np.array_equal(psi(mirrored), psi(X))
+    given = {"image_shape": (H, W, C), "rng": np.random.default_rng(3), "sample": images()}
+    text = from_text("patches:filters=5,grid=2,mirror=true", H * W * C, **given)
+    again = from_spec(json.loads(json.dumps(text.spec())), d=text.d, p=text.p)
+    assert again == text and np.array_equal(again(mirrored), text(X)) and text.flops() == 2 * psi_flops(text)
+    assert "mirror" in describe_spec(text.spec(), text.p) and "mirror" not in psi.spec()
+
+
+def psi_flops(phi: Patches) -> float:
+    """The flops of the same map without mirror images."""
+    return from_spec({key: value for key, value in phi.spec().items() if key != "mirror"}).flops() or 0.0
+
+
 def test_filters_are_white_patches_of_length_one() -> None:
     """A = Q F with Q the whitening of normalised patches: responses of the data have about unit variance."""
     X = np.random.default_rng(3).standard_normal((200, H * W * C)).reshape(200, H, W, C)
