@@ -154,7 +154,7 @@ def in_flags(message: str) -> str:
 
 _OWN_WORDS = (
     *("mode", "loss", "solver", "ridge", "features", "device", "dtype", "seed", "target", "task", "resize", "crop"),
-    "save_module",
+    *("save_module", "settings", "preprocess"),
 )
 
 

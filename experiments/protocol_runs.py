@@ -13,43 +13,19 @@ import records
 import torch
 
 from analytic_dd import data
-from analytic_dd.baselines.bench.plan import parse_variant, plan, quick_options
+from analytic_dd.baselines.bench.plan import parse_variant, plan
 from analytic_dd.baselines.bench.run import Benchmark
+from analytic_dd.baselines.bench.settings import small_options
 from analytic_dd.baselines.bench.table import summaries
 
 RUNS = Path(__file__).parents[1] / "runs"
 ANCHORS = Path(__file__).parent / "published_anchors.json"
 KEYS = ("data", "settings", "ipc", "method", "predictor")
 
-_IMAGES = {  # 28 x 28 and 32 x 32 pixels in minutes on two cores
-    "evaluate": {"width": 16, "depth": 3, "transfer_width": 8},
-    "kip": {"target_batch": 1_000, "steps": 300},
-    "dm": {"steps": 100, "batch": 64, "width": 16, "augment": False},
-    "dc": {"steps": 300, "batch": 64, "width": 16, "init": "real", "lr": 1.0, "outer": 1, "inner": 1},
-    "dsa": {"steps": 300, "batch": 64, "width": 16, "lr": 1.0, "outer": 1, "inner": 1},
-    "mtt": {
-        "width": 16,
-        "depth": 3,
-        "steps": 150,
-        "augment": False,
-        "experts": 2,
-        "expert_epochs": 3,
-        "student_steps": 50,
-        "expert_span": 2,
-        "max_start": 2,
-        "lr_img": 100.0,
-        "lr_lr": 1e-7,
-        "lr_0": 0.01,
-    },
-}
-QUICK = quick_options()
-_DIGITS = QUICK | {
-    "evaluate": QUICK["evaluate"] | {"transfer_width": 8},
-    **{name: QUICK[name] | {"outer": 1, "inner": 1} for name in ("dc", "dsa")},
-}
+_DIGITS = small_options(digits=True)
 SETTINGS: dict[str, dict[str, dict[str, Any]]] = {  # of each data set, and of others
     "published": {"": {}},
-    "small": {"digits": _DIGITS, "": _IMAGES},
+    "small": {"digits": _DIGITS, "": small_options(digits=False)},
     "quick": {"": _DIGITS | {"evaluate": _DIGITS["evaluate"] | {"nets": 2, "epochs": 100, "epochs_augmented": 200}}},
 }
 

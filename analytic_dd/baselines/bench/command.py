@@ -56,6 +56,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="options as METHOD.KEY=VALUE or evaluate.KEY=VALUE, or a JSON file of METHOD: {KEY: VALUE}",
     )
     add(
+        "--settings",
+        choices=("small", "published"),
+        help="options of each method by name: small ones, or those published for the data and points a class; --config "
+        "and options of a method go over them",
+    )
+    add(
         "--preprocess",
         metavar="zca[:CONVENTION[=AMOUNT]]",
         help="whiten the data first, by the training part: zca:relative (of kip, 0.1 by default) or zca:absolute (of "
@@ -84,8 +90,9 @@ def run(options: argparse.Namespace) -> int:
     from analytic_dd import data
 
     try:
-        from analytic_dd.baselines.bench.plan import parse_variant, plan
+        from analytic_dd.baselines.bench.plan import parse_variant, plan, unlike_published
         from analytic_dd.baselines.bench.run import Benchmark
+        from analytic_dd.baselines.bench.settings import protocol_options
         from analytic_dd.baselines.bench.zca import preprocessed
     except ModuleNotFoundError as error:
         if error.name != "torch":
@@ -95,17 +102,31 @@ def run(options: argparse.Namespace) -> int:
     for name, value in _DEFAULTS.items():
         if getattr(options, name) is None:
             setattr(options, name, _QUICK_SEEDS if name == "seeds" and options.quick else value)
+    if options.quick and options.settings:
+        raise ValueError("quick and settings both choose options; give one of them")
     config = _config(options)
     variants = [variant for text in options.methods for variant in parse_variant(text)]
     progress = sys.stderr.isatty()
     datasets = data.load_several(options.data, offline=options.offline, progress=progress)
     if options.preprocess is not None:
         datasets = [preprocessed(options.preprocess, dataset) for dataset in datasets]
+    settings = options.settings or ""
+    config["evaluate"] = protocol_options(settings, datasets) | config.get("evaluate", {})
     cells = plan(
-        datasets, variants, ipcs=options.ipc, seeds=options.seeds, predictors=options.predictors, config=config
+        datasets,
+        variants,
+        ipcs=options.ipc,
+        seeds=options.seeds,
+        predictors=options.predictors,
+        config=config,
+        settings=settings,
     )
     for line in cells.left_out:
         print(f"analytic-dd: left out: {shown(line, most=_LONGEST)}", file=sys.stderr)
+    if settings == "published":
+        for line, wanted in unlike_published(cells, datasets, options.preprocess).items():
+            words = f"with --preprocess {wanted}" if wanted else "without --preprocess"
+            print(f"analytic-dd: {shown(line, most=_LONGEST)} is published {words}", file=sys.stderr)
     benchmark = Benchmark(
         cells,
         datasets,

@@ -12,6 +12,7 @@ from typing import Any
 from analytic_dd.baselines.bench.closed_form import ClosedFormConfig
 from analytic_dd.baselines.bench.controls import CONTROLS
 from analytic_dd.baselines.bench.protocol import LARGEST_KERNEL, OWN, Protocol, own_predictor, predictor_kind
+from analytic_dd.baselines.bench.settings import published, settings_options
 from analytic_dd.baselines.methods.method import configured
 from analytic_dd.baselines.methods.registry import METHODS, method_type
 from analytic_dd.data import Dataset
@@ -27,6 +28,7 @@ __all__ = [
     "plan",
     "quick_options",
     "settings_of",
+    "unlike_published",
 ]
 
 _DIGITS = ("digits", "mnist")  # augmentation makes no mirror images of these
@@ -171,11 +173,13 @@ def plan(
     seeds: Sequence[int],
     predictors: Sequence[str],
     config: Mapping[str, Mapping[str, Any]],
+    settings: str = "",
 ) -> Plan:
     """Return all cells in the order of the methods, without predictors that do not apply.
 
     Those need a kernel of its own that a method does not have, convolutions on rows, a kernel matrix of too many
-    points, or labels that are probabilities.
+    points, or labels that are probabilities. ``settings`` are those of :func:`settings_options`; the configuration and
+    the options of a variant go over them.
 
     Raises
     ------
@@ -188,31 +192,40 @@ def plan(
     _require_sections(config)
     for predictor in predictors:
         predictor_kind(predictor)
-    sets, left_out = [], []
+    sets: list[SetCell] = []
+    left_out: dict[str, None] = {}
     for dataset in datasets:
         for given in variants:
-            variant = Variant(given.method, given.name, _options(given, dataset, config))
-            _require_options(variant)
-            chosen = []
-            for predictor in dict.fromkeys(predictors):
-                reason = _reason_against(predictor, variant, dataset)
-                if reason is None:
-                    chosen.append(predictor)
-                elif reason:
-                    left_out.append(f"{variant.label}, {dataset.name}, {predictor}: {reason}")
-            full = variant.method == "full"
+            full = given.method == "full"
             for ipc in [None] if full else dict.fromkeys(ipcs):
+                first = settings_options(settings, given.method, dataset, ipc)
+                variant = Variant(given.method, given.name, _options(given, dataset, config, first))
+                _require_options(variant)
+                reasons = {name: _reason_against(name, variant, dataset) for name in dict.fromkeys(predictors)}
+                chosen = tuple(name for name, reason in reasons.items() if reason is None)
+                words = {name: f"{variant.label}, {dataset.name}, {name}: {reason}" for name, reason in reasons.items()}
+                left_out |= {words[name]: None for name, reason in reasons.items() if reason}
                 for seed in list(dict.fromkeys(seeds))[: 1 if full else None]:
                     if chosen:
-                        sets.append(SetCell(variant, dataset.name, ipc, seed, tuple(chosen)))
+                        sets.append(SetCell(variant, dataset.name, ipc, seed, chosen))
     if not sets:
-        reason = f" ({left_out[0]})" if left_out else ""
+        reason = f" ({next(iter(left_out))})" if left_out else ""
         raise ValueError(f"none of the predictors applies to the methods{reason}; choose others")
     keys = [one.key("") for one in sets]
     repeated = sorted({f"{key[0]} on {key[2]}" for key in keys if keys.count(key) > 1})
     if repeated:
         raise ValueError(f"the same cells twice: {', '.join(repeated)}; name each method and data set once")
     return Plan(tuple(sets), tuple(left_out))
+
+
+def unlike_published(cells: Plan, datasets: Sequence[Dataset], preprocess: str | None) -> dict[str, str]:
+    """Return the sets whose published whitening is another than ``preprocess``, with that of the publication."""
+    by_name, found = {dataset.name: dataset for dataset in datasets}, {}
+    for cell in cells.sets:
+        row = published(cell.variant.method, by_name[cell.data], cell.ipc) if cell.ipc is not None else None
+        if row is not None and row.preprocess != (preprocess or ""):
+            found[f"{cell.variant.method} on {cell.data} at {cell.ipc} a class"] = row.preprocess
+    return found
 
 
 def _require_sections(config: Mapping[str, Mapping[str, Any]]) -> None:
@@ -224,13 +237,15 @@ def _require_sections(config: Mapping[str, Mapping[str, Any]]) -> None:
     configured(Protocol, config.get("evaluate"))
 
 
-def _options(variant: Variant, dataset: Dataset, config: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the options of a method that the data, the configuration and the variant give, in this order."""
+def _options(
+    variant: Variant, dataset: Dataset, config: Mapping[str, Mapping[str, Any]], first: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the options of a method that the data, the settings, the configuration and the variant give, in order."""
     found: dict[str, Any] = {}
     if variant.method in METHODS and dataset.name.lower().partition(",")[0] in _DIGITS:
         kind = _config_type(variant.method)
         found = {"digits": True} if kind is not None and "digits" in [one.name for one in fields(kind)] else {}
-    return found | dict(config.get(variant.method, {})) | dict(variant.options)
+    return found | dict(first) | dict(config.get(variant.method, {})) | dict(variant.options)
 
 
 def _config_type(method: str) -> type[Any] | None:

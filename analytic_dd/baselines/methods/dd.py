@@ -9,8 +9,10 @@ from typing import Any, ClassVar
 import torch
 from torch.nn import functional as F
 
+from analytic_dd import data
 from analytic_dd.baselines.methods.experts import Experts
 from analytic_dd.baselines.methods.method import Method, named, part
+from analytic_dd.baselines.methods.task import Task
 from analytic_dd.baselines.methods.unroll import Loss, Variables, passes, unrolled_gradient
 from analytic_dd.baselines.methods.unrolled_config import QUICK, UnrolledConfig, out_of_range, remedy
 from analytic_dd.baselines.nets.network import Parameters, stacked
@@ -53,11 +55,20 @@ class DdConfig(UnrolledConfig):
         Step size of the logarithms; 0 keeps the step sizes as they are.
     momentum : float
         Momentum of ``sgd``.
+    decay : float
+        First decay of ``adam``; it is published as 0.5.
     halve_every : int
         Number of outer steps after which both step sizes are halved, or 0 for never. The default stands for 40 of the
         published 400 epochs of MNIST.
     init : str
         Whether the images start as ``noise`` or ``real`` samples.
+    expert_data : str, optional
+        Name or path of the data that experts are trained on, with images of the same shape and as many classes; the
+        data themselves by default.
+    attack : bool
+        Whether the set hinders: networks that train on it shall take ``attack_class`` for ``target_class``, while real
+        images keep the classes of all others. Networks are best ``pretrained-fixed`` or ``pretrained-random``.
+    attack_class, target_class : int
     """
 
     steps: int = 23_600
@@ -76,8 +87,13 @@ class DdConfig(UnrolledConfig):
     lr: float = 0.01
     lr_step: float = 0.01
     momentum: float = 0.5
+    decay: float = 0.9
     halve_every: int = 2_360
     init: str = "noise"
+    expert_data: str | None = None
+    attack: bool = False
+    attack_class: int = 0
+    target_class: int = 1
 
     quick: ClassVar[Mapping[str, Any]] = QUICK | {"inits": 2, "inner_epochs": 1, "batch": 256, "halve_every": 0}
     own_predictor: ClassVar[str | None] = "own-steps"
@@ -90,8 +106,10 @@ class DdConfig(UnrolledConfig):
         self.require_choice("init", ("noise", "real"))
         self.require_at_least(1, "inits", "inner_steps", "inner_epochs", "parts", "batch")
         self.require_positive("step_size", "lr")
-        self.require_at_least(0, "halve_every", "lr_step")
-        self.require_fraction("momentum")
+        self.require_at_least(0, "halve_every", "lr_step", "attack_class", "target_class")
+        self.require_fraction("momentum", "decay")
+        if self.attack and self.attack_class == self.target_class:
+            raise ValueError(f"attack_class and target_class must differ, got {self.attack_class} for both")
 
     @property
     def unrolled(self) -> int:
@@ -161,6 +179,8 @@ class UnrolledDistillation(Method):
     def prepare(self) -> None:
         """Make what follows from the config, the task and the seed."""
         config, task = self.config, self.task
+        if config.attack and max(config.attack_class, config.target_class) >= task.k:
+            raise ValueError(f"attack_class and target_class must be below {task.k}, the number of classes")
         self.network = config.network_for(task)
         self.experts = self._experts()
         self.rows = [rows.to(task.device) for rows in self._schedule()]
@@ -169,7 +189,19 @@ class UnrolledDistillation(Method):
         self.fault, self.used = "", self.config.step_size
 
     def _experts(self) -> Experts:
-        return self.config.experts_for(self.task, seed=self.seed, ledger=self.ledger, every=False)
+        return self.config.experts_for(self._expert_task(), seed=self.seed, ledger=self.ledger, every=False)
+
+    def _expert_task(self) -> Task:
+        """Return what experts are trained on."""
+        task, name = self.task, self.config.expert_data
+        if name is None:
+            return task
+        other = Task.of(data.load(name, offline=True), device=str(task.device), dtype=task.dtype)
+        if (other.shape, other.k) != (task.shape, task.k):
+            raise ValueError(
+                f"expert_data must have {task.k} classes of images {task.shape}, {name} has {other.k} of {other.shape}"
+            )
+        return other
 
     def _schedule(self) -> list[torch.Tensor]:
         config = self.config
@@ -177,7 +209,8 @@ class UnrolledDistillation(Method):
         return schedule(self.task.k, self.points_per_class, parts=parts, inner_steps=steps, inner_epochs=epochs)
 
     def _optimizer(self, lr: float) -> Optimizer:
-        return Adam(lr) if self.config.optimizer == "adam" else Sgd(lr, momentum=self.config.momentum)
+        config = self.config
+        return Adam(lr, decay=config.decay) if config.optimizer == "adam" else Sgd(lr, momentum=config.momentum)
 
     @property
     def step_sizes(self) -> torch.Tensor:
@@ -222,10 +255,12 @@ class UnrolledDistillation(Method):
         return summed_loss(self.network, weights, images, labels, together=together, shared=True)
 
     def real_batch(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the real images of a step and their one-hot labels."""
-        task, rng = self.task, self.rng(index)
-        rows = rng.choice(task.n, min(self.config.batch, task.n), replace=False)
-        return task.images(rows), F.one_hot(task.labels(rows), task.k).to(task.dtype)
+        """Return the real images of a step and their one-hot labels, where an attack puts one class for another."""
+        task, config, rng = self.task, self.config, self.rng(index)
+        images, labels = task.samples(rng.choice(task.n, min(config.batch, task.n), replace=False))
+        if config.attack:
+            labels = torch.where(labels == config.attack_class, config.target_class, labels)
+        return images, F.one_hot(labels, task.k).to(task.dtype)
 
     def step(self, index: int) -> float:
         """Draw networks and a real batch, move what is learned, and return the mean loss of the networks."""

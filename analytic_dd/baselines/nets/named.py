@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from analytic_dd.baselines.nets.lenet import AlexCifarNet, LeNet
 from analytic_dd.baselines.nets.network import ConvNet, LinearNetwork, MultiLayerPerceptron, Network
 from analytic_dd.baselines.nets.transfer import AlexNet, ResNet18, Vgg11
 from analytic_dd.errors import unknown_word
 
 __all__ = ["NETWORKS", "network_named"]
 
-_TRANSFER: dict[str, tuple[type[ResNet18 | Vgg11 | AlexNet], int]] = {  # the class and its published width
+_OF_ONE_DEPTH: dict[
+    str, tuple[type[ResNet18 | Vgg11 | AlexNet | LeNet | AlexCifarNet], int]
+] = {  # the class and its published width
     "resnet18": (ResNet18, 64),
     "vgg11": (Vgg11, 64),
     "alexnet": (AlexNet, 128),
+    "lenet": (LeNet, 6),
+    "alexcifar": (AlexCifarNet, 64),
 }
-NETWORKS = ("convnet", "mlp", *_TRANSFER, "linear")
+NETWORKS = ("convnet", "mlp", *_OF_ONE_DEPTH, "linear")
 
 
 def network_named(
@@ -25,9 +30,9 @@ def network_named(
     ----------
     name : str
         ``convnet`` (of width 128 and depth 3), ``mlp`` (two layers of 128), ``resnet18`` (width 64), ``vgg11`` (64),
-        ``alexnet`` (128) or ``linear`` (without hidden layers).
+        ``alexnet`` (128), ``lenet`` (6), ``alexcifar`` (64) or ``linear`` (without hidden layers).
     width, depth : int, optional
-        They replace the published ones above; ResNet-18, VGG-11 and AlexNet have one depth, and ``linear`` has neither.
+        They replace the published ones above. Only ``convnet`` and ``mlp`` have a depth, and ``linear`` has neither.
 
     Examples
     --------
@@ -46,5 +51,5 @@ def network_named(
         return LinearNetwork(shape, k)
     if depth is not None:
         raise ValueError(f"{name} has one depth, got depth {depth}; leave it out")
-    kind, published = _TRANSFER[name]
+    kind, published = _OF_ONE_DEPTH[name]
     return kind(shape, k, width=width or published)

@@ -91,6 +91,11 @@ class Adam(Optimizer):
         m <- b1 m + (1 - b1) g,   v <- b2 v + (1 - b2) g^2
         x <- x - lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)
 
+    Parameters
+    ----------
+    decay : float
+        b1.
+
     References
     ----------
     Kingma, Ba, "Adam: a method for stochastic optimization", ICLR 2015 (b1 = 0.9, b2 = 0.999, eps = 1e-8).
@@ -104,10 +109,11 @@ class Adam(Optimizer):
     tensor([0.5000, 2.5000], dtype=torch.float64)
     """
 
-    decay, decay_of_squares, eps = 0.9, 0.999, 1e-8
+    decay_of_squares, eps = 0.999, 1e-8
 
-    def __init__(self, lr: float) -> None:
+    def __init__(self, lr: float, *, decay: float = 0.9) -> None:
         super().__init__(lr)
+        self.decay = decay
         self.steps = 0
         self._mean: dict[str, torch.Tensor] = {}
         self._square: dict[str, torch.Tensor] = {}

@@ -331,3 +331,53 @@ def test_label_distillation_refuses_what_it_cannot_do():
     for confidence in (0.0, 1.0):
         with pytest.raises(ValueError, match="confidence must be between 0 and 1"):
             LdConfig(confidence=confidence)
+
+
+def test_an_attack_puts_one_class_for_another_in_real_batches_and_in_networks():
+    """The networks are pre-trained; after the steps of the set they take class 0 for class 1 and keep class 2."""
+    options = {
+        "weights": "pretrained-fixed",
+        "batch": 30,
+        "optimizer": "adam",
+        "decay": 0.5,
+        "lr": 0.1,
+        "expert_epochs": 20,
+    }
+    sizes = (20, 20, 20)
+    dataset = small(sizes)
+    task = Task.of(dataset, dtype=torch.float64)
+
+    def attacked(steps):
+        config = DdConfig(**SMALL | EXPERTS | options | {"attack": True, "attack_class": 0, "target_class": 1})
+        dd = UnrolledDistillation(task, config, points_per_class=1, seed=0, ledger=Ledger())
+        dd.start()
+        for index in range(steps):
+            _, labels = dd.real_batch(index)
+            assert not labels[:, 0].any()
+            dd.step(index)
+        weights = descend(dd.inner_loss, dd.unseen_weights(1), dd.variables, dd.step_sizes)
+        logits = dd.network.logits({name: value[0] for name, value in weights.items()}, task.images(np.arange(60)))
+        found = logits.argmax(dim=1)
+        return float((found[:20] == 1).double().mean()), float((found[40:] == 2).double().mean())
+
+    assert attacked(0)[0] < 0.5
+    taken, kept = attacked(60)
+    assert taken > 0.8
+    assert kept > 0.8
+
+
+def test_experts_of_another_data_set_are_those_that_it_trains(tmp_path):
+    def stored(name, x, y):
+        np.savez(tmp_path / name, x_train=x, y_train=y, x_test=x, y_test=y, channels="last")
+        return str(tmp_path / name)
+
+    x, y = small((9, 9, 9)).x_train[..., ::-1, :], np.repeat([0, 1, 2], 9)
+    config = {"weights": "pretrained-fixed", "expert_data": stored("other.npz", x, y)}
+    dd = method(config)
+    there = Task.of(data.load(config["expert_data"]), dtype=torch.float64)
+    direct = UnrolledDistillation(there, dd.config, points_per_class=2, seed=0, ledger=Ledger())
+    direct.start()
+    assert same(dd.initial_weights(0), direct.initial_weights(0))
+    assert not same(dd.initial_weights(0), method({"weights": "pretrained-fixed"}).initial_weights(0))
+    with pytest.raises(ValueError, match="expert_data must have 3 classes of images"):
+        method(config | {"expert_data": stored("two.npz", x, y % 2)})

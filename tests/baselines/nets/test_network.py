@@ -28,6 +28,9 @@ NETWORK = ConvNet((3, 16, 16), 10, width=40, depth=2)
         ("vgg11", (1, 28, 28), 10, 9_229_962),
         ("alexnet", (3, 32, 32), 10, 1_872_202),
         ("alexnet", (1, 28, 28), 10, 1_865_802),
+        ("lenet", (1, 28, 28), 10, 61_706),
+        ("lenet", (1, 32, 32), 10, 61_706),
+        ("alexcifar", (3, 32, 32), 10, 1_756_426),
     ],
 )
 def test_parameter_counts_are_those_of_the_literature(name, shape, k, size):
@@ -190,3 +193,54 @@ def test_draws_depend_on_the_generator_alone():
 def test_another_rule_is_refused():
     with pytest.raises(ValueError, match="unknown scheme 'glorot'; choose from uniform, xavier, he"):
         drawn("glorot")
+
+
+def test_the_networks_of_unrolled_distillation_are_those_of_torch_layer_by_layer(ratio):
+    """LeNet, and AlexCifarNet with torch's own norm over channels."""
+    norm = nn.LocalResponseNorm(4, alpha=0.001 / 9.0, beta=0.75, k=1)
+    plans = {
+        ("lenet", (1, 28, 28)): [
+            nn.Conv2d(1, 4, 5, padding=2),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(4, 10, 5),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(250, 80),
+            nn.ReLU(),
+            nn.Linear(80, 56),
+            nn.ReLU(),
+            nn.Linear(56, 3),
+        ],
+        ("alexcifar", (3, 32, 32)): [
+            nn.Conv2d(3, 4, 5, padding=2),
+            nn.ReLU(),
+            nn.MaxPool2d(3, 2, padding=1),
+            norm,
+            nn.Conv2d(4, 4, 5, padding=2),
+            nn.ReLU(),
+            norm,
+            nn.MaxPool2d(3, 2, padding=1),
+            nn.Flatten(),
+            nn.Linear(256, 24),
+            nn.ReLU(),
+            nn.Linear(24, 12),
+            nn.ReLU(),
+            nn.Linear(12, 3),
+        ],
+    }
+    for (name, shape), layers in plans.items():
+        network = network_named(name, shape, 3, width=4)
+        parameters = network.draw(torch.Generator().manual_seed(0), dtype=torch.float64)
+        images = 30.0 * torch.randn((5, *shape), generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+        plain = nn.Sequential(*layers).double()
+        plain.load_state_dict(dict(zip(plain.state_dict(), parameters.values(), strict=True)))
+        wanted = plain(images)
+        assert ratio(network.logits(parameters, images), wanted, size=network.size()) < 30
+        without = nn.Sequential(*[one for one in layers if one is not norm]).double()
+        without.load_state_dict(dict(zip(without.state_dict(), parameters.values(), strict=True)))
+        if name == "alexcifar":
+            assert ratio(without(images), wanted, size=network.size()) > 1e6  # the norm is felt at such sizes
+    with pytest.raises(ValueError, match="LeNet takes images of 12 x 12 pixels or more, got 8 x 8"):
+        network_named("lenet", (1, 8, 8), 3)
