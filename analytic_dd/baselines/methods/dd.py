@@ -196,7 +196,8 @@ class UnrolledDistillation(Method):
         task, name = self.task, self.config.expert_data
         if name is None:
             return task
-        other = Task.of(data.load(name, offline=True), device=str(task.device), dtype=task.dtype)
+        (loaded,) = data.load_several([name], offline=True)
+        other = Task.of(loaded, device=str(task.device), dtype=task.dtype)
         if (other.shape, other.k) != (task.shape, task.k):
             raise ValueError(
                 f"expert_data must have {task.k} classes of images {task.shape}, {name} has {other.k} of {other.shape}"
