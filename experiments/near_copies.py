@@ -6,6 +6,9 @@ of the stored inputs after rounding, with labels solved again for the rounded im
 
 Rows have the wall and CPU seconds of all of it, and the load of the machine at the start: others may use it too.
 
+The runs on EfficientNet-Lite0 read archives of images from the data folder and normalise them by ImageNet's moments;
+the ridge is chosen by generalised cross-validation. This network was trained on ImageNette's classes, too.
+
 Run: python experiments/near_copies.py [--quick] [RUN ...]
 """
 
@@ -15,6 +18,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +29,7 @@ from analytic_dd import data
 from analytic_dd.clock import Clock
 from analytic_dd.data import Dataset, normalised
 from analytic_dd.distill import Construction, NearCopies, labels_with_intercept
+from analytic_dd.features.backbones import IMAGENET, efficientnet_lite0
 from analytic_dd.io import DistilledSet
 from analytic_dd.judge import certify_recovery
 from analytic_dd.judge.accuracy import Model, fitted
@@ -41,9 +46,49 @@ class Run:
 
     data: str
     features: str | Callable[[Dataset], Any]
-    ridge: float
+    ridge: float | str
     constructions: tuple[Construction, ...]
     title: str = ""
+
+    def read(self) -> Dataset:
+        """Return the data set of this name."""
+        found = data.load(self.data, offline=True)
+        assert isinstance(found, Dataset)
+        return found
+
+
+@dataclass(frozen=True)
+class OnBackbone(Run):
+    """Images of an archive in the data folder, normalised as a network wants them that others trained.
+
+    Attributes
+    ----------
+    name : str
+    size : int, optional
+        Pixels a side, where they are not taken as they are.
+    each : int, optional
+        So many training images of each class, the first ones.
+    """
+
+    name: str = ""
+    size: int | None = None
+    each: int | None = None
+
+    def read(self) -> Dataset:
+        """Return the images of the archive."""
+        folders = [folder for folder in data.locations().values() if folder is not None]
+        path = next((path for path in (folder / self.data for folder in folders) if path.exists()), Path(self.data))
+        dataset = data.read_image_folder(path, name=self.name, resize=self.size)
+        if self.each is not None:
+            members = (np.flatnonzero(dataset.y_train == label)[: self.each] for label in range(len(dataset.classes)))
+            dataset = dataset.only(np.concatenate(list(members)))
+        mean, std = (255.0 * np.array(moment) for moment in IMAGENET)
+        return dataset.with_moments(mean, std)
+
+
+def backbone(dataset: Dataset) -> Any:
+    """Return EfficientNet-Lite0 up to its 1,280 features."""
+    return efficientnet_lite0()
 
 
 def convnet(dataset: Dataset, *, samples: int = 20_000, batch: int = 128) -> Any:
@@ -75,6 +120,22 @@ RUNS = {
     "patches": Run("cifar10", "patches", 30.0, (NearCopies(bases=8),)),
     "convnet": Run("mnist", convnet, 1.0, (NearCopies(bases=4, candidates=2_000),), "ConvNet trained on 20,000"),
     "wide patches": Run("cifar10", "patches:filters=1000,grid=2,threshold=0.5", 5.0, (NearCopies(bases=8),)),
+    "imagenette": OnBackbone(
+        "imagenette-128.tar.xz",
+        backbone,
+        "gcv",
+        (NearCopies(bases=4, candidates=100, largest_change=4e-4),),
+        "EfficientNet-Lite0 (ImageNet)",
+        name="ImageNette",
+    ),
+    "tiny imagenet": OnBackbone(
+        "tiny-imagenet-64.tar.xz",
+        backbone,
+        "gcv",
+        (NearCopies(bases=4, candidates=200, largest_change=4e-4),),
+        "EfficientNet-Lite0 (ImageNet)",
+        name="Tiny ImageNet (100 a class)",
+    ),
 }
 
 
@@ -83,7 +144,7 @@ def measure(name: str, run: Run, *, seed: int) -> list[dict[str, Any]]:
     clock, started, cpu = Clock(), time.perf_counter(), time.process_time()
     load = os.getloadavg()[0]
     with clock("reading"):
-        dataset = data.load(run.data, offline=True)
+        dataset = run.read()
     with clock("training"):
         features: Any = run.features if isinstance(run.features, str) else run.features(dataset)
     with clock("normalisation"):
@@ -93,7 +154,7 @@ def measure(name: str, run: Run, *, seed: int) -> list[dict[str, Any]]:
     options = FitOptions(ridge=run.ridge, intercept=True, dtype=np.float32)
     model = fit_source(source, phi, options, rng=streams(seed)[1], clock=clock)
     facts = {"run": name, "data": dataset.name, "features": run.title or run.features, "n": source.n}
-    facts |= {"d": phi.d, "p": phi.p, "k": source.k, "ridge": run.ridge, "load": load}
+    facts |= {"d": phi.d, "p": phi.p, "k": source.k, "ridge": model.ridge, "load": load}
     rows, models = [], {"original": (model.weights, model.intercept)}
     for index, construction in enumerate(run.constructions):
         row, own = _row(dataset, model, construction, seed=seed, clock=Clock(dict(clock.seconds)))

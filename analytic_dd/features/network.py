@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import math
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -87,8 +88,9 @@ class Network(ForwardMap):
     Arrays of any library go in, and features of the same library, dtype and device come out. The module computes in the
     dtype of the inputs; one that was trained in float32 gives features of float64 accuracy for float64 inputs.
 
-    No file holds the module. Its specification has the SHA-256 of the weights and buffers; whoever loads a set passes
-    the map, and other weights are refused.
+    No file holds the module. Its specification has the SHA-256 of the weights and buffers, and one of the architecture:
+    the text that torch prints of the module, and names, shapes and dtypes of its numbers in their order. Whoever loads
+    a set passes the map, and other weights or layers are refused. What only the code of ``forward`` says is not seen.
 
     *Cost.* A Jacobian is min(p, d) products with it, 64 at a time.
 
@@ -121,7 +123,7 @@ torch.nn.Flatten()
         if any(part.training for part in module.modules()):
             warnings.warn("the module is in training mode; its copy is put into evaluation mode", stacklevel=2)
         self.title = type(module).__name__ if name is None else name
-        self.sha256 = _sha256(module)
+        self.sha256, self.architecture = _sha256(module), _architecture(module)
         self._module = copy.deepcopy(module).eval().requires_grad_(False)
         self._copies: dict[tuple[str, str], torch.nn.Module] = {}
         self.d = math.prod(self.input_shape)
@@ -236,8 +238,9 @@ torch.nn.Flatten()
         return J if self.p <= self.d else J.T
 
     def options(self) -> dict[str, Any]:
-        """Return the name, the sizes and the SHA-256 of the weights; no map is rebuilt from them."""
-        return {"name": self.title, "input_shape": list(self.input_shape), "p": self.p, "sha256": self.sha256}
+        """Return the name, the sizes and the SHA-256 of weights and architecture; no map is rebuilt from them."""
+        sums = {"sha256": self.sha256, "architecture": self.architecture}
+        return {"name": self.title, "input_shape": list(self.input_shape), "p": self.p} | sums
 
     def save_weights(self, path: str | Path) -> None:
         """Write the weights and buffers of the module as safetensors, for :func:`load_weights`."""
@@ -285,6 +288,19 @@ def _sha256(module: torch.nn.Module) -> str:
     digest = hashlib.sha256()
     for key, value in sorted(module.state_dict().items()):
         T = value.detach().cpu().contiguous()
-        digest.update(f"{key} {dtype_name(T)} {tuple(T.shape)}\n".encode())
+        digest.update(_described(key, T))
         digest.update(T.reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
+
+
+def _architecture(module: torch.nn.Module) -> str:
+    """Return the SHA-256 of the text of a module, without addresses, and of its numbers in the order of its layers."""
+    digest = hashlib.sha256(re.sub(r" at 0x[0-9a-fA-F]+", "", repr(module)).encode())
+    for named in (module.named_parameters, module.named_buffers):
+        for key, value in named(remove_duplicate=False):
+            digest.update(_described(key, value))
+    return digest.hexdigest()
+
+
+def _described(key: str, T: torch.Tensor) -> bytes:
+    return f"{key} {dtype_name(T)} {tuple(T.shape)}\n".encode()

@@ -45,6 +45,7 @@ __all__ = [
 _MOST_MAPS = 64  # in a composition that comes from a file
 _MOST_NUMBERS = 2**29  # 4 GiB of parameters: more is built by hand and passed
 _LONGEST = 200  # characters of a message that come from a file
+_LATER = ("architecture",)  # options that files of earlier versions lack
 
 
 class MapOptions(ABC):
@@ -319,8 +320,18 @@ def _require_sizes(spec: Mapping[str, Any], sizes: list[Sizes | None], d: int | 
         )
 
 
+def _as_earlier(own: Any, spec: Any) -> Any:
+    """Leave out of a map's own specification the options that files of earlier versions lack, where ``spec`` does."""
+    if isinstance(own, Mapping) and isinstance(spec, Mapping):
+        kept = {key: value for key, value in own.items() if key in spec or key not in _LATER}
+        return {key: _as_earlier(value, spec.get(key)) for key, value in kept.items()}
+    if isinstance(own, list) and isinstance(spec, list) and len(own) == len(spec):
+        return [_as_earlier(*both) for both in zip(own, spec, strict=True)]
+    return own
+
+
 def _same(feature_map: FeatureMap, spec: Mapping[str, Any]) -> FeatureMap:
-    own = feature_map.spec()
+    own = _as_earlier(feature_map.spec(), spec)
     if own != spec:
         differ = [key for key in sorted({*own, *spec}, key=str) if own.get(key) != spec.get(key)]
         raise DataError(

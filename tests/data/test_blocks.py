@@ -7,6 +7,8 @@ import pytest
 
 from analytic_dd.data import Dataset
 from analytic_dd.data.blocks import BLOCK_BYTES
+from analytic_dd.errors import DataError
+from analytic_dd.model import DatasetSource
 
 RNG = np.random.default_rng(3)
 EPS = np.finfo(np.float64).eps
@@ -118,3 +120,17 @@ def test_wrong_options_of_blocks_are_refused(refused):
     refused(lambda: data.blocks("valid"), "'valid'", "'train' or 'test'", kind=ValueError)
     refused(lambda: data.blocks("train", rows=0), "0", kind=ValueError)
     refused(lambda: data.blocks("train", mean=np.zeros(1)), "(3,)", "(1,)", kind=ValueError)
+
+
+def test_given_moments_take_the_place_of_those_of_the_samples():
+    """In every reader of a data set, also in parts of it."""
+    x = np.random.default_rng(0).integers(0, 256, (7, 2, 3, 3)).astype(np.uint8)
+    mean, std = np.array([1.0, 2.0, 3.0]), np.array([4.0, 5.0, 6.0])
+    given = Dataset.from_arrays(x, np.arange(7) % 2).with_moments(mean, std)
+    wanted = (x[3:6] - mean) / std
+    assert np.array_equal(DatasetSource(given.only(np.arange(3, 6))).inputs(np.arange(3))[0], wanted.reshape(3, -1))
+    assert given.sha256 == Dataset.from_arrays(x, np.arange(7) % 2).sha256
+    with pytest.raises(DataError, match=r"std > 0, got .*0\.0"):
+        given.with_moments(mean, 0.0 * std)
+    with pytest.raises(ValueError, match=r"mean must have shape \(3,\), one number a channel"):
+        given.with_moments([0.0], std)

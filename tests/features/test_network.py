@@ -124,6 +124,57 @@ def test_a_set_names_the_weights_and_other_weights_are_refused() -> None:
         from_spec(phi.spec(), feature_map=Network(other, (8, 6, 3)))
 
 
+def other_layers():
+    """The same numbers in each, in the same order."""
+    torch.manual_seed(5)
+    linear = torch.nn.Linear(7, 7)
+    return {
+        "activation": torch.nn.Sequential(linear, torch.nn.Tanh()),
+        "another activation": torch.nn.Sequential(linear, torch.nn.GELU()),
+        "its approximation": torch.nn.Sequential(linear, torch.nn.GELU(approximate="tanh")),
+        "order": torch.nn.Sequential(linear, torch.nn.Tanh(), torch.nn.Softplus()),
+        "another order": torch.nn.Sequential(linear, torch.nn.Softplus(), torch.nn.Tanh()),
+    }
+
+
+def test_other_layers_with_the_same_weights_are_refused() -> None:
+    maps = {name: Network(module.eval(), (7,)) for name, module in other_layers().items()}
+    assert len({phi.sha256 for phi in maps.values()}) == 1
+    assert len({phi.architecture for phi in maps.values()}) == len(maps)
+    for name, phi in maps.items():
+        assert Network(other_layers()[name].eval(), (7,)) == phi
+        for other in maps.values():
+            if other is not phi:
+                with pytest.raises(DataError, match="differs in architecture"):
+                    from_spec(phi.spec(), feature_map=other)
+
+
+def test_numbers_that_no_state_holds_are_part_of_the_architecture() -> None:
+    """A buffer that is not persistent, and the address of a function, which is not."""
+
+    class Scaled(torch.nn.Linear):
+        def __init__(self, size: int) -> None:
+            torch.manual_seed(6)
+            super().__init__(7, 5)
+            self.register_buffer("steps", torch.ones(size), persistent=False)
+
+        def extra_repr(self) -> str:
+            return repr(lambda: None)
+
+    maps = [Network(Scaled(size).eval(), (7,)) for size in (3, 3, 4)]
+    assert len({phi.sha256 for phi in maps}) == 1
+    assert [phi.architecture == maps[0].architecture for phi in maps] == [True, True, False]
+
+
+def test_a_file_without_the_architecture_still_loads() -> None:
+    """Files of earlier versions have the weights alone."""
+    phi = network("vectors")
+    earlier = {key: value for key, value in phi.spec().items() if key != "architecture"}
+    assert from_spec(earlier, feature_map=phi) is phi
+    with pytest.raises(DataError, match="differs in sha256"):
+        from_spec(earlier | {"sha256": "0" * 64}, feature_map=phi)
+
+
 class Chance(torch.nn.Module):
     """Dropout that is never off."""
 
