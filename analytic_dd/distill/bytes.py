@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from analytic_dd.arrays import Array, as_matrix, as_ridge, namespace, to_numpy
+from analytic_dd.distill.distilled import FeatureSet
 from analytic_dd.distill.integers import Pixels, integers_near
 from analytic_dd.errors import ShapeError
 from analytic_dd.labels import labels_for
@@ -32,7 +33,7 @@ _ERROR = 1e-4  # of W: decisions are those of the model from 5e-4 on (measured o
 
 
 @dataclass(frozen=True)
-class ByteSet:
+class ByteSet(FeatureSet):
     """A set whose inputs are ``low + step * levels`` for integers ``levels``.
 
     Attributes
@@ -40,11 +41,8 @@ class ByteSet:
     levels : (m, d) array of uint8 or uint16
     low, step : float
         The code, in units of the inputs.
-    inputs, features : (m, d) array
-        ``low + step * levels``; the map is the identity.
-    labels : (m, k) array
-        Of T4 on these features.
-    ridge : float
+    inputs : (m, d) array
+        ``low + step * levels``, which are the features too: the map is the identity. Labels are those of T4 on them.
     relative_error : float
         |W (I - X^+ X)| / |W| of the integers: what the set loses of W.
     rounding_error : float
@@ -60,17 +58,11 @@ class ByteSet:
     low: float
     step: float
     inputs: Array = field(repr=False)
-    features: Array = field(repr=False)
-    labels: Array = field(repr=False)
-    ridge: float
     relative_error: float
     rounding_error: float
     largest_change: float
     scale: float
     theorem: str = "T24"
-
-    def __len__(self) -> int:
-        return int(self.levels.shape[0])
 
 
 def byte_set(

@@ -9,12 +9,12 @@ from analytic_dd.arrays import Array
 from analytic_dd.distill.integers import Integers
 from analytic_dd.distill.problem import References
 
-__all__ = ["DistilledFeatures", "DistilledInputs"]
+__all__ = ["DistilledFeatures", "DistilledInputs", "FeatureSet"]
 
 
 @dataclass(frozen=True)
-class DistilledFeatures:
-    """A distilled set in feature space: ridge regression on it with ``ridge`` gives the original weights.
+class FeatureSet:
+    """Points in feature space with labels: what every construction makes, beside what is its own.
 
     Attributes
     ----------
@@ -23,7 +23,23 @@ class DistilledFeatures:
     labels : (m, k) array
         Ys.
     ridge : float
-        lambda_s, absolute.
+        lambda_s, absolute: the penalty that the set is meant for, 0 where any penalty enters both sides alike.
+    """
+
+    features: Array = field(repr=False)
+    labels: Array = field(repr=False)
+    ridge: float
+
+    def __len__(self) -> int:
+        return int(self.features.shape[0])
+
+
+@dataclass(frozen=True)
+class DistilledFeatures(FeatureSet):
+    """A distilled set in feature space: ridge regression on it with ``ridge`` gives the original weights.
+
+    Attributes
+    ----------
     theorem : str
         The theorem that makes it exact.
     amplification : float
@@ -38,17 +54,11 @@ class DistilledFeatures:
         What the *theorem* leaves: 0 for an exact set, the optimum for a set of too few points (T7).
     """
 
-    features: Array = field(repr=False)
-    labels: Array = field(repr=False)
-    ridge: float
     theorem: str
     amplification: float
     condition: float
     ridge_limit: float = float("inf")
     relative_error: float = 0.0
-
-    def __len__(self) -> int:
-        return int(self.features.shape[0])
 
     def scaled(self, c: float) -> DistilledFeatures:
         """Return features and labels times c and the ridge times c^2: the same model (T4')."""

@@ -25,6 +25,7 @@ from typing import Any
 
 from analytic_dd.arrays import Array, as_matrices, as_matrix, as_ridge, eps_of, in_double, namespace, norm
 from analytic_dd.distill.column_space import Data, column_space
+from analytic_dd.distill.distilled import FeatureSet
 from analytic_dd.errors import InfeasibleError, ShapeError
 from analytic_dd.labels import labels_for
 from analytic_dd.linalg import row_basis, thin_svd
@@ -36,13 +37,11 @@ _WITHIN = 1e-8  # relative part of new features outside the subspace that is tak
 
 
 @dataclass(frozen=True)
-class FutureSet:
+class FutureSet(FeatureSet):
     """A set that gives the model of all data, now and after any samples with features in a subspace come or go.
 
     Attributes
     ----------
-    features : (m, p) array
-    labels : (m, k) array
     ridge : float
         lambda, of the data and of every later model.
     subspace : (p, r) array
@@ -52,15 +51,9 @@ class FutureSet:
     theorem : str
     """
 
-    features: Array
-    labels: Array
-    ridge: float
     subspace: Array
     weights: Array
     theorem: str = "T23b"
-
-    def __len__(self) -> int:
-        return int(self.features.shape[0])
 
 
 def future_set(data: Data, subspace: Array, *, ridge: float) -> FutureSet:

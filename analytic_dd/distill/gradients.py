@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from analytic_dd.arrays import Array, namespace, norm
 from analytic_dd.distill.column_space import ColumnSpace, Data, column_space, orthonormal_columns
+from analytic_dd.distill.distilled import FeatureSet
 from analytic_dd.errors import ShapeError
 from analytic_dd.linalg import svd
 
@@ -23,15 +24,11 @@ __all__ = ["GradientSet", "gradient_set"]
 
 
 @dataclass(frozen=True)
-class GradientSet:
+class GradientSet(FeatureSet):
     """A set whose squared-loss gradients W G_s - C_s are those of the data at some weights.
 
     Attributes
     ----------
-    features : (m, p) array
-    labels : (m, k) array
-    ridge : float
-        0: the gradients are those of ``1/2 |Phi W^T - Y|^2``; a penalty adds the same to both sides.
     fewest : int
         Rank of all gradients: with so many points they are exact, and with no fewer.
     relative_errors : tuple of float
@@ -40,15 +37,9 @@ class GradientSet:
     theorem : str
     """
 
-    features: Array
-    labels: Array
-    ridge: float
     fewest: int
     relative_errors: tuple[float, ...]
     theorem: str = "T20a"
-
-    def __len__(self) -> int:
-        return int(self.features.shape[0])
 
 
 def gradient_set(data: Data, weights: Array | Sequence[Array], *, points: int | None = None) -> GradientSet:

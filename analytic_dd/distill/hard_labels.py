@@ -18,6 +18,7 @@ import math
 from dataclasses import dataclass
 
 from analytic_dd.arrays import Array, as_matrices, as_ridge, eps_of, namespace, norm
+from analytic_dd.distill.distilled import FeatureSet
 from analytic_dd.errors import DivergenceError, InfeasibleError, ShapeError
 from analytic_dd.linalg import Spectrum, thin_svd
 from analytic_dd.losses import Softmax
@@ -28,7 +29,7 @@ _SWEEPS = 10_000
 
 
 @dataclass(frozen=True)
-class HardLabelled:
+class HardLabelled(FeatureSet):
     """A set with one-hot labels whose softmax regression is W.
 
     Attributes
@@ -48,16 +49,10 @@ class HardLabelled:
     theorem : str
     """
 
-    features: Array
-    labels: Array
-    ridge: float
     copies: int
     contraction: float
     residual: float
     theorem: str = "T18d"
-
-    def __len__(self) -> int:
-        return int(self.features.shape[0])
 
 
 def hard_label_features(W: Array, Y: Array, *, ridge: float) -> HardLabelled:

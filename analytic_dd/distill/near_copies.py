@@ -40,12 +40,9 @@ def _share(name: str, value: Any) -> None:
         raise ValueError(f"{name} must be a fraction > 0 of the range of a pixel, got {value}; leave it out for 0.01")
 
 
-@register
 @dataclass(frozen=True)
-class OneImage(Construction):
-    """One real sample and rank W near copies of it, which it publishes.
-
-    Theorem: T9; T12 with an intercept, without a point more.
+class Copies(Construction):
+    """Real samples and near copies of them, which it publishes: the options of both constructions here.
 
     Attributes
     ----------
@@ -54,21 +51,12 @@ class OneImage(Construction):
     distilled_ridge : float
         lambda_s, absolute.
     references : {"random", "k-means", "herding", "given"}
-        Which real sample, of any class.
+        The real samples to copy, or to choose from.
     largest_change : float, optional
-        Of an entry of the copies, as a fraction of the sample's range; default 0.01. Halving it doubles the error of W.
-
-    Examples
-    --------
-    >>> from analytic_dd.distill import References
-    >>> from analytic_dd.features import Identity
-    >>> one = References(np.arange(4.0)[None, :])
-    >>> OneImage().build(Problem(np.eye(2, 4), Identity(4), np.random.default_rng(0), references=one)).inputs.shape
-    (3, 4)
+        Of an entry of the copies, as a fraction of the range of the pixels; default 0.01. Halving it doubles the error
+        of W.
     """
 
-    mode = "one-image"
-    summary = "one image and near copies of it"
     realistic = True
 
     labels: str = option(  # type: ignore[misc]
@@ -81,6 +69,27 @@ class OneImage(Construction):
     largest_change: float | None = option(
         None, "of a pixel, as a fraction of its range (default 0.01)", check=_share, metavar="FRACTION"
     )
+
+
+@register
+@dataclass(frozen=True)
+class OneImage(Copies):
+    """One real sample and rank W near copies of it, which it publishes.
+
+    Theorem: T9; T12 with an intercept, without a point more. The sample is any one, of any class; pre-images of exact
+    steps in feature space are its copies, so that the map must be onto near it, unlike that of :class:`NearCopies`.
+
+    Examples
+    --------
+    >>> from analytic_dd.distill import References
+    >>> from analytic_dd.features import Identity
+    >>> one = References(np.arange(4.0)[None, :])
+    >>> OneImage().build(Problem(np.eye(2, 4), Identity(4), np.random.default_rng(0), references=one)).inputs.shape
+    (3, 4)
+    """
+
+    mode = "one-image"
+    summary = "one image and near copies of it"
 
     def count(self, problem: Problem) -> int:
         """Return rank W + 1."""
@@ -122,27 +131,19 @@ class OneImage(Construction):
 
 @register
 @dataclass(frozen=True)
-class NearCopies(Construction):
+class NearCopies(Copies):
     """A few real samples and near copies of them, for any map with a Jacobian: it need not be onto, p may exceed d.
 
     Theorem: T22b; T12 with an intercept, without a point more.
 
     Attributes
     ----------
-    labels : {"learned", "centred"}
-        ``centred``: learned labels of a model that is trained on centred ones.
-    distilled_ridge : float
-        lambda_s, absolute.
     references : {"random", "k-means", "herding", "given"}
-        The real samples to choose the bases from, class by class. The bases are those of them where the features and
-        Jacobians so far are weakest.
+        The candidates, class by class; the bases are those of them where the features and Jacobians so far are weakest.
     candidates : int
         Number of these samples.
     bases : int
         Least number s of bases; more are taken where the map needs them.
-    largest_change : float, optional
-        Of an entry of the copies, as a fraction of the range of the data; default 0.01. Halving it doubles the error
-        of W.
     pairs : bool
         Pairs  xi +- eps v  of samples of one class for each row of W: 2 s points a class, instead of s (q + 1) in all.
 
@@ -158,18 +159,7 @@ class NearCopies(Construction):
 
     mode = "near-copies"
     summary = "a few real images and near copies of them, for any map"
-    realistic = True
 
-    labels: str = option(  # type: ignore[misc]
-        "learned", "learned, or centred: those of a model trained on centred labels", check=one_of("learned", "centred")
-    )
-    distilled_ridge: float = option(0.0, "of the distilled set, absolute (default 0)", check=ridge, metavar="FLOAT")
-    references: str = option(
-        "random", "random, k-means, herding, or a file", check=one_of(*REFERENCES), metavar="CHOICE|FILE"
-    )
-    largest_change: float | None = option(
-        None, "of a pixel, as a fraction of its range (default 0.01)", check=_share, metavar="FRACTION"
-    )
     candidates: int = option(_CANDIDATES, "real images to choose from (default 256)", check=whole_number, metavar="N")
     bases: int = option(1, "least number of real images that are copied (default 1)", check=whole_number, metavar="S")
     pairs: bool = option(False, "pairs of images of its own class for each row of W")

@@ -18,21 +18,18 @@ from dataclasses import dataclass, replace
 
 from analytic_dd.arrays import Array, eps_of, namespace, norm
 from analytic_dd.distill.column_space import ColumnSpace, Data, column_space, orthonormal_columns
+from analytic_dd.distill.distilled import FeatureSet
 from analytic_dd.errors import RangeError
 
 __all__ = ["SegmentSet", "segment_set"]
 
 
 @dataclass(frozen=True)
-class SegmentSet:
+class SegmentSet(FeatureSet):
     """A set on which a student ends where an expert on the data does, from each of several starts.
 
     Attributes
     ----------
-    features : (m, p) array
-    labels : (m, k) array
-    ridge : float
-        0.
     step, steps : float, int
         Of the student.
     relative_errors : tuple of float
@@ -40,16 +37,10 @@ class SegmentSet:
     theorem : str
     """
 
-    features: Array
-    labels: Array
-    ridge: float
     step: float
     steps: int
     relative_errors: tuple[float, ...]
     theorem: str = "T19c"
-
-    def __len__(self) -> int:
-        return int(self.features.shape[0])
 
 
 def segment_set(

@@ -19,12 +19,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from analytic_dd.arrays import Array, as_matrices, as_matrix, as_weights, in_double, namespace, norm
+from analytic_dd.distill.distilled import FeatureSet
 from analytic_dd.distill.intercept import contrasts
 from analytic_dd.errors import RangeError, ShapeError
 from analytic_dd.linalg import CholeskyFactor, StreamingQR, singular_values, thin_svd
@@ -37,18 +38,14 @@ _ROWS = 2048  # of a block: it stays in the cache between its two products
 
 
 @dataclass(frozen=True)
-class SufficientSet:
+class SufficientSet(FeatureSet):
     """A set with the squared-loss objective of the data at every W.
 
     Attributes
     ----------
-    features : (m, p) array
-    labels : (m, k) array
     weights : (m,) array
         Sample weights: the objective of the data is ``sum_i weights_i |W phi_i + b - y_i|^2``. All 1 without an
         intercept, all n / m with one.
-    ridge : float
-        0: any penalty is added to both sides.
     folds : (m,) array of int, or None
         The fold of each point, where folds were given.
     intercept : bool
@@ -59,17 +56,11 @@ class SufficientSet:
     theorem : str
     """
 
-    features: Array
-    labels: Array
-    weights: Array
-    ridge: float
+    weights: Array = field(repr=False)
     folds: Array | None
     intercept: bool
     condition: float
     theorem: str = "T25"
-
-    def __len__(self) -> int:
-        return int(self.features.shape[0])
 
 
 def sufficient_set(
@@ -268,8 +259,8 @@ def _assembled(
     return SufficientSet(
         xp.astype(R[:, :p], dtype),
         xp.astype(R[:, p:], dtype),
-        xp.astype(0.0 * R[:, 0] + weight, dtype),
         0.0,
+        xp.astype(0.0 * R[:, 0] + weight, dtype),
         None,
         intercept,
         condition,

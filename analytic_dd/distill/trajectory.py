@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 from analytic_dd.arrays import Array, as_matrices, eps_of, namespace, norm
 from analytic_dd.distill.column_space import ColumnSpace, Data, column_space, orthonormal_columns
+from analytic_dd.distill.distilled import FeatureSet
 from analytic_dd.errors import RangeError, ShapeError
 from analytic_dd.linalg import row_basis, svd
 
@@ -28,15 +29,11 @@ __all__ = ["EndPointSet", "TrajectorySet", "end_point_set", "krylov", "trajector
 
 
 @dataclass(frozen=True)
-class TrajectorySet:
+class TrajectorySet(FeatureSet):
     """A set on which gradient descent from ``start`` passes through the weights it passes through on the data.
 
     Attributes
     ----------
-    features : (m, p) array
-    labels : (m, k) array
-    ridge : float
-        0: penalties enter as weight decay, equally on both sides.
     start : (k, p) array
         W_0.
     steps : int
@@ -53,9 +50,6 @@ class TrajectorySet:
     theorem : str
     """
 
-    features: Array
-    labels: Array
-    ridge: float
     start: Array
     steps: int
     exact_points: int
@@ -63,9 +57,6 @@ class TrajectorySet:
     bound: float
     relative_error: float
     theorem: str = "T19a"
-
-    def __len__(self) -> int:
-        return int(self.features.shape[0])
 
 
 def trajectory_set(
@@ -219,30 +210,21 @@ def distances(space: ColumnSpace, V: Array, W_0: Array, steps: int) -> tuple[flo
 
 
 @dataclass(frozen=True)
-class EndPointSet:
+class EndPointSet(FeatureSet):
     """A set on which descent from ``start`` ends at given weights after ``steps`` steps of size ``step`` (T19b).
 
     Attributes
     ----------
     features : (m, p) array
         Orthonormal rows that span row(W_T - W_0).
-    labels : (m, k) array
-    ridge : float
-        0.
     step : float
     steps : int
     theorem : str
     """
 
-    features: Array
-    labels: Array
-    ridge: float
     step: float
     steps: int
     theorem: str = "T19b"
-
-    def __len__(self) -> int:
-        return int(self.features.shape[0])
 
 
 def end_point_set(start: Array, end: Array, *, step: float, steps: int) -> EndPointSet:

@@ -178,7 +178,7 @@ def certify_loss(
     about = F if b is None else F - (w @ F) / w.sum()
     s = np.linalg.svd(about, compute_uv=False)
     rank = int(np.sum(s > max(F.shape) * eps * s[0]))
-    found = (_penalised if ridge > 0.0 else _without_penalty)(loss, target, b, F, Y, w, ridge, rank)
+    found = (_penalised if ridge > 0.0 else _without_penalty)(_At(loss, target, b, F, Y, w, ridge, rank))
     size = float(np.linalg.norm(target))
     scale = math.hypot(size, 0.0 if b is None else float(np.linalg.norm(b))) or 1.0
     amplification = max(1.0, found.rounding / scale) * max(1.0, float(map_condition))
@@ -201,6 +201,20 @@ def certify_loss(
 
 
 @dataclass(frozen=True)
+class _At:
+    """The weights, the stored set with its sample weights, the penalty, and the rank of the features."""
+
+    loss: str
+    W: np.ndarray
+    b: np.ndarray | None
+    F: np.ndarray
+    Y: np.ndarray
+    w: np.ndarray
+    ridge: float
+    rank: int
+
+
+@dataclass(frozen=True)
 class _Distance:
     """Bounds on |W_s - W| and |b_s - b|, both together to first order, the gradient, and what rounding does to them."""
 
@@ -211,17 +225,9 @@ class _Distance:
     rounding: float
 
 
-def _penalised(
-    loss: str,
-    W: np.ndarray,
-    b: np.ndarray | None,
-    F: np.ndarray,
-    Y: np.ndarray,
-    w: np.ndarray,
-    ridge: float,
-    rank: int,
-) -> _Distance:
+def _penalised(at: _At) -> _Distance:
     """Strong convexity by the penalty."""
+    loss, W, b, F, Y, w, ridge = at.loss, at.W, at.b, at.F, at.Y, at.w, at.ridge
     Z, moved, slack = F @ W.T, 0.0, 0.0
     if b is not None:
         best, sensitivity = _settled(loss, Z, Y, w, b)
@@ -239,17 +245,9 @@ def _penalised(
     return _Distance(gradient, beside, math.hypot(gradient, beside), gradient, rounding)
 
 
-def _without_penalty(
-    loss: str,
-    W: np.ndarray,
-    b: np.ndarray | None,
-    F: np.ndarray,
-    Y: np.ndarray,
-    w: np.ndarray,
-    ridge: float,
-    rank: int,
-) -> _Distance:
+def _without_penalty(at: _At) -> _Distance:
     """Strict convexity of the loss in the logits that the set can make."""
+    loss, W, b, F, Y, w, rank = at.loss, at.W, at.b, at.F, at.Y, at.w, at.rank
     mean = np.zeros(F.shape[1]) if b is None else F.mean(axis=0)
     U, s, Vt = np.linalg.svd(F - mean, full_matrices=False)
     U, s, Vt = U[:, :rank], s[:rank], Vt[:rank]

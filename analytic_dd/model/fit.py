@@ -202,7 +202,9 @@ def _loss_model(stream: FeatureStream, options: FitOptions, *, rng: np.random.Ge
     found = fit_loss(
         stream, loss=options.loss, ridge=options.ridge, intercept=options.intercept, samples=LOO_SAMPLES, rng=rng
     )
-    W, b = stream.feature_map.project(found.weights), found.intercept
+    best = found.minimiser
+    W, b = stream.feature_map.project(to_numpy(best.weights)), best.intercept
+    b = None if b is None else to_numpy(b)
     if as_loss(options.loss).shift_free:  # rounding would leave a k-th singular value of 1e-12
         W, b = W - W.mean(axis=0), None if b is None else b - b.mean()
     return OriginalModel(
@@ -216,7 +218,7 @@ def _loss_model(stream: FeatureStream, options: FitOptions, *, rng: np.random.Ge
         statistics=found.moments,
         centred=found.moments if b is None else found.moments.centred(),
         label_kind=source.label_kind,
-        solver=found.solver,
+        solver=best.solver,
         solver_reason=found.reason,
         value_range=source.value_range,
         loss=options.loss,

@@ -65,27 +65,19 @@ class Moments:
 
 @dataclass(frozen=True)
 class LossFit:
-    """The minimiser of a loss on a stream.
+    """The minimiser of a loss on a stream, its ridge, how that was chosen (None: it was given), and the moments."""
 
-    Attributes
-    ----------
-    weights : (k, p) array
-    intercept : (k,) array or None
-    ridge : float
-    choice : RidgeChoice or None
-        How the ridge was chosen; None where it was given.
-    moments : Moments
-    solver, reason : str
-        ``newton`` or ``l-bfgs``, and how far it came in one line.
-    """
-
-    weights: np.ndarray
-    intercept: np.ndarray | None
+    minimiser: GLMWeights
     ridge: float
     choice: RidgeChoice | None
     moments: Moments
-    solver: str
-    reason: str
+    loss: str
+
+    @property
+    def reason(self) -> str:
+        """How far the solver came, in one line."""
+        found = self.minimiser
+        return f"{found.solver} on the {self.loss} loss: gradient {found.gradient:.1e} after {found.passes} passes"
 
 
 def fit_loss(
@@ -133,15 +125,7 @@ def fit_loss(
     assert ridge is not None
     with stream.clock.rest_of("solve"):
         found = stream_glm_weights(blocks, loss=model, ridge=ridge, intercept=intercept)
-    return LossFit(
-        to_numpy(found.weights),
-        None if found.intercept is None else to_numpy(found.intercept),
-        float(ridge),
-        choice,
-        moments,
-        found.solver,
-        f"{found.solver} on the {loss} loss: gradient {found.gradient:.1e} after {found.passes} passes",
-    )
+    return LossFit(found, float(ridge), choice, moments, loss)
 
 
 def _kept(stream: FeatureStream, loss: Loss) -> tuple[Blocks, Moments]:
