@@ -22,7 +22,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.linalg
+from scipy import linalg as lapack
 
 from analytic_dd.judge.units import Deviations, Regression
 
@@ -70,12 +70,12 @@ def decompose(F: np.ndarray) -> Spectrum:
     numpy.linalg.LinAlgError
         Neither of LAPACK's two algorithms gives factors whose product is F.
     """
-    Q, R, pivots = scipy.linalg.qr(F.T, mode="economic", pivoting=True)
+    Q, R, pivots = lapack.qr(F.T, mode="economic", pivoting=True)
     L = np.empty((len(F), len(R)))
     L[pivots] = R.T
     for driver in ("gesdd", "gesvd"):
         try:
-            U, s, Vt = scipy.linalg.svd(L, full_matrices=False, lapack_driver=driver)
+            U, s, Vt = lapack.svd(L, full_matrices=False, lapack_driver=driver)
         except np.linalg.LinAlgError:
             continue
         found = Spectrum(U, s, Q @ Vt.T)
