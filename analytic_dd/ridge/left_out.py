@@ -8,11 +8,13 @@ Theorem: T13.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from analytic_dd.arrays import Array, as_ridge, namespace, to_numpy
 from analytic_dd.linalg import Sums
+from analytic_dd.ridge.between_ridges import Between, between
 
 __all__ = ["LeftOut", "right_decisions"]
 
@@ -21,6 +23,44 @@ _PROBES = 32  # rows of a block whose float32 coordinates are compared with floa
 _LEAST = 16  # fewer coordinates are not worth a product
 _USEFUL = 0.25  # a bound on the leverage with a larger mean is of no use
 _SAFETY = 8.0  # times the largest error that the probes show is the bound of all
+_BETWEEN = 1e-5  # relative error of models that follow from those at other ridges: as float32 leaves of long products
+_MANY = 2e6  # entries of all models from which it takes longer to multiply them than to find which are needed
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """What the blocks of samples share.
+
+    Attributes
+    ----------
+    between : Between
+        The ridges whose models are multiplied out, and how those of the others follow.
+    models : (r, k c) array
+        Of the c chosen ridges, classes first, in coordinates of the eigenvectors.
+    path : (p, k c) array
+        The same in features, in the dtype of the samples.
+    norms : (L,) array
+        The largest norm of a class's weights, at every ridge.
+    vectors, inverse : (p, r), (r, L) float32 arrays
+        Eigenvectors and 1 / (s + ridge), for coordinates that are at most 1.
+    """
+
+    between: Between
+    models: np.ndarray
+    path: np.ndarray
+    norms: np.ndarray
+    vectors: np.ndarray
+    inverse: np.ndarray
+
+    @property
+    def reach(self) -> np.ndarray:
+        """Norms of what is added to make the models at every ridge (L,), which rounds."""
+        return np.asarray(self.norms[self.between.chosen] @ np.abs(self.between.coefficients))
+
+    def at_all(self, fitted: np.ndarray, k: int) -> np.ndarray:
+        """Values (b, k c) at the chosen ridges, as values (b, k, L) at all."""
+        few = fitted.reshape(len(fitted), k, -1)
+        return few if self.between.all else few @ self.between.coefficients.astype(few.dtype)
 
 
 class LeftOut:
@@ -53,7 +93,7 @@ class LeftOut:
         self.inverse = xp.stack(inverse, axis=1)
         projected = (fitted.C @ self.vectors).T
         self.W = xp.concat([projected * g[:, None] for g in inverse], axis=1)
-        self._single: tuple[np.ndarray, ...] | None = None
+        self._shared: _Shared | None = None
         self._leading = _leading(to_numpy(self.values) / self.weight, to_numpy(self.inverse)[-1].max())
 
     def predictions(self, Phi: Array, Y: Array, part: Array | None = None) -> tuple[Array, Array]:
@@ -134,28 +174,38 @@ class LeftOut:
 
         ``lost`` (b,) bounds the norm of the error that the rows of ``F`` have already.
         """
-        L, p = self.inverse.shape[1], F.shape[1]
-        if self._single is None:
-            # classes before ridges, so that the maximum over classes runs along contiguous memory
-            path = np.ascontiguousarray((self.vectors @ self.W).reshape(p, L, -1).transpose(0, 2, 1))
-            scale = 1.0 / float(np.sqrt(self.values[0]))  # coordinates are then at most 1, whatever the units
-            with np.errstate(over="ignore", under="ignore"):
-                V, g = (self.vectors * scale).astype(np.float32), (self.inverse / scale**2).astype(np.float32)
-            self._single = path.reshape(p, -1), np.sqrt((path**2).sum(axis=0).max(axis=0)), V, g
-        path, norms, _, _ = self._single
-        unit = 4.0 * p * 2.0**-52
+        k = Y.shape[1]
+        if self._shared is None or self._shared.path.dtype != F.dtype:
+            self._shared = self._made(k, F.dtype)
+        known = self._shared
+        fitted = known.at_all(F @ known.path, k)
+        unit, reach = 4.0 * F.shape[1] * 2.0**-52, size[:, None] * known.reach
         if F.dtype == np.float32:
-            fitted, probes = F @ path.astype(np.float32), _probes(len(F))
-            off = np.abs(fitted[probes] - F[probes].astype(np.float64) @ path).reshape(-1, path.shape[1] // L, L)
-            unit = _SAFETY * (_largest(off.max(axis=1), size[probes, None] * norms) + _UNIT)
-        else:
-            fitted = F @ path
-        fitted = fitted.reshape(len(F), -1, L) + (self.mean_y[:, None] if self.intercept else 0.0)
+            probes = _probes(len(F))
+            off = np.abs(fitted[probes] - known.at_all(F[probes].astype(np.float64) @ self.vectors @ known.models, k))
+            unit = _SAFETY * (_largest(off.max(axis=1), reach[probes]) + _UNIT)
+        rounding = unit * (float(np.abs(Y).max()) + reach) + size[:, None] * (known.norms * known.between.error)
+        if self.intercept:
+            fitted = fitted + self.mean_y[:, None]
         rows, truth = np.arange(len(F)), Y.argmax(axis=1)
         own = fitted[rows, truth].copy()
         fitted[rows, truth] = -np.inf
-        rounding = unit * (float(np.abs(Y).max()) + size[:, None] * norms)
-        return own - fitted.max(axis=1), rounding + 2.0 * lost[:, None] * norms
+        return own - fitted.max(axis=1), rounding + 2.0 * lost[:, None] * known.norms
+
+    def _made(self, k: int, dtype: np.dtype) -> _Shared:
+        """Return what all blocks of a dtype share."""
+        r, L = len(self.values), self.inverse.shape[1]
+        large = self.W.size >= _MANY
+        few = between(self.values, self.inverse, tolerance=_BETWEEN) if large else Between.none(L)
+        W = self.W.reshape(r, L, k)
+        # classes before ridges, so that the maximum over classes runs along contiguous memory
+        models = np.ascontiguousarray(W[:, few.chosen].transpose(0, 2, 1)).reshape(r, -1)
+        scale = 1.0 / float(np.sqrt(self.values[0]))  # coordinates are then at most 1, whatever the units
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            path = self.vectors.astype(dtype, copy=False) @ models.astype(dtype, copy=False)
+            V, g = (self.vectors * scale).astype(np.float32), (self.inverse / scale**2).astype(np.float32)
+        norms = np.sqrt(np.einsum("rlk,rlk->lk", W, W).max(axis=1))
+        return _Shared(few, models, path, norms, V, g)
 
     def _bound(self, F: np.ndarray, size: np.ndarray, rows: np.ndarray, lost: np.ndarray) -> np.ndarray:
         r"""Return a bound on h (r, L) of some rows, from m coordinates and the largest g of the rest.
@@ -167,8 +217,8 @@ class LeftOut:
         lengths = size[rows] / float(np.sqrt(self.values[0])) + away
         known = np.sqrt(np.einsum("ij,ij->i", T, T, dtype=np.float64)) * (1.0 - _UNIT) - away
         rest = lengths**2 - np.maximum(known, 0.0) ** 2
-        assert self._single is not None
-        g = self._single[3][-1].astype(np.float64) * (1.0 + _UNIT)
+        assert self._shared is not None
+        g = self._shared.inverse[-1].astype(np.float64) * (1.0 + _UNIT)
         return np.asarray(h + error + rest[:, None] * g + (1.0 / self.weight if self.intercept else 0.0))
 
     def _leverage(
@@ -182,8 +232,8 @@ class LeftOut:
         self, F: np.ndarray, size: np.ndarray, rows: np.ndarray, lost: np.ndarray, m: int
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Return h of the first m coordinates, its error, the coordinates (r, m) and the error of their norms (r,)."""
-        assert self._single is not None
-        V, g = self._single[2][:, :m], self._single[3][:m]
+        assert self._shared is not None
+        V, g = self._shared.vectors[:, :m], self._shared.inverse[:m]
         unit = float(np.sqrt(self.values[0]))
         T, probes = F[rows].astype(np.float32, copy=False) @ V, _probes(len(rows))
         exact = F[rows[probes]] @ self.vectors[:, :m] / unit

@@ -1,11 +1,13 @@
 """Decisions of leave-one-out through float32 are those of float64, whatever the ridge; few rows are computed twice."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from analytic_dd.linalg import GramStatistics
+from analytic_dd.ridge import left_out
 from analytic_dd.ridge.left_out import LeftOut, _leading, right_decisions
 
 N, P, K = 700, 31, 3
@@ -231,3 +233,32 @@ def test_bounds_are_used_where_the_tail_is_small():
     assert _leading(np.full(640, 1e-4), 1.0) == 40
     assert _leading(np.full(640, 4.4e-4), 1.0) == 80
     assert _leading(np.full(640, 1.0), 1.0) == 0
+
+
+@pytest.fixture
+def few_ridges(monkeypatch):
+    """Models at some ridges make those at the others, however small they are, to a hundredth."""
+    monkeypatch.setattr("analytic_dd.ridge.left_out._MANY", 1)
+    monkeypatch.setattr("analytic_dd.ridge.left_out._BETWEEN", 1e-2)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_decisions_from_models_at_few_ridges_are_those_at_all(few_ridges, kind):
+    Phi, Y = problem(cond=10.0)
+    Phi = Phi.astype(np.float32).astype(np.float64)
+    for left in (made(Phi, Y), made(Phi, Y, intercept=True), edges(Phi, Y)):
+        right = left.right(Phi.astype(kind), Y, exact=lambda rows: Phi[rows])
+        assert len(left._shared.between.chosen) < 3 * len(left.inverse[0]) / 4
+        assert np.array_equal(right, in_double(left, Phi, Y))
+
+
+def test_models_between_ridges_that_are_believed_to_be_exact_are_noticed(few_ridges, monkeypatch):
+    """The planted error: their stated error is forgotten."""
+    Phi, Y = problem(cond=10.0)
+    left = edges(Phi, Y)
+    found = left_out.between(left.values, left.inverse, tolerance=1e-2)
+    assert np.all(found.error <= 1e-2)
+    assert np.all(np.abs(left.inverse[:, found.chosen] @ found.coefficients / left.inverse - 1.0) <= found.error)
+    exact = replace(found, error=0.0 * found.error)
+    monkeypatch.setattr(left_out, "between", lambda *given, tolerance: exact)
+    assert not np.array_equal(left.right(Phi, Y), in_double(left, Phi, Y))
