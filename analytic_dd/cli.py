@@ -227,7 +227,6 @@ def _print_sums(options: argparse.Namespace, statistics: Any) -> int:
 
 def _verify(options: argparse.Namespace) -> int:
     """Certify stored sets again (T16) and check what they claim, or check theorems: exit status 1 unless all pass."""
-    from analytic_dd.io import load_distilled
     from analytic_dd.judge.claims import UNKNOWABLE
 
     if options.theorems is not None:
@@ -238,25 +237,49 @@ def _verify(options: argparse.Namespace) -> int:
         wanted = "--deep is for --theorems" if options.deep else "nothing to verify"
         raise ValueError(f"{wanted}: name a distilled.npz or its folder, or give --theorems")
     found, errors = {}, []
-    for file in map(str, options.files):
+    for file in [str(file) for path in options.files for file in _sets_in(path)]:
         try:
-            stored = load_distilled(file, feature_map=_code(options, Path(file)))
-            certificate = stored.certify()  # the worst of several ridges
-            found[file] = certificate, stored.false_claims(certificate)
+            found[file] = _certified(options, Path(file))
         except (ValueError, TypeError, OSError) as error:
             errors.append(_reason(error) if file in _reason(error) else f"{file}: {_reason(error)}")
     if found:
         content = {
-            file: certificate.to_dict() | {"false_claims": false, "not_known": UNKNOWABLE}
+            file: (certificate.to_dict() if certificate else {"verdict": None})
+            | {"false_claims": false, "not_known": UNKNOWABLE}
             for file, (certificate, false) in found.items()
         }
-        lines = [f"{file}: {line}" for file, (certificate, false) in found.items() for line in (certificate, *false)]
+        lines = [
+            f"{file}: {line}"
+            for file, (certificate, false) in found.items()
+            for line in (*([certificate] if certificate else []), *false)
+        ]
         _print(options, content, [*lines, f"not known: {UNKNOWABLE}"])
     for line in errors:
         _complain(line, 2)
     accepted = ("pass", "inconclusive") if options.allow_inconclusive else ("pass",)
-    good = all(certificate.verdict in accepted and not false for certificate, false in found.values())
+    good = all(certificate and certificate.verdict in accepted and not false for certificate, false in found.values())
     return 2 if errors else int(not good)
+
+
+def _sets_in(path: Path) -> list[Path]:
+    """A file or folder of a set as it is; of a folder of bench its sets."""
+    of_bench = path.is_dir() and not (path / "distilled.npz").exists() and (path / "sets").is_dir()
+    return sorted((path / "sets").glob("*.npz")) if of_bench else [path]
+
+
+def _certified(options: argparse.Namespace, path: Path) -> tuple[Any, list[str]]:
+    """The certificate of a stored set, the worst of several ridges, and what the file says of itself that is false."""
+    from analytic_dd.io import BenchSetError, load_distilled
+
+    try:
+        stored = load_distilled(path, feature_map=_code(options, path))
+    except BenchSetError:
+        from analytic_dd.baselines.bench.set_file import certificate_of_set
+
+        words, of_bench = certificate_of_set(path)
+        return of_bench, [] if of_bench else [f"{words}, which names no weights: there is nothing to certify"]
+    certificate = stored.certify()
+    return certificate, stored.false_claims(certificate)
 
 
 def _code(given: argparse.Namespace, path: Path) -> Any:

@@ -240,6 +240,7 @@ def _add_bench(commands: Any, run: Command) -> None:
     )
     command = commands.add_parser("bench", help="compare methods under one protocol", description=text)
     bench.add_arguments(command)
+    _add_reading(command.add_argument)
     _add_common(command, run)
 
 

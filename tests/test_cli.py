@@ -342,7 +342,7 @@ def test_help_and_usage(run):
         (["--ridge", 1, 1e300], ["1e+300", "too large", "smaller"]),
         (["--ridge", 0, "--solver", "refined"], ["positive definite", "--solver tsqr"]),
         (["--ridge", 1, 10, "--ipc", 5], ["several ridges", "--ipc 5"]),
-        (["--device", "cuda:63"], ["cuda:63", "use device 'cpu'"]),
+        (["--device", "cuda:63"], ["cuda:63", "use --device cpu"]),
         (["--seed", -1], ["seed", ">= 0", "-1"]),
         (["--seed", 1.5], ["seed", ">= 0", "1.5"]),
         (["--features", "fcnn:depht=2"], ["depht", "depth"]),

@@ -59,8 +59,10 @@ def require_device(device: str) -> None:
     try:
         torch.zeros(1, dtype=torch.float64, device=device).cpu().item()
     except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"no device {device!r} with float64 here ({reason}); use device 'cpu'") from error
+        reason = str(error).splitlines()[0].partition(". ")[0].partition(" This could be")[0]
+        if str(device).startswith("mps"):
+            reason = "Apple's GPUs have no float64, and a certificate in float32 would say nothing"
+        raise ValueError(f"no device {device!r} with float64 here ({reason}); use device='cpu'") from error
 
 
 def device_blocks(

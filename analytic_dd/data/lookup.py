@@ -132,7 +132,8 @@ def load(
     >>> load("minst")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    analytic_dd.errors.DataError: unknown data 'minst'; known: digits, mnist, ..., or a path; did you mean mnist?
+    analytic_dd.errors.DataError: unknown data 'minst'; known: digits, mnist, ..., or a path, and nothing is there; did
+    you mean mnist?
     """
     if isinstance(name, os.PathLike) or (isinstance(name, str) and name not in REGISTRY and _is_path(name)):
         return read_path(Path(name), reading=reading)
@@ -150,7 +151,11 @@ def load(
 
 
 def load_several(
-    names: Sequence[str | os.PathLike[str]], *, offline: bool = False, progress: bool = False
+    names: Sequence[str | os.PathLike[str]],
+    *,
+    offline: bool = False,
+    progress: bool = False,
+    reading: Reading | None = None,
 ) -> list[Dataset]:
     """Load data sets as :func:`load` does, and tell those apart by their folders that would have the same name.
 
@@ -158,7 +163,8 @@ def load_several(
     --------
     ``one/data.npz`` and ``two/data.npz`` are both called ``data`` when they are loaded alone.
     """
-    loaded = [_classified(load(name, offline=offline, progress=progress)) for name in names]
+    how = {"offline": offline, "progress": progress}
+    loaded = [_classified(load(name, reading=reading, **how)) for name in names]
     for depth in range(2, 10):
         count = Counter(dataset.name for dataset in loaded)
         for i, (dataset, name) in enumerate(zip(loaded, names, strict=True)):
@@ -169,7 +175,8 @@ def load_several(
 
 
 def _classified(data: Dataset | Table) -> Dataset:
-    assert isinstance(data, Dataset)  # a table is a task to regress, for which nobody has asked
+    if not isinstance(data, Dataset):
+        raise DataError(f"{data.name} has quantities, and classes are wanted here; task='regress' is for distill")
     return data
 
 
@@ -232,7 +239,7 @@ def _entry(name: object) -> Entry:
     if name in REGISTRY:
         return REGISTRY[str(name)]
     hint = did_you_mean(str(name).lower(), REGISTRY)
-    raise DataError(f"unknown data {name!r}; known: {', '.join(REGISTRY)}, or a path{hint}")
+    raise DataError(f"unknown data {name!r}; known: {', '.join(REGISTRY)}, or a path, and nothing is there{hint}")
 
 
 def _find(entry: Entry) -> tuple[Form, Path] | None:

@@ -118,5 +118,5 @@ def test_float32_maps_on_a_device_too(digits, ratio):
 
 def test_a_device_that_is_not_here_is_refused(digits):
     for device in ("cuda:63", "nonsense"):
-        with pytest.raises(ValueError, match="use device 'cpu'"):
+        with pytest.raises(ValueError, match="use device='cpu'"):
             fit(digits, Identity(64), device=device)

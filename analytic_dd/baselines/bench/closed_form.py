@@ -109,6 +109,8 @@ def closed_form(
         finished=True,
         learned={"ridge": float(found.result.distilled.ridge), "original_ridge": float(found.model.ridge)},
         ledger=ledger,
+        weights=np.asarray(found.result.weights, dtype=np.float64),
+        features=found.model.feature_map.spec(),
     )
 
 

@@ -107,7 +107,8 @@ def run(options: argparse.Namespace) -> int:
     config = _config(options)
     variants = [variant for text in options.methods for variant in parse_variant(text)]
     progress = sys.stderr.isatty()
-    datasets = data.load_several(options.data, offline=options.offline, progress=progress)
+    reading = data.Reading(options.target, options.task, options.resize, options.crop)
+    datasets = data.load_several(options.data, offline=options.offline, progress=progress, reading=reading)
     if options.preprocess is not None:
         datasets = [preprocessed(options.preprocess, dataset) for dataset in datasets]
     settings = options.settings or ""

@@ -11,9 +11,11 @@ import numpy as np
 from analytic_dd.baselines.ledger import Ledger
 from analytic_dd.baselines.methods.driver import BaselineResult
 from analytic_dd.errors import DataError
-from analytic_dd.files import read_npz, write_npz
+from analytic_dd.features import from_spec
+from analytic_dd.files import read_npz, to_json, write_npz
+from analytic_dd.judge.stored import Found, certificates_of
 
-__all__ = ["load_set", "save_set"]
+__all__ = ["certificate_of_set", "load_set", "save_set"]
 
 FORMAT = "analytic_dd.BaselineResult/1"
 
@@ -33,7 +35,9 @@ def save_set(path: str | Path, result: BaselineResult, **facts: Any) -> None:
     meta |= {name: getattr(result, name) for name in _FACTS}
     arrays = {name: np.asarray(getattr(result, name)) for name in _ARRAYS}
     arrays["losses"] = np.array(result.losses, dtype=np.float64).reshape(-1, 3)
-    write_npz(path, arrays | {"meta": np.frombuffer(json.dumps(meta).encode(), dtype=np.uint8)})
+    if result.weights is not None:
+        arrays["w"], meta["features"] = result.weights, result.features
+    write_npz(path, arrays | {"meta": np.frombuffer(to_json(meta).encode(), dtype=np.uint8)})
 
 
 def load_set(path: str | Path) -> tuple[BaselineResult, dict[str, Any]]:
@@ -53,6 +57,9 @@ def load_set(path: str | Path) -> tuple[BaselineResult, dict[str, Any]]:
             raise ValueError(f"format {meta['format']!r}")
         values: dict[str, Any] = {name: stored[name] for name in _ARRAYS} | {name: meta[name] for name in _FACTS}
         _require_fitting(values)
+        if "w" in stored:
+            values |= {"weights": stored["w"], "features": meta["features"]}
+            _require_model(values)
         values["losses"] = [(int(step), float(seconds), float(loss)) for step, seconds, loss in stored["losses"]]
         return BaselineResult(ledger=Ledger.from_dict(meta["ledger"]), **values), dict(meta["facts"])
     except (KeyError, TypeError, ValueError, RecursionError) as error:
@@ -75,6 +82,32 @@ def _require_fitting(values: dict[str, Any]) -> None:
     wrong = [name for name, right in fitting.items() if not right]
     if wrong:
         raise ValueError(f"it has no valid {', '.join(wrong)}")
+
+
+def _require_model(values: dict[str, Any]) -> None:
+    W, ridge = values["weights"], values["learned"].get("ridge")
+    if W.ndim != 2 or not W.size or len(W) != values["y"].shape[1] or not _are_finite(W):
+        raise ValueError("it has no valid w")
+    if not isinstance(values["features"], dict) or not isinstance(ridge, (int, float)):
+        raise ValueError("it has weights without the map and the ridge that go with them")
+
+
+def certificate_of_set(path: str | Path) -> tuple[str, Found | None]:
+    """Read a set; return what it is in words, and its certificate (T16), or None where its method promises no weights.
+
+    Raises
+    ------
+    DataError, OSError
+        As :func:`load_set`; or the map cannot be rebuilt.
+    """
+    found, _ = load_set(path)
+    words = f"a set of bench ({found.method}, {len(found.x)} points, seed {found.seed}, {found.steps} steps)"
+    if found.weights is None or found.features is None:
+        return words, None
+    d, p = found.inputs.shape[1], found.weights.shape[1]
+    ridges = (float(found.learned["ridge"]),)
+    of_model = {"weights": found.weights[None], "intercepts": [None], "ridges": ridges}
+    return words, certificates_of(from_spec(found.features, d=d, p=p), found.inputs, found.y, **of_model)[0]
 
 
 def _are_finite(A: np.ndarray) -> bool:

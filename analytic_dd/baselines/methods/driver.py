@@ -55,6 +55,10 @@ class BaselineResult:
     learned : dict
         Other numbers that were learned, such as a step size.
     ledger : Ledger
+    weights : (k, p) array or None
+        What ridge regression on the set reproduces at ``learned["ridge"]``, where the method promises some.
+    features : mapping or None
+        The specification of the map that goes with them.
     """
 
     inputs: np.ndarray
@@ -70,6 +74,8 @@ class BaselineResult:
     losses: list[tuple[int, float, float]] = field(default_factory=list)
     learned: dict[str, float] = field(default_factory=dict)
     ledger: Ledger = field(default_factory=Ledger)
+    weights: np.ndarray | None = None
+    features: Mapping[str, Any] | None = None
 
 
 def distill(

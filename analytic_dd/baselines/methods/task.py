@@ -26,8 +26,9 @@ class Task:
         The row numbers of each class.
     k : int
         Number of classes.
-    mean, std : (c,) tensors
-        Moments of each channel; float64 for samples of 64 bits, which are normalised in it.
+    mean, std : (c,) or (d,) tensors
+        Moments of each channel, or of each column of a table; float64 for samples of 64 bits, which are normalised in
+        it.
     image_shape : tuple of int
         The shape that the data set gives its images.
     device, dtype :
@@ -89,7 +90,9 @@ class Task:
 
     def normalised(self, index: torch.Tensor) -> torch.Tensor:
         """Return normalised samples (len(index), h, w, c), channels last."""
-        return ((self.stored[index].to(self.mean.dtype) - self.mean) / self.std).to(self.dtype)
+        chosen = self.stored[index].to(self.mean.dtype)
+        channels = chosen.reshape(len(chosen), -1, len(self.mean))
+        return ((channels - self.mean) / self.std).reshape(chosen.shape).to(self.dtype)
 
     def labels(self, rows: np.ndarray | torch.Tensor) -> torch.Tensor:
         """Return the classes (len(rows),) of samples."""

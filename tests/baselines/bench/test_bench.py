@@ -28,6 +28,7 @@ from analytic_dd.baselines.methods.registry import METHODS as KNOWN
 from analytic_dd.baselines.methods.registry import method_type
 from analytic_dd.data import Dataset
 from analytic_dd.errors import DataError
+from analytic_dd.files import read_npz, write_npz
 
 METHODS = ["closed-form:features=identity", "kip:steps=4,target_batch=20", "random"]
 PREDICTORS = ["mlp", "krr-own", "ridge"]
@@ -356,6 +357,39 @@ def test_bad_input_is_one_line_and_writes_nothing(run, tmp_path, change, words):
     assert words in error
     assert len(error.splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_a_table_is_scored_in_columns_of_its_own_units(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(benchmark_module, "draw", lambda rows, path: None)
+    rng, kind = np.random.default_rng(0), np.arange(60) % 2
+    noise = rng.standard_normal((60, 3))
+    columns = noise * [0.1, 1e6, 5.0] + kind[:, None] * [1.0, 0.0, 0.0]
+    rows = [",".join(map(repr, [*row, ("no", "yes")[y]])) for row, y in zip(columns.tolist(), kind, strict=True)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,c,bought", *rows]).replace("'", ""))
+    words = f"bench --data {tmp_path}/t.csv --target bought --methods closed-form:features=identity kip:steps=3 "
+    words += f"label-solve random --predictors ridge krr-own --ipc 1 --seeds 0 --quiet --out {tmp_path}/out"
+    assert cli.main([*words.split(), "--config", *SMALL]) == 0
+    found = {(row["method"], row["predictor"]): row["accuracy"] for row in rows_of(tmp_path)}
+    assert found["closed-form", "ridge"] == 1.0  # the second column, a million times larger, says nothing
+    assert {method for method, _ in found} == {"closed-form", "kip", "label-solve", "random"}
+    assert cli.main(["bench", "--data", f"{tmp_path}/t.csv", "--target", "b", "--task", "regress"]) == 2
+    assert "t has quantities, and classes are wanted here; --task regress is for distill" in capsys.readouterr().err
+
+
+def test_verify_certifies_the_sets_of_bench_that_name_weights(run, tmp_path, capsys):
+    assert run(methods=METHODS[::2], predictors=["ridge"])[0] == 0
+    closed, random = sorted((tmp_path / "out" / "sets").glob("*.npz"))
+    assert cli.main(["verify", str(closed)]) == 0
+    assert ": pass: |W_s - W|" in capsys.readouterr().out
+    assert cli.main(["verify", str(tmp_path / "out")]) == 1  # the folder: one set passes, one names no weights
+    assert "(random, 3 points, seed 0, 1 steps), which names no weights" in capsys.readouterr().out
+    planted = read_npz(closed)
+    planted["y"][0, 0] += 1e-6
+    write_npz(tmp_path / "planted.npz", planted)
+    assert cli.main(["verify", str(tmp_path / "planted.npz"), str(random)]) == 1
+    assert "planted.npz: fail:" in capsys.readouterr().out
+    write_npz(tmp_path / "damaged.npz", planted | {"w": planted["w"][:, :-1]})
+    assert cli.main(["verify", str(tmp_path / "damaged.npz")]) == 2
 
 
 @pytest.mark.parametrize(
