@@ -1,4 +1,4 @@
-# make demo | test | test-kernels | test-threads | test-ntk | test-slow | kills | fuzz | proofs | lint | types | docs | tables | clean
+# make demo | test | test-kernels | test-threads | test-ntk | test-slow | people | kills | fuzz | proofs | lint | types | docs | tables | clean
 # TORCH_INDEX=ADDRESS takes torch from another package index (a CPU wheel, say).
 
 PYTHON ?= python3
@@ -19,7 +19,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 # What rounds: the same on every processor but for the last digits
 NUMERICAL := tests/test_comparators.py tests/test_estimator.py $(addprefix tests/, linalg ridge losses labels features distill model judge)
 
-.PHONY: demo test test-kernels test-threads test-ntk test-slow kills fuzz proofs lint types docs tables bench clean
+.PHONY: demo test test-kernels test-threads test-ntk test-slow people kills fuzz proofs lint types docs tables bench clean
 
 $(VENV)/base: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -60,6 +60,10 @@ test-ntk: $(VENV)/ntk
 
 test-slow: $(VENV)/test
 	$(ONE_THREAD) $(BIN)/python -m pytest -q -n 2 -m slow
+
+# Three users in a fresh clone with an environment of its own, every command a process: some minutes; seconds are printed
+people:
+	$(PYTHON) tests/people/play.py --install --out tests/people/results/run.json
 
 # Commands ended at every line of what keeps results whole and at random times, and run again; the record is written
 kills: $(VENV)/test

@@ -31,7 +31,7 @@ def save_set(path: str | Path, result: BaselineResult, **facts: Any) -> None:
     **facts
         JSON values to store beside it.
     """
-    meta = {"format": FORMAT, "ledger": result.ledger.to_dict(), "facts": facts}
+    meta: dict[str, Any] = {"format": FORMAT, "ledger": result.ledger.to_dict(), "facts": facts}
     meta |= {name: getattr(result, name) for name in _FACTS}
     arrays = {name: np.asarray(getattr(result, name)) for name in _ARRAYS}
     arrays["losses"] = np.array(result.losses, dtype=np.float64).reshape(-1, 3)
@@ -104,10 +104,9 @@ def certificate_of_set(path: str | Path) -> tuple[str, Found | None]:
     words = f"a set of bench ({found.method}, {len(found.x)} points, seed {found.seed}, {found.steps} steps)"
     if found.weights is None or found.features is None:
         return words, None
-    d, p = found.inputs.shape[1], found.weights.shape[1]
-    ridges = (float(found.learned["ridge"]),)
-    of_model = {"weights": found.weights[None], "intercepts": [None], "ridges": ridges}
-    return words, certificates_of(from_spec(found.features, d=d, p=p), found.inputs, found.y, **of_model)[0]
+    phi = from_spec(dict(found.features), d=found.inputs.shape[1], p=found.weights.shape[1])
+    W, ridges = found.weights[None], [float(found.learned["ridge"])]
+    return words, certificates_of(phi, found.inputs, found.y, weights=W, intercepts=[None], ridges=ridges)[0]
 
 
 def _are_finite(A: np.ndarray) -> bool:
