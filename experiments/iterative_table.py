@@ -14,10 +14,12 @@ from __future__ import annotations
 from typing import Any
 
 import pictures
-import protocol_cost
 import protocol_runs
 
 from analytic_dd import data
+from analytic_dd.baselines.bench.estimate import gpu_seconds, made, work
+from analytic_dd.baselines.bench.plan import SetCell, Variant
+from analytic_dd.baselines.bench.settings import settings_options
 
 METHODS = ["random", "class_mean", "k_means", "dc", "dsa", "dm", "mtt", "kip", "closed-form:features=identity"]
 PREDICTORS = ["convnet", "convnet+dsa", "krr-own", "krr-common"]
@@ -55,9 +57,13 @@ def estimate(options: Any, ipcs: list[int]) -> None:
     for name in options.names:
         dataset = data.load(name, offline=True)
         for ipc in options.ipc or ipcs:
-            for method in protocol_cost.METHODS:
+            for method in ("dc", "dsa", "dm", "mtt"):
                 try:
-                    found = f"{protocol_cost.minutes(dataset, method, ipc, {}):.0f} GPU minutes (estimate)"
+                    variant = Variant(method, "", settings_options("published", method, dataset, ipc))
+                    running = made(SetCell(variant, dataset.name, ipc, 0, ()), dataset)
+                    counted = work(running)
+                    assert counted is not None
+                    found = f"{gpu_seconds(running, counted) / 60.0:.0f} GPU minutes (estimate)"
                 except ValueError as error:  # nothing is published for this cell
                     found = str(error)
                 print(f"{dataset.name}, IPC {ipc}, {method}: {found}")

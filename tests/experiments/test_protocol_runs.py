@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from analytic_dd import data
-
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
-MODULES = ("records", "pictures", "protocol_runs", "iterative_table", "transfer", "protocol_tables", "protocol_cost")
+MODULES = ("records", "pictures", "protocol_runs", "iterative_table", "transfer", "protocol_tables")
 TINY = {
     "evaluate": {"nets": 2, "epochs": 2, "epochs_augmented": 2, "width": 4, "depth": 2, "transfer_width": 4},
     "kip": {"steps": 3, "target_batch": 50},
@@ -99,40 +97,6 @@ def test_settings_are_options_of_the_methods(scripts):
         for config in settings.values():
             for name, options in config.items():
                 configured(Protocol if name == "evaluate" else method_type(name).config_type, options)
-
-
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [
-        ("dc", {"outer": 3, "inner": 2, "net_batch": 7}),
-        ("dsa", {"outer": 2, "inner": 1}),
-        ("dm", {}),
-        ("mtt", {"student_steps": 3, "expert_span": 1, "max_start": 1, "lr_img": 1.0, "lr_lr": 0.0, "lr_0": 0.01}),
-    ],
-)
-def test_passes_of_a_step_are_those_that_the_ledger_counts(scripts, name, options):
-    from analytic_dd.baselines.ledger import Ledger
-    from analytic_dd.baselines.methods.registry import method_type
-    from analytic_dd.baselines.methods.task import Task
-
-    kind, task = method_type(name), Task.of(data.load("digits"))
-    options = options | {"width": 4, "depth": 2} | ({"experts": 1} if name == "mtt" else {"batch": 150})
-    method = kind(task, kind.config_type(**options), points_per_class=2, seed=0, ledger=Ledger())
-    method.start()
-    method.step(0)
-    method.step(1)
-    step, calls, once, _ = scripts["protocol_cost"].passes(method)
-    for counted in scripts["protocol_cost"].COUNTED:
-        assert getattr(method.ledger, counted) == 2 * step[counted] + once[counted], counted
-    assert calls > 0
-
-
-def test_operations_of_a_network_are_counted(scripts):
-    from analytic_dd.baselines.nets.network import ConvNet
-
-    wanted = 2.0 * 9 * (1024 * 3 * 128 + (256 + 64) * 128 * 128) + 2.0 * 10 * 2048
-    assert scripts["protocol_cost"].forward_flops(ConvNet((3, 32, 32), 10)) == wanted
-    assert scripts["protocol_cost"].forward_flops(ConvNet((1, 28, 28), 10)) == wanted - 2.0 * 9 * 1024 * 2 * 128
 
 
 def test_cells_of_a_table_keep_the_two_spreads_apart(scripts):

@@ -5,14 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analytic_dd.baselines.methods.registry import METHODS
 from analytic_dd.errors import DataError, shown
 from analytic_dd.files import expanded, open_file
 from analytic_dd.staging import locked
+
+if TYPE_CHECKING:
+    from analytic_dd.baselines.bench.estimate import Estimate
 
 __all__ = ["add_arguments", "run"]
 
@@ -76,7 +80,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     add("--resume", action="store_true", help="go on where --out ends, and skip cells that are done")
     add("--quick", action="store_true", help="sizes for digits that take about a minute on one core")
-    add("--dry-run", action="store_true", help="print the cells and do nothing")
+    add("--dry-run", action="store_true", help="print the cells and run nothing; what must fail is refused in one line")
+    add("--estimate", action="store_true", help="print passes, seconds here and GPU hours of each set, and run nothing")
     add("--offline", action="store_true", help="never open a socket")
     add("--out", type=expanded, default=Path("bench"), metavar="DIR", help="folder of the results (default bench)")
 
@@ -138,6 +143,14 @@ def run(options: argparse.Namespace) -> int:
         resume=options.resume,
         progress=progress,
     )
+    if options.estimate or options.dry_run:
+        from analytic_dd.baselines.bench.estimate import estimates
+        from analytic_dd.baselines.bench.requirements import require_possible
+
+        require_possible(cells, benchmark.datasets, protocol=benchmark.protocol, device=options.device)
+    if options.estimate:
+        each = estimates(cells, benchmark.datasets, protocol=benchmark.protocol, device=options.device)
+        return _print_estimates(options, list(each))
     if options.dry_run:
         found = benchmark.dry_run()
         _print(options, {"cells": found}, [f"{one['cell']}: {one['state']}" for one in found])
@@ -157,6 +170,14 @@ def run(options: argparse.Namespace) -> int:
 def _print(options: argparse.Namespace, content: Mapping[str, Any], lines: list[str]) -> None:
     plain = "\n".join(shown(part, most=_LONGEST) for line in lines for part in line.split("\n"))
     print(json.dumps(content) if options.json else plain)
+
+
+def _print_estimates(options: argparse.Namespace, found: Sequence[Estimate]) -> int:
+    seconds = sum(one.seconds + one.scoring for one in found)
+    hours = sum(one.gpu_hours or 0.0 for one in found)
+    total = f"in all {seconds / 3600.0:.3g} hours here, {hours:.3g} GPU hours of what is counted"
+    _print(options, {"estimates": [asdict(one) for one in found]}, [*map(str, found), total])
+    return 0
 
 
 def _config(options: argparse.Namespace) -> dict[str, dict[str, Any]]:

@@ -1,0 +1,251 @@
+"""What a benchmark will take: counted passes at the rate of this machine, or a measured step; and GPU hours by a model.
+
+The model of a graphics card that is not at hand: operations of all passes at ``THROUGHPUT``, and ``LATENCY`` for every
+call of a network, which small batches are bound by. The published 0.5 s an iteration of trajectory matching (CIFAR-10,
+one image a class: 50 student steps, 2 passes forward and 3 backward each) is 250 calls of 2 ms.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from analytic_dd.baselines.bench.plan import Plan, SetCell
+from analytic_dd.baselines.bench.protocol import Protocol, predictor_kind
+from analytic_dd.baselines.ledger import Ledger
+from analytic_dd.baselines.methods.dc import DcConfig
+from analytic_dd.baselines.methods.matching import Matching
+from analytic_dd.baselines.methods.method import Method, configured
+from analytic_dd.baselines.methods.registry import METHODS, method_type
+from analytic_dd.baselines.methods.task import Task, height_width_channels
+from analytic_dd.baselines.nets.named import network_named
+from analytic_dd.baselines.nets.network import Network
+from analytic_dd.baselines.torch_state import plain_torch
+from analytic_dd.data import Dataset
+
+__all__ = ["COUNTED", "Estimate", "Work", "estimates", "forward_flops", "gpu_seconds", "layer_sizes", "made", "work"]
+
+THROUGHPUT = 1e13  # float32 operations a second that convolutions of some hundred images reach
+LATENCY = 2e-3  # seconds of a call of a network, forward or backward
+COUNTED = ("real_forward", "real_backward", "synthetic_forward", "synthetic_backward")
+
+_BATCH = 64  # images at which the rate is measured
+_LONG = 5.0  # seconds of a step after which no second one is measured
+
+
+@dataclass(frozen=True)
+class Work:
+    """The passes and the network calls of a step, and those of all that is done once."""
+
+    step: Mapping[str, int]
+    calls: int
+    once: Mapping[str, int]
+    first: int
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What one set of a plan takes.
+
+    Attributes
+    ----------
+    cell : str
+    steps : int
+    passes : int or None
+        Passes of one sample, forward and backward, of the distillation; None where none are counted before a run.
+    seconds : float
+        Of the distillation on this machine.
+    scoring : float
+        Seconds of its networks on this machine.
+    gpu_hours : float or None
+        Of the distillation by the model; None without counted passes.
+    basis : str
+        What ``seconds`` rests on.
+    """
+
+    cell: str
+    steps: int
+    passes: int | None
+    seconds: float
+    scoring: float
+    gpu_hours: float | None
+    basis: str
+
+    def __str__(self) -> str:
+        passes = "" if self.passes is None else f", {self.passes:.3g} passes"
+        card = "no GPU estimate" if self.gpu_hours is None else f"{self.gpu_hours:.3g} GPU hours (model)"
+        return (
+            f"{self.cell}: {self.steps:,} steps{passes}; {self.seconds:.3g} s here ({self.basis}), {card}; "
+            f"scoring {self.scoring:.3g} s"
+        )
+
+
+def made(cell: SetCell, dataset: Dataset, *, device: str = "cpu") -> Method:
+    """Return the method of a cell, not started."""
+    assert cell.ipc is not None
+    kind = method_type(cell.variant.method)
+    task, config = Task.of(dataset, device=device, dtype=kind.dtype), configured(kind.config_type, cell.variant.options)
+    return kind(task, config, points_per_class=cell.ipc, seed=cell.seed, ledger=Ledger())
+
+
+def work(method: Method) -> Work | None:
+    """Return the work of a method by its options; None where only a run can tell."""
+    task, m, config = method.task, method.task.k * method.points_per_class, method.config
+    step = method.passes_per_step()
+    if step is not None:
+        once = method.passes_once()
+        calls, first = 5 * step.get("network_steps", 0), 2 * once.get("network_steps", 0)
+        return Work(_counted(step), calls, _counted(once), first)
+    if not isinstance(method, Matching) or method.name not in ("dm", "dc", "dsa"):
+        return None
+    real = sum(min(config.batch, len(found)) for found in task.members)
+    if not isinstance(config, DcConfig):
+        return Work(_counts(real, 0, m, m), 3 * task.k, _counts(), 0)
+    outer, inner = config.loops(method.points_per_class)
+    training = (outer - 1) * inner
+    step = _counts(outer * real, outer * real, outer * m + training * m, 2 * outer * m + training * m)
+    return Work(step, 5 * outer * task.k + 2 * training * -(-m // config.net_batch), _counts(), 0)
+
+
+def _counts(*values: int) -> dict[str, int]:
+    return dict(zip(COUNTED, values or (0, 0, 0, 0), strict=True))
+
+
+def _counted(found: Mapping[str, int]) -> dict[str, int]:
+    return {name: int(found.get(name, 0)) for name in COUNTED}
+
+
+def layer_sizes(network: Network) -> Iterator[tuple[nn.Module, int]]:
+    """Yield the layers of a network in the order in which an image passes them, each with how many numbers it gives."""
+    found: list[tuple[nn.Module, int]] = []
+    layers = [one for one in network.modules() if not list(one.children())]
+    hooks = [one.register_forward_hook(lambda layer, _, out: found.append((layer, out.numel()))) for one in layers]
+    try:
+        network.logits(
+            network.draw(torch.Generator()), torch.zeros(1, *network.shape)
+        )  # meta tensors import for seconds
+    finally:
+        for hook in hooks:
+            hook.remove()
+    yield from found
+
+
+def forward_flops(network: Network) -> float:
+    """Return the operations of one image through the convolutions and the linear layers: two for each product.
+
+    Examples
+    --------
+    >>> from analytic_dd.baselines.nets.network import MultiLayerPerceptron
+    >>> forward_flops(MultiLayerPerceptron((1, 8, 8), 10, widths=(5,)))
+    740.0
+    """
+    return sum(
+        2.0 * given * layer.weight[0].numel()
+        for layer, given in layer_sizes(network)
+        if isinstance(layer, nn.Conv2d | nn.Linear)
+    )
+
+
+def _network(method: Method) -> Network:
+    config: Any = method.config
+    return network_named(config.network, method.task.shape, method.task.k, width=config.width, depth=config.depth)
+
+
+def _operations(found: Work, steps: int, size: float) -> float:
+    def of(counts: Mapping[str, int]) -> float:
+        forward = counts["real_forward"] + counts["synthetic_forward"]
+        return size * (forward + 2.0 * (counts["real_backward"] + counts["synthetic_backward"]))
+
+    return steps * of(found.step) + of(found.once)
+
+
+def gpu_seconds(method: Method, found: Work) -> float:
+    """Return the seconds of a whole run on a graphics card by the model at the top of this file."""
+    steps = method.config.steps
+    calls = steps * found.calls + found.first
+    return _operations(found, steps, forward_flops(_network(method))) / THROUGHPUT + LATENCY * calls
+
+
+@plain_torch()
+def measured_rate(network: Network, *, device: str = "cpu") -> float:
+    """Return the operations a second of passes forward and backward of ``_BATCH`` images, the best of three."""
+    generator = torch.Generator().manual_seed(0)
+    weights = network.draw(generator, device=device)
+    images = torch.randn(_BATCH, *network.shape, generator=generator).to(device)
+    classes, seconds = torch.zeros(_BATCH, dtype=torch.int64, device=device), []
+    for _ in range(3):
+        started = time.perf_counter()
+        leaves = {name: value.detach().requires_grad_() for name, value in weights.items()}
+        loss = F.cross_entropy(network.logits(leaves, images), classes)
+        torch.autograd.grad(loss, list(leaves.values()))[0].sum().item()  # waits for the device
+        seconds.append(time.perf_counter() - started)
+    return 3.0 * _BATCH * forward_flops(network) / min(seconds)
+
+
+@plain_torch()
+def measured_step(method: Method) -> float:
+    """Return the seconds of a step: the second one, or the first where that is long or the only one."""
+    method.start()
+    seconds = 0.0
+    for index in range(min(2, method.config.steps)):
+        started = time.perf_counter()
+        method.step(index)
+        seconds = time.perf_counter() - started
+        if seconds > _LONG:
+            break
+    return seconds
+
+
+def estimates(
+    plan: Plan, datasets: Mapping[str, Dataset], *, protocol: Protocol, device: str = "cpu"
+) -> Iterator[Estimate]:
+    """Yield what each set of a plan takes; sets that differ in their seed alone are measured once."""
+    known: dict[tuple[Any, ...], Estimate] = {}
+    rates: dict[str, float] = {}
+
+    def rate(network: Network) -> float:
+        key = f"{type(network).__name__} {network.shape} {network.shapes()}"
+        if key not in rates:
+            rates[key] = measured_rate(network, device=device)
+        return rates[key]
+
+    for cell in plan.sets:
+        key = (cell.variant.label, cell.data, cell.ipc)
+        if key not in known:
+            known[key] = _estimate(cell, datasets[cell.data], protocol, device, rate)
+        yield Estimate(**vars(known[key]) | {"cell": cell.label})
+
+
+def _estimate(cell: SetCell, dataset: Dataset, protocol: Protocol, device: str, rate: Any) -> Estimate:
+    scoring = sum(_scoring(cell, dataset, name, protocol, rate) for name in cell.predictors)
+    if cell.variant.method not in METHODS or cell.ipc is None:
+        return Estimate(cell.label, 0, None, 0.0, scoring, None, "no steps")
+    method = made(cell, dataset, device=device)
+    steps, found = method.config.steps, work(method)
+    if found is None:
+        seconds = steps * measured_step(method)
+        return Estimate(cell.label, steps, None, seconds, scoring, None, "from a step measured here")
+    network = _network(method)
+    speed, passes = rate(network), steps * sum(found.step.values()) + sum(found.once.values())
+    seconds = _operations(found, steps, forward_flops(network)) / speed
+    basis = f"counted operations at {speed / 1e9:.3g} Gflop/s measured here"
+    return Estimate(cell.label, steps, passes, seconds, scoring, gpu_seconds(method, found) / 3600.0, basis)
+
+
+def _scoring(cell: SetCell, dataset: Dataset, predictor: str, protocol: Protocol, rate: Any) -> float:
+    """Return the seconds of the networks of a predictor; other predictors take seconds and are not counted."""
+    if predictor_kind(predictor) != "network":
+        return 0.0
+    settings = protocol.networks(predictor, full=cell.ipc is None)
+    height, width, channels = height_width_channels(dataset.image_shape)
+    k = len(dataset.classes)
+    network = network_named(settings.network, (channels, height, width), k, width=settings.width, depth=settings.depth)
+    m = len(dataset.y_train) if cell.ipc is None else k * cell.ipc
+    passes = 3.0 * (settings.epochs or 0) * m + len(dataset.y_test)
+    return settings.nets * passes * forward_flops(network) / float(rate(network))
