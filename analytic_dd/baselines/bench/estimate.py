@@ -123,6 +123,7 @@ def _counted(found: Mapping[str, int]) -> dict[str, int]:
 
 def layer_sizes(network: Network) -> Iterator[tuple[nn.Module, int]]:
     """Yield the layers of a network in the order in which an image passes them, each with how many numbers it gives."""
+    # Numbers are drawn, since the first use of meta tensors imports for seconds.
     found: list[tuple[nn.Module, int]] = []
     layers = [one for one in network.modules() if not list(one.children())]
     hooks = [one.register_forward_hook(lambda layer, _, out: found.append((layer, out.numel()))) for one in layers]
@@ -145,11 +146,8 @@ def forward_flops(network: Network) -> float:
     >>> forward_flops(MultiLayerPerceptron((1, 8, 8), 10, widths=(5,)))
     740.0
     """
-    return sum(
-        2.0 * given * layer.weight[0].numel()
-        for layer, given in layer_sizes(network)
-        if isinstance(layer, nn.Conv2d | nn.Linear)
-    )
+    weighted = [(given, one.weight) for one, given in layer_sizes(network) if isinstance(one, nn.Conv2d | nn.Linear)]
+    return 2.0 * sum(given * (weight.numel() // len(weight)) for given, weight in weighted)
 
 
 def _network(method: Method) -> Network:
@@ -162,7 +160,7 @@ def _operations(found: Work, steps: int, size: float) -> float:
         forward = counts["real_forward"] + counts["synthetic_forward"]
         return size * (forward + 2.0 * (counts["real_backward"] + counts["synthetic_backward"]))
 
-    return steps * of(found.step) + of(found.once)
+    return float(steps * of(found.step) + of(found.once))
 
 
 def gpu_seconds(method: Method, found: Work) -> float:
