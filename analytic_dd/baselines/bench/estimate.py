@@ -147,7 +147,7 @@ def forward_flops(network: Network) -> float:
     740.0
     """
     weighted = [(given, one.weight) for one, given in layer_sizes(network) if isinstance(one, nn.Conv2d | nn.Linear)]
-    return 2.0 * sum(given * (weight.numel() // len(weight)) for given, weight in weighted)
+    return float(2 * sum(given * (weight.numel() // len(weight)) for given, weight in weighted))
 
 
 def _network(method: Method) -> Network:
@@ -167,7 +167,7 @@ def gpu_seconds(method: Method, found: Work) -> float:
     """Return the seconds of a whole run on a graphics card by the model at the top of this file."""
     steps = method.config.steps
     calls = steps * found.calls + found.first
-    return _operations(found, steps, forward_flops(_network(method))) / THROUGHPUT + LATENCY * calls
+    return float(_operations(found, steps, forward_flops(_network(method))) / THROUGHPUT + LATENCY * calls)
 
 
 @plain_torch()
