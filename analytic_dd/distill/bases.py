@@ -9,7 +9,7 @@ from analytic_dd.errors import InfeasibleError
 from analytic_dd.features import FeatureMap
 from analytic_dd.linalg import CholeskyFactor
 
-__all__ = ["Bases"]
+__all__ = ["Bases", "memory", "stored_bytes"]
 
 _CONDITION = 1e7  # of M: its Gram matrix has the square, and Newton mends what that loses
 _SPARE = 10  # bases beyond twice the count of T22b that are tried
@@ -39,8 +39,8 @@ class Bases:
     """
 
     def __init__(self, phi: FeatureMap, candidates: Array, rows: Array, *, constant: bool) -> None:
-        _require_memory(phi, candidates)
         self.map, self.constant, self.candidates = phi, constant, candidates
+        self._require_memory()
         self.values, self.target = self.phi(candidates), self.lifted(rows, 0.0)
         self.chosen: list[int] = []
         self.jacobians: list[Array] = []
@@ -49,10 +49,25 @@ class Bases:
         self.factor: CholeskyFactor | None = None
         self.condition = float("inf")
 
+    def _require_memory(self) -> None:
+        """Refuse what the machine cannot hold."""
+        needed, there = stored_bytes(self.map, self.candidates), memory()
+        if needed > there:
+            raise MemoryError(
+                f"near copies for p = {self.map.p:,} features of d = {self.map.d:,} numbers take "
+                f"{needed / 2**30:.1f} GiB, this machine has {there / 2**30:.1f}; use jacobians='products', take a map "
+                "with fewer features, or smaller images"
+            )
+
     @property
     def p(self) -> int:
         """Number of features, the constant one included."""
         return int(self.values.shape[1])
+
+    @property
+    def reached(self) -> bool:
+        """Whether some of these bases were complete."""
+        return self.factor is not None
 
     def lifted(self, A: Array, value: float) -> Array:
         """Rows with the constant feature of a model with an intercept."""
@@ -62,12 +77,16 @@ class Bases:
         """Features, with a constant one where there is an intercept."""
         return self.lifted(self.map(X), 1.0)
 
+    def left(self) -> list[int]:
+        """The candidates that may still be taken; none where more of them do not help."""
+        most = 2 * (-(-self.p // (int(self.map.d) + 1))) + _SPARE
+        every = range(self.values.shape[0]) if len(self.chosen) < most else range(0)
+        return [i for i in every if i not in self.chosen]
+
     def add(self) -> bool:
         """Take the candidate whose features are weakest so far; False when none is left, or more do not help."""
-        count = len(self.chosen)
-        most = 2 * (-(-self.p // (int(self.map.d) + 1))) + _SPARE
-        left = [i for i in range(self.values.shape[0]) if i not in self.chosen]
-        if not left or count >= most:
+        left = self.left()
+        if not left:
             return False
         i = left[0] if len(left) == 1 else self._weakest(left)
         x, xp = self.candidates[i : i + 1, :], namespace(self.values)
@@ -149,18 +168,13 @@ class Bases:
         )
 
 
-def _require_memory(phi: FeatureMap, like: Array) -> None:
-    """Refuse what the machine cannot hold: the Jacobians of p / (d + 1) bases, M's Gram matrix and its factor."""
-    s, numbers = -(-phi.p // (phi.d + 1)), like.dtype.itemsize
-    needed, there = numbers * (s * phi.p * phi.d + 3 * phi.p**2), _memory()
-    if needed > there:
-        raise MemoryError(
-            f"near copies for p = {phi.p:,} features of d = {phi.d:,} numbers take {needed / 2**30:.1f} GiB, this "
-            f"machine has {there / 2**30:.1f}; take a map with fewer features, or smaller images"
-        )
+def stored_bytes(phi: FeatureMap, like: Array) -> int:
+    """Return the memory of the Jacobians of p / (d + 1) bases, of M's Gram matrix and its factor."""
+    s = -(-phi.p // (phi.d + 1))
+    return int(like.dtype.itemsize) * (s * phi.p * phi.d + 3 * phi.p**2)
 
 
-def _memory() -> float:
+def memory() -> float:
     """The bytes of memory of this machine; infinite where it does not say."""
     try:
         return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))

@@ -20,22 +20,25 @@ difference eps J(xi_i) v_i, both up to eps^2. So each row may have bases of a cl
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 
 from analytic_dd.arrays import Array, as_matrices, as_ridge, eps_of, namespace, norm
-from analytic_dd.distill.bases import Bases
+from analytic_dd.distill.bases import Bases, memory, stored_bytes
 from analytic_dd.distill.distilled import DistilledFeatures
 from analytic_dd.distill.intercept import labels_with_intercept
+from analytic_dd.distill.products import ProductBases
 from analytic_dd.distill.spanning import spanning_features
-from analytic_dd.errors import InfeasibleError, ShapeError
+from analytic_dd.errors import InfeasibleError, ShapeError, unknown_word
 from analytic_dd.features import FeatureMap
 from analytic_dd.features.function import as_feature_map
 from analytic_dd.linalg import row_basis
 
-__all__ = ["LocalSpan", "near_copies"]
+__all__ = ["JACOBIANS", "LocalSpan", "near_copies"]
+
+JACOBIANS = ("auto", "stored", "products")
 
 _STEPS, _TRIALS = 60, 10
 _EXACT = 1e-11  # residual at which a smaller eps is not tried
@@ -59,7 +62,10 @@ class LocalSpan(DistilledFeatures):
     largest_change : float
         Largest |near copy - base| of an entry, as a share of its range.
     span_condition : float
-        Condition of [phi(xi_i), J(xi_i)]; the largest of the rows, for pairs.
+        Condition of [phi(xi_i), J(xi_i)]; the largest of the rows, for pairs. With products it is what LSMR estimates
+        of the preconditioned matrix.
+    jacobians : {"stored", "products"}
+        How the Jacobians were had.
     """
 
     inputs: Array = None
@@ -68,10 +74,11 @@ class LocalSpan(DistilledFeatures):
     copies: int = 0
     largest_change: float = 0.0
     span_condition: float = 1.0
+    jacobians: str = "stored"
 
     def diagnostics(self) -> dict[str, Any]:
         """Return everything but the arrays, as JSON values."""
-        names = ("copies", "largest_change", "span_condition")
+        names = ("copies", "largest_change", "span_condition", "jacobians")
         return super().diagnostics() | {"bases": len(self.chosen)} | {name: getattr(self, name) for name in names}
 
 
@@ -88,6 +95,7 @@ def near_copies(
     ranges: Array | None = None,
     classes: Any = None,
     candidates: int = 256,
+    jacobians: str = "auto",
 ) -> LocalSpan:
     r"""Distil ``W`` into s real inputs and q = rank W near copies of each, for any map with a Jacobian.
 
@@ -119,6 +127,9 @@ def near_copies(
         l alone: 2 s points for each row.
     candidates : int
         So many of ``X_ref`` are looked at, the first ones (of each class for pairs): choosing takes n p^2 a base.
+    jacobians : {"auto", "stored", "products"}
+        ``stored`` forms the Jacobians and a p x p matrix; ``products`` solves by LSMR with ``jvp`` and ``vjp`` of the
+        map, which takes little memory and more time. ``auto`` stores what fits into half of the machine's memory.
 
     Returns
     -------
@@ -139,8 +150,9 @@ def near_copies(
     Notes
     -----
     *Cost.* s Jacobians, s p^2 d flops for the Gram matrix of M, p^3 / 3 for its factor; then s q features a step.
-    Memory: the Jacobians, s p d. Pairs take that for each row. *Numerics.* The error of W is about
-    eps_machine |phi| / eps: half the change is twice the error.
+    Memory: the Jacobians, s p d. Pairs take that for each row. With products: 2 s products of q rows a step of LSMR,
+    and some 200 p numbers. *Numerics.* The error of W is about eps_machine |phi| / eps: half the change is twice the
+    error.
 
     Examples
     --------
@@ -169,12 +181,22 @@ def near_copies(
             f"the map takes d = {phi.d} inputs to p = {phi.p} features; X_ref has {X_ref.shape[1]} columns, W has "
             f"{W.shape[1]}"
         )
+    kind = _kind(phi, X_ref, jacobians)
     wanted = _Wanted(_limits(X_ref, largest_change, ranges), eps_of(W) ** 0.5 if rtol is None else float(rtol), bases)
     parts = []
     for rows, members in _groups(W, directions, len(X_ref), classes, candidates):
-        near = Bases(phi, _rows(X_ref, members), rows, constant=intercept is not None)
+        near = kind(phi, _rows(X_ref, members), rows, constant=intercept is not None)
         parts.append(_carried(near, members, wanted, largest_change, pairs=classes is not None))
-    return _described(phi, W, parts, ridge, intercept, largest_change)
+    built = _described(phi, W, parts, ridge, intercept, largest_change)
+    return replace(built, jacobians="stored" if kind is Bases else "products")
+
+
+def _kind(phi: FeatureMap, X_ref: Array, jacobians: str) -> type[Bases]:
+    """How Jacobians are had."""
+    if jacobians not in JACOBIANS:
+        raise ValueError(unknown_word("jacobians", jacobians, JACOBIANS))
+    fits = 2 * stored_bytes(phi, X_ref) <= memory()
+    return Bases if jacobians == "stored" or (jacobians == "auto" and fits) else ProductBases
 
 
 @dataclass(frozen=True)
@@ -239,7 +261,7 @@ def _carried(bases: Bases, members: np.ndarray, wanted: _Wanted, share: float, *
     best = None
     while best is None or not best.error <= wanted.rtol:
         if not bases.add():
-            raise bases.incomplete() if best is None and bases.factor is None else _too_far(bases, best, wanted, share)
+            raise bases.incomplete() if best is None and not bases.reached else _too_far(bases, best, wanted, share)
         if len(bases.chosen) < wanted.least or not bases.complete():
             continue
         sides, change = _copies(bases, wanted.limits, 2 if pairs else 1)

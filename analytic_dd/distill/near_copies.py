@@ -20,7 +20,7 @@ from analytic_dd.distill.construction import (
 )
 from analytic_dd.distill.distilled import DistilledFeatures, DistilledInputs
 from analytic_dd.distill.intercept import labels_with_intercept
-from analytic_dd.distill.local_span import near_copies
+from analytic_dd.distill.local_span import JACOBIANS, near_copies
 from analytic_dd.distill.near_references import needed
 from analytic_dd.distill.one_image import one_image_features
 from analytic_dd.distill.problem import Problem, References
@@ -144,6 +144,9 @@ class NearCopies(Copies):
         Number of these samples.
     bases : int
         Least number s of bases; more are taken where the map needs them.
+    jacobians : {"auto", "stored", "products"}
+        Whether Jacobians and a p x p matrix are stored, or LSMR takes products with them; ``auto`` stores what fits
+        into half of the memory.
     pairs : bool
         Pairs  xi +- eps v  of samples of one class for each row of W: 2 s points a class, instead of s (q + 1) in all.
 
@@ -162,6 +165,11 @@ class NearCopies(Copies):
 
     candidates: int = option(_CANDIDATES, "real images to choose from (default 256)", check=whole_number, metavar="N")
     bases: int = option(1, "least number of real images that are copied (default 1)", check=whole_number, metavar="S")
+    jacobians: str = option(
+        "auto",
+        "stored, or products with them (LSMR: less memory, more time); auto: stored in up to half of the memory",
+        check=one_of(*JACOBIANS),
+    )
     pairs: bool = option(False, "pairs of images of its own class for each row of W")
 
     def count(self, problem: Problem) -> int:
@@ -193,6 +201,7 @@ class NearCopies(Copies):
             ranges=None if problem.box is None else problem.box[1] - problem.box[0],
             classes=references.classes if self.pairs else None,
             candidates=len(references),
+            jacobians=self.jacobians,
         )
         distilled = built if b is None else replace(built, theorem="T12 on T22b")
         seconds = {"construction": time.perf_counter() - started, "preimage": 0.0}
@@ -211,9 +220,10 @@ class NearCopies(Copies):
         """Return the number of real images and copies, the condition, and what such a set is for."""
         found = content["diagnostics"]
         kind = "2 near copies" if self.pairs else f"{found['copies']} near copies"
+        how = "; LSMR with products, as the Jacobians are not stored" if found["jacobians"] == "products" else ""
         return [
             f"  {found['bases']} real images and {kind} of each; condition of features and Jacobians "
-            f"{found['span_condition']:.2g}",
+            f"{found['span_condition']:.2g}{how}",
             f"  what it is for: {SERVES}",
         ]
 

@@ -7,8 +7,11 @@ import pytest
 
 from analytic_dd import certify_recovery, near_copies, point_bounds
 from analytic_dd.arrays import to_numpy
+from analytic_dd.distill import local_span, products
+from analytic_dd.distill.bases import Bases, stored_bytes
 from analytic_dd.errors import InfeasibleError, ShapeError
-from analytic_dd.features import FullyConnected, Identity
+from analytic_dd.features import FullyConnected, Identity, Network
+from analytic_dd.features.function import Function
 from analytic_dd.ridge import ridge_weights_with_intercept
 
 P, D, Q = 30, 6, 3
@@ -148,6 +151,65 @@ def test_torch(rng):
     built = near_copies(torch.tensor(W), lambda X: torch.tanh(X @ A.T), torch.tensor(X), ridge=0.1)
     assert isinstance(built.inputs, torch.Tensor)
     assert missed(W, np.tanh(to_numpy(built.inputs) @ A.numpy().T)) < lost(to_numpy(built.features)) < 1e-3
+
+
+def network():
+    """A map with p > d whose products are exact."""
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    layers = torch.nn.Linear(D, P), torch.nn.Tanh(), torch.nn.Linear(P, P), torch.nn.Softplus()
+    return Network(torch.nn.Sequential(*layers).double().eval(), (D,))
+
+
+@pytest.mark.parametrize("constant", [False, True])
+def test_products_have_the_least_solution_of_stored_jacobians(ratio, rng, monkeypatch, constant):
+    phi, X, R = network(), rng.standard_normal((9, D)), rng.standard_normal((Q, P))
+    monkeypatch.setattr(products, "_TOLERANCE", 0.0)
+    kinds = [kind(phi, X, R, constant=constant) for kind in (Bases, products.ProductBases)]
+    for near in kinds:
+        while len(near.chosen) < 7 or not near.complete():
+            near.left = lambda near=near: [len(near.chosen)]  # the same bases in the same order
+            assert near.add()
+    stored, implicit = kinds
+    assert stored.chosen == implicit.chosen
+    implicit.scales = stored.scales  # both weigh features alike: what is least depends on it
+    amplified = stored.condition**2
+    for one, other in zip(stored.solve(stored.target), implicit.solve(stored.target), strict=True):
+        for a, b in zip(one, other, strict=True):
+            unit = max(np.linalg.norm(every) for every in one)
+            assert ratio(b, a, size=P + D, amplification=amplified, unit=unit) < 30
+
+
+@pytest.mark.parametrize("with_intercept", [False, True])
+def test_copies_by_products_are_exact_as_those_by_stored_jacobians_are(rng, with_intercept):
+    phi, X = network(), rng.standard_normal((30, D))
+    W, b = rng.standard_normal((Q, P)), rng.standard_normal(Q) if with_intercept else None
+    for jacobians in ("stored", "products"):
+        built = near_copies(W, phi, X, ridge=0.1, intercept=b, jacobians=jacobians)
+        certificate = certify_recovery(W, phi(built.inputs), built.labels, ridge=0.1, intercept=b)
+        assert certificate.ratio < 30
+        assert certificate.relative_error < 1e-6
+        assert len(built) == len(built.chosen) * (Q + 1)
+        assert built.diagnostics()["jacobians"] == jacobians
+
+
+def test_a_base_that_wakes_a_dead_feature_is_taken_by_products_too(rng):
+    A, W = rng.standard_normal((12, D)), rng.standard_normal((Q, 13))
+    X = rng.uniform(-1, 1, (60, D))
+    X[-2:, 0] += 9.0
+    phi = Function(lambda X: np.hstack([np.tanh(X @ A.T), np.maximum(X[:, :1] - 7.0, 0.0)]), D, 13)
+    assert max(near_copies(W, phi, X, jacobians="products").chosen) >= 58
+    with pytest.raises(InfeasibleError, match=r"must reach the rows of W, got a residual of 0\.\d+ from \d+ of them"):
+        near_copies(W, phi, X[:-2], jacobians="products")
+
+
+def test_products_are_taken_where_half_of_the_memory_is_too_little(rng, monkeypatch):
+    W, phi, X = problem(rng, n=9)
+    assert near_copies(W, phi, X).jacobians == "stored"
+    monkeypatch.setattr(local_span, "memory", lambda: 2.0 * stored_bytes(Function(phi, D, P), X) - 1.0)
+    assert near_copies(W, phi, X).jacobians == "products"
+    with pytest.raises(ValueError, match="unknown jacobians 'dense'; choose from auto, stored, products"):
+        near_copies(W, phi, X, jacobians="dense")
 
 
 def test_diagnostics_are_json(rng):

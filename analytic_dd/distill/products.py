@@ -1,0 +1,160 @@
+r"""Bases of near copies whose Jacobians are known by their products alone, where a Gram matrix is too large (T22b).
+
+With A = [c_i phi(xi_i), J(xi_i)] of s bases, the least (alpha, v) of rows R is that of LSMR on
+
+    P^-1/2 A z = P^-1/2 r ,   A z = sum_i c_i alpha_i phi(xi_i) + J(xi_i) v_i
+
+for all rows at once. A factor from the left does not change which solution is least. P is A A^T on l directions that a
+sketch finds (Nystroem), and a multiple of the identity beside them; so the large singular values, which slow LSMR, are
+made equal.
+
+References: Fong, Saunders: LSMR. SIAM J. Sci. Comput. 33, 2011. Frangella, Tropp, Udell: Randomized Nystroem
+preconditioning. SIAM J. Matrix Anal. Appl. 44, 2023.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from analytic_dd.arrays import Array, eps_of, namespace, norm, to_numpy
+from analytic_dd.distill.bases import Bases
+from analytic_dd.errors import InfeasibleError
+
+__all__ = ["ProductBases"]
+
+_SKETCH = 200  # directions of the preconditioner: p numbers each
+_PROBES = 8  # products that measure the size of a Jacobian
+_TOLERANCE = 1e-6  # relative residual of a solution; Newton's method mends what it leaves
+_STEPS = 1_000  # of LSMR
+_REACHED = 1e-2  # relative residual above which the bases do not reach the rows
+
+
+class ProductBases(Bases):
+    """Bases with products in the place of Jacobians; see :class:`Bases` for the parameters.
+
+    Theorem: T22b.
+
+    Notes
+    -----
+    *Cost.* 2 s products of l rows for the preconditioner of each set of bases, and 2 s of q rows a step of LSMR; l p
+    and some 6 s q d numbers.
+    """
+
+    def _require_memory(self) -> None:
+        """Nothing of p^2 or p d numbers is formed."""
+
+    def add(self) -> bool:
+        """Take the candidate that activates most features which are 0 so far, of several the least dependent."""
+        left = self.left()
+        if not left:
+            return False
+        values = to_numpy(self.values)
+        F, known = values[left], values[self.chosen]
+        fresh = np.count_nonzero(F[:, ~np.any(known != 0.0, axis=0)], axis=1)
+        basis = np.linalg.qr(known.T)[0] if len(known) else np.zeros((self.p, 0))
+        rest = np.linalg.norm(F - F @ basis @ basis.T, axis=1)
+        i = left[int(np.lexsort((rest, fresh))[-1])]
+        size = np.linalg.norm(self._vjp(i, self._random(_PROBES))) / _PROBES**0.5
+        self.scales.append(size / self.map.d**0.5 / (np.linalg.norm(values[i]) or 1.0) or 1.0)
+        self.chosen.append(i)
+        return True
+
+    def complete(self) -> bool:
+        """Whether LSMR reaches the target on these bases."""
+        if len(self.chosen) * (int(self.map.d) + 1) < self.p:
+            return False
+        self._precondition()
+        self.solve(self.target)
+        return self.reached
+
+    def solve(self, R: Array) -> tuple[list[Array], list[Array]]:
+        """The least alpha_i (q,) and v_i (q, d) with  sum_i alpha_i phi(xi_i) + J(xi_i) v_i = r  for rows r of R."""
+        from scipy.sparse.linalg import LinearOperator, lsmr  # loaded when used: most sets need none
+
+        rows = to_numpy(R)
+        q, width = len(rows), int(self.map.d) + 1
+        shape = (q * self.p, q * width * len(self.chosen))
+        A = LinearOperator(shape, matvec=self._times, rmatvec=self._transposed, dtype=rows.dtype)
+        wanted = self._whitened(rows)
+        found, _, _, left, _, _, self.condition, _ = lsmr(
+            A, wanted.ravel(), atol=0.0, btol=max(_TOLERANCE, eps_of(R)), conlim=0.0, maxiter=_STEPS
+        )
+        self.residual = float(left / (np.linalg.norm(wanted) or 1.0))
+        parts = found.reshape(len(self.chosen), q, width)
+        alpha = [self._like(c * part[:, 0]) for c, part in zip(self.scales, parts, strict=True)]
+        return alpha, [self._like(part[:, 1:]) for part in parts]
+
+    @property
+    def reached(self) -> bool:
+        """Whether LSMR reached the target."""
+        return self.residual <= _REACHED
+
+    def incomplete(self) -> InfeasibleError:
+        """Return what LSMR leaves where these bases do not reach the rows."""
+        left = self.residual
+        return InfeasibleError(
+            f"T22b: features and Jacobians of the references must reach the rows of W, got a residual of {left:.2g} "
+            f"from {len(self.chosen)} of them; pass more references (about p / (d + 1) at least), or drop features "
+            "that nothing activates",
+            theorem="T22b",
+            value=left,
+            limit=_REACHED,
+        )
+
+    def _times(self, z: np.ndarray) -> np.ndarray:
+        parts = z.reshape(len(self.chosen), -1, int(self.map.d) + 1)
+        values = to_numpy(self.values)
+        reached: Any = 0.0
+        for i, c, part in zip(self.chosen, self.scales, parts, strict=True):
+            reached = reached + c * part[:, :1] * values[i] + self._jvp(i, part[:, 1:])
+        return self._whitened(reached).ravel()
+
+    def _transposed(self, u: np.ndarray) -> np.ndarray:
+        U, values = self._whitened(u.reshape(-1, self.p)), to_numpy(self.values)
+        parts = [
+            np.hstack([c * (U @ values[i])[:, None], self._vjp(i, U)])
+            for i, c in zip(self.chosen, self.scales, strict=True)
+        ]
+        return np.stack(parts).ravel()
+
+    def _jvp(self, i: int, V: np.ndarray) -> np.ndarray:
+        return to_numpy(self.lifted(self.map.jvp(self.candidates[i : i + 1, :], self._like(V)), 0.0))
+
+    def _vjp(self, i: int, U: np.ndarray) -> np.ndarray:
+        return to_numpy(self.map.vjp(self.candidates[i : i + 1, :], self._like(U[:, : self.map.p])))
+
+    def _like(self, A: np.ndarray) -> Array:
+        like = self.candidates
+        return namespace(like).asarray(np.ascontiguousarray(A), dtype=like.dtype, device=getattr(like, "device", None))
+
+    def _random(self, rows: int) -> np.ndarray:
+        dtype = to_numpy(self.candidates[:1, :]).dtype
+        return np.random.default_rng(0).standard_normal((rows, self.p)).astype(dtype)
+
+    def _precondition(self) -> None:
+        """Find l eigenvectors of A A^T and their eigenvalues from products with l random rows."""
+        self._vectors, self._factors = None, None
+        rows = np.linalg.qr(self._random(min(_SKETCH, self.p // 2)).T)[0].T
+        products = self._times(self._transposed(rows.ravel())).reshape(rows.shape)
+        shift = eps_of(rows) * norm(products)  # keeps the small matrix positive definite
+        products = products + shift * rows
+        core = rows @ products.T
+        values, turn = np.linalg.eigh((core + core.T) / 2.0)
+        kept = values > shift
+        factor = products.T @ (turn[:, kept] / np.sqrt(values[kept]))
+        U, s, _ = np.linalg.svd(factor, full_matrices=False)
+        values = np.maximum(s**2 - shift, shift)
+        self._vectors, self._factors = U, np.sqrt(values[-1] / values) - 1.0
+
+    def _whitened(self, R: np.ndarray) -> np.ndarray:
+        """Rows times P^-1/2, a symmetric matrix."""
+        if self._vectors is None:
+            return R
+        whitened: np.ndarray = R + ((R @ self._vectors) * self._factors) @ self._vectors.T
+        return whitened
+
+    _vectors: np.ndarray | None = None
+    _factors: Any = None
+    residual: float = 1.0
