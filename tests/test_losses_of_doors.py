@@ -148,6 +148,11 @@ def test_the_ridge_is_the_best_of_a_grid_on_samples_held_out(samples, monkeypatc
     assert choice["samples"] == sum(round(0.2 * count) for count in np.bincount(y))
     best = np.flatnonzero(choice["scores"] == np.max(choice["scores"]))[-1]  # ties go to the larger ridge
     assert made.meta["ridge"] == choice["ridges"][best]
+    assert len(choice["ridges"]) == 15 or max(choice["scores"][:4]) < max(choice["scores"])
+    monkeypatch.setattr(loss_fit, "_WORSE", 15)
+    every = distill(X, y, fit=FitOptions(loss="softmax")).meta["ridge_choice"]
+    assert np.array_equal(every["ridges"][-len(choice["ridges"]) :], choice["ridges"])
+    assert len(choice["ridges"]) < len(every["ridges"]) == 15  # noise is fitted below, which is not tried
     scored = distill(X, np.eye(K)[y], fit=FitOptions(loss="softmax")).meta["ridge_choice"]
     assert scored["scoring"] == "softmax loss"
     monkeypatch.setattr(loss_fit, "_KEPT_BYTES", 0)  # features are mapped again in every pass
@@ -237,6 +242,8 @@ def test_the_command_line_says_whether_labels_are_probabilities(tmp_path, capsys
         capsys.readouterr().out
     )
     assert load_distilled(tmp_path).y.min() < 0.0
+    cli.main([*small, "--distilled-ridge", "1e-13"])
+    assert "inconclusive: a ridge of 1e-13 holds W less firmly than rounding" in capsys.readouterr().out
 
 
 def test_the_doors_agree_on_a_loss(tmp_path, capsys, ratio):

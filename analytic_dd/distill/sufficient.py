@@ -190,7 +190,8 @@ def _joint_gram(Phi: Array, Y: Array, weight: Array | None) -> Array:
             part = slice(start, min(start + _ROWS, n))
             F = in_double(Phi[part, :])
             F = F if root is None else root[part, :] * F
-            G, C = G + F.T @ F, C + beside[part, :].T @ F
+            G += F.T @ F  # in place: a new matrix a block costs a tenth of the product
+            C += beside[part, :].T @ F
         B = beside.T @ beside
     outer = xp.concat([B[:, :1], C, B[:, 1:]], axis=1)
     inner = xp.concat([C[:1, :].T, G, C[1:, :].T], axis=1)

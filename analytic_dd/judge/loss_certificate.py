@@ -14,7 +14,9 @@ curvature at a distance s is at least c exp(-sqrt(2) s), and
 
     |Z_s - Z| <= -log(1 - sqrt(2) |g| / c) / sqrt(2) = t,    |W_s - W P_F| <= t / s_min(F)
 
-with F about its mean where there is an intercept, and P_F the projector on its rows. This module is the judge: it
+with F about its mean where there is an intercept, and P_F the projector on its rows. A set that can make all logits
+(as many independent points as samples) has Z_s = link(Y) exactly: t is then measured, also where means are saturated
+and c is of rounding size, and a label of 1e-13 says its logit to eps as any other does. This module is the judge: it
 evaluates the gradient on the *stored* set, in float64, with the means of scipy, and shares no code with the
 constructions or with the fit.
 """
@@ -39,6 +41,25 @@ _MEANINGFUL = 1e-6  # a bound above this would let a visibly wrong model pass
 _NEWTON = 60
 _SQRT2 = math.sqrt(2.0)
 
+_LINKS: dict[str, Callable[[np.ndarray], np.ndarray]] = {  # of labels strictly inside of their range
+    "squared": lambda Y: Y,
+    "softmax": lambda Y: np.log(Y / Y.sum(axis=1, keepdims=True)),
+    "logistic": lambda Y: np.log(Y) - np.log1p(-Y),
+    "poisson": np.log,
+}
+_LINK_ROUNDING: dict[str, Callable[[np.ndarray], np.ndarray]] = {  # change of a logit for a relative one of its label
+    "squared": np.abs,
+    "softmax": np.ones_like,
+    "logistic": lambda Y: 1.0 / (1.0 - Y),
+    "poisson": np.ones_like,
+}
+_LEAST = 1e-37  # labels below it may have lost digits, in float32 at least
+_RANGES: dict[str, tuple[float, float]] = {
+    "squared": (-math.inf, math.inf),
+    "softmax": (_LEAST, math.inf),
+    "logistic": (_LEAST, 1.0),
+    "poisson": (_LEAST, math.inf),
+}
 _MEANS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "squared": lambda Z: Z,
     "softmax": lambda Z: scipy.special.softmax(Z, axis=1),
@@ -95,6 +116,21 @@ class LossCertificate:
     def to_dict(self) -> dict[str, Any]:
         """Return the certificate as JSON values."""
         return asdict(self)
+
+    @property
+    def remedy(self) -> str:
+        """Why the verdict is ``inconclusive`` and what to do, in one line; empty for the others."""
+        if self.verdict != "inconclusive":
+            return ""
+        if self.ridge > 0.0:
+            return (
+                f"a ridge of {self.ridge:.2g} holds W less firmly than rounding of the labels moves it; take ridge 0 "
+                "with independent points, or a larger ridge"
+            )
+        return (
+            "labels are so near to an end of their range that their rounding moves W; take no more points than "
+            "features, shorter points or fewer, or a ridge > 0"
+        )
 
     def __str__(self) -> str:
         return (
@@ -247,25 +283,22 @@ def _penalised(at: _At) -> _Distance:
 
 def _without_penalty(at: _At) -> _Distance:
     """Strict convexity of the loss in the logits that the set can make."""
-    loss, W, b, F, Y, w, rank = at.loss, at.W, at.b, at.F, at.Y, at.w, at.rank
+    loss, W, b, F, Y, rank = at.loss, at.W, at.b, at.F, at.Y, at.rank
     mean = np.zeros(F.shape[1]) if b is None else F.mean(axis=0)
     U, s, Vt = np.linalg.svd(F - mean, full_matrices=False)
     U, s, Vt = U[:, :rank], s[:rank], Vt[:rank]
     if b is not None:
         U = np.column_stack([U, np.full(len(F), len(F) ** -0.5)])
-    mu = _MEANS[loss](F @ W.T + (0.0 if b is None else b))
-    pulled = U.T @ (w[:, None] * (mu - Y))
-    pulled = pulled - pulled.mean(axis=1, keepdims=True) if loss == "softmax" else pulled
-    least = float(np.min(w * _least_curvature(loss, mu)))
-    if not (rank and least > 0.0):
+    size, Z = float(np.linalg.norm(W)), F @ W.T + (0.0 if b is None else b)
+    linked = U.shape[1] == len(F) and _inside(loss, Y)
+    reached, gradient, moved = _by_link(loss, Y, Z) if linked else _by_curvature(at, Z, U)
+    if not (rank and math.isfinite(moved)):
         return _Distance(math.inf, math.inf, math.inf, math.inf, math.inf)
-    gradient, size = float(np.linalg.norm(pulled)) / least, float(np.linalg.norm(W))
-    reached = -math.log1p(-_SQRT2 * gradient) / _SQRT2 if _SQRT2 * gradient < 1.0 else math.inf
     outside = float(np.linalg.norm(W - (W @ Vt.T) @ Vt))
     inside, shift, smallest = reached / s[-1], float(np.linalg.norm(mean)), float(s[-1])
     error = math.hypot(outside, inside)
     beside = 0.0 if b is None else reached / math.sqrt(len(F)) + shift * error
-    rounding = _changes_of_logits(loss, W, F, Y, mu, w) / least + float(np.linalg.norm(F)) * size
+    rounding = moved + float(np.linalg.norm(F)) * size
     return _Distance(
         error,
         beside,
@@ -273,6 +306,35 @@ def _without_penalty(at: _At) -> _Distance:
         gradient,
         (rounding / smallest) * (1.0 + (0.0 if b is None else shift + smallest)) + size,
     )
+
+
+def _inside(loss: str, Y: np.ndarray) -> bool:
+    """Whether every label is a mean of the loss, none at an end of its range."""
+    low, high = _RANGES[loss]
+    return bool(np.all((low < Y) & (high > Y)))
+
+
+def _by_link(loss: str, Y: np.ndarray, Z: np.ndarray) -> tuple[float, float, float]:
+    """|Z_s - Z| where the set can make all logits, the same to first order, and what rounding of labels does to it."""
+    apart = _LINKS[loss](Y) - Z
+    if loss == "softmax":
+        apart = apart - apart.mean(axis=1, keepdims=True)
+        apart = np.column_stack([apart, Y.sum(axis=1) - 1.0])  # no minimiser without it
+    reached = float(np.linalg.norm(apart))
+    return reached, reached, float(np.linalg.norm(_LINK_ROUNDING[loss](Y)) + np.linalg.norm(Z))
+
+
+def _by_curvature(at: _At, Z: np.ndarray, U: np.ndarray) -> tuple[float, float, float]:
+    """A bound on |Z_s - Z| by the least curvature at Z, its first order, and what rounding of labels does to it."""
+    loss, Y, w, mu = at.loss, at.Y, at.w, _MEANS[at.loss](Z)
+    pulled = U.T @ (w[:, None] * (mu - Y))
+    pulled = pulled - pulled.mean(axis=1, keepdims=True) if loss == "softmax" else pulled
+    least = float(np.min(w * _least_curvature(loss, mu)))
+    if not least > 0.0:
+        return math.inf, math.inf, math.inf
+    gradient = float(np.linalg.norm(pulled)) / least
+    reached = -math.log1p(-_SQRT2 * gradient) / _SQRT2 if _SQRT2 * gradient < 1.0 else math.inf
+    return reached, gradient, _changes_of_logits(loss, at.W, at.F, Y, mu, w) / least
 
 
 def _changes_of_logits(loss: str, W: np.ndarray, F: np.ndarray, Y: np.ndarray, mu: np.ndarray, w: np.ndarray) -> float:

@@ -19,7 +19,8 @@ from analytic_dd.losses.registry import as_loss
 
 __all__ = ["GLMWeights", "glm_weights", "stream_glm_weights"]
 
-_NEWTON = 20_000  # k p' up to which a Newton step, with its (p', p') matrix, is worth it
+_NEWTON = 20_000  # k p' up to which a Newton step, with its (p', p') matrix, is worth it,
+_COLUMNS = 4_096  # and p' up to which it is for any k: 134 MB
 _SETTLED = 1e-12  # relative length of the last step
 _FALLEN = 1e-8  # largest entry of the gradient where L-BFGS stops, relative to that at W = 0
 _ROWS = 8192
@@ -101,8 +102,9 @@ def glm_weights(
 
     Notes
     -----
-    *Cost.* Newton: about 10 steps; for k p up to 1,500 the Hessian, n p^2 k^2 flops each, above it some tens of
-    products of 6 n p k flops and one Gram product a step. Above k p = 20,000: L-BFGS, 4 n p k flops an iteration.
+    *Cost.* Newton: about 10 steps; for k p up to 300 the Hessian, n p^2 k^2 flops each, above it some tens of
+    products of 6 n p k flops and one Gram product a step. Above k p = 20,000 and p = 4,096: L-BFGS, 4 n p k flops an
+    iteration.
     *Numerics.* The gradient falls to its rounding, by L-BFGS to 1e-8 of that at W = 0; ``error_bound`` says what that
     leaves.
 
@@ -173,7 +175,8 @@ def stream_glm_weights(
     with a step of relative length ``settled``.
     """
     objective = PenalisedLoss(blocks, loss=as_loss(loss), ridge=ridge, intercept=intercept, any_labels=any_labels)
-    small = objective.k * (objective.p + intercept) <= _NEWTON
+    columns = objective.p + intercept
+    small = objective.k * columns <= _NEWTON or columns <= _COLUMNS
     first = objective.start() if start is None else _joined(start)
     theta, found = newton(objective, start=first, settled=settled) if small else _lbfgs(objective, first, settled)
     gradient, p = norm(found.gradient), objective.p

@@ -1,6 +1,6 @@
 r"""Newton's method for the penalised loss: steps from a factor of the Hessian, or from conjugate gradients (T18).
 
-A step solves  Hess f(theta) S = -grad f(theta)  and is halved until f falls. Small problems (k p' up to 1,500) factor
+A step solves  Hess f(theta) S = -grad f(theta)  and is halved until f falls. Small problems (k p' up to 300) factor
 the Hessian. Larger ones never form it: conjugate gradients with the preconditioner  (sum_i w_i c_i phi_i phi_i^T +
 ridge I)^-1  for each output, c_i the mean curvature of sample i, which is the Hessian itself where all outputs curve
 alike.
@@ -21,7 +21,7 @@ from analytic_dd.losses.objective import Evaluation, PenalisedLoss
 
 __all__ = ["newton"]
 
-_DIRECT = 1500  # k p' up to which the Hessian is formed: 18 MB
+_DIRECT = 300  # k p' up to which the Hessian is formed: above it conjugate gradients take a third of the time
 _STEPS, _HALVINGS, _PRODUCTS = 100, 50, 500
 _SETTLED = 1e-12  # |step| / |theta| at which the next error is below rounding: quadratic, or a factor of 1e-3
 _LEAST, _MOST = 1e-3, 0.1  # relative residual of conjugate gradients: the smaller, the nearer the minimiser

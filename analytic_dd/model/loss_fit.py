@@ -26,6 +26,7 @@ _KEPT_BYTES = 2 * 2**30  # of features in float64
 _HELD_OUT = 0.2  # of the samples that take part in the choice of the ridge
 _RIDGES = np.geomspace(1e-8, 1e-1, 15)  # times the trace of the Gram matrix: two a decade
 _ROUGHLY = 1e-2  # relative length of the last step while ridges are compared
+_WORSE = 4  # ridges in a row, two decades, that are worse than the best: smaller ones are not tried
 
 Blocks = Callable[[], Iterable[tuple[Any, ...]]]
 
@@ -98,8 +99,9 @@ def fit_loss(
     stream : FeatureStream
     loss : {"softmax", "logistic", "poisson", "squared"}
     ridge : float or "validation"
-        Absolute, or chosen: the models of 15 ridges on four fifths of at most ``samples`` samples are scored on the
-        last fifth, by accuracy for classes and by the loss for outputs; ties go to the larger ridge.
+        Absolute, or chosen: the models of up to 15 ridges on four fifths of at most ``samples`` samples are scored on
+        the last fifth, by accuracy for classes and by the loss for outputs; ties go to the larger ridge. Each starts
+        at the model of the ridge above it; the path ends where four ridges in a row are worse than the best.
     intercept : bool
     samples : int
     rng : numpy.random.Generator
@@ -117,14 +119,14 @@ def fit_loss(
         raise ValueError("loss='poisson' is for counts, got classes; use loss='softmax', or give counts as floats")
     with stream.clock.rest_of("moments"):
         blocks, moments = _kept(stream, model)
-    choice = None
+    choice = start = None
     if isinstance(ridge, str):
         with stream.clock.rest_of("choice"):
-            choice = _choose(stream, model, intercept=intercept, samples=samples, rng=rng)
+            choice, start = _choose(stream, model, intercept=intercept, samples=samples, rng=rng)
         ridge = choice.ridge
     assert ridge is not None
     with stream.clock.rest_of("solve"):
-        found = stream_glm_weights(blocks, loss=model, ridge=ridge, intercept=intercept)
+        found = stream_glm_weights(blocks, loss=model, ridge=ridge, intercept=intercept, start=start)
     return LossFit(found, float(ridge), choice, moments, loss)
 
 
@@ -154,8 +156,11 @@ def _own(Phi: Any) -> Any:
 
 def _choose(
     stream: FeatureStream, loss: Loss, *, intercept: bool, samples: int, rng: np.random.Generator
-) -> RidgeChoice:
-    """Score the ridges of a grid on samples that are held out, from the largest to the smallest."""
+) -> tuple[RidgeChoice, GLMWeights]:
+    """Score the ridges of a grid on samples that are held out, from the largest down to where scores get worse.
+
+    The model of the best one comes along: the fit to all samples starts there.
+    """
     rows = rng.permutation(stream.source.n)[:samples]
     held_out = _held_out(rows, stream.source.groups[rows])
     if not len(held_out):
@@ -166,15 +171,19 @@ def _choose(
     train, test = (_drawn(stream, np.sort(some)) for some in (np.setdiff1d(rows, held_out), held_out))
     trace = sum(float(np.sum(to_numpy(block[0]) ** 2)) for block in train)
     scoring = "accuracy" if stream.source.classified else f"{loss.name} loss"
-    ridges, scores = (trace or 1.0) * _RIDGES, []
-    found: GLMWeights | None = None
+    ridges, scores, sign = (trace or 1.0) * _RIDGES, [], 1.0 if scoring == "accuracy" else -1.0
+    found: list[GLMWeights] = []
     for ridge in ridges[::-1]:
-        found = stream_glm_weights(
-            train, loss=loss, ridge=float(ridge), intercept=intercept, start=found, settled=_ROUGHLY
+        start = found[-1] if found else None
+        found.append(
+            stream_glm_weights(train, loss=loss, ridge=float(ridge), intercept=intercept, start=start, settled=_ROUGHLY)
         )
-        scores.append(_score(loss, found, test, scoring))
-    scored = np.array(scores[::-1])
-    return choose(ridges, scored, criterion="validation", scoring=scoring, samples=len(held_out))
+        scores.append(_score(loss, found[-1], test, scoring))
+        if len(scores) > _WORSE and max(sign * one for one in scores[-_WORSE:]) < max(sign * one for one in scores):
+            break
+    ridges, scored = ridges[-len(scores) :], np.array(scores[::-1])
+    choice = choose(ridges, scored, criterion="validation", scoring=scoring, samples=len(held_out))
+    return choice, found[::-1][int(np.flatnonzero(ridges == choice.ridge)[0])]
 
 
 def _held_out(rows: np.ndarray, groups: np.ndarray) -> np.ndarray:

@@ -114,6 +114,48 @@ def test_relative_error_at_ridge_zero_bounds_the_distance_of_the_least_minimiser
         assert certify_loss(beside, Phi, Y, loss=loss, ridge=0.0, intercept=b).verdict == "fail"
 
 
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("loss", ["softmax", "poisson"])
+def test_saturated_labels_of_independent_points_say_their_logits(rng, loss, intercept):
+    """A label of 1e-13 determines its logit as any other: exact sets pass, a change of one digit in 1e7 does not."""
+    Phi, W = rng.standard_normal((M, 2 * M)), rng.standard_normal((K, 2 * M))
+    F = Phi - Phi.mean(axis=0) if intercept else Phi
+    W, b = (W - W.mean(axis=0)) @ np.linalg.pinv(F) @ F, np.arange(K) - 1.5 if intercept else None
+    W = W * (36.0 / np.ptp(Phi @ W.T, axis=1).max())
+    Y = glm_labels(Phi, W, loss=loss, ridge=0.0, intercept=b).labels
+    options = {"loss": loss, "ridge": 0.0, "intercept": b}
+    assert Y.min() < 1e-7
+    assert certify_loss(W, Phi, Y, **options).verdict == "pass"
+    place = np.unravel_index(Y.argmin(), Y.shape)
+    changed = Y.copy()
+    changed[place] *= 1.0 + 1e-7
+    found = certify_loss(W, Phi, changed, **options)
+    step = np.linalg.norm(np.linalg.pinv(F)[:, place[0]]) * 1e-7 / np.linalg.norm(W)
+    assert found.verdict == "fail"
+    assert found.relative_error > 0.5 * step * (
+        1.0 if b is None else np.linalg.norm(W) / np.hypot(*map(np.linalg.norm, (W, b)))
+    )
+    for other in (Y * (1.0 + 1e-8), np.roll(Y, 1, axis=1), np.maximum(Y, 1e-7)):
+        assert certify_loss(W, Phi, other, **options).verdict == "fail"
+    assert certify_loss(W * (1.0 + 1e-8), Phi, Y, **options).verdict == "fail"
+
+
+def test_an_inconclusive_verdict_says_why_and_what_to_do(rng):
+    W, Phi, Y, options = exact_set(rng, "softmax")
+    assert certify_loss(W, Phi, Y, **options).remedy == ""
+    tiny = certify_loss(W, Phi, glm_labels(Phi, W, loss="softmax", ridge=1e-12).labels, loss="softmax", ridge=1e-12)
+    assert (tiny.verdict, "a ridge of 1e-12 holds W less firmly" in tiny.remedy) == ("inconclusive", True)
+    F = np.array([[30.0], [1.0]])  # 1 - label is 1e-13, of which rounding leaves three digits
+    ends = certify_loss(
+        np.ones((1, 1)),
+        F,
+        glm_labels(F, np.ones((1, 1)), loss="logistic", ridge=0.0).labels,
+        loss="logistic",
+        ridge=0.0,
+    )
+    assert (ends.verdict, "an end of their range" in ends.remedy) == ("inconclusive", True)
+
+
 def test_labels_at_an_end_of_their_range_at_ridge_zero_never_pass(rng):
     """Saturated means have no curvature to speak of."""
     Phi, W = rng.standard_normal((3, P)), 1e3 * rng.standard_normal((K, P))
