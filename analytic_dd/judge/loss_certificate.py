@@ -35,7 +35,7 @@ from analytic_dd.arrays import Array, as_matrix, as_ridge, as_weights, eps_of, t
 from analytic_dd.errors import ShapeError
 from analytic_dd.judge.certificate import RATIO_LIMIT
 
-__all__ = ["LossCertificate", "certify_loss"]
+__all__ = ["LossCertificate", "certify_loss", "why_inconclusive"]
 
 _MEANINGFUL = 1e-6  # a bound above this would let a visibly wrong model pass
 _NEWTON = 60
@@ -117,26 +117,25 @@ class LossCertificate:
         """Return the certificate as JSON values."""
         return asdict(self)
 
-    @property
-    def remedy(self) -> str:
-        """Why the verdict is ``inconclusive`` and what to do, in one line; empty for the others."""
-        if self.verdict != "inconclusive":
-            return ""
-        if self.ridge > 0.0:
-            return (
-                f"a ridge of {self.ridge:.2g} holds W less firmly than rounding of the labels moves it; take ridge 0 "
-                "with independent points, or a larger ridge"
-            )
-        return (
-            "labels are so near to an end of their range that their rounding moves W; take no more points than "
-            "features, shorter points or fewer, or a ridge > 0"
-        )
-
     def __str__(self) -> str:
         return (
             f"{self.verdict}: |W_s - W| / |W| <= {self.relative_error:.1e} ({self.loss} loss, rounding allows "
             f"{self.bound:.1e}, {self.points} points, ridge {self.ridge:.3g})"
+            + (f"; {why_inconclusive(self.ridge)}" if self.verdict == "inconclusive" else "")
         )
+
+
+def why_inconclusive(ridge: float) -> str:
+    """Return why rounding could hide an error of a set of this ridge, and what to do, in one line."""
+    if ridge > 0.0:
+        return (
+            f"a ridge of {ridge:.2g} holds W less firmly than rounding of the labels moves it: take ridge 0 with "
+            "independent points, or a larger ridge"
+        )
+    return (
+        "labels are so near to an end of their range that their rounding moves W: take no more points than features, "
+        "shorter points or fewer, or a ridge > 0"
+    )
 
 
 def certify_loss(

@@ -27,6 +27,7 @@ _SETTLED = 1e-12  # |step| / |theta| at which the next error is below rounding: 
 _LEAST, _MOST = 1e-3, 0.1  # relative residual of conjugate gradients: the smaller, the nearer the minimiser
 _MANY = 30  # products in a step after which the preconditioner is made anew
 _NEAR = 1e-6  # |step| / |theta| below which the gradient falls at every step, but for rounding
+_GONE = 1e-12  # part of the first gradient below which the same holds: a tiny ridge makes long steps of rounding
 _STALLED = 2  # steps without a smaller gradient: it is rounding
 
 
@@ -70,7 +71,8 @@ def newton(
             )
         moved = norm(step) / (norm(theta) or 1.0)
         smaller = norm(here.gradient) < 0.5 * norm(best[1].gradient)
-        waited = waited + 1 if moved < _NEAR and not smaller else 0
+        near = moved < _NEAR or norm(here.gradient) <= _GONE * first
+        waited = waited + 1 if near and not smaller else 0
         if norm(here.gradient) < norm(best[1].gradient):
             best = theta, here
         if moved <= settled or waited >= _STALLED or norm(here.gradient) == 0.0:

@@ -8,7 +8,7 @@ from typing import Any
 
 from analytic_dd.distill.construction import Construction
 from analytic_dd.features.registry import describe_spec
-from analytic_dd.judge import LossCertificate
+from analytic_dd.judge.loss_certificate import why_inconclusive
 from analytic_dd.report.facts import describe_realistic
 from analytic_dd.report.run import Report
 
@@ -38,8 +38,8 @@ def _recovery(content: Mapping[str, Any], construction: Construction) -> list[st
     ]
     if recovery["verdict"] == "inconclusive" and recovery["relative_error"] > _LOST:
         lines.append(f"  warning: the set misses W by {error}; take a better conditioned map (fewer layers)")
-    if recovery["verdict"] == "inconclusive" and "loss" in recovery:
-        lines.append(f"  inconclusive: {LossCertificate(**recovery).remedy}")
+    if recovery["verdict"] == "inconclusive" and content["loss"] != "squared":
+        lines.append(f"  inconclusive: {why_inconclusive(content['distilled_ridge'])}")
     return lines
 
 

@@ -136,6 +136,18 @@ def test_conjugate_gradients_and_lbfgs_find_the_same_minimiser(monkeypatch, rati
     assert ratio(limited.error_bound * 0.5, np.linalg.norm(without), size=1, unit=unit) < 30
 
 
+def test_a_ridge_below_rounding_ends_where_the_gradient_is_rounding(monkeypatch, rng):
+    """Steps beside the samples are rounding over ridge there: long, and no reason to go on."""
+    Phi, W = rng.standard_normal((3, 40)), 0.3 * rng.standard_normal((K, 40))
+    Y = MEANS["softmax"](Phi @ W.T)
+    for direct in (0, newton._DIRECT):
+        monkeypatch.setattr(newton, "_DIRECT", direct)
+        blocks = [(np.vstack([Phi, 0.0 * Phi]), np.vstack([Y, 0.0 * Y + 1.0 / K]))]
+        found = stream_glm_weights(blocks, loss="softmax", ridge=1e-13)
+        unit = np.linalg.norm(Phi) * np.linalg.norm(Y)
+        assert found.gradient < 1e3 * np.finfo(float).eps * unit
+
+
 @each_loss
 def test_blocks_of_a_stream_and_weights_count_samples(rng, name):
     X, Y = data(rng, name)
