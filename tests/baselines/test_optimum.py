@@ -26,7 +26,7 @@ def gradients(Phi, Y, Phis, Ys, s):
     return K * s**2 * np.sum(G**2) + np.sum(C**2)
 
 
-def test_the_objective_of_gradient_matching_is_the_mean_over_random_weights(problem):
+def test_the_objective_of_gradient_matching_is_the_mean_over_random_weights(problem, ratio):
     Phi, Y = problem
     found, rng = dc_bound(problem, points=M, weight_std=0.3), np.random.default_rng(1)
     W = 0.3 * rng.standard_normal((20_000, K, P))
@@ -36,7 +36,7 @@ def test_the_objective_of_gradient_matching_is_the_mean_over_random_weights(prob
     )
     squares = np.sum((W @ G - C) ** 2, axis=(1, 2))
     assert abs(squares.mean() - found.reached) < 6.0 * squares.std() / np.sqrt(len(W))
-    assert found.reached == pytest.approx(gradients(Phi, Y, found.features, found.labels, 0.3), rel=1e-10)
+    assert ratio(found.reached, gradients(Phi, Y, found.features, found.labels, 0.3), size=N, amplification=10.0) < 30
 
 
 @pytest.mark.parametrize("m", [1, M, P])
@@ -70,8 +70,8 @@ def test_moments_of_the_samples_by_rank_plus_one_points_and_the_tail_by_fewer(pr
     assert ratio(few.features.mean(axis=0), Phi.mean(axis=0), size=N, amplification=10.0) < 30
     values = np.linalg.eigvalsh(cov)[::-1]
     error = np.linalg.norm(np.cov(few.features.T, bias=True) - cov)
-    assert few.covariance_error == pytest.approx(error, rel=1e-10)
-    assert error == pytest.approx(np.linalg.norm(values[2:]), rel=1e-10)
+    assert ratio(few.covariance_error, error, size=N, amplification=10.0) < 30
+    assert ratio(error, np.linalg.norm(values[2:]), size=N, amplification=10.0) < 30
     assert moment_set(np.ones((4, 2))).fewest == 1  # no spread: the mean is all there is
 
 
@@ -83,7 +83,7 @@ def test_learned_labels_reach_what_the_best_few_points_have(problem, ridge, rati
     assert ratio(best.loss, np.sum((Phi @ W.T - Y) ** 2), size=N, amplification=10.0) < 30
     few = few_features(ridge_weights(Phi, Y, ridge=0.0), 2, metric=Phi.T @ Phi)  # T7
     W7 = ridge_weights(few.features, few.labels, ridge=0.0)
-    assert best.loss == pytest.approx(np.sum((Phi @ W7.T - Y) ** 2), rel=1e-10)
+    assert ratio(best.loss, np.sum((Phi @ W7.T - Y) ** 2), size=N, amplification=10.0) < 30
     assert best.gap == 0.0
 
 

@@ -213,7 +213,7 @@ def test_limit_of_extreme_weights_is_zero_or_infinite_without_an_exception(scale
     assert limit == (np.inf if scale < 1 else 0.0)
 
 
-def test_weights_of_any_unit_have_the_diagnostics_of_unit_size(rng):
+def test_weights_of_any_unit_have_the_diagnostics_of_unit_size(rng, ratio):
     """Squares of singular values overflow or vanish there: what has no unit is computed without them."""
     for power, root in itertools.product([-300, -200, -120, 120, 200, 300], ["large", "small"]):
         W = rng.standard_normal((K, P))
@@ -226,4 +226,4 @@ def test_weights_of_any_unit_have_the_diagnostics_of_unit_size(rng):
                 distill_features(W * unit, np.eye(K), ridge=ridge / unit / unit, root=root)
                 for unit in (1.0, 2.0**power)
             )
-            assert other.amplification == pytest.approx(plain.amplification, rel=1e-12)
+            assert ratio(other.amplification, plain.amplification, size=P, amplification=plain.condition**2) < 30

@@ -66,7 +66,7 @@ def test_inputs_follow_from_the_levels_to_the_last_bit(folder):
     assert exactly == [0.0, 0.0]  # low + step * level is no rounding, so every machine has the same inputs
 
 
-def test_the_report_says_what_integers_miss(folder, capsys):
+def test_the_report_says_what_integers_miss(folder, capsys, ratio):
     assert (
         cli.main(["distill", "--mode", "nearest", "--ipc", "2", "--pixels", "uint16", "--out", str(folder / "b")]) == 0
     )
@@ -80,7 +80,8 @@ def test_the_report_says_what_integers_miss(folder, capsys):
         assert said in out
     assert "rounded to 8 bits" not in out
     report = json.loads((folder / "b" / "report.json").read_text())
-    assert report["integers"]["error"] == pytest.approx(report["error_to_original"], rel=1e-6)
+    lost = {"size": 64, "amplification": report["certificate"]["condition"] ** 2, "unit": 1.0}
+    assert ratio(report["integers"]["error"], report["error_to_original"], **lost) < 30
     assert report["certificate"]["verdict"] == "pass"
 
 
@@ -110,7 +111,7 @@ def test_channels_have_their_own_normalisation_and_one_code(ratio):
         assert np.abs(made.x - exact.x).max() <= 1.01 * float(made.step) * made.meta["integers"]["largest_change"]
 
 
-def test_the_estimator_has_integers_of_its_own_inputs():
+def test_the_estimator_has_integers_of_its_own_inputs(ratio):
     X, y = data.load("digits").x_train.reshape(-1, 64) / 16.0, data.load("digits").y_train
     model = RidgeDistiller(mode="nearest", points_per_class=6, pixels="bytes", random_state=0).fit(X, y)
     exact = RidgeDistiller(mode="nearest", points_per_class=6, random_state=0).fit(X, y)
@@ -118,7 +119,8 @@ def test_the_estimator_has_integers_of_its_own_inputs():
     assert np.linalg.norm(model.coef_ - exact.coef_) <= 1e-4 * np.linalg.norm(exact.coef_)
     steps = np.diff(np.unique(model.distilled_X_))
     assert len(np.unique(model.distilled_X_)) <= 256
-    assert np.allclose(steps / steps.min(), np.rint(steps / steps.min()), atol=1e-9)
+    levels = steps / steps.min()
+    assert ratio(levels, np.rint(levels), size=256, amplification=np.abs(model.distilled_X_).max() / steps.min()) < 30
 
 
 def test_what_has_no_integers_is_refused(capsys):

@@ -67,12 +67,12 @@ def test_later_samples_in_the_leading_directions(data, rng, ratio):
     assert ratio(got, wanted, size=N, amplification=1e3) < 30
 
 
-def test_objective_of_the_data(data, rng):
+def test_objective_of_the_data(data, rng, ratio):
     made, (X, Y) = built(data, "sufficient"), data
     for _ in range(3):
         W = rng.standard_normal((K, P))
-        wanted = np.sum((X @ W.T - Y) ** 2)
-        assert np.sum((made.inputs @ W.T - made.y) ** 2) == pytest.approx(wanted, rel=1e-11)
+        got, wanted = (np.sum((A @ W.T - B) ** 2) for A, B in ((made.inputs, made.y), (X, Y)))
+        assert ratio(got, wanted, size=N, amplification=1e2) < 30
 
 
 def test_a_ridge_of_zero_is_refused(data):
@@ -97,7 +97,7 @@ def test_command_line(tmp_path, capsys, flags):
     assert "--tau 0.1 is an option of --mode nearest" in capsys.readouterr().err
 
 
-def test_a_tolerance_takes_fewer_points_and_says_how_far_the_steps_are(data, capsys, tmp_path):
+def test_a_tolerance_takes_fewer_points_and_says_how_far_the_steps_are(data, capsys, tmp_path, ratio):
     sizes = {}
     for tolerance in (None, 1e-2, 1e-8):
         made = distill(*data, construction=Trajectory(steps=4, tolerance=tolerance), fit=FitOptions(ridge=RIDGE))
@@ -107,8 +107,11 @@ def test_a_tolerance_takes_fewer_points_and_says_how_far_the_steps_are(data, cap
             step = 1.0 / np.linalg.norm(X, 2) ** 2
             W, Ws = W - step * gradient(X, Y, W), Ws - step * gradient(made.inputs, made.y, Ws)
             error, travelled = max(error, np.linalg.norm(W - Ws)), max(travelled, np.linalg.norm(W))
-        assert error / travelled == pytest.approx(found["steps_error"], rel=1e-6, abs=1e-12)
-        assert found["steps_error"] <= (1e-12 if tolerance is None else min(tolerance, found["steps_bound"] or 1.0))
+        assert ratio(error / travelled, found["steps_error"], size=N, amplification=1e2, unit=1.0) < 30
+        if tolerance is None:
+            assert ratio(found["steps_error"], 0.0, size=N, amplification=1e2, unit=1.0) < 30
+        else:
+            assert found["steps_error"] <= min(tolerance, found["steps_bound"] or 1.0)
         assert made.verify().verdict == "pass"
         sizes[tolerance] = len(made.inputs)
     assert K + 1 <= sizes[1e-2] < sizes[1e-8] <= sizes[None] <= 5 * K

@@ -246,6 +246,6 @@ def test_near_copies_carry_a_model_on_a_network(name: str) -> None:
     X, rng = points(phi, rows=40), np.random.default_rng(4)
     weights = ridge_weights(phi(X), rng.standard_normal((40, 2)), ridge=0.1)
     built = near_copies(weights, phi, X, ridge=0.1)
-    assert certify_recovery(weights, phi(built.inputs), built.labels, ridge=0.1).relative_error < 1e-7
+    assert certify_recovery(weights, phi(built.inputs), built.labels, ridge=0.1).verdict == "pass"
     assert len(built) < phi.p + 3
     assert to_numpy(built.inputs).shape[1] == phi.d

@@ -174,5 +174,5 @@ def test_near_copies_of_few_images_carry_a_model_on_patches(activation: str) -> 
     built = near_copies(weights, phi, X, ridge=0.1)
     assert (phi.p, phi.d) == (500, 297)
     assert len(built) <= 4 * 6
-    assert certify_recovery(weights, phi(built.inputs), built.labels, ridge=0.1).relative_error < 1e-7
+    assert certify_recovery(weights, phi(built.inputs), built.labels, ridge=0.1).verdict == "pass"
     assert built.largest_change <= 0.01

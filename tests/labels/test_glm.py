@@ -43,6 +43,11 @@ def size(name, Phi, Y, W, ridge):
     )
 
 
+def rounding(name, Phi, Y, W, ridge):
+    """What rounding leaves of the gradient at the weights."""
+    return 30 * 2**-52 * len(Phi) * np.linalg.cond(Phi) * size(name, Phi, Y, W, ridge)
+
+
 @each_loss
 def test_gradient_at_the_weights_vanishes(library, rng, name):
     for m, ridge in itertools.product([K - 1, M], [0.0, 1e-3, 1.0, 1e3]):
@@ -69,13 +74,13 @@ def test_weights_and_intercept(rng, name):
         made = glm_labels(Phi, W, loss=name, ridge=0.3, weights=w, intercept=b)
         args = {"w": 1.0 if w is None else w, "b": 0.0 if b is None else b}
         of_weights, of_intercept = gradient(name, Phi, made.labels, W, 0.3, **args)
-        total = 30 * 2**-52 * len(Phi) * np.linalg.cond(Phi) * 3 * size(name, Phi, made.labels, W, 0.3)
+        total = 3 * rounding(name, Phi, made.labels, W, 0.3)  # sample weights up to 3
         assert np.linalg.norm(of_weights) < total
         if intercept:
             assert np.linalg.norm(of_intercept) < total
         if made.admissible:
             fit = glm_weights(Phi, made.labels, loss=name, ridge=0.3, intercept=intercept, sample_weight=w)
-            assert np.linalg.norm(fit.weights - W) < 1e-12 * np.linalg.norm(W) * 100
+            assert np.linalg.norm(fit.weights - W) < 2 * total / 0.3  # the loss is 0.3-strongly convex
 
 
 def test_squared_loss_has_the_labels_of_t4(ratio, rng):
@@ -93,11 +98,12 @@ def test_labels_are_data_of_the_loss_up_to_the_largest_ridge(rng, name):
         made = glm_labels(Phi, W, loss=name, ridge=share * largest)
         assert made.largest_ridge == largest
         assert made.admissible == (share <= 1.0)
-        assert (made.labels.min() > -1e-14) == (share <= 1.0) or name == "logistic"
+        lost = 30 * K * 2**-52 * np.linalg.cond(Phi)
+        assert (made.labels.min() > -lost) == (share <= 1.0) or name == "logistic"
         if name == "logistic":
-            assert (made.labels.min() > -1e-14 and made.labels.max() < 1 + 1e-14) == (share <= 1.0)
+            assert (made.labels.min() > -lost and made.labels.max() < 1 + lost) == (share <= 1.0)
         if name == "softmax":
-            assert made.labels.sum(axis=1) == pytest.approx(np.ones(M), abs=30 * K * 2**-52 * np.linalg.cond(Phi))
+            assert np.abs(made.labels.sum(axis=1) - 1.0).max() < lost
 
 
 @pytest.mark.parametrize("name", ["softmax", "logistic", "poisson"])
@@ -110,7 +116,7 @@ def test_copies_make_any_ridge_admissible_and_one_copy_fewer_does_not(rng, name)
     assert many.admissible
     copied = np.vstack([Phi] * 4), np.vstack([many.labels] * 4)
     fit = glm_weights(*copied, loss=name, ridge=ridge)
-    assert np.linalg.norm(fit.weights - W) < 1e-10 * np.linalg.norm(W)
+    assert np.linalg.norm(fit.weights - W) < rounding(name, *copied, W, ridge) / ridge
     assert not glm_labels(Phi, W, loss=name, ridge=ridge, weights=np.full(M, 3.0)).admissible
 
 
@@ -122,8 +128,8 @@ def test_scikit_learn_fits_the_weights_from_soft_labels(rng):
     theirs = LogisticRegression(C=1 / ridge, fit_intercept=False, tol=1e-12, max_iter=10_000, solver="newton-cholesky")
     theirs.fit(np.repeat(Phi, K, axis=0), np.tile(np.arange(K), K - 1), sample_weight=made.labels.ravel())
     allowed = np.linalg.norm(gradient("softmax", Phi, made.labels, theirs.coef_, ridge)[0]) / ridge
-    assert allowed < 1e-8 * np.linalg.norm(W)
-    assert np.linalg.norm(theirs.coef_ - W) <= allowed + 1e-12 * np.linalg.norm(W)
+    assert allowed < 1e-8 * np.linalg.norm(W)  # where their search stops
+    assert np.linalg.norm(theirs.coef_ - W) <= allowed + rounding("softmax", Phi, made.labels, W, ridge) / ridge
 
 
 def test_torch_cross_entropy_with_soft_labels_has_its_minimum_there(rng):
@@ -145,8 +151,8 @@ def test_torch_cross_entropy_with_soft_labels_has_its_minimum_there(rng):
     optimiser.step(closure)
     found = layer.weight.detach().numpy()
     allowed = np.linalg.norm(gradient("softmax", Phi, labels.numpy(), found, ridge)[0]) / ridge
-    assert allowed < 1e-6 * np.linalg.norm(W)
-    assert np.linalg.norm(found - W) <= allowed + 1e-12 * np.linalg.norm(W)
+    assert allowed < 1e-6 * np.linalg.norm(W)  # where their search stops
+    assert np.linalg.norm(found - W) <= allowed + rounding("softmax", Phi, labels.numpy(), W, ridge) / ridge
 
 
 def test_poisson_regressor_of_scikit_learn_fits_the_weights(rng):
@@ -157,10 +163,13 @@ def test_poisson_regressor_of_scikit_learn_fits_the_weights(rng):
         theirs = PoissonRegressor(
             alpha=ridge / M, fit_intercept=False, tol=1e-13, max_iter=1000, solver="newton-cholesky"
         ).fit(Phi, made.labels[:, j])
-        assert theirs.coef_ == pytest.approx(W[j], rel=1e-8, abs=1e-10)
+        one = made.labels[:, [j]]
+        allowed = np.linalg.norm(gradient("poisson", Phi, one, theirs.coef_[None, :], ridge)[0]) / ridge
+        assert allowed < 1e-6 * np.linalg.norm(W[j])  # where their search stops
+        assert np.linalg.norm(theirs.coef_ - W[j]) <= allowed + rounding("poisson", Phi, one, W[[j]], ridge) / ridge
 
 
-def test_fewer_points_than_the_rank_are_refused_and_miss(rng):
+def test_fewer_points_than_the_rank_are_refused_and_miss(rng, ratio):
     """k - 1 points are necessary for a generic softmax model: with k - 2 some gradient stays, whatever the labels."""
     W, Phi = model(rng, K - 1)
     with pytest.raises(
@@ -169,10 +178,11 @@ def test_fewer_points_than_the_rank_are_refused_and_miss(rng):
         glm_labels(Phi[:-1], W, loss="softmax", ridge=0.1)
     assert error.value.theorem == "T18a"
     missed = W - W @ np.linalg.pinv(Phi[:-1]) @ Phi[:-1]
-    assert error.value.value == pytest.approx(np.linalg.norm(missed) / np.linalg.norm(W))
+    assert ratio(error.value.value, np.linalg.norm(missed) / np.linalg.norm(W), size=P, amplification=10.0) < 30
     nearest = glm_labels(Phi[:-1], W, loss="softmax", ridge=0.1, tolerance=np.inf)
-    assert nearest.missing == pytest.approx(error.value.value)
-    assert np.linalg.norm(gradient("softmax", Phi[:-1], nearest.labels, W - missed, 0.1)[0]) < 1e-13
+    assert nearest.missing == error.value.value
+    left = np.linalg.norm(gradient("softmax", Phi[:-1], nearest.labels, W - missed, 0.1)[0])
+    assert left < rounding("softmax", Phi[:-1], nearest.labels, W - missed, 0.1)
 
 
 def test_an_intercept_takes_one_point_more(rng):
@@ -183,8 +193,9 @@ def test_an_intercept_takes_one_point_more(rng):
     b = rng.standard_normal(K)
     made = glm_labels(more, W, loss="softmax", ridge=0.1, intercept=b)
     of_weights, of_intercept = gradient("softmax", more, made.labels, W, 0.1, b=b)
-    assert np.linalg.norm(of_weights) < 1e-13
-    assert np.linalg.norm(of_intercept) < 1e-14
+    lost = 30 * 2**-52 * len(more) * np.linalg.cond(Phi) * size("softmax", more, made.labels, W, 0.1)
+    assert np.linalg.norm(of_weights) < lost
+    assert np.linalg.norm(of_intercept) < lost
 
 
 def test_softmax_weights_that_no_minimiser_has_are_refused(rng):

@@ -130,7 +130,7 @@ def test_a_time_stamp_is_no_constant(ratio, n, ridge):
 
     found, wanted = fitted(stamps), fitted(Phi)
     size = np.linalg.cond(Phi - Phi.mean(axis=0)) ** 2
-    assert found.ridge == pytest.approx(wanted.ridge, rel=1e-9)
+    assert ratio(found.ridge, wanted.ridge, size=n + P, amplification=size) < 30
     assert ratio(found.weights, wanted.weights, size=n + P, amplification=size) < 30
     scores, right = stamps @ found.weights.T + found.intercept, Phi @ wanted.weights.T + wanted.intercept
     rounding = EPS * TIME * np.linalg.norm(found.weights[:, 2])
@@ -170,11 +170,12 @@ def test_held_out_samples_are_about_the_same_mean(ratio):
 
 
 @pytest.mark.parametrize("door", [RidgeDistiller, RidgeDistillerRegressor])
-def test_estimators_fit_a_time_stamp(door):
+def test_estimators_fit_a_time_stamp(door, ratio):
     stamps, Phi, Y = with_a_time(8)
     y = (Y - Y.mean(axis=0)).argmax(axis=1) if door is RidgeDistiller else Y
     one, other = (door(ridge=1.0, fit_intercept=True, random_state=0).fit(A, y) for A in (stamps, Phi))
-    assert np.allclose(one.coef_, other.coef_, rtol=1e-10, atol=1e-13)
+    size = np.linalg.cond(Phi - Phi.mean(axis=0)) ** 2
+    assert ratio(one.coef_, other.coef_, size=N + P, amplification=size) < 30
     assert one.certificate_.verdict != "fail"
     alone = door(ridge=1.0, fit_intercept=True, random_state=0).fit(stamps[:, 2:3], y)
     assert alone.certificate_.verdict != "fail"

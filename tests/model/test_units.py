@@ -52,7 +52,7 @@ def test_sets_are_exact_in_any_unit(intercept):
         model = RidgeDistillerRegressor(ridge=1.0, fit_intercept=intercept, random_state=0).fit(X, Y * 10.0**power)
         assert model.certificate_.verdict == "pass"
         assert model.certificate_.ratio < 30
-        assert model.certificate_.output_error < 1e-12
+        assert model.certificate_.output_error <= model.certificate_.bound
 
 
 def test_no_output_is_lost_beside_another(ratio):
@@ -60,7 +60,7 @@ def test_no_output_is_lost_beside_another(ratio):
     units = np.array([1e16, 1.0, 1e-12])
     model = RidgeDistillerRegressor(ridge=1.0, fit_intercept=True, random_state=0).fit(X, Y * units)
     assert model.certificate_.verdict == "pass"
-    assert model.certificate_.output_error < 1e-12
+    assert model.certificate_.output_error <= model.certificate_.bound
     plain = RidgeDistillerRegressor(ridge=1.0, fit_intercept=True, random_state=0).fit(X, Y)
     condition = np.linalg.cond(X - X.mean(axis=0)) ** 2  # of the normal equations
     for got, unit, wanted in zip(model.coef_, units, plain.coef_, strict=True):

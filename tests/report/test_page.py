@@ -79,7 +79,7 @@ def test_the_images_are_those_of_the_set(run):
         assert np.abs(image - 255 * np.clip((x - low) / (high - low), 0, 1)).max() <= 0.5001
 
 
-def test_what_it_says_of_loading_runs(run, monkeypatch, capsys):
+def test_what_it_says_of_loading_runs(run, monkeypatch, capsys, ratio):
     folder, _, page, _ = run
     code = page.text[page.text.index("# pip install") :].partition("# other programs")[0]
     monkeypatch.chdir(folder)
@@ -87,7 +87,8 @@ def test_what_it_says_of_loading_runs(run, monkeypatch, capsys):
     exec(code, found)
     stored = load_distilled(folder)
     assert "pass" in capsys.readouterr().out
-    assert np.linalg.norm(found["W"] - stored.w) <= 1e-10 * np.linalg.norm(stored.w)
+    lost = {"size": max(stored.inputs.shape), "amplification": stored.verify().condition ** 2}
+    assert ratio(found["W"], stored.w, **lost) < 30
 
 
 def test_a_table_is_shown_as_rows_in_its_units(tmp_path):

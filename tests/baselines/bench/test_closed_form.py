@@ -24,13 +24,14 @@ def digits():
     "options", [{}, {"features": "fcnn"}, {"mode": "nearest"}, {"distilled_ridge": 1e-3, "labels": "learned"}]
 )
 @pytest.mark.parametrize("per_class", [1, 3])
-def test_ridge_regression_on_the_set_is_that_on_all_the_data(digits, options, per_class):
+def test_ridge_regression_on_the_set_is_that_on_all_the_data(digits, options, per_class, ratio):
     found = closed_form(digits, points_per_class=per_class, seed=1, config=options)
     phi = map_named(found.config["features"], digits, seed=1)
     fit = FitOptions(ridge=found.learned["original_ridge"])
     W = fit_source(DatasetSource(digits), phi, fit, rng=np.random.default_rng(0)).weights
-    refitted = ridge_weights(phi(found.inputs), found.y, ridge=found.learned["ridge"])
-    assert np.linalg.norm(refitted - W) / np.linalg.norm(W) < 1e-9
+    Phis, ridge = phi(found.inputs), found.learned["ridge"]
+    condition = np.linalg.cond(Phis)
+    assert ratio(ridge_weights(Phis, found.y, ridge=ridge), W, size=Phis.shape[1], amplification=condition**2) < 30
     assert found.x.shape == (10 * per_class, 8, 8)
     assert found.ledger.wall_seconds > 0.0
 
@@ -53,7 +54,7 @@ def test_its_accuracy_is_that_of_all_the_data(digits):
     X = np.concatenate([block for block, _ in digits.blocks("test", mean=mean, std=std)])
     wanted = float(np.mean((X @ model.weights.T).argmax(axis=1) == digits.y_test))
     kernel = closed_form_kernel(found, digits)
-    assert krr_accuracy(found.inputs, found.y, digits, kernel, ridge=0.0) == pytest.approx(wanted, abs=1e-12)
+    assert krr_accuracy(found.inputs, found.y, digits, kernel, ridge=0.0) == wanted
 
 
 def test_equal_seeds_give_equal_sets_and_options_are_checked(digits):

@@ -41,36 +41,37 @@ def test_random_images_are_training_samples_of_their_class(uneven, per_class):
     inputs, labels = random_real(uneven, per_class, seed=1)
     for row, label in zip(inputs, labels.argmax(axis=1), strict=True):
         members = normalised(uneven, uneven.x_train[uneven.y_train == label])
-        assert np.min(np.abs(members - row).max(axis=1)) < 1e-12
+        assert np.any(np.all(members == row, axis=1))
     large = inputs[labels.argmax(axis=1) == 2]
     assert len(np.unique(large, axis=0)) == per_class  # none twice where the class has enough
     assert not np.array_equal(inputs, random_real(uneven, per_class, seed=2)[0])
 
 
-def test_class_means_are_the_means_and_several_are_means_of_parts(digits):
+def test_class_means_are_the_means_and_several_are_means_of_parts(digits, ratio):
     means = normalised(digits, digits.class_means())
-    assert np.allclose(means_of_parts(digits, 1, seed=0)[0], means, atol=1e-12)
+    assert ratio(means_of_parts(digits, 1, seed=0)[0], means, size=len(digits.x_train)) < 30
     parts = means_of_parts(digits, 2, seed=0)[0].reshape(10, 2, 64)
     for label in range(10):
         n = int(np.sum(digits.y_train == label))
         sizes = np.array([n - n // 2, n // 2])
-        assert np.allclose((parts[label] * sizes[:, None]).sum(axis=0) / n, means[label], atol=1e-12)
+        assert ratio((parts[label] * sizes[:, None]).sum(axis=0) / n, means[label], size=n) < 30
     assert np.max(np.abs(parts[:, 0] - parts[:, 1])) > 1e-3
 
 
-def test_one_centre_is_the_mean_and_several_are_the_means_of_their_nearest_samples(digits):
-    assert np.allclose(k_means(digits, 1, seed=0)[0], means_of_parts(digits, 1, seed=0)[0], atol=1e-10)
+def test_one_centre_is_the_mean_and_several_are_the_means_of_their_nearest_samples(digits, ratio):
+    whole = {"size": len(digits.x_train)}
+    assert ratio(k_means(digits, 1, seed=0)[0], means_of_parts(digits, 1, seed=0)[0], **whole) < 30
     centres = k_means(digits, 3, seed=0)[0].reshape(10, 3, 64)
     for label in range(10):
         X = normalised(digits, digits.x_train[digits.y_train == label])
         nearest = ((X[:, None] - centres[label]) ** 2).sum(axis=2).argmin(axis=1)
         for index, centre in enumerate(centres[label]):
-            assert np.allclose(X[nearest == index].mean(axis=0), centre, atol=1e-6)
+            assert ratio(X[nearest == index].mean(axis=0), centre, **whole) < 30
 
 
-def test_the_full_set_is_the_training_part(digits):
+def test_the_full_set_is_the_training_part(digits, ratio):
     inputs, labels = control_set("full", digits, 1, seed=0)
-    assert np.allclose(inputs, normalised(digits, digits.x_train))
+    assert ratio(inputs, normalised(digits, digits.x_train), size=64) < 30
     assert np.array_equal(labels.argmax(axis=1), digits.y_train)
 
 

@@ -60,14 +60,14 @@ def test_the_distance_does_not_see_how_long_rows_are(ratio):
     assert abs(float(gradient_distance(turned, b) - gradient_distance(a, b))) > 0.1
 
 
-def test_the_distance_is_one_minus_the_cosine_of_each_row():
+def test_the_distance_is_one_minus_the_cosine_of_each_row(ratio):
     a, b = layers(0), layers(1)
     wanted = sum(
         1.0 - sum(x * y for x, y in zip(p, q, strict=True)) / math.hypot(*p) / math.hypot(*q)
         for name in ("filters", "matrix")
         for p, q in zip(a[name].flatten(1).tolist(), b[name].flatten(1).tolist(), strict=True)
     )
-    assert float(gradient_distance(a, b)) == pytest.approx(wanted, rel=1e-14)
+    assert ratio(gradient_distance(a, b), wanted, size=18) < 30
     assert float(gradient_distance(a, a | {"bias": -a["bias"]})) == 0.0
 
 
@@ -76,7 +76,7 @@ def test_the_published_form_sees_how_long_rows_are(ratio):
     for r in (1.0, 1e-2, 1e-3):
         a = {"matrix": r * torch.eye(3, 7, dtype=torch.float64)}
         wanted = 3 * 1e-6 / (r * r + 1e-6)
-        assert float(gradient_distance(a, a, distance="published")) == pytest.approx(wanted, abs=1e-15)
+        assert ratio(gradient_distance(a, a, distance="published"), wanted, size=7, unit=3.0) < 30
     a, b = ({name: 1e6 * value for name, value in layers(seed).items()} for seed in (0, 1))
     got = gradient_distance(a, b, distance="published")
     assert ratio(got, gradient_distance(a, b), size=18) < 30

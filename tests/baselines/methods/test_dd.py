@@ -91,7 +91,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("kind", "config"), CASES, ids=str)
-def test_a_step_moves_what_is_learned_along_central_differences(kind, config):
+def test_a_step_moves_what_is_learned_along_central_differences(kind, config, ratio):
     """Plain gradient descent with lr 1 shows the gradient of the sum over the networks."""
     found = method(config | {"optimizer": "sgd", "momentum": 0.0, "lr": 1.0, "lr_step": 1.0}, kind)
     (name, start), sizes, h = *found.variables.items(), found.log_sizes.clone(), 1e-6
@@ -102,7 +102,7 @@ def test_a_step_moves_what_is_learned_along_central_differences(kind, config):
         return float(found.summed_loss(last, images, labels))
 
     networks = found.config.networks
-    assert found.step(0) == pytest.approx(loss() / networks, rel=1e-14)
+    assert ratio(found.step(0), loss() / networks, size=100) < 30
     moved = {"value": start - found.variables[name], "log_sizes": sizes - found.log_sizes}
     for key, given in (("value", start), ("log_sizes", sizes)):
         for seed in range(2):
@@ -111,7 +111,7 @@ def test_a_step_moves_what_is_learned_along_central_differences(kind, config):
             assert float((moved[key] * way).sum()) == pytest.approx((up - down) / (2 * h), rel=1e-5, abs=1e-8)
 
 
-def test_stacked_networks_have_the_sum_of_their_losses():
+def test_stacked_networks_have_the_sum_of_their_losses(ratio):
     dd = method({"inits": 3})
     weights, (images, labels) = dd.initial_weights(0), dd.real_batch(0)
     apart = [
@@ -120,7 +120,7 @@ def test_stacked_networks_have_the_sum_of_their_losses():
         )
         for net in range(3)
     ]
-    assert float(dd.summed_loss(weights, images, labels)) == pytest.approx(float(sum(apart)), rel=1e-14)
+    assert ratio(dd.summed_loss(weights, images, labels), sum(apart), size=100) < 30
 
 
 def test_random_weights_are_new_in_every_step():
@@ -195,11 +195,11 @@ def test_step_sizes_stay_positive_and_are_learned(optimizer):
     assert len(set(one.step_sizes.tolist())) == 1
 
 
-def test_step_sizes_stay_where_their_rate_is_zero():
+def test_step_sizes_stay_where_their_rate_is_zero(ratio):
     for kind, config in ((UnrolledDistillation, {"lr_step": 0.0}), (LabelDistillation, {})):
         found = method(config, kind)
         found.step(0)
-        assert found.learned()["step_size"] == pytest.approx(0.3, rel=1e-15)
+        assert ratio(found.learned()["step_size"], 0.3, size=1) < 30
 
 
 def test_rates_are_halved_when_they_should_be():
@@ -210,19 +210,19 @@ def test_rates_are_halved_when_they_should_be():
     assert moves == [(0.1, 0.2), (0.1, 0.2), (0.05, 0.1), (0.05, 0.1), (0.025, 0.05)]
 
 
-def test_label_distillation_keeps_real_images_and_gives_probabilities():
+def test_label_distillation_keeps_real_images_and_gives_probabilities(ratio):
     ld = method({"confidence": 0.8, "batch": 30}, LabelDistillation, per_class=3)
     images, labels = ld.result()
     rows = ld.task.images(torch.arange(30)).flatten(1)
     for image, label in zip(images.flatten(1), ld.classes_of_points, strict=True):
         assert any(torch.equal(image, row) for row in rows[ld.task.classes_of == label])
-    assert torch.allclose(labels, 0.1 + 0.7 * F.one_hot(ld.classes_of_points, 3).double(), rtol=0, atol=1e-15)
+    assert ratio(labels, 0.1 + 0.7 * F.one_hot(ld.classes_of_points, 3).double(), size=1) < 30
     for index in range(3):
         ld.step(index)
     after, moved = ld.result()
     assert torch.equal(after, images)
     assert float((moved - labels).abs().max()) > 1e-3
-    assert torch.allclose(moved.sum(dim=1), torch.ones(9, dtype=torch.float64), rtol=0, atol=1e-14)
+    assert ratio(moved.sum(dim=1), torch.ones(9), size=3) < 30
     assert float(moved.min()) > 0.0
 
 
@@ -255,7 +255,7 @@ def test_the_gradient_in_the_labels_is_that_of_finite_differences():
 @pytest.mark.parametrize("name", ["dd", "ld"])
 @pytest.mark.parametrize("weights", ["fixed", "pretrained-fixed"])
 @pytest.mark.parametrize("step_sizes", ["each", "one"])
-def test_networks_made_again_from_a_result_have_the_loss_of_the_distillation(name, weights, step_sizes):
+def test_networks_made_again_from_a_result_have_the_loss_of_the_distillation(name, weights, step_sizes, ratio):
     """With a batch of all samples, the loss that step 3 reports is that of the set after three steps."""
     config = SMALL | EXPERTS | {"weights": weights, "step_sizes": step_sizes, "batch": 30, "lr_step": 0.1, "lr": 0.1}
     dataset = small()
@@ -265,7 +265,7 @@ def test_networks_made_again_from_a_result_have_the_loss_of_the_distillation(nam
     assert len(found) == 1
     task = Task.of(dataset)
     loss = F.cross_entropy(network.logits(found[0], task.images(torch.arange(30))), task.classes_of)
-    assert float(loss) == pytest.approx(reported, rel=1e-5)
+    assert ratio(loss, reported, size=100, eps=2.0**-23) < 30
 
 
 @pytest.mark.parametrize("weights", ["random", "pretrained-random"])

@@ -54,15 +54,15 @@ def test_an_orthonormal_embedding_lands_on_the_class_means_in_one_step(per_class
     assert ratio(shifts, shifts.mean(dim=1, keepdim=True).expand_as(shifts), size=90, eps=eps) < 30
 
 
-def test_the_loss_is_the_squared_distance_of_means():
+def test_the_loss_is_the_squared_distance_of_means(ratio):
     rng = np.random.default_rng(0)
     a, b = rng.standard_normal((11, 5)), rng.standard_normal((3, 5))
     wanted = np.sum((a.mean(0) - b.mean(0)) ** 2)
-    assert float(distance_of_means(torch.from_numpy(a), torch.from_numpy(b))) == pytest.approx(wanted, rel=1e-14)
+    assert ratio(distance_of_means(torch.from_numpy(a), torch.from_numpy(b)), wanted, size=11 * 5) < 30
 
 
 @pytest.mark.parametrize("augment", [False, True])
-def test_a_step_moves_along_the_gradient_of_central_differences(augment):
+def test_a_step_moves_along_the_gradient_of_central_differences(augment, ratio):
     dm = method({"lr": 0.1, "augment": augment})
     start = dm.images.clone()
 
@@ -77,7 +77,7 @@ def test_a_step_moves_along_the_gradient_of_central_differences(augment):
 
     reported = dm.step(0)
     gradient = (start - dm.images) / 0.1
-    assert loss(start) == pytest.approx(reported, rel=1e-12)
+    assert ratio(loss(start), reported, size=90, amplification=10.0) < 30
     for seed in range(3):
         step, h = torch.randn(start.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64), 1e-6
         difference = (loss(start + h * step) - loss(start - h * step)) / (2 * h)

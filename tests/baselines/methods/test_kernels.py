@@ -36,29 +36,24 @@ def rows():
     return torch.from_numpy(rng.standard_normal((4, 11))), torch.from_numpy(rng.standard_normal((6, 11)))
 
 
-def relative(got, wanted):
-    """The largest difference in units of the largest entry."""
-    return np.abs(got.numpy() - wanted).max() / np.abs(wanted).max()
-
-
 @pytest.mark.parametrize("scales", SCALES)
 @pytest.mark.parametrize("of", ["ntk", "nngp"])
 @pytest.mark.parametrize("depth", [1, 2, 3])
-def test_infinite_networks_are_those_of_neural_tangents(oracle, depth, of, scales):
+def test_infinite_networks_are_those_of_neural_tangents(oracle, depth, of, scales, ratio):
     kernel = InfiniteNetwork(depth, of, *SCALES[scales])
     X, X2 = torch.from_numpy(oracle["X"]), torch.from_numpy(oracle["X2"])
-    assert relative(kernel(X), oracle[f"{of} {depth} {scales} gram"]) <= 1e-14
+    assert ratio(kernel(X), oracle[f"{of} {depth} {scales} gram"], size=5 * depth) < 30
     apart = kernel(X, X2[1:])
-    assert relative(apart, oracle[f"{of} {depth} {scales} between"][:, 1:]) <= 1e-14
+    assert ratio(apart, oracle[f"{of} {depth} {scales} between"][:, 1:], size=5 * depth) < 30
     # X2 begins with a row of X: cosine 1 in a matrix that is no Gram matrix, where the angle loses half the digits
-    limit = 3e-8 if of == "ntk" else 1e-14
-    assert relative(kernel(X, X2), oracle[f"{of} {depth} {scales} between"]) <= limit
+    half = {"size": 1, "eps": 2.0**-26} if of == "ntk" else {"size": 5 * depth}
+    assert ratio(kernel(X, X2), oracle[f"{of} {depth} {scales} between"], **half) < 30
 
 
-def test_the_oracle_tells_other_scales_depths_and_processes_apart(oracle):
+def test_the_oracle_tells_other_scales_depths_and_processes_apart(oracle, ratio):
     X, wanted = torch.from_numpy(oracle["X"]), oracle["ntk 2 published gram"]
     for other in (InfiniteNetwork(1), InfiniteNetwork(2, "nngp"), InfiniteNetwork(2, b_std=0.11)):
-        assert relative(other(X), wanted) > 1e-4
+        assert ratio(other(X), wanted, size=10) > 1e6
 
 
 def test_depth_zero_is_linear_regression_with_bias(rows, ratio):
@@ -78,8 +73,8 @@ def test_gradients_are_those_of_central_differences(kernel, rows):
 def test_a_gram_matrix_is_symmetric_positive_and_equals_the_matrix_between_a_set_and_its_copy(kernel, rows, ratio):
     K = kernel(rows[0])
     assert ratio(K, K.T, size=11) < 30
-    assert float(torch.linalg.eigvalsh(K)[0]) > -1e-14 * float(K.trace())
-    assert torch.allclose(K, kernel(rows[0], rows[0].clone()), rtol=1e-7)
+    assert ratio(min(float(torch.linalg.eigvalsh(K)[0]), 0.0), 0.0, size=len(K), unit=float(K.trace())) < 30
+    assert ratio(kernel(rows[0], rows[0].clone()), K, size=1, eps=2.0**-26) < 30  # the arc cosine of 1 on the diagonal
 
 
 @pytest.mark.parametrize("kernel", KERNELS, ids=names)
@@ -116,12 +111,12 @@ def test_the_arc_cosine_has_its_derivative_at_one_and_minus_one():
     assert torch.autograd.gradgradcheck(ArcCosine.apply, inner)
 
 
-def test_kernels_work_under_torch_func(rows):
+def test_kernels_work_under_torch_func(rows, ratio):
     X, X2 = rows
     kernel = InfiniteNetwork(2)
     jacobian = torch.func.jacrev(lambda A: kernel(A, X2).sum(1))(X)
     wanted = torch.autograd.functional.jacobian(lambda A: kernel(A, X2).sum(1), X)
-    assert torch.allclose(jacobian, wanted, rtol=1e-14)
+    assert ratio(jacobian, wanted, size=11) < 30
 
 
 def test_dtype_and_device_are_kept(rows):

@@ -80,14 +80,14 @@ def test_on_the_whole_set_detached_labels_have_the_gradient_of_the_graph(options
     assert ratio(made["fixed"], made["solved-in-graph"], size=60, amplification=100.0) > 1e6
 
 
-def test_detached_labels_have_the_gradient_of_the_graph_to_rounding_where_the_system_is_well_conditioned():
+def test_detached_labels_have_the_gradient_of_the_graph_to_rounding_where_the_system_is_well_conditioned(ratio):
     rng = np.random.default_rng(0)
     Xs, X, Y = (torch.from_numpy(rng.standard_normal(size)) for size in ((6, 40), (500, 40), (500, 3)))
     x = Xs.requires_grad_()
     solved = feature_labels(Xs.detach(), X.T @ X, Y.T @ X, 0.1)
     in_graph = labels_in_graph(x @ x.T, X @ x.T, Y, 0.1)
     gradients = [torch.autograd.grad(feature_loss(x, X, labels, Y, 0.1), x)[0] for labels in (solved, in_graph)]
-    assert float(torch.linalg.norm(gradients[0] - gradients[1]) / torch.linalg.norm(gradients[1])) < 1e-14
+    assert ratio(*gradients, size=500) < 30
 
 
 def test_on_a_batch_the_graph_has_one_more_term():
@@ -128,7 +128,7 @@ def test_features_that_are_not_kept_give_the_same_run():
     assert [run.ledger.real_forward for run in runs[:2]] == [60, 3 * 60]  # a batch of 5,000 is every sample
 
 
-def test_the_reference_gradient_of_neural_tangents():
+def test_the_reference_gradient_of_neural_tangents(ratio):
     """Loss and gradient of KIP computed in JAX alone, with a target that is one of the points."""
     stored = json.loads(Path(__file__).with_name("ntk_fixture.json").read_text())
     oracle = {name: torch.tensor(value, dtype=torch.float64) for name, value in stored.items()}
@@ -139,9 +139,9 @@ def test_the_reference_gradient_of_neural_tangents():
             lam = ridge_value(K.trace(), 5, relative=1e-6)
             loss = kernel_loss(K, kernel(oracle["X2"], x), oracle["Ys"], oracle["Yt"], lam)
             wanted = oracle[f"gradient {depth} {scales}"]
-            error = torch.linalg.norm(torch.autograd.grad(loss, x)[0] - wanted) / torch.linalg.norm(wanted)
-            assert float(loss.detach()) == pytest.approx(float(oracle[f"loss {depth} {scales}"]), rel=1e-7)
-            assert float(error) < 1e-7  # 3e-8 measured: the arc cosine at the point that is its own target
+            half = 2.0**-26  # the arc cosine at the point that is its own target keeps half of the digits
+            assert ratio(loss.detach(), oracle[f"loss {depth} {scales}"], size=1, eps=half) < 30
+            assert ratio(torch.autograd.grad(loss, x)[0], wanted, size=1, eps=half) < 30
 
 
 COUNTS = {  # real forward, synthetic forward, synthetic backward, kernel entries of 4 steps; n 60, m 6, batch 20

@@ -28,16 +28,17 @@ def training_loss(found, dataset, labels, *, scale=1.0):
 
 
 @pytest.mark.parametrize("options", [{"kernel": "ntk"}, {"kernel": "rbf"}, {"features": "fcnn"}], ids=str)
-def test_labels_are_stationary_at_the_ridge_of_the_predictor(options, digits):
+def test_labels_are_stationary_at_the_ridge_of_the_predictor(options, digits, ratio):
     found = distill("label-solve", digits, config=options | {"ridge_relative": 1e-2})
     y = torch.from_numpy(found.y)
     loss = float(training_loss(found, digits, y))
-    assert found.losses[0][2] == pytest.approx(loss, rel=1e-10)
+    size = {"size": len(digits.x_train), "amplification": 1e3}  # m / 1e-2 is the largest condition of the system
+    assert ratio(found.losses[0][2], loss, **size) < 30
     rng = np.random.default_rng(0)
     for _ in range(5):
         step = torch.from_numpy(rng.standard_normal(y.shape))
         up, down = (float(training_loss(found, digits, y + h * step)) for h in (1e-3, -1e-3))
-        assert abs(up - down) < 1e-12  # stationary: the slope is (up - down) / 2e-3
+        assert ratio(up, down, **size) < 30  # stationary: the slope is (up - down) / 2e-3
         assert min(up, down) > loss
     moved = 1.01 * y
     assert float(training_loss(found, digits, moved)) > loss

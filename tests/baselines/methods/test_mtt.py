@@ -102,11 +102,11 @@ def test_the_derivative_of_one_step_in_the_step_size(unroll, ratio):
     assert ratio(found.step_sizes, (-2.0 * away / size)[None], size=NETWORK.size()) < 30
 
 
-def test_the_distance_is_the_relative_squared_distance_of_all_weights():
+def test_the_distance_is_the_relative_squared_distance_of_all_weights(ratio):
     first, target, student = weights(0), weights(1), weights(2)
     flat = [np.concatenate([value.numpy().ravel() for value in w.values()]) for w in (student, first, target)]
     wanted = np.sum((flat[0] - flat[2]) ** 2) / np.sum((flat[1] - flat[2]) ** 2)
-    assert float(trajectory_distance(student, first, target)) == pytest.approx(wanted, rel=1e-14)
+    assert ratio(trajectory_distance(student, first, target), wanted, size=NETWORK.size()) < 30
     assert float(trajectory_distance(target, first, target)) == 0.0
     assert float(trajectory_distance(first, first, target)) == 1.0
 
@@ -157,7 +157,7 @@ def test_the_first_move_of_the_step_size_is_the_published_one_to_first_order():
     assert moves[1] == pytest.approx(moves[0] / 10.0, rel=0.05)
 
 
-def test_the_step_size_stays_positive_whatever_its_gradient():
+def test_the_step_size_stays_positive_whatever_its_gradient(ratio):
     mtt = method({"lr_0": 1.0, "lr_lr": 0.3})
     for index in range(12):
         mtt.step(index)
@@ -166,7 +166,7 @@ def test_the_step_size_stays_positive_whatever_its_gradient():
     assert abs(float(mtt.step_size) - 1.0) > 0.01
     still = method({"lr_lr": 0.0})
     still.step(0)
-    assert float(still.step_size) == pytest.approx(0.1, rel=1e-15)
+    assert ratio(still.step_size, 0.1, size=1) < 30
 
 
 def test_a_set_larger_than_a_batch_is_seen_in_epochs():

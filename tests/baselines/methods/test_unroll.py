@@ -87,7 +87,7 @@ def test_the_derivative_on_a_quadratic_has_its_closed_form(steps, unroll, ratio)
     wanted = (np.eye(7) - np.linalg.matrix_power(shrink, steps)) @ np.linalg.solve(Hn, a.numpy())
     assert ratio(found.variables["q"], wanted, size=7 * steps, amplification=6.0) < 30
     assert ratio(found.step_sizes, np.array(slopes), size=7 * steps, amplification=6.0) < 30
-    assert float(found.value) == pytest.approx(float(a.numpy() @ w), rel=1e-13)
+    assert ratio(found.value, a.numpy() @ w, size=7 * steps, amplification=6.0) < 30
 
 
 @pytest.mark.parametrize("unroll", UNROLLS)
@@ -155,7 +155,7 @@ def test_stacked_networks_add_their_derivatives(unroll, ratio):
         unroll=unroll,
     )
     apart = [unrolled_gradient(one, objective, net, data, sizes, unroll=unroll) for net in nets]
-    assert float(together.value) == pytest.approx(sum(float(each.value) for each in apart), rel=1e-13)
+    assert ratio(together.value, sum(each.value for each in apart), size=100) < 30
     assert ratio(together.step_sizes, sum(each.step_sizes for each in apart), size=100) < 30
     for name in data:
         assert ratio(together.variables[name], sum(each.variables[name] for each in apart), size=100) < 30
