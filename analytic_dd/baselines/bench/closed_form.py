@@ -15,26 +15,31 @@ from analytic_dd.baselines.methods.method import configured
 from analytic_dd.data import Dataset, pixels
 from analytic_dd.distill import Construction, chosen
 from analytic_dd.features import FeatureMap, check_text
+from analytic_dd.losses import glm_weights
 from analytic_dd.model import DatasetSource, FitOptions, build_map, distil
 from analytic_dd.model.distillation import streams
+from analytic_dd.ridge import ridge_weights
 
-__all__ = ["ClosedFormConfig", "closed_form", "closed_form_kernel", "map_named"]
+__all__ = ["ClosedFormConfig", "closed_form", "closed_form_kernel", "map_named", "weights_of_set"]
 
 
 @dataclass(frozen=True)
 class ClosedFormConfig:
-    """Options of the closed form. All but the first two belong to the constructions, which have defaults for None.
+    """Options of the closed form. All but the first three belong to the constructions, which have defaults for None.
 
     Attributes
     ----------
     features : str
         A map as the command line names it, such as ``identity`` or ``fcnn``.
-    original_ridge : float, "loo" or "gcv"
-        Absolute ridge of the model on all the data.
+    original_ridge : float, "loo", "gcv" or "validation", optional
+        Absolute ridge of the model on all the data; by default as ``FitOptions`` chooses it.
+    loss : {"squared", "softmax", "logistic", "poisson"}
+        What that model minimises (T18).
     """
 
     features: str = "identity"
-    original_ridge: float | str = "loo"
+    original_ridge: float | str | None = None
+    loss: str = "squared"
     mode: str = "exact"
     labels: str | None = None
     distilled_ridge: float | None = None
@@ -55,12 +60,16 @@ class ClosedFormConfig:
 
     def __post_init__(self) -> None:
         check_text(self.features)
-        self.construction(1)
+        self.construction(1).require_loss(self.fit().loss)
+
+    def fit(self) -> FitOptions:
+        """Return how the model on all the data is fitted."""
+        return FitOptions(ridge=self.original_ridge, loss=self.loss)
 
     def construction(self, points_per_class: int) -> Construction:
         """Return the construction for a number of points a class."""
         own = asdict(self)
-        del own["features"], own["original_ridge"]
+        del own["features"], own["original_ridge"]  # the loss decides which labels are meant
         if points_per_class != 1:
             own["points_per_class"] = points_per_class
         return chosen(**own)
@@ -73,7 +82,7 @@ def closed_form(
     seed: int = 0,
     config: ClosedFormConfig | Mapping[str, Any] | None = None,
 ) -> BaselineResult:
-    """Fit ridge regression on the training part and distil it in closed form, as ``analytic-dd distill`` does.
+    """Fit ridge regression, or another loss, on the training part and distil it, as ``analytic-dd distill`` does.
 
     Returns
     -------
@@ -92,8 +101,7 @@ def closed_form(
     construction, ledger = options.construction(points_per_class), Ledger(steps=1)
     with ledger.timed():
         source = DatasetSource(dataset, centred=construction.labels == "centred")
-        fit = FitOptions(ridge=options.original_ridge)
-        found = distil(source, options.features, construction, fit, seed=seed)
+        found = distil(source, options.features, construction, options.fit(), seed=seed)
     ledger.real_forward = len(dataset.y_train)
     inputs, y = (np.asarray(A, dtype=np.float64) for A in (found.result.inputs, found.result.distilled.labels))
     return BaselineResult(
@@ -109,9 +117,17 @@ def closed_form(
         finished=True,
         learned={"ridge": float(found.result.distilled.ridge), "original_ridge": float(found.model.ridge)},
         ledger=ledger,
-        weights=np.asarray(found.result.weights, dtype=np.float64),
+        weights=np.asarray(found.result.weights, dtype=np.float64) if options.loss == "squared" else None,
         features=found.model.feature_map.spec(),
     )
+
+
+def weights_of_set(result: BaselineResult, phi: FeatureMap) -> np.ndarray:
+    """Return the model (k, p) that the set was made for, fitted to it: its loss and its ridge, on its map."""
+    Phi, ridge, loss = phi(result.inputs), float(result.learned["ridge"]), result.config.get("loss", "squared")
+    if loss == "squared":
+        return np.asarray(ridge_weights(Phi, result.y, ridge=ridge))
+    return np.asarray(glm_weights(Phi, result.y, loss=loss, ridge=ridge, any_labels=True).weights)
 
 
 def map_named(text: str, dataset: Dataset, *, seed: int) -> FeatureMap:

@@ -288,7 +288,9 @@ def _may_be_probabilities(variant: Variant) -> bool:
     if variant.method in CONTROLS:
         return True
     if variant.method == "closed-form":
-        return configured(ClosedFormConfig, variant.options).construction(1).labels == "one-hot"
+        closed = configured(ClosedFormConfig, variant.options)
+        means = closed.loss == "softmax" and not closed.distilled_ridge  # labels are means of the loss at ridge 0
+        return means or closed.construction(1).labels == "one-hot"
     kind = _config_type(variant.method)
     return kind is None or bool(configured(kind, variant.options).soft_labels)
 

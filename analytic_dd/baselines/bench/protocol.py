@@ -2,7 +2,8 @@
 
 convnet, mlp, resnet18, vgg11, alexnet    networks trained on the set, with the largest of its labels as the class
 ...+dsa, ...+soft                         the same under Siamese augmentation; with labels that are probabilities
-krr-own                                   kernel (or feature) ridge regression with the kernel of the method itself
+krr-own                                   kernel (or feature) ridge regression with the kernel of the method itself; the
+                                          loss of a closed-form set that has another one, on its own map
 own-steps                                 networks after the gradient steps that a set of dd or ld was made for
 krr-common                                the tangent kernel of depth 1 and relative ridge 1e-6 for every set
 ridge, ridge:MAP                          ridge regression on a feature map, the linear one by default
@@ -17,7 +18,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from analytic_dd.baselines.bench.closed_form import closed_form_kernel, map_named
+from analytic_dd.baselines.bench.closed_form import closed_form_kernel, map_named, weights_of_set
 from analytic_dd.baselines.bench.evaluate import Networks, evaluate
 from analytic_dd.baselines.bench.own_steps import own_accuracies
 from analytic_dd.baselines.methods.driver import BaselineResult
@@ -28,10 +29,9 @@ from analytic_dd.baselines.methods.registry import METHODS, method_type
 from analytic_dd.baselines.nets.named import NETWORKS
 from analytic_dd.baselines.torch_state import plain_torch
 from analytic_dd.data import Dataset
-from analytic_dd.features import check_text
+from analytic_dd.features import FeatureMap, check_text
 from analytic_dd.judge.controls import best_ridge
 from analytic_dd.model import DatasetSource, fit_source
-from analytic_dd.ridge import ridge_weights
 
 __all__ = ["LARGEST_KERNEL", "OWN", "Protocol", "Score", "own_predictor", "predictor_kind", "score"]
 
@@ -191,6 +191,10 @@ def _common(predictor: str, result: BaselineResult, dataset: Dataset, device: st
 
 
 def _own(predictor: str, result: BaselineResult, dataset: Dataset, device: str) -> tuple[float, dict[str, Any]]:
+    if result.method == "closed-form" and result.config.get("loss", "squared") != "squared":
+        text, phi = result.config["features"], map_named(result.config["features"], dataset, seed=result.seed)
+        details = {"features": text, "ridge": float(result.learned["ridge"]), "loss": result.config["loss"]}
+        return _right(weights_of_set(result, phi), phi, dataset), details
     if result.method == "closed-form":
         features, ridge = closed_form_kernel(result, dataset), float(result.learned["ridge"])
         accuracy = krr_accuracy(result.inputs, result.y, dataset, features, ridge=ridge, device=device)
@@ -216,12 +220,23 @@ def _ridge(predictor: str, result: BaselineResult, dataset: Dataset, device: str
     if result.method == "full":
         model = fit_source(DatasetSource(dataset), phi, rng=rng)
         W, rule = model.weights, "leave-one-out"
-    elif result.method == "closed-form" and result.config["features"] == text:
-        W, rule = ridge_weights(phi(result.inputs), result.y, ridge=float(result.learned["ridge"])), "its own"
+    elif result.method == "closed-form" and _own_ridge(result) == text:
+        W, rule = weights_of_set(result, phi), "its own"
     else:
         order = np.sort(rng.permutation(len(dataset.y_train))[:_SAMPLES])
         blocks = list(dataset.blocks("train", mean=mean, std=std, order=order))
         Phi, y = phi(np.concatenate([X for X, _ in blocks])), np.concatenate([y for _, y in blocks])
         W, rule = best_ridge(phi(result.inputs), result.y, Phi, y, intercept=False)[0], "best on training samples"
+    return _right(W, phi, dataset), {"features": text, "ridge_rule": rule}
+
+
+def _own_ridge(result: BaselineResult) -> str | None:
+    """The map on which ridge regression is what a set was made for."""
+    return result.config["features"] if result.config.get("loss", "squared") == "squared" else None
+
+
+def _right(W: np.ndarray, phi: FeatureMap, dataset: Dataset) -> float:
+    """The part of the test samples that a model decides rightly."""
+    mean, std = dataset.statistics()
     right = sum(int(np.sum((phi(X) @ W.T).argmax(axis=1) == y)) for X, y in dataset.blocks("test", mean=mean, std=std))
-    return right / len(dataset.y_test), {"features": text, "ridge_rule": rule}
+    return right / len(dataset.y_test)

@@ -23,7 +23,8 @@ CAPTION = (
 
 _OBJECTIVE = ("objective", "optimum", "gap")
 _KNOWN = (
-    "objective: what the method minimises, on all the training part; optimum: no set of so many points has less (T20)."
+    "objective: what the method minimises, on all the training part; optimum: no set of so many points has less (T20);",
+    "means over seeds (standard deviation over seeds).",
 )
 
 
@@ -39,8 +40,8 @@ class Summary:
         square over seeds (None where nothing is random).
     seconds : float or None
         Mean over seeds.
-    objective : tuple of float or None
-        Means over seeds of the objective reached and of its optimum, of a linear or finite-feature run (T20).
+    objective : (S, 3) array
+        Objective reached, optimum and gap of each seed, of a linear or finite-feature run (T20); else empty.
     finished : bool
     failed : int
     """
@@ -55,8 +56,7 @@ class Summary:
         self.over_networks = math.sqrt(float(np.mean(np.square(spreads)))) if spreads else None
         self.seconds = float(np.mean(seconds)) if seconds else None
         known = [row["objective"] for row in good if row.get("objective") is not None]
-        pairs = [(float(one["reached"]), float(one["optimum"])) for one in known]
-        self.objective = tuple(float(value) for value in np.mean(pairs, axis=0)) if pairs else None
+        self.objective = np.array([[one[name] for name in ("reached", "optimum", "gap")] for one in known], float)
         self.finished = all(row.get("finished", True) for row in good)
         self.failed = len(rows) - len(good)
 
@@ -94,7 +94,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     for data in dict.fromkeys(key[0] for key in found):
         part = {key: value for key, value in found.items() if key[0] == data}
         predictors = list(dict.fromkeys(name for value in part.values() for name in value))
-        known = any(one.objective for value in part.values() for one in value.values())
+        known = any(len(one.objective) for value in part.values() for one in value.values())
         content = [[data, "IPC", *predictors, "seconds", *(_OBJECTIVE if known else ())]]
         for (_, ipc, label), values in sorted(part.items(), key=lambda item: _size(item[0][1])):
             cells = [str(values[name]) if name in values else "" for name in predictors]
@@ -104,15 +104,19 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
         lines += [*_aligned(content), ""]
     every = [one for values in found.values() for one in values.values()]
     failed = sum(one.failed for one in every)
-    notes = [_KNOWN] if any(one.objective for one in every) else []
+    notes = [*_KNOWN] if any(len(one.objective) for one in every) else []
     notes += [] if all(one.finished for one in every) else ["* stopped by its budget before it was finished."]
     notes += [f"! {failed} of the cells failed; their rows say why."] if failed else []
     return "\n".join([*lines, *CAPTION, *notes])
 
 
 def _objective(values: Iterable[Summary]) -> list[str]:
-    found = next((one.objective for one in values if one.objective is not None), None)
-    return [""] * 3 if found is None else [f"{value:.4g}" for value in (*found, found[0] - found[1])]
+    """Objective, optimum and gap: means over seeds, with standard deviations where there are several seeds."""
+    found = next((one.objective for one in values if len(one.objective)), None)
+    if found is None:
+        return [""] * 3
+    spread = [f" ({value:.2g})" for value in np.std(found, axis=0, ddof=1)] if len(found) > 1 else [""] * 3
+    return [f"{value:.4g}{by}" for value, by in zip(found.mean(axis=0), spread, strict=True)]
 
 
 def _size(ipc: int | None) -> float:

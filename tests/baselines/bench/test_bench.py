@@ -133,6 +133,9 @@ def test_linear_and_finite_feature_runs_stand_beside_their_optimum(run, tmp_path
             wanted = [f"{found[name]:.4g}" for name in ("reached", "optimum", "gap")]
             assert line.split()[-3:] == wanted
     assert "no set of so many points has less (T20)" in printed
+    printed = run(methods=[dm], predictors=["ridge"], seeds=[0, 1], out="seeds")[1]
+    gaps = [row["objective"]["gap"] for row in rows_of(tmp_path, "seeds")]
+    assert f"{np.mean(gaps):.4g} ({np.std(gaps, ddof=1):.2g})" in printed
     assert "optimum" not in run(methods=["random"], predictors=["ridge"], out="other")[1]
 
 
@@ -445,6 +448,8 @@ def test_soft_labels_are_a_column_of_their_own(run, tmp_path):
         ("closed-form:labels=one-hot", True),
         ("closed-form:labels=learned", False),
         ("closed-form:labels=centred", False),
+        ("closed-form:loss=softmax", True),
+        ("closed-form:loss=softmax,distilled_ridge=1.0", False),
         ("kip", False),
         ("kip:centred=false", True),
         ("kip:centred=false,labels=learned", False),

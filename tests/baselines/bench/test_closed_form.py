@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from analytic_dd import data
-from analytic_dd.baselines.bench.closed_form import ClosedFormConfig, closed_form, closed_form_kernel, map_named
+from analytic_dd.baselines.bench.closed_form import (
+    ClosedFormConfig,
+    closed_form,
+    closed_form_kernel,
+    map_named,
+    weights_of_set,
+)
+from analytic_dd.baselines.bench.protocol import Protocol, score
 from analytic_dd.baselines.bench.set_file import load_set, save_set
 from analytic_dd.baselines.methods.driver import distill
 from analytic_dd.baselines.methods.kernel_config import own_kernel
@@ -43,6 +50,24 @@ def test_the_map_is_the_one_that_kip_draws(digits):
     theirs, mine = (kernel.feature_map(X) for kernel in (own_kernel(kip, digits), closed_form_kernel(ours, digits)))
     assert np.array_equal(theirs, mine)
     assert not np.array_equal(mine, map_named("fcnn", digits, seed=4)(X))
+
+
+def test_a_loss_is_fitted_and_found_again_on_the_set(digits):
+    """T18: the softmax model of all the data, by means as labels, which networks may train on too."""
+    found = closed_form(digits, points_per_class=1, config={"loss": "softmax", "original_ridge": 300.0})
+    phi = map_named("identity", digits, seed=0)
+    fit = FitOptions(loss="softmax", ridge=300.0)
+    wanted = fit_source(DatasetSource(digits), phi, fit, rng=np.random.default_rng(0)).weights
+    assert found.weights is None  # the claim of a set is one of ridge regression
+    assert np.linalg.norm(weights_of_set(found, phi) - wanted) < 1e-9 * np.linalg.norm(wanted)
+    assert score("krr-own", found, digits, protocol=Protocol()).details["loss"] == "softmax"
+    for options, words in (
+        ({"loss": "hinge"}, "unknown loss 'hinge'"),
+        ({"loss": "softmax", "mode": "few"}, "is for loss='squared'"),
+        ({"loss": "softmax", "original_ridge": "loo"}, "use ridge='validation'"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            ClosedFormConfig(**options)
 
 
 def test_its_accuracy_is_that_of_all_the_data(digits):
