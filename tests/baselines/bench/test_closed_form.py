@@ -63,7 +63,7 @@ def test_a_loss_is_fitted_and_found_again_on_the_set(digits):
     assert score("krr-own", found, digits, protocol=Protocol()).details["loss"] == "softmax"
     for options, words in (
         ({"loss": "hinge"}, "unknown loss 'hinge'"),
-        ({"loss": "softmax", "mode": "few"}, "is for loss='squared'"),
+        ({"loss": "softmax", "mode": "gradients"}, "is for loss='squared'"),
         ({"loss": "softmax", "original_ridge": "loo"}, "use ridge='validation'"),
     ):
         with pytest.raises(ValueError, match=words):
