@@ -68,8 +68,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add(
         "--preprocess",
         metavar="zca[:CONVENTION[=AMOUNT]]",
-        help="whiten the data first, by the training part: zca:relative (of kip, 0.1 by default) or zca:absolute (of "
-        "mtt, 0.1 by default)",
+        help="whiten the data first, by the training part: zca:kip and zca:pixels as the code of kip and of mtt does, "
+        "zca:relative and zca:absolute on pixels that are normalised by channel; the amount is 0.1 by default",
     )
     add("--device", default="cpu", help="cpu, cuda, cuda:1, ... (default cpu)")
     add(

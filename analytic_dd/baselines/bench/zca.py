@@ -1,9 +1,16 @@
-r"""Whitening by the eigenvectors of the covariance, in the two conventions of published sets.
+r"""Whitening by the eigenvectors of the covariance, in the conventions of published sets.
 
-Rows X (n, d) that are normalised already have the mean c and the covariance U diag(s) U^T.
+Rows X (n, d) have the mean c and the covariance U diag(s) U^T.
 
-    relative    A = U diag(s + r mean(s))^(-1/2) U^T     covariance over n         kernel inducing points (r of 0.1)
-    absolute    A = U diag(s + eps)^(-1/2) U^T           covariance over n - 1     trajectory matching (eps = 0.1)
+    relative    A = U diag(s + r mean(s))^(-1/2) U^T     covariance over n         r = 0.1
+    absolute    A = U diag(s + eps)^(-1/2) U^T           covariance over n - 1     eps = 0.1
+
+    kip         relative, of images that are centred and scaled to unit norm one by one      kernel inducing points
+    pixels      absolute, of pixels between 0 and 1                                          trajectory matching
+
+The rows of the first two are normalised by channel, and so is what comes out. The last two are those of the published
+code: what comes out is used as it is. On CIFAR-10 eps is 0.1 of the mean eigenvalue for normalised rows, about 1.6 of it
+for pixels between 0 and 1 (whose variance is about 0.063), so the two whiten differently.
 
 The whitened rows are (x - c) A. With e added to s, their covariance is U diag(s / (s + e)) U^T, which is the identity
 only where e is small beside s.
@@ -21,6 +28,7 @@ from analytic_dd.errors import RangeError, ShapeError, unknown_word
 __all__ = ["CONVENTIONS", "Whitening", "preprocessed"]
 
 CONVENTIONS = ("relative", "absolute")
+_PUBLISHED = {"kip": "relative", "pixels": "absolute"}  # conventions of published code, with that of the covariance
 
 _AMOUNT = 0.1  # r or eps, as published
 
@@ -148,11 +156,33 @@ class Whitening:
             return np.asarray(rows.reshape(-1, *dataset.image_shape))
 
         source = f"{dataset.source}; whitened"
-        return replace(dataset, name=name, source=source, x_train=part("train"), x_test=part("test"))
+        return replace(dataset, name=name, source=source, x_train=part("train"), x_test=part("test"), moments=None)
+
+
+def _unit_images(dataset: Dataset) -> Dataset:
+    """Return the data with the mean of each image taken from it and its norm made 1; a constant image becomes 0."""
+
+    def part(split: str) -> np.ndarray:
+        found = []
+        for X, _ in dataset.blocks(split):
+            X = X - X.mean(axis=1, keepdims=True)
+            norms = np.linalg.norm(X, axis=1, keepdims=True)
+            found.append((X / np.where(norms > 0.0, norms, 1.0)).astype(np.float32))
+        rows = np.concatenate(found) if found else np.zeros((0, dataset.d), dtype=np.float32)
+        return np.asarray(rows.reshape(-1, *dataset.image_shape))
+
+    return _as_it_is(replace(dataset, x_train=part("train"), x_test=part("test"), moments=None))
+
+
+def _as_it_is(dataset: Dataset, low: float = 0.0, high: float = 1.0) -> Dataset:
+    """Return the data to be normalised by no more than a range, which becomes 0 to 1."""
+    return dataset.with_moments(np.full(dataset.channels, low), np.full(dataset.channels, high - low))
 
 
 def preprocessed(text: str, dataset: Dataset) -> Dataset:
     """Return a data set whitened as ``zca``, ``zca:CONVENTION`` or ``zca:CONVENTION=AMOUNT`` says; relative by default.
+
+    The conventions are those at the top of this file.
 
     Examples
     --------
@@ -162,15 +192,19 @@ def preprocessed(text: str, dataset: Dataset) -> Dataset:
     >>> preprocessed("pca", data.load("digits"))
     Traceback (most recent call last):
         ...
-    ValueError: unknown preprocessing 'pca'; choose from zca, zca:relative, zca:absolute; did you mean zca?
+    ValueError: unknown preprocessing 'pca'; choose from zca, zca:relative, zca:absolute, zca:kip, zca:pixels; ...
     """
     kind, _, options = text.partition(":")
     convention, _, amount = (options or "relative").partition("=")
-    if kind != "zca" or convention not in CONVENTIONS:
-        raise ValueError(unknown_word("preprocessing", text, ("zca", *(f"zca:{one}" for one in CONVENTIONS))))
+    known = (*CONVENTIONS, *_PUBLISHED)
+    if kind != "zca" or convention not in known:
+        raise ValueError(unknown_word("preprocessing", text, ("zca", *(f"zca:{one}" for one in known))))
     try:
         added = float(amount) if amount else _AMOUNT
     except ValueError as error:
         raise ValueError(f"the amount of zca:{convention} must be a number, got {amount!r}") from error
     name = f"{dataset.name}, ZCA {options or convention}"
-    return Whitening.of(dataset, convention=convention, amount=added).dataset(dataset, name)
+    if convention not in _PUBLISHED:
+        return Whitening.of(dataset, convention=convention, amount=added).dataset(dataset, name)
+    rows = _unit_images(dataset) if convention == "kip" else _as_it_is(dataset, *dataset.value_range())
+    return _as_it_is(Whitening.of(rows, convention=_PUBLISHED[convention], amount=added).dataset(rows, name))

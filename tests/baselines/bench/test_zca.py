@@ -7,6 +7,7 @@ import pytest
 
 from analytic_dd import data
 from analytic_dd.baselines.bench.zca import CONVENTIONS, Whitening, preprocessed
+from analytic_dd.baselines.methods.task import Task
 from analytic_dd.data import normalised
 from analytic_dd.errors import RangeError, ShapeError
 
@@ -85,3 +86,42 @@ def test_bad_requests_are_refused(rows):
         Whitening.of_rows(rows[:1])
     with pytest.raises(ShapeError, match=r"\(m, 7\)"):
         Whitening.of_rows(rows)(rows[:, :3])
+
+
+def test_whitening_of_pixels_is_that_of_the_code_of_trajectory_matching(ratio):
+    """On [0, 1]: (x - c) U diag(s + 0.1)^-1/2 U^T with the covariance over n - 1, and methods see just that."""
+    digits = data.load("digits")
+    X = digits.x_train.reshape(len(digits.y_train), -1) / np.float64(digits.value_range()[1])
+    values, vectors = np.linalg.eigh(np.cov(X.T))
+    wanted = (X - X.mean(axis=0)) @ (vectors / np.sqrt(np.maximum(values, 0.0) + 0.1)) @ vectors.T
+    white = preprocessed("zca:pixels", digits)
+    mean, std = white.statistics()
+    assert (mean.tolist(), std.tolist()) == ([0.0], [1.0])
+    (found,) = (block for block, _ in white.blocks("train", rows=len(X), mean=mean, std=std))
+    condition = (values[-1] + 0.1) / 0.1
+    assert ratio(found, wanted, size=64, eps=2.0**-23, amplification=condition) < 30  # it is stored in float32
+    absolute = preprocessed("zca:absolute", digits)
+    normal, own = (
+        next(iter(one.blocks("train", rows=len(X), mean=one.statistics()[0], std=one.statistics()[1])))[0]
+        for one in (absolute, white)
+    )
+    assert ratio(normal, own, size=64, eps=2.0**-23, amplification=condition) > 1e3
+    assert Task.of(white).images(np.arange(3)).numpy().ravel() == pytest.approx(wanted[:3].ravel(), abs=1e-5)
+
+
+def test_whitening_of_inducing_points_centres_each_image_and_gives_it_unit_norm(ratio):
+    digits = data.load("digits")
+    X = digits.x_train.reshape(len(digits.y_train), -1).astype(np.float64)
+    X = X - X.mean(axis=1, keepdims=True)
+    X = X / np.linalg.norm(X, axis=1, keepdims=True)
+    S = np.cov(X.T, ddof=0)
+    values, vectors = np.linalg.eigh(S)
+    added = 0.1 * np.trace(S) / 64
+    wanted = (X - X.mean(axis=0)) @ (vectors / np.sqrt(np.maximum(values, 0.0) + added)) @ vectors.T
+    white = preprocessed("zca:kip", digits)
+    (found,) = (block for block, _ in white.blocks("train", rows=len(X), mean=np.zeros(1), std=np.ones(1)))
+    condition = (values[-1] + added) / added
+    assert ratio(found, wanted, size=64, eps=2.0**-23, amplification=condition) < 30
+    brighter = replace(digits, x_train=2.0 * digits.x_train + 7.0, x_test=2.0 * digits.x_test + 7.0)
+    again = preprocessed("zca:kip", brighter)  # brightness and contrast of an image are taken from it
+    assert ratio(again.x_train, white.x_train, size=64, eps=2.0**-23, amplification=condition) < 30
