@@ -9,8 +9,8 @@ Rows X (n, d) have the mean c and the covariance U diag(s) U^T.
     pixels      absolute, of pixels between 0 and 1                                          trajectory matching
 
 The rows of the first two are normalised by channel, and so is what comes out. The last two are those of the published
-code: what comes out is used as it is. On CIFAR-10 eps is 0.1 of the mean eigenvalue for normalised rows, about 1.6 of it
-for pixels between 0 and 1 (whose variance is about 0.063), so the two whiten differently.
+code: what comes out is used as it is. On CIFAR-10 eps is 0.1 of the mean eigenvalue for normalised rows, and about 1.6
+of it for pixels between 0 and 1 (whose variance is about 0.063), so the two whiten differently.
 
 The whitened rows are (x - c) A. With e added to s, their covariance is U diag(s / (s + e)) U^T, which is the identity
 only where e is small beside s.
