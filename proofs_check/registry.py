@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from proofs_check.ball import features, invertible, losses, maps
 from proofs_check.check import STRENGTHS, Check
-from proofs_check.converse import counts, fewest, instances, optima, optimisation, sensitivity
+from proofs_check.converse import counts, fewest, instances, misses, optima, optimisation, sensitivity
 from proofs_check.exact import equality
 from proofs_check.identity import schwartz_zippel
 from proofs_check.implementation import certificate, construction, fitting, futures, networks, realistic
@@ -36,6 +36,7 @@ CHECKS: list[Check] = sorted(
             optimisation,
             counts,
             fewest,
+            misses,
             optima,
             sensitivity,
             fitting,

@@ -6,7 +6,7 @@ names the test that is meant for it: a check of this folder (``T3/float64/ridge_
 (``ridge/test_weights.py::test_ridge_is_absolute``) with its arguments.
 """
 
-from proofs_check.planted import beyond, certificate, construction, fitting, optima, realistic
+from proofs_check.planted import beyond, certificate, construction, fitting, later, optima, realistic
 from proofs_check.planted.error import Planted
 
 __all__ = ["PLANTED", "Planted"]
@@ -17,5 +17,6 @@ PLANTED = (
     *realistic.ERRORS,
     *certificate.ERRORS,
     *beyond.ERRORS,
+    *later.ERRORS,
     *optima.ERRORS,
 )

@@ -97,7 +97,7 @@ def new_data(F: Field, c: Case, wrong: bool) -> Pairs:
     yield W + (C_n - W @ G_n) @ inverse, _later(G + G_n, C + C_n, lam)
 
 
-def _memory(W: Matrix, V: Matrix, M: Matrix, lam: Scalar, wrong: bool) -> tuple[Matrix, Matrix]:
+def memory(W: Matrix, V: Matrix, M: Matrix, lam: Scalar, wrong: bool) -> tuple[Matrix, Matrix]:
     """Sums of the points of T23b: G_s = Z (X^T Z)^-1 Z^T + N^T N, and C_s of the labels of T4 for W."""
     F = W.F
     X = M @ V
@@ -118,7 +118,7 @@ def every_future(F: Field, c: Case, wrong: bool) -> Pairs:
     Phi, Y, V, lam = F.draw(c.n, c.p), F.draw(c.n, c.k), F.draw(c.p, r), F.scalar()
     G, C = Phi.T @ Phi, Y.T @ Phi
     W = _later(G, C, lam)
-    G_s, C_s = _memory(W, V, (G + lam * F.eye(c.p)).inv, lam, wrong)
+    G_s, C_s = memory(W, V, (G + lam * F.eye(c.p)).inv, lam, wrong)
     yield _later(G_s, C_s, lam), W
     for _ in range(2):
         new, answers = F.draw(2, r) @ V.T, F.draw(2, c.k)
@@ -132,7 +132,7 @@ def forgotten(F: Field, c: Case, wrong: bool) -> Pairs:
     Phi, Y, lam = F.draw(c.n, c.p), F.draw(c.n, c.k), F.scalar()
     G, C, gone, answer = Phi.T @ Phi, Y.T @ Phi, Phi.rows([0]), Y.rows([0])
     W = _later(G, C, lam)
-    G_s, C_s = _memory(W, gone.T, (G + lam * F.eye(c.p)).inv, lam, False)
+    G_s, C_s = memory(W, gone.T, (G + lam * F.eye(c.p)).inv, lam, False)
     G_n, C_n = gone.T @ gone, answer.T @ gone
     sign = F.number(0 if wrong else -1)
     rest, labels = Phi.rows(range(1, c.n)), Y.rows(range(1, c.n))
@@ -155,7 +155,7 @@ def merged_holders(F: Field, c: Case, wrong: bool) -> Pairs:
         G, C = A.T @ A, B.T @ A
         sums.append((G, C, _later(G, C, lam)))
     (G, C, W), (G_n, C_n, W_n) = sums
-    G_s, C_s = _memory(W, V, (G + lam * one).inv, lam, False)
+    G_s, C_s = memory(W, V, (G + lam * one).inv, lam, False)
     if wrong:
         G_t, C_t = W_n.T @ W_n, W_n @ W_n.T @ W_n + lam * W_n
     else:
