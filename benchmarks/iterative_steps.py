@@ -243,13 +243,21 @@ def main() -> None:
     for data in chosen.data:
         for method in chosen.methods:
             for ipc in ipcs:
-                n = 6_000 if chosen.quick else 10_000 if method not in KERNELS else {"cifar10": 50_000}.get(data, 60_000)
+                n = (
+                    6_000
+                    if chosen.quick
+                    else 10_000
+                    if method not in KERNELS
+                    else {"cifar10": 50_000}.get(data, 60_000)
+                )
                 sizes = {"n": n, "part": chosen.part, "width": width, "steps": chosen.steps}
                 case = {"method": method, "data": data, "ipc": ipc} | sizes
                 found = measurement.alternating(__file__, [("ours", case), ("textbook", case)], chosen.repeats)
                 rows.append(row(case, *found))
                 print(cells(rows[-1]), flush=True)
-    measurement.show(("method, data, IPC", "ours, s", "textbook, s", "ratio", "ours, MB", "textbook, MB"), map(cells, rows))
+    measurement.show(
+        ("method, data, IPC", "ours, s", "textbook, s", "ratio", "ours, MB", "textbook, MB"), map(cells, rows)
+    )
     facts = {"threads": 1, "goal": GOAL, "torch": _torch()}
     measurement.recorded_part(chosen, "iterative_steps", rows, ("data", "method", "ipc"), **facts)
 

@@ -97,9 +97,7 @@ def test_trajectory_matching_has_the_loss_and_the_gradients_of_the_textbook(book
 def test_unrolled_distillation_has_the_loss_and_the_gradients_of_the_textbook(book, made, ratio):
     ours, net = made("dd", **NETWORK, inits=2, inner_steps=2, inner_epochs=2, batch=9, init="real", step_size=0.1)
     weights, (real, labels), images = ours.initial_weights(0), ours.real_batch(0), leaf(ours.variables["images"])
-    starts = [
-        book.vector(given(net, {name: value[one] for name, value in weights.items()})) for one in range(2)
-    ]
+    starts = [book.vector(given(net, {name: value[one] for name, value in weights.items()})) for one in range(2)]
     sizes = ours.step_sizes.clone().requires_grad_()
     batches = [(images[rows], ours.classes_of_points[rows]) for rows in ours.rows]
     loss = book.dd_loss(net, starts, batches, sizes, (real, labels.argmax(dim=1)))

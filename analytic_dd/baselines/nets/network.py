@@ -16,12 +16,12 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
+from analytic_dd.baselines.nets.instance_norm import InstanceNorm
 from analytic_dd.errors import unknown_word
 
 __all__ = [
     "SCHEMES",
     "ConvNet",
-    "InstanceNorm",
     "LinearNetwork",
     "MultiLayerPerceptron",
     "Network",
@@ -34,6 +34,7 @@ __all__ = [
 Parameters = dict[str, torch.Tensor]
 
 SCHEMES = ("uniform", "xavier", "he")
+_CACHED = 2**20  # numbers of the largest output of a layer, for images that go through on a CPU at a time
 
 
 class Network(nn.Sequential):
@@ -52,15 +53,25 @@ class Network(nn.Sequential):
     def __init__(self, shape: tuple[int, int, int], k: int, layers: Mapping[str, nn.Module]) -> None:
         super().__init__(OrderedDict(layers))
         self.shape, self.k = shape, k
+        self.together = max(1, _CACHED // _largest_output(self, shape))
 
     def logits(self, parameters: Parameters, images: torch.Tensor) -> torch.Tensor:
         """Return the logits (n, k) of images (n, c, h, w)."""
-        return _call(self, parameters, images)
+        return self._through(self, parameters, images)
 
     def embed(self, parameters: Parameters, images: torch.Tensor) -> torch.Tensor:
         """Return what stands before the classifier (n, features)."""
         before = nn.Sequential(OrderedDict(list(self.named_children())[:-1]))
-        return _call(before, {n: p for n, p in parameters.items() if not n.startswith("classifier.")}, images)
+        return self._through(before, {n: p for n, p in parameters.items() if not n.startswith("classifier.")}, images)
+
+    def _through(self, layers: nn.Module, parameters: Parameters, images: torch.Tensor) -> torch.Tensor:
+        """Return what layers make of images; on a CPU they see as many images at a time as its cache holds."""
+        images = images.reshape(len(images), -1).reshape(images.shape)  # the strides of one channel are those of many
+        count = math.ceil(len(images) / self.together) if images.device.type == "cpu" else 1
+        pieces = images.chunk(max(1, count))
+        # No two names share a tensor, and torch's search for shared ones takes as long as a small network.
+        found = [functional_call(layers, parameters, (piece,), tie_weights=False) for piece in pieces]
+        return found[0] if len(found) == 1 else torch.cat(found)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shape of every parameter, in the order in which they are applied."""
@@ -119,10 +130,14 @@ class Network(nn.Sequential):
         return {name: value.to(device=device, dtype=dtype) for name, value in drawn.items()}
 
 
-def _call(module: nn.Module, parameters: Parameters, images: torch.Tensor) -> torch.Tensor:
-    # No two names share a tensor, and torch's search for shared ones takes as long as a small network.
-    found: torch.Tensor = functional_call(module, parameters, (images,), tie_weights=False)
-    return found
+def _largest_output(layers: nn.Module, shape: tuple[int, int, int]) -> int:
+    """Return how many numbers the largest output of a layer has for one image."""
+    sizes: list[int] = []
+    hooks = [layer.register_forward_hook(lambda *seen: sizes.append(seen[2].numel())) for layer in layers.modules()]
+    layers(torch.empty((1, *shape), device="meta"))
+    for hook in hooks:
+        hook.remove()
+    return max(sizes)
 
 
 def stacked(networks: Sequence[Parameters]) -> Parameters:
@@ -134,24 +149,6 @@ def apart(networks: Parameters) -> list[Parameters]:
     """Return stacked weights as those of each network."""
     count = len(next(iter(networks.values())))
     return [{name: value[net].clone() for name, value in networks.items()} for net in range(count)]
-
-
-class InstanceNorm(nn.Module):
-    """Normalise every channel of every image, then scale and shift.
-
-    It is written out because torch's own has no second derivative under vmap.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.weight, self.bias = nn.Parameter(torch.empty(channels)), nn.Parameter(torch.empty(channels))
-
-    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Return the normalised maps (n, c, h, w)."""
-        mean = hidden.mean(dim=(2, 3), keepdim=True)
-        centred = hidden - mean
-        variance = (centred * centred).mean(dim=(2, 3), keepdim=True)
-        return centred * torch.rsqrt(variance + 1e-5) * self.weight[:, None, None] + self.bias[:, None, None]
 
 
 def block(conv: nn.Conv2d, *after: nn.Module, norm: bool = True) -> nn.Sequential:
@@ -190,7 +187,7 @@ class ConvNet(Network):
         with torch.device("meta"):
             for index in range(depth):
                 conv = nn.Conv2d(width if index else channels, width, 3, padding=1 if index else padding)
-                layers[str(index)] = block(conv, nn.ReLU(), nn.AvgPool2d(2))
+                layers[str(index)] = block(conv, nn.ReLU(inplace=True), nn.AvgPool2d(2))
             layers |= {"flatten": nn.Flatten(), "classifier": nn.Linear(width * math.prod(last), k)}
         super().__init__(shape, k, layers)
 
