@@ -1,10 +1,10 @@
 """What does a step of each iterative method take, in seconds and memory, beside the method as its paper states it?
 
-A process does one measurement: a step that is thrown away, then ``--steps`` steps, with one thread. Those of the package
-and of ``textbook`` alternate. The seconds are those of the processor, since a machine that others use makes walls long.
-Images are random bytes: 10,000 for networks, as many as the data set has for kernels. The network is the published one
-(depth 3, width 128), the target batch of KIP too. The real batch, the inner epochs and the student steps are the
-published numbers divided by ``--part``; MTT at IPC 50 takes two student steps, because the textbook keeps their graph.
+A process does one measurement with one thread: a step that is thrown away, then ``--steps`` steps. Those of the package
+and of ``textbook`` alternate. The seconds are those of the processor, since others may use the machine. Images are
+random bytes: 10,000 for networks, as many as the data set has for kernels. The network (depth 3, width 128) and the
+target batch of KIP are the published ones; real batches, inner epochs and student steps are the published numbers over
+``--part``. MTT at IPC 50 takes two student steps, because the textbook keeps their graph.
 
 Run: python benchmarks/iterative_steps.py [--quick] [--repeats 3] [--steps 1] [--part 4] [--methods dm dc] [--ipc 1 10]
      (some methods or sizes: their rows replace those that are recorded)
@@ -21,10 +21,13 @@ import measurement
 
 METHODS = ("kip", "label-solve", "dm", "dc", "dsa", "mtt", "dd")
 KERNELS = METHODS[:2]
+SAMPLES = {"cifar10": 50_000, "mnist": 60_000}
 SHAPES = {"cifar10": (32, 32, 3), "mnist": (28, 28)}
 IPCS, K, GOAL = (1, 10, 50), 10, 1.2
 INNER = {1: 0, 10: 50, 50: 10}  # epochs between two updates of DC and DSA
 STUDENT = {1: 50, 10: 30, 50: 8}  # steps of MTT's student; 30 at IPC 50 as published
+
+HEADER = ("method, data, IPC", "ours, s", "textbook, s", "ratio", "ours, MB", "textbook, MB")
 
 Step = Callable[[int], Any]
 

@@ -75,7 +75,7 @@ def augmented(images: torch.Tensor, operation: str, values: Mapping[str, torch.T
 
 def _cropped(images: torch.Tensor, reach: torch.Tensor, down: torch.Tensor, across: torch.Tensor) -> torch.Tensor:
     n, _, height, width = images.shape
-    tall, wide = (int(math.floor(float(reach[0]) * side + 0.5)) for side in (height, width))
+    tall, wide = (math.floor(float(reach[0]) * side + 0.5) for side in (height, width))
     padded = F.pad(images, (wide, wide, tall, tall)).permute(0, 2, 3, 1)
     top = tall + torch.floor(down * (2 * tall + 1) + 0.5).long()
     left = wide + torch.floor(across * (2 * wide + 1) + 0.5).long()
@@ -148,7 +148,7 @@ def mtt_loss(
     lr: torch.Tensor,
     steps: int,
 ) -> torch.Tensor:
-    """MTT: the relative squared distance of a student after some steps, whose weights are one vector, from the expert's.
+    """MTT: the relative squared distance of a student after some steps from the expert's weights, which are one vector.
 
     ``images(i)`` are those of step i, augmented.
     """

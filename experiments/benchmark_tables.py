@@ -167,6 +167,48 @@ def distill_cpu() -> str:
     return _distill("distill_cpu", "--device cpu")
 
 
+def iterative_steps() -> str:
+    """Seconds a step and peak memory of each iterative method beside the textbook's, a row a method and data set."""
+
+    def write(run: Mapping[str, Any]) -> str:
+        ipcs = sorted({row["ipc"] for row in run["rows"]})
+        found = {(row["method"], row["data"], row["ipc"]): row for row in run["rows"]}
+        rows = []
+        for method, data in dict.fromkeys((row["method"], row["data"]) for row in run["rows"]):
+            cells = [_beside(found.get((method, data, ipc))) for ipc in ipcs]
+            rows.append([f"{method}, {data}", *(cell for each in cells for cell in each)])
+        header = ["ours / textbook", *(f"{what}, IPC {ipc}" for ipc in ipcs for what in ("s", "ratio", "MB"))]
+        first = run["rows"][0]
+        said = (
+            f"\nSeconds of one processor a step, {run['repeats']} runs of each in turn, torch {run['torch']}; ratio: "
+            f"the textbook's over ours. Real batches, inner epochs and student steps are 1/{first['part']} of the "
+            f"published ones, the width is {first['width']}. Load of the machine: "
+            f"{min(row['load'] for row in run['rows']):.1f} to {max(row['load'] for row in run['rows']):.1f}.\n"
+        )
+        return markdown(header, rows) + said
+
+    return _table("iterative_steps", "iterative_steps.py", write)
+
+
+def _beside(row: Mapping[str, Any] | None) -> list[str]:
+    """Seconds, ratio and megabytes of ours and the textbook."""
+    if row is None:
+        return ["", "", ""]
+    mine, theirs = row["ours"], row["textbook"]
+    seconds = f"{_seconds(mine['seconds'])} / {_seconds(theirs['seconds'])}"
+    return [seconds, f"{row['ratio']:.2f}", f"{mine['megabytes']:.0f} / {theirs['megabytes']:.0f}"]
+
+
 TABLES: dict[str, Callable[[], str]] = {
-    name.__name__: name for name in (stream_memory, conditioning, peers, scaling, workers, distill_gpu, distill_cpu)
+    name.__name__: name
+    for name in (
+        stream_memory,
+        conditioning,
+        peers,
+        scaling,
+        workers,
+        distill_gpu,
+        distill_cpu,
+        iterative_steps,
+    )
 }

@@ -145,3 +145,17 @@ def test_draws_of_the_textbook_have_the_parameters_of_every_operation(book):
         chosen, values = book.drawn(4, (operation,))
         wanted = Augmentation((operation,)).draw(4, torch.Generator()).values
         assert (chosen, {name: len(value) for name, value in values.items()}) == (operation, dict.fromkeys(wanted, 4))
+
+
+@pytest.mark.parametrize("method", ["kip", "label-solve", "dm", "dc", "dsa", "mtt", "dd"])
+def test_steps_of_both_are_timed(scripts_as_modules, method):
+    scripts = scripts_as_modules("iterative_steps", "benchmark_tables")
+    steps, tables = scripts["iterative_steps"], scripts["benchmark_tables"]
+    assert method in steps.METHODS
+    n = 5_000 if method == "kip" else 60
+    case = {"method": method, "data": "mnist", "ipc": 1, "n": n, "part": 64, "width": 4, "steps": 1}
+    found = [[getattr(steps, name)(**case) | {"megabytes": 1.0}] for name in ("ours", "textbook")]
+    row = steps.row(case, *found)
+    assert row["ratio"] == row["textbook"]["seconds"] / row["ours"]["seconds"] > 0.0
+    assert len(steps.cells(row)) == len(steps.HEADER)
+    assert tables._beside(row)[1] == f"{row['ratio']:.2f}"

@@ -1,0 +1,93 @@
+"""Instance norm: bits of torch, derivatives of differences, stacked networks; images in pieces are images at once."""
+
+import pytest
+import torch
+from torch.func import grad, vmap
+from torch.nn import functional as F
+
+from analytic_dd.baselines.nets.instance_norm import InstanceNorm
+from analytic_dd.baselines.nets.network import ConvNet
+
+NORM = InstanceNorm(4)
+
+
+def normal(*shape, seed=0):
+    """Standard normal numbers in float64."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def norm(x, weight, bias):
+    """The layer as a function."""
+    return torch.func.functional_call(NORM, {"weight": weight, "bias": bias}, (x,))
+
+
+def inputs():
+    """Images, scales and shifts as leaves."""
+    return [value.requires_grad_() for value in (normal(3, 4, 5, 2), normal(4, seed=1), normal(4, seed=2))]
+
+
+def first_and_second(function, given):
+    """The gradient of a function of the norm, with and without a graph, and the gradient of the norm of that."""
+    loss = (function(*given).sin() * normal(3, 4, 5, 2, seed=3)).sum()
+    plain = torch.autograd.grad(loss, given, retain_graph=True)
+    slopes = torch.autograd.grad(loss, given, create_graph=True)
+    return plain, slopes, torch.autograd.grad(sum(slope.square().sum() for slope in slopes), given)
+
+
+def test_value_and_gradient_are_those_of_torch_to_the_bit_with_and_without_a_graph():
+    x, weight, bias = given = inputs()
+    assert torch.equal(norm(*given), F.group_norm(x, 4, weight, bias))
+    plain, slopes, _ = first_and_second(norm, given)
+    wanted, _, _ = first_and_second(lambda x, weight, bias: F.group_norm(x, 4, weight, bias), given)
+    assert all(torch.equal(one, two) for one, two in zip(plain, wanted, strict=True))
+    assert all(torch.equal(one, two) for one, two in zip(plain, slopes, strict=True))
+
+
+def test_the_second_derivative_is_that_of_torch_and_of_differences(ratio):
+    given = inputs()
+    second = first_and_second(norm, given)[2]
+    wanted = first_and_second(lambda x, weight, bias: F.group_norm(x, 4, weight, bias), given)[2]
+    for one, two in zip(second, wanted, strict=True):
+        assert ratio(one, two, size=120, amplification=10.0) < 30  # the norm divides by spreads of 0.5 to 2
+    assert torch.autograd.gradgradcheck(norm, given)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_stacked_scales_have_the_derivatives_of_each(shared, ratio):
+    weights = normal(2, 4)
+    x = normal(3, 4, 5, 2, seed=1) if shared else normal(2, 3, 4, 5, 2, seed=1)
+
+    def steep(weight, x):
+        return grad(lambda x: norm(x, weight, weight).sin().sum())(x).square().sum()
+
+    found = vmap(grad(steep), in_dims=(0, None if shared else 0))(weights, x)
+    wanted = torch.stack([grad(steep)(weights[one], x if shared else x[one]) for one in range(2)])
+    assert ratio(found, wanted, size=120, amplification=10.0) < 30
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 4, 7])
+def test_images_in_pieces_have_the_logits_and_the_derivatives_of_all_at_once(pieces, ratio):
+    network, images = ConvNet((1, 8, 6), 3, width=4, depth=2), normal(7, 1, 8, 6)
+    assert network.together == 2**20 // (4 * 48)
+    weights = network.draw(torch.Generator().manual_seed(0), dtype=torch.float64)
+
+    def found(images):
+        leaves = {name: value.clone().requires_grad_() for name, value in weights.items()}
+        images = images.clone().requires_grad_()
+        loss = F.cross_entropy(network.logits(leaves, images), torch.arange(7) % 3)
+        slopes = torch.autograd.grad(loss, list(leaves.values()), create_graph=True)
+        return loss, torch.autograd.grad(sum(slope.square().sum() for slope in slopes), images)[0]
+
+    wanted, network.together = found(images), -(-7 // pieces)
+    for one, two in zip(found(images), wanted, strict=True):
+        assert ratio(one.detach(), two.detach(), size=network.size(), amplification=100.0) < 30  # two norms, twice
+    assert network.embed(weights, images[:0]).shape == (0, 8)
+
+
+def test_one_channel_has_the_digits_of_contiguous_images_whatever_its_strides(ratio):
+    """Strides of one channel may say channels last, for which the kernels of torch have other sums."""
+    network, rows = ConvNet((1, 8, 6), 3, width=4, depth=2), normal(7, 8, 6, 1)
+    weights = network.draw(torch.Generator().manual_seed(0), dtype=torch.float64)
+    last, first = rows.permute(0, 3, 1, 2), rows.reshape(7, 1, 8, 6)
+    assert last.stride() != first.stride()
+    assert torch.equal(network.logits(weights, last), network.logits(weights, first))
