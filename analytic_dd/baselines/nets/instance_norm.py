@@ -53,7 +53,8 @@ class _Norm(torch.autograd.Function):
 
     @staticmethod
     def forward(hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return torch.native_group_norm(hidden, weight, bias, *_sizes(hidden), _EPS)
+        found: tuple[torch.Tensor, ...] = torch.native_group_norm(hidden, weight, bias, *_sizes(hidden), _EPS)
+        return found
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[torch.Tensor, ...], output: tuple[torch.Tensor, ...]) -> None:
