@@ -66,7 +66,7 @@ class Network(nn.Sequential):
 
     def _through(self, layers: nn.Module, parameters: Parameters, images: torch.Tensor) -> torch.Tensor:
         """Return what layers make of images; on a CPU they see as many images at a time as its cache holds."""
-        images = images.reshape(len(images), -1).reshape(images.shape)  # the strides of one channel are those of many
+        images = images.flatten(1).reshape(images.shape)  # the strides of one channel are those of many
         count = math.ceil(len(images) / self.together) if images.device.type == "cpu" else 1
         pieces = images.chunk(max(1, count))
         # No two names share a tensor, and torch's search for shared ones takes as long as a small network.
