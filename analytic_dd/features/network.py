@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Network", "load_weights", "module_named"]
 
-_CHUNK = 64  # rows of a Jacobian at a time
+_CHUNK, _CHUNK_NUMBERS = 64, 3 * 2**18  # rows of a Jacobian at a time, and the numbers of so many inputs
 _SAME = 0.01  # of the largest feature: kernels differ by less, dropout and batch statistics by more
 
 
@@ -92,7 +92,7 @@ class Network(ForwardMap):
     the text that torch prints of the module, and names, shapes and dtypes of its numbers in their order. Whoever loads
     a set passes the map, and other weights or layers are refused. What only the code of ``forward`` says is not seen.
 
-    *Cost.* A Jacobian is min(p, d) products with it, 64 at a time.
+    *Cost.* A Jacobian is min(p, d) products with it, at most 64 at a time.
 
     Examples
     --------
@@ -233,9 +233,13 @@ torch.nn.Flatten()
             def product(rows: Array) -> Array:
                 return self._jvp(x, rows)
 
-        unit = xp.eye(short, dtype=x.dtype, device=compat.device(x))
-        J = xp.concat([product(unit[start : start + _CHUNK, :]) for start in range(0, short, _CHUNK)], axis=0)
+        unit, rows = xp.eye(short, dtype=x.dtype, device=compat.device(x)), self._chunk()
+        J = xp.concat([product(unit[start : start + rows, :]) for start in range(0, short, rows)], axis=0)
         return J if self.p <= self.d else J.T
+
+    def _chunk(self) -> int:
+        """Return how many rows of a Jacobian are computed at once: of large images fewer, whose activations stay near."""
+        return max(1, min(_CHUNK, _CHUNK_NUMBERS // self.d))
 
     def options(self) -> dict[str, Any]:
         """Return the name, the sizes and the SHA-256 of weights and architecture; no map is rebuilt from them."""
