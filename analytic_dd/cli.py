@@ -94,7 +94,8 @@ def _distill(options: argparse.Namespace) -> int:
     else:
         found = _distill_sums(options, construction, fit, clock)
     if options.report == "page":
-        write_page(options.out, feature_map=_code(options, options.out))
+        is_code = (options.features or "").startswith("network:")
+        write_page(options.out, feature_map=_code(options, options.out) if is_code else None)
     files = [str(options.out / name) for name in ("distilled.npz", "distilled.png", "report.json", "page.html")]
     files = [file for file in files if Path(file).exists()]
     _print(options, found.content | {"files": files}, [*describe(found), "  files: " + ", ".join(files)])

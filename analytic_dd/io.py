@@ -20,6 +20,7 @@ from analytic_dd.errors import DataError
 from analytic_dd.export import Exported, export
 from analytic_dd.features import FeatureMap, from_spec
 from analytic_dd.features.function import as_feature_map
+from analytic_dd.features.registry import as_earlier
 from analytic_dd.files import expanded, read_npz, to_json, write_npz
 from analytic_dd.judge import worst
 from analytic_dd.judge.claims import false_claims
@@ -375,7 +376,8 @@ def load_distilled(path: str | Path, *, feature_map: FeatureMap | Callable[[Any]
 def _require_same_map(distilled: DistilledSet) -> None:
     """Refuse a map that was passed and is not the one that the file names, by its specification."""
     assert distilled.code is not None
-    passed, stored = json.loads(to_json(distilled.code.spec())), distilled.meta["features"]
+    stored = distilled.meta["features"]
+    passed = as_earlier(json.loads(to_json(distilled.code.spec())), stored)
     if passed != stored:
         different = [key for key in sorted({*passed, *stored}) if passed.get(key) != stored.get(key)]
         raise DataError(f"the set was made with another feature map: {', '.join(different)} differ; pass that one")

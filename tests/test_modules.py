@@ -1,6 +1,7 @@
 """A torch module that the user names or passes: distilled, stored, verified, and refused with other weights."""
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -117,6 +118,12 @@ def test_a_module_in_one_call(tmp_path):
     assert loaded.verify() == made.verify()
     assert loaded.verify().verdict == "pass"
     assert "network" in loaded.meta["serves"] or "map" in loaded.meta["serves"]
+    named = {key: value for key, value in made.meta["features"].items() if key != "architecture"}
+    replace(made, meta=made.meta | {"features": named}).save(tmp_path / "earlier.npz")  # as earlier versions wrote it
+    assert load_distilled(tmp_path / "earlier.npz", feature_map=net).verify() == made.verify()
+    other = torch.nn.Sequential(net[0], torch.nn.Tanh(), *net[2:]).eval()
+    with pytest.raises(DataError, match="another feature map: architecture differ"):
+        load_distilled(tmp_path / "set.npz", feature_map=other)
     Network(net, (8, 8)).save_weights(tmp_path / "weights.safetensors")
     with torch.no_grad():
         net[0].bias += 1e-9

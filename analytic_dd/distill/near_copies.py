@@ -32,6 +32,7 @@ SERVES = (
     "it carries this model on this map, to rounding, and nothing more: another network that is trained on it learns "
     "little beyond what its real images show; the model stands in low-order bits, which 8 bits a pixel do not keep"
 )
+_SERVES_LINE = f"  what it is for: {SERVES}"
 _CANDIDATES = 256
 
 
@@ -122,6 +123,14 @@ class OneImage(Copies):
             distilled = replace(built, labels=labels, theorem="T12 on T9")
         seconds = {"construction": time.perf_counter() - started, "preimage": 0.0}
         return DistilledInputs(built.inputs, distilled, 1.0, True, seconds, W, b, references=references)
+
+    def facts(self) -> dict[str, Any]:
+        """Return its mode and options, and what such a set is for."""
+        return super().facts() | {"serves": SERVES}
+
+    def lines(self, content: Mapping[str, Any]) -> list[str]:
+        """Return what such a set is for."""
+        return [_SERVES_LINE]
 
     def optimum(self, content: Mapping[str, Any]) -> str:
         """Return the distance of the copies beside the step of T9."""
@@ -224,7 +233,7 @@ class NearCopies(Copies):
         return [
             f"  {found['bases']} real images and {kind} of each; condition of features and Jacobians "
             f"{found['span_condition']:.2g}{how}",
-            f"  what it is for: {SERVES}",
+            _SERVES_LINE,
         ]
 
 

@@ -238,7 +238,7 @@ torch.nn.Flatten()
         return J if self.p <= self.d else J.T
 
     def _chunk(self) -> int:
-        """Return how many rows of a Jacobian are computed at once: of large images fewer, whose activations stay near."""
+        """Return how many rows of a Jacobian are computed at once: fewer of large images."""
         return max(1, min(_CHUNK, _CHUNK_NUMBERS // self.d))
 
     def options(self) -> dict[str, Any]:

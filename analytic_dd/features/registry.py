@@ -34,6 +34,7 @@ from analytic_dd.features.sizes import Sizes
 
 __all__ = [
     "MapOptions",
+    "as_earlier",
     "check_text",
     "describe_spec",
     "from_spec",
@@ -320,18 +321,18 @@ def _require_sizes(spec: Mapping[str, Any], sizes: list[Sizes | None], d: int | 
         )
 
 
-def _as_earlier(own: Any, spec: Any) -> Any:
+def as_earlier(own: Any, spec: Any) -> Any:
     """Leave out of a map's own specification the options that files of earlier versions lack, where ``spec`` does."""
     if isinstance(own, Mapping) and isinstance(spec, Mapping):
         kept = {key: value for key, value in own.items() if key in spec or key not in _LATER}
-        return {key: _as_earlier(value, spec.get(key)) for key, value in kept.items()}
+        return {key: as_earlier(value, spec.get(key)) for key, value in kept.items()}
     if isinstance(own, list) and isinstance(spec, list) and len(own) == len(spec):
-        return [_as_earlier(*both) for both in zip(own, spec, strict=True)]
+        return [as_earlier(*both) for both in zip(own, spec, strict=True)]
     return own
 
 
 def _same(feature_map: FeatureMap, spec: Mapping[str, Any]) -> FeatureMap:
-    own = _as_earlier(feature_map.spec(), spec)
+    own = as_earlier(feature_map.spec(), spec)
     if own != spec:
         differ = [key for key in sorted({*own, *spec}, key=str) if own.get(key) != spec.get(key)]
         raise DataError(

@@ -112,11 +112,15 @@ def _verdict(stored: DistilledSet, content: Mapping[str, Any]) -> str:
     recovery = content["recovery"]
     missed = content.get("error_to_original") or 0.0
     of_all = "" if missed < 1e-12 else f" The weights of all the data are missed by {missed:.1e}."
+    serves = content.get("serves")
+    use = (
+        "The set is made for this model, not for training networks." if serves is None else f"What it is for: {serves}."
+    )
     return (
         f'<p class="verdict {escape(recovery["verdict"])}">Ridge regression on these {len(stored.inputs)} points gives '
         f"the stored weights up to a relative error of {_words(recovery['relative_error'])}: "
         f"<strong>{escape(recovery['verdict'])}</strong> (rounding allows {_words(recovery['bound'])}).{of_all} "
-        "The set is made for this model, not for training networks.</p>"
+        f"{escape(use)}</p>"
     )
 
 

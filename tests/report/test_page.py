@@ -47,6 +47,22 @@ def run(tmp_path_factory):
     return folder, *written(folder, "--ipc", "2")
 
 
+@pytest.mark.parametrize(
+    ("mode", "what"),
+    [
+        (["--mode", "one-image"], "it carries this model on this map"),
+        (["--mode", "near-copies", "--features", "rff:p=30", "--bases", "4"], "the model stands in low-order bits"),
+        (["--mode", "exact"], "The set is made for this model, not for training networks."),
+    ],
+)
+def test_every_page_says_what_the_set_is_for(tmp_path, capsys, mode, what):
+    """And so does the summary of sets near real images."""
+    _, page, report = written(tmp_path / "set", *mode)
+    assert what in page.text
+    assert ("serves" in report) == ("exact" not in mode)
+    assert "exact" in mode or f"what it is for: {report['serves']}" in capsys.readouterr().out
+
+
 def test_the_page_says_what_the_report_says(run):
     _, _, page, report = run
     for key in ("original", "distilled", "random", "class_mean"):
