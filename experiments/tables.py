@@ -19,6 +19,7 @@ import benchmark_tables
 import beyond_tables
 import construction_tables
 import optimum_tables
+import people_tables
 import protocol_tables
 import records
 from records import markdown, source
@@ -147,6 +148,7 @@ TABLES: dict[str, Callable[[], str]] = {
     **baseline_tables.TABLES,
     **benchmark_tables.TABLES,
     **protocol_tables.TABLES,
+    **people_tables.TABLES,
 }
 
 
