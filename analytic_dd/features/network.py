@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Network", "load_weights", "module_named"]
 
 _CHUNK, _CHUNK_NUMBERS = 64, 3 * 2**18  # rows of a Jacobian at a time, and the numbers of so many inputs
+_BLOCK_NUMBERS = 2**20  # numbers of the inputs that are mapped at a time: layers of so many stay near the processor
 _SAME = 0.01  # of the largest feature: kernels differ by less, dropout and batch statistics by more
 
 
@@ -198,9 +199,22 @@ torch.nn.Flatten()
 
         T = self._tensor(X)
         with torch.set_grad_enabled(torch.is_grad_enabled() and compat.is_torch_array(X)):
-            found = self._function(T)(T)
+            found = self._mapped(T)
         as_matrix(found, f"features of {self.title}", rows=T.shape[0], columns=self.p)
         return self._returned(found, X)
+
+    def _mapped(self, X: torch.Tensor) -> torch.Tensor:
+        """Return what the module gives; say so in words where it fails."""
+        try:
+            return self._function(X)(X)
+        except RuntimeError as error:  # torch.OutOfMemoryError is one
+            reason, rows = str(error).strip().split("\n")[0], X.shape[0]
+            if "memory" in reason:
+                raise MemoryError(
+                    f"{self.title} ran out of memory on {rows} inputs of shape {self.input_shape}; take smaller images "
+                    "or a smaller network"
+                ) from error
+            raise ValueError(f"{self.title} must map {rows} inputs, got an error: {reason}; mend the module") from error
 
     def _jvp(self, X: Array, V: Array) -> Array:
         import torch
@@ -236,6 +250,10 @@ torch.nn.Flatten()
         unit, rows = xp.eye(short, dtype=x.dtype, device=compat.device(x)), self._chunk()
         J = xp.concat([product(unit[start : start + rows, :]) for start in range(0, short, rows)], axis=0)
         return J if self.p <= self.d else J.T
+
+    def _block_rows(self) -> int:
+        """Return the number of inputs in a block, fewer of large images."""
+        return max(8, min(super()._block_rows(), _BLOCK_NUMBERS // self.d))
 
     def _chunk(self) -> int:
         """Return how many rows of a Jacobian are computed at once: fewer of large images."""

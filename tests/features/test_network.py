@@ -80,6 +80,17 @@ def test_a_module_is_taken_wherever_a_function_of_arrays_is() -> None:
     assert as_feature_map(module, X[:1]) == Network(module, (7,))
 
 
+def test_large_images_are_mapped_a_few_at_a_time(ratio) -> None:
+    """With the same features."""
+    phi = network("images")
+    X = points(phi, rows=20)
+    whole = phi(X)
+    phi._block_rows = lambda: 8
+    assert phi._chunk() == 64
+    assert ratio(phi(X), whole, size=phi.d) < 30
+    assert Network(torch.nn.Flatten().eval(), (128, 128, 3))._block_rows() < network("images")._block_rows()
+
+
 def test_gradients_flow_through_tensors_only() -> None:
     phi = network("vectors")
     x = torch.tensor(points(phi), requires_grad=True)
@@ -196,6 +207,19 @@ class Two(torch.nn.Module):
         return X, X
 
 
+class Crowded(torch.nn.Module):
+    """It fails on many inputs: for want of memory, or of itself."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__()
+        self.message = message
+
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
+        if len(X) > 3:
+            raise RuntimeError(self.message)
+        return X
+
+
 class Broken(torch.nn.Module):
     """NaN for negative inputs."""
 
@@ -226,6 +250,18 @@ class Broken(torch.nn.Module):
             lambda: Network(Broken().eval(), (3,))(-np.ones((1, 3))),
             ValueError,
             "features of Broken must be finite, got nan",
+        ),
+        (
+            lambda: Network(Crowded("DefaultCPUAllocator: can't allocate memory: you tried").eval(), (3,))(
+                np.ones((4, 3))
+            ),
+            MemoryError,
+            r"Crowded ran out of memory on 4 inputs of shape \(3,\); take smaller images",
+        ),
+        (
+            lambda: Network(Crowded("sizes must match").eval(), (3,))(np.ones((4, 3))),
+            ValueError,
+            "Crowded must map 4 inputs, got an error: sizes must match; mend the module",
         ),
         (
             lambda: network("vectors").preimage(np.ones((1, 11))),
