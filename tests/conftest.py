@@ -131,6 +131,29 @@ def _jax(d: str) -> Library:
 # Each is imported by the first test that uses it
 MAKERS = {"numpy": _numpy, "torch": _torch, "strict": _strict, "jax": _jax}
 LIBRARIES = [f"{name}-{d}" for d in ("float32", "float64") for name in MAKERS]
+# Each library and each dtype, since jax compiles for every shape: jax in its own precision, unless sums need float64
+COVERING = ["numpy-float32", "torch-float32", "jax-float32", "numpy-float64", "torch-float64", "strict-float64"]
+WITH_ALL = {  # files and tests of what everything else is made of: every library with every dtype
+    "test_arrays",
+    "test_comparators",
+    "test_set_is_exact_in_every_library",
+    "test_weights_are_those_of_the_exact_oracle",
+}
+
+# Half of the time of a test of jax is the compiler's, which need not optimise what runs once
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Deal out the array libraries."""
+    everywhere = {metafunc.module.__name__.rpartition(".")[2], metafunc.function.__name__} & WITH_ALL
+    if "library" in metafunc.fixturenames and not any(
+        "library" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")
+    ):
+        metafunc.parametrize("library", LIBRARIES if everywhere else COVERING, indirect=True)
+    if "summing_library" in metafunc.fixturenames:
+        chosen = [name.replace("jax-float32", "jax-float64") for name in COVERING]
+        metafunc.parametrize("summing_library", chosen, indirect=True)
 
 
 @functools.cache
@@ -151,16 +174,16 @@ def _ordered(library: Library, order: str) -> Library:
     return replace(library, array=array)
 
 
-@pytest.fixture(params=LIBRARIES)
+@pytest.fixture
 def library(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Iterator[Library]:
-    """Each array library in float32 and float64 in turn; jax with 64 bits switched on for float64 only."""
+    """An array library with a dtype; jax with 64 bits switched on for float64 only."""
     with _library(request.param).context():
         yield _ordered(_library(request.param), pytestconfig.option.order)
 
 
-@pytest.fixture(params=[name for name in LIBRARIES if name != "jax-float32"])
+@pytest.fixture
 def summing_library(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Iterator[Library]:
-    """Those libraries that can keep sums in float64."""
+    """One that can keep sums in float64."""
     with _library(request.param).context():
         yield _ordered(_library(request.param), pytestconfig.option.order)
 
