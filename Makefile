@@ -13,8 +13,9 @@ export ANALYTIC_DD_DATA := $(abspath ../shared/data)
 endif
 endif
 
-# Two test processes with one BLAS thread each: more threads than cores wait for each other
-ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+# Two test processes with one BLAS thread each: more threads than cores wait for each other. Tests start a hundred
+# processes, which take half of a second less each where compiled files are kept.
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 
 # What rounds: the same on every processor but for the last digits
 NUMERICAL := tests/test_comparators.py tests/test_estimator.py $(addprefix tests/, linalg ridge losses labels features distill model judge)

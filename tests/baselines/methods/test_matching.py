@@ -95,7 +95,7 @@ def test_random_digits_and_class_means_score_what_they_should(digits, scored):
     [
         ("dm", {"steps": 60, "digits": True}, 0.82),
         ("dc", {"steps": 80, "init": "real"}, 0.82),
-        ("dsa", {"steps": 80, "digits": True}, 0.86),
+        pytest.param("dsa", {"steps": 80, "digits": True}, 0.86, marks=pytest.mark.slow),
     ],
 )
 def test_ten_digits_train_a_network(method, config, least, digits, scored):

@@ -14,6 +14,7 @@ def digits():
     return data.load("digits")
 
 
+@pytest.mark.slow
 def test_trajectories_of_digits_give_ten_images_that_train_a_network(digits):
     config = {"width": 16, "depth": 2, "experts": 2, "expert_lr": 0.05, "expert_batch": 64, "max_start": 3}
     config |= {"student_steps": 10, "expert_span": 2, "lr_img": 10.0, "lr_lr": 1e-4, "lr_0": 0.1}
@@ -24,6 +25,7 @@ def test_trajectories_of_digits_give_ten_images_that_train_a_network(digits):
     assert score >= 0.82
 
 
+@pytest.mark.slow
 def test_ten_digits_lead_a_fixed_network_to_the_classes(digits):
     """On the first weights that the set was made for, and with its own five steps."""
     config = {"width": 16, "depth": 2, "weights": "fixed", "inner_steps": 5, "inner_epochs": 1, "init": "real"}
