@@ -28,6 +28,7 @@ _DEFAULTS: dict[str, Any] = {
     "predictors": ["convnet", "mlp", "krr-own", "krr-common", "ridge"],
 }
 
+_BESIDE_SETS = ("random", "class_mean")  # methods, where sets in files came and no methods
 _QUICK_SEEDS = [0]
 _LONGEST = 10_000  # characters of a line that is printed
 
@@ -41,6 +42,14 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         metavar="METHOD",
         help=f"closed-form {' '.join(METHODS)} random class_mean k_means full, or MODULE:CLASS of your own; options as "
         f"METHOD:KEY=VALUE,... (default {' '.join(_DEFAULTS['methods'])})",
+    )
+    add(
+        "--sets",
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="sets that others made, scored beside the methods: .pt, .npz, .safetensors or a folder, in the forms of "
+        "DC, MTT, KIP, DD-Ranking and export; FILE:units=normalised|data|unit|dc says what their pixels are in",
     )
     add("--data", nargs="+", metavar="NAME|PATH", help="data sets (default digits)")
     add("--ipc", nargs="+", type=int, metavar="N", help="points a class (default 1)")
@@ -95,7 +104,8 @@ def run(options: argparse.Namespace) -> int:
     from analytic_dd import data
 
     try:
-        from analytic_dd.baselines.bench.plan import parse_variant, plan, unlike_published
+        from analytic_dd.baselines.bench.foreign import foreign_plan
+        from analytic_dd.baselines.bench.plan import Plan, parse_variant, plan, unlike_published
         from analytic_dd.baselines.bench.run import Benchmark
         from analytic_dd.baselines.bench.settings import protocol_options
         from analytic_dd.baselines.bench.zca import preprocessed
@@ -104,6 +114,9 @@ def run(options: argparse.Namespace) -> int:
             raise
         raise ValueError("the iterative methods need torch; pip install 'analytic-dd[torch]'") from error
 
+    sized = bool(options.sets) and options.ipc is None  # the methods make as many points as the sets have
+    if options.sets and options.methods is None:
+        options.methods = list(_BESIDE_SETS)
     for name, value in _DEFAULTS.items():
         if getattr(options, name) is None:
             setattr(options, name, _QUICK_SEEDS if name == "seeds" and options.quick else value)
@@ -118,6 +131,9 @@ def run(options: argparse.Namespace) -> int:
         datasets = [preprocessed(options.preprocess, dataset) for dataset in datasets]
     settings = options.settings or ""
     config["evaluate"] = protocol_options(settings, datasets) | config.get("evaluate", {})
+    sets = foreign_plan(options.sets, datasets, options.predictors)
+    if sized:
+        options.ipc = sorted({cell.ipc for cell in sets.sets if cell.ipc is not None}) or options.ipc
     cells = plan(
         datasets,
         variants,
@@ -127,6 +143,7 @@ def run(options: argparse.Namespace) -> int:
         config=config,
         settings=settings,
     )
+    cells = Plan(cells.sets + sets.sets, cells.left_out + sets.left_out)
     for line in cells.left_out:
         print(f"analytic-dd: left out: {shown(line, most=_LONGEST)}", file=sys.stderr)
     if settings == "published":

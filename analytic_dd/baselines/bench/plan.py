@@ -27,6 +27,7 @@ __all__ = [
     "parse_variant",
     "plan",
     "quick_options",
+    "reason_against",
     "settings_of",
     "unlike_published",
 ]
@@ -201,7 +202,7 @@ def plan(
                 first = settings_options(settings, given.method, dataset, ipc)
                 variant = Variant(given.method, given.name, _options(given, dataset, config, first))
                 _require_options(variant)
-                reasons = {name: _reason_against(name, variant, dataset) for name in dict.fromkeys(predictors)}
+                reasons = {name: reason_against(name, variant, dataset) for name in dict.fromkeys(predictors)}
                 chosen = tuple(name for name, reason in reasons.items() if reason is None)
                 words = {name: f"{variant.label}, {dataset.name}, {name}: {reason}" for name, reason in reasons.items()}
                 left_out |= {words[name]: None for name, reason in reasons.items() if reason}
@@ -269,7 +270,7 @@ def _require_options(variant: Variant) -> None:
             raise ValueError(f"{variant.method}: {error}") from error
 
 
-def _reason_against(predictor: str, variant: Variant, dataset: Dataset) -> str | None:
+def reason_against(predictor: str, variant: Variant, dataset: Dataset) -> str | None:
     """Return None where a predictor applies, or the reason against it, which is empty where it need not be said."""
     kind, method = predictor_kind(predictor), variant.method
     if kind in OWN and kind != own_predictor(method):

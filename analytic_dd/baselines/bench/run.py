@@ -18,6 +18,7 @@ import torch
 
 from analytic_dd.baselines.bench.closed_form import closed_form
 from analytic_dd.baselines.bench.controls import CONTROLS, control_set
+from analytic_dd.baselines.bench.foreign import FOREIGN, foreign_result
 from analytic_dd.baselines.bench.journal import KEY, Journal, read_rows
 from analytic_dd.baselines.bench.plan import Plan, SetCell, settings_of
 from analytic_dd.baselines.bench.protocol import Protocol, score
@@ -184,6 +185,8 @@ class Benchmark:
 
     def _new(self, cell: SetCell, dataset: Dataset, state: Path) -> BaselineResult:
         method, options = cell.variant.method, dict(cell.variant.options)
+        if method == FOREIGN:
+            return foreign_result(Path(options["file"]), dataset, units=options["units"], index=cell.seed)
         if method in CONTROLS:
             return control_result(method, dataset, cell.ipc or 1, seed=cell.seed)
         assert cell.ipc is not None
