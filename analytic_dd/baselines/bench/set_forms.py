@@ -91,7 +91,7 @@ def _of_torch(path: Path) -> list[ForeignSet]:
         pairs = [found]
     if not pairs or not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs):
         raise DataError(f"{path}: wanted images and labels, or 'data' with such pairs, got {type(found).__name__}")
-    return [ForeignSet(*(_array(one, path) for one in pair)) for pair in pairs]
+    return [ForeignSet(_array(images, path), _array(labels, path)) for images, labels in pairs]
 
 
 def _loaded(path: Path) -> Any:
@@ -163,9 +163,9 @@ def _of_folder(path: Path) -> ForeignSet:
     files = [(one, file) for one in folders for file in sorted(one.iterdir()) if file.suffix.lower() in _SUFFIXES]
     if not files:
         raise DataError(f"{path} has no images.pt, images_best.pt, distilled.npz, set.json or class folders of images")
-    images = np.stack([_decoded(file) for _, file in files])
-    labels = np.array([folders.index(folder) for folder, _ in files])
-    return ForeignSet(images, labels, "last", "data", tuple(one.name for one in folders))
+    pixels = np.stack([_decoded(file) for _, file in files])
+    classes = np.array([folders.index(folder) for folder, _ in files])
+    return ForeignSet(pixels, classes, "last", "data", tuple(one.name for one in folders))
 
 
 def _of_png(path: Path) -> ForeignSet:
