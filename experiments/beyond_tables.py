@@ -61,4 +61,26 @@ def penalties() -> str:
     return markdown([*header, "s on the data", "s on the set"], rows) + facts + source(run, path)
 
 
-TABLES: dict[str, Callable[[], str]] = {"losses": losses, "trajectories": trajectories, "penalties": penalties}
+def backbone_peers() -> str:
+    """Peers on a frozen network beside the exact sets of near copies on it."""
+    run, path = _run("backbone_peers")
+    copies = [row for row in _run("near_copies")[0]["rows"] if row["run"] in {found["run"] for found in run["rows"]}]
+    rows = []
+    for row in run["rows"]:
+        each = "" if row["ipc"] is None else f", {row['ipc']} a class"
+        rows.append([row["data"], f"{row['method']}{each}", f"{row['points']:,}", f"{100 * row['accuracy']:.2f}"])
+        rows[-1] += [f"{row['cpu']:.1f}"]
+    for row in copies:
+        kind = "near copies, pairs" if row["pairs"] else f"near copies of {row['bases']} images"
+        rows.append([row["data"], kind, f"{row['points']:,}", f"{100 * row['accuracy_distilled']:.2f}"])
+        rows[-1] += [f"{row['cpu']:.1f} (with the probe)"]
+    header = ["data", "set", "points", "test part, %", "CPU, s"]
+    return markdown(header, sorted(rows, key=lambda cells: cells[0])) + source(run, path)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "losses": losses,
+    "trajectories": trajectories,
+    "penalties": penalties,
+    "backbone_peers": backbone_peers,
+}

@@ -11,7 +11,7 @@ from analytic_dd import FitOptions, RidgeDistiller, cli, data, distill, load_dis
 from analytic_dd.distill import NearCopies
 from analytic_dd.errors import DataError
 from analytic_dd.features import Network
-from analytic_dd.features.network import load_weights
+from analytic_dd.features.network import load_weights, module_named
 
 torch = pytest.importorskip("torch")
 
@@ -89,6 +89,14 @@ def test_what_names_no_module_is_refused_in_one_line(named, capsys, features, wo
 def test_weights_of_other_maps_are_not_stored(named, capsys):
     line = refused(capsys, "distill", "--features", "rff", "--save-module")
     assert "--save-module is for a torch module (network:...), got --features rff; leave it out" in line
+
+
+def test_a_function_that_makes_a_module_in_training_mode_is_said(tmp_path, monkeypatch):
+    lines = "import torch", "def make():", "    return torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Dropout())"
+    (tmp_path / "dropped.py").write_text("\n".join(lines) + "\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.warns(UserWarning, match="dropped:make makes a module in training mode; its dropout .* off"):
+        assert not module_named("dropped:make").training
 
 
 def test_a_module_in_the_estimator():

@@ -275,12 +275,22 @@ torch.nn.Flatten()
 
 
 def module_named(path: str) -> torch.nn.Module:
-    """Return the module that the function at PACKAGE.MODULE:FACTORY makes, in evaluation mode."""
+    """Return the module that the function at PACKAGE.MODULE:FACTORY makes, in evaluation mode.
+
+    Warns
+    -----
+    UserWarning
+        It had dropout or batch statistics in training mode.
+    """
     import torch
+    from torch.nn.modules.batchnorm import _BatchNorm
+    from torch.nn.modules.dropout import _DropoutNd
 
     module = imported(path, "the function")()
     if not isinstance(module, torch.nn.Module):
         raise ValueError(f"{path} must return a torch module, got {type(module).__name__}")
+    if any(part.training and isinstance(part, (_BatchNorm, _DropoutNd)) for part in module.modules()):
+        warnings.warn(f"{path} makes a module in training mode; its dropout and batch statistics are off", stacklevel=2)
     return module.eval()
 
 

@@ -237,6 +237,7 @@ def test_the_gallery_shows_every_picture_of_the_experiments(scripts):
         pytest.param("few_points", 10, marks=pytest.mark.slow),
         pytest.param("one_image", 12, marks=pytest.mark.slow),
         pytest.param("near_copies", 2, marks=pytest.mark.slow),
+        pytest.param("backbone_peers", 9, marks=pytest.mark.slow),
         pytest.param("nearest_tau", 28, marks=pytest.mark.slow),
         pytest.param("nearest_vs_published", 30, marks=pytest.mark.slow),
     ],
