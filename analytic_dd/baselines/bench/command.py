@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analytic_dd.baselines.methods.registry import METHODS
+from analytic_dd.cluster import over_dask
 from analytic_dd.errors import DataError, shown
 from analytic_dd.files import expanded, open_file
 from analytic_dd.staging import locked
@@ -81,6 +82,11 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "zca:relative and zca:absolute on pixels that are normalised by channel; the amount is 0.1 by default",
     )
     add("--device", default="cpu", help="cpu, cuda, cuda:1, ... (default cpu)")
+    add(
+        "--dask",
+        metavar="N|ADDRESS",
+        help="compute convolutional kernels by N worker processes, or by the workers of the Dask scheduler at ADDRESS",
+    )
     add(
         "--budget",
         type=float,
@@ -173,7 +179,7 @@ def run(options: argparse.Namespace) -> int:
         _print(options, {"cells": found}, [f"{one['cell']}: {one['state']}" for one in found])
         return 0
     try:
-        with locked(options.out):
+        with locked(options.out), over_dask(options.dask):
             failed = benchmark.run()
     except KeyboardInterrupt:
         print("analytic-dd: interrupted; what is done stays, go on with --resume", file=sys.stderr)

@@ -18,6 +18,7 @@ from analytic_dd.baselines.methods.method import Config, Method, configured
 from analytic_dd.baselines.methods.registry import method_type
 from analytic_dd.baselines.methods.task import Task
 from analytic_dd.baselines.torch_state import plain_torch
+from analytic_dd.cluster import over_dask
 from analytic_dd.data import Dataset, pixels, require_device
 from analytic_dd.errors import DataError, DivergenceError
 from analytic_dd.files import read_npz, write_npz
@@ -91,6 +92,7 @@ def distill(
     state_file: str | Path | None = None,
     resume: bool = False,
     save_every: float = 60.0,
+    dask: Any = None,
 ) -> BaselineResult:
     """Distil the training part of a data set by an iterative method.
 
@@ -117,6 +119,9 @@ def distill(
         not finite, it is the last good state.
     resume : bool
         Whether to continue from ``state_file`` where it exists.
+    dask : distributed.Client, str or int, optional
+        A client, the address of a scheduler or a number of workers to start, which compute convolutional kernels and
+        their gradients in pieces; the result has the same bits for any number of workers.
 
     Raises
     ------
@@ -140,7 +145,7 @@ def distill(
     settings = configured(kind.config_type, config)
     require_device(device)
     try:
-        with plain_torch():
+        with plain_torch(), over_dask(dask):
             run = _Run(kind, dataset, settings, points_per_class, seed, device)
             if resume and state_file is not None and Path(state_file).exists():
                 run.load(Path(state_file))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import torch
 
+from analytic_dd.baselines.methods.conv_kernel import ConvolutionalKernel, convnet, myrtle, plain
 from analytic_dd.baselines.methods.kernels import FeatureKernel, Gaussian, InfiniteNetwork, Kernel, Linear
 from analytic_dd.baselines.methods.method import Config
 from analytic_dd.baselines.methods.task import Task
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["KERNELS", "KernelConfig", "feature_map_of", "first_points", "kernel_of", "own_kernel"]
 
-KERNELS = ("ntk", "nngp", "rbf", "linear", "conv-ntk")
+_CONVOLUTIONAL = tuple(f"{network}-{of}" for network in ("conv", "convnet", "myrtle") for of in ("ntk", "nngp"))
+KERNELS = ("ntk", "nngp", "rbf", "linear", *_CONVOLUTIONAL)
+_DEPTHS = {"convnet": 3, "myrtle": 5}  # of the published networks
 _STREAM = 0x6B65726E  # names a stream of random numbers that no method draws from
 _SAMPLE = 1_000  # training rows from which a lengthscale is chosen
 
@@ -34,20 +37,23 @@ class KernelConfig(Config):
     Attributes
     ----------
     kernel : str
-        ``ntk``, ``nngp`` (fully connected networks), ``rbf``, ``linear`` or ``conv-ntk``; ``ntk`` by default.
+        ``ntk``, ``nngp`` (fully connected networks), ``rbf``, ``linear``, or that of a convolutional network, as
+        ``conv-ntk`` (3 x 3 convolutions), ``convnet-ntk`` (the network of published KIP: a convolution, then blocks of
+        convolution and 2 x 2 average pooling), ``myrtle-ntk``, each with ``nngp`` too; ``ntk`` by default.
     features : str, mapping or FeatureMap
         Finite features in place of a kernel, as text such as ``fcnn`` or ``rff:p=500``, whose parameters the seed
         draws, or as a map, which is stored by its specification.
     depth : int
-        Number of hidden layers of an infinite network.
+        Number of hidden layers of an infinite network, by default 1; of blocks of ``convnet``, by default 3; or 5, 7 or
+        10 of ``myrtle``, by default 5.
     W_std, b_std : float
         Standard deviations of its weights and biases.
     lengthscale : float, optional
         Lengthscale of ``rbf``; the median distance of training rows by default.
     pooling : bool
-        Whether ``conv-ntk`` has average pooling after each layer, at (h w) times the cost.
+        Whether ``conv-ntk`` or ``conv-nngp`` has average pooling after each layer.
     engine : str
-        ``torch`` or ``neural-tangents`` (JAX); torch by default, except for ``conv-ntk``.
+        ``torch``, the default, or ``neural-tangents`` (JAX) for ``ntk``, ``nngp`` and ``conv-ntk`` without pooling.
     ridge_relative : float
         lambda = ridge_relative * trace(K_ss) / m.
     ridge : float, optional
@@ -62,12 +68,12 @@ class KernelConfig(Config):
 
     kernel: str | None = None
     features: str | Mapping[str, Any] | FeatureMap | None = None
-    depth: int = 1
+    depth: int = None  # type: ignore[assignment]  # never None once made
     W_std: float = math.sqrt(2.0)
     b_std: float = 0.1
     lengthscale: float | None = None
     pooling: bool = False
-    engine: str = None  # type: ignore[assignment]  # never None once made
+    engine: str = "torch"
     ridge_relative: float = 1e-6
     ridge: float | None = None
     centred: bool = None  # type: ignore[assignment]
@@ -87,17 +93,27 @@ class KernelConfig(Config):
         if not finite:
             self._set("kernel", self.kernel or "ntk")
             self.require_choice("kernel", KERNELS)
-        self._set("engine", self.engine or ("neural-tangents" if self.kernel == "conv-ntk" else "torch"))
+        self._set("depth", _DEPTHS.get(self.network, 1) if self.depth is None else self.depth)
         self._set("centred", not finite if self.centred is None else bool(self.centred))
         self.require_choice("engine", ("torch", "neural-tangents"))
         self.require_choice("init", ("real", "noise"))
-        if self.kernel == "conv-ntk" and self.engine == "torch":
-            raise ValueError("conv-ntk is computed by the engine neural-tangents, got torch; leave engine out")
+        if self.pooling and (self.network != "conv" or self.engine != "torch"):
+            raise ValueError(
+                "pooling=True is an option of conv-ntk and conv-nngp in torch, got "
+                f"{self.kernel or 'features'} in {self.engine}; take kernel='convnet-ntk' for a network that pools"
+            )
         if self.engine == "neural-tangents" and self.kernel not in ("ntk", "nngp", "conv-ntk"):
             raise ValueError(f"the engine neural-tangents has ntk, nngp, conv-ntk, got {self.kernel or 'features'}")
         if not self.ridge_relative > 0.0 or not (self.ridge is None or self.ridge > 0.0):
             raise ValueError(f"ridges must be > 0, got relative {self.ridge_relative} and absolute {self.ridge}")
         self.require_at_least(1, "depth")
+        if self.network == "myrtle":
+            myrtle(self.depth)
+
+    @property
+    def network(self) -> str | None:
+        """``conv``, ``convnet`` or ``myrtle`` for a convolutional kernel."""
+        return str(self.kernel).partition("-")[0] if self.kernel in _CONVOLUTIONAL else None
 
     @property
     def soft_labels(self) -> bool:
@@ -115,20 +131,25 @@ def kernel_of(config: KernelConfig, task: Task, *, seed: int) -> Kernel:
     """
     if config.features is not None:
         return FeatureKernel(feature_map_of(config.features, task, streams(seed)[0]))
-    options: dict[str, Any] = {"depth": config.depth, "W_std": config.W_std, "b_std": config.b_std}
-    options["of"] = "nngp" if config.kernel == "nngp" else "ntk"
+    options: dict[str, Any] = {"of": str(config.kernel).rpartition("-")[2]}
+    options |= {"W_std": config.W_std, "b_std": config.b_std}
+    channels, height, width = task.shape
+    shape = (height, width, channels)
     if config.engine == "neural-tangents":
         from analytic_dd.baselines.methods.neural_tangents import NeuralTangentsKernel
 
-        channels, height, width = task.shape
-        shape = (height, width, channels) if config.kernel == "conv-ntk" else None
-        return NeuralTangentsKernel(shape, pooling=config.pooling, **options)
+        return NeuralTangentsKernel(shape if config.network else None, depth=config.depth, **options)
+    if config.network == "myrtle":
+        return ConvolutionalKernel(shape, myrtle(config.depth), "average", **options)
+    if config.network:
+        layers = convnet(config.depth) if config.network == "convnet" else plain(config.depth, pooling=config.pooling)
+        return ConvolutionalKernel(shape, layers, **options)
     if config.kernel == "linear":
         return Linear()
     if config.kernel == "rbf":
         rng = np.random.default_rng([seed, _STREAM])
         return Gaussian(config.lengthscale or median_lengthscale(_sample(task, rng), rng=rng))
-    return InfiniteNetwork(**options)
+    return InfiniteNetwork(config.depth, **options)
 
 
 def own_kernel(result: BaselineResult, dataset: Dataset, *, device: str = "cpu") -> Kernel:

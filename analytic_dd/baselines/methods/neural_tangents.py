@@ -40,7 +40,7 @@ def load() -> Any:
             return importlib.import_module("neural_tangents")
     except ImportError as error:
         raise ImportError(
-            "conv-ntk and the engine neural-tangents need the extra ntk: pip install 'analytic-dd[ntk]', then "
+            "the engine neural-tangents needs the extra ntk: pip install 'analytic-dd[ntk]', then "
             f"pip install --no-deps neural-tangents==0.6.5 ({error})"
         ) from error
 
@@ -96,9 +96,6 @@ class NeuralTangentsKernel(Kernel):
         Number of hidden layers, which one linear layer of all numbers follows.
     of : {"ntk", "nngp"}
     W_std, b_std : float
-    pooling : bool
-        Whether average pooling 2 x 2 follows each convolution. Then every pair of pixels has a covariance, which takes
-        (h w)^2 numbers for a pair of images in place of h w.
 
     Notes
     -----
@@ -115,7 +112,6 @@ class NeuralTangentsKernel(Kernel):
     of: str = "ntk"
     W_std: float = math.sqrt(2.0)
     b_std: float = 0.1
-    pooling: bool = False
     name: ClassVar[str] = "neural-tangents"
 
     @cached_property
@@ -131,7 +127,6 @@ class NeuralTangentsKernel(Kernel):
                 layers += [stax.Dense(1, **options), stax.Relu()]
             else:
                 layers += [stax.Conv(1, (3, 3), padding="SAME", **options), stax.Relu()]
-                layers += [stax.AvgPool((2, 2), (2, 2))] if self.pooling else []
         layers += [] if self.image_shape is None else [stax.Flatten()]
         kernel = stax.serial(*layers, stax.Dense(1, **options))[2]
         compiled: Callable[..., Any] = jax.jit(lambda X, X2: kernel(X, X2, self.of))

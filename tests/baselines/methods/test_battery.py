@@ -168,7 +168,12 @@ ROWS = {
             ({"labels": "solve"}, "unknown labels 'solve'; choose from fixed, .* did you mean solved?"),
             ({"kernel": "ntx"}, "unknown kernel 'ntx'; .* did you mean ntk?"),
             ({"kernel": "ntk", "features": "fcnn"}, "a kernel or features, not both"),
-            ({"kernel": "conv-ntk", "engine": "torch"}, "conv-ntk is computed by the engine neural-tangents"),
+            (
+                {"kernel": "conv-ntk", "engine": "neural-tangents", "pooling": True},
+                "pooling=True is an option of conv-ntk",
+            ),
+            ({"kernel": "convnet-ntk", "pooling": True}, "pooling=True .* got convnet-ntk in torch"),
+            ({"kernel": "myrtle-ntk", "depth": 3}, "Myrtle network has depth 5, 7 or 10, got 3"),
             ({"kernel": "rbf", "engine": "neural-tangents"}, "the engine neural-tangents has ntk, nngp, .* got rbf"),
             ({"engine": "jax"}, "unknown engine 'jax'"),
             ({"init": "zeros"}, "unknown init 'zeros'"),

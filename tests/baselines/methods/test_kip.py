@@ -190,7 +190,7 @@ def test_published_options_depend_on_what_is_given():
     assert (finite.kernel, finite.labels, finite.lr) == (None, "solved-in-graph", 0.01)
     assert (finite.centred, finite.steps, finite.target_batch) == (False, 30_000, 5_000)
     assert KipConfig(features="fcnn", labels="fixed", lr=0.5, centred=True).lr == 0.5
-    assert KipConfig(kernel="conv-ntk").engine == "neural-tangents"
+    assert [KipConfig(kernel=f"{name}-ntk").depth for name in ("conv", "convnet", "myrtle")] == [1, 3, 5]
 
 
 def test_a_matrix_that_is_not_definite_says_what_to_do():
