@@ -10,6 +10,7 @@ import warnings
 
 import numpy as np
 
+from analytic_dd.baselines.bench.coresets import CORESETS, coreset_rows
 from analytic_dd.data import Dataset, normalised
 from analytic_dd.errors import unknown_word
 from analytic_dd.labels import one_hot
@@ -18,7 +19,7 @@ __all__ = ["CONTROLS", "ControlSet", "control_set", "k_means", "means_of_parts",
 
 ControlSet = tuple[np.ndarray, np.ndarray]  # inputs (m, d) and labels (m, k)
 
-CONTROLS = ("random", "class_mean", "k_means", "full")
+CONTROLS = ("random", "class_mean", "k_means", *CORESETS, "full")
 
 
 def control_set(name: str, dataset: Dataset, points_per_class: int, *, seed: int) -> ControlSet:
@@ -33,6 +34,9 @@ def control_set(name: str, dataset: Dataset, points_per_class: int, *, seed: int
     """
     if name == "full":
         return _inputs(dataset, dataset.x_train), one_hot(dataset.y_train, len(dataset.classes))
+    if name in CORESETS:
+        rows = coreset_rows(name, dataset, points_per_class, seed=seed)
+        return _inputs(dataset, dataset.x_train[rows]), _labels(dataset, points_per_class)
     makers = {"random": random_real, "class_mean": means_of_parts, "k_means": k_means}
     if name not in makers:
         raise ValueError(unknown_word("control", name, CONTROLS))

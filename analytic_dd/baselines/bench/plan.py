@@ -14,7 +14,7 @@ from analytic_dd.baselines.bench.controls import CONTROLS
 from analytic_dd.baselines.bench.protocol import LARGEST_KERNEL, OWN, Protocol, own_predictor, predictor_kind
 from analytic_dd.baselines.bench.settings import published, settings_options
 from analytic_dd.baselines.methods.method import configured
-from analytic_dd.baselines.methods.registry import METHODS, method_type
+from analytic_dd.baselines.methods.registry import METHODS, entry_point, method_type
 from analytic_dd.data import Dataset
 from analytic_dd.errors import unknown_word
 
@@ -93,7 +93,7 @@ def parse_options(texts: Iterable[str]) -> dict[str, Any]:
 
 
 def parse_variant(text: str) -> list[Variant]:
-    """Read METHOD or METHOD:KEY=VALUE,...; METHOD may be MODULE:CLASS.
+    """Read METHOD or METHOD:KEY=VALUE,...; METHOD may be MODULE:CLASS, or the name of an entry point.
 
     The closed form alone stands for its linear and its fully connected map.
 
@@ -105,6 +105,8 @@ def parse_variant(text: str) -> list[Variant]:
     {'labels': 'solved', 'steps': 10}
     """
     method, _, name = text.partition(":")
+    kind_named = None if method in names() else entry_point(method)
+    method = method if kind_named is None else kind_named.name
     if method not in names() and "=" not in name.partition(":")[0] and name:
         kind, _, name = name.partition(":")
         method = method_type(f"{method}:{kind}").name

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from analytic_dd.baselines.bench.ranking import ranking
+from analytic_dd.baselines.methods.registry import METHODS
 from analytic_dd.errors import shown
 from analytic_dd.sheet import MARKERS, drawable, own_style, save
 
@@ -26,6 +28,11 @@ _KNOWN = (
     "objective: what the method minimises, on all the training part; optimum: no set of so many points has less (T20);",
     "means over seeds (standard deviation over seeds).",
 )
+
+
+_RANKED = ("LRS", "ARS")
+_RANKING = "LRS, ARS: label- and augmentation-robust scores of DD-Ranking, in %, by the first network with hard labels."
+_LOW = "~ not above random images of the same size: with these settings the method does not distil."
 
 
 class Summary:
@@ -95,9 +102,13 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
         part = {key: value for key, value in found.items() if key[0] == data}
         predictors = list(dict.fromkeys(name for value in part.values() for name in value))
         known = any(len(one.objective) for value in part.values() for one in value.values())
-        content = [[data, "IPC", *predictors, "seconds", *(_OBJECTIVE if known else ())]]
-        for (_, ipc, label), values in sorted(part.items(), key=lambda item: _size(item[0][1])):
-            cells = [str(values[name]) if name in values else "" for name in predictors]
+        scores = {key: _ranking(part, key) for key in part}
+        ranked = [name for name in _RANKED if any(name in one for one in scores.values())]
+        content = [[data, "IPC", *predictors, *ranked, "seconds", *(_OBJECTIVE if known else ())]]
+        for key, values in sorted(part.items(), key=lambda item: _size(item[0][1])):
+            _, ipc, label = key
+            cells = [f"{values[name]}{_mark(part, key, name)}" if name in values else "" for name in predictors]
+            cells += [_percent(scores[key].get(name)) if name in scores[key] else "" for name in ranked]
             seconds = [one.seconds for one in values.values() if one.seconds is not None]
             content.append([label, "all" if ipc is None else str(ipc), *cells, _seconds(seconds)])
             content[-1] += _objective(values.values()) if known else []
@@ -105,9 +116,32 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     every = [one for values in found.values() for one in values.values()]
     failed = sum(one.failed for one in every)
     notes = [*_KNOWN] if any(len(one.objective) for one in every) else []
+    notes += [_LOW] if any(_mark(found, key, name) for key, values in found.items() for name in values) else []
+    notes += [_RANKING] if any(_ranking(found, key) for key in found) else []
     notes += [] if all(one.finished for one in every) else ["* stopped by its budget before it was finished."]
     notes += [f"! {failed} of the cells failed; their rows say why."] if failed else []
     return "\n".join([*lines, *CAPTION, *notes])
+
+
+def _beside(found: Mapping[Group, Mapping[str, Summary]], key: Group) -> Mapping[str, Summary]:
+    """Return what random images of the same data and size score."""
+    return found.get((key[0], key[1], "random"), {})
+
+
+def _ranking(found: Mapping[Group, Mapping[str, Summary]], key: Group) -> dict[str, float]:
+    if key[2] in ("random", "full"):
+        return {}
+    return ranking(found[key], _beside(found, key), found.get((key[0], None, "full"), {}))
+
+
+def _mark(found: Mapping[Group, Mapping[str, Summary]], key: Group, predictor: str) -> str:
+    """Return a mark where an iterative method scores no more than random images do."""
+    mine, theirs = found[key].get(predictor), _beside(found, key).get(predictor)
+    if key[2].partition(":")[0] not in METHODS or mine is None or theirs is None:
+        return ""
+    if mine.accuracy is None or theirs.accuracy is None:
+        return ""
+    return " ~" if mine.accuracy <= theirs.accuracy else ""
 
 
 def _objective(values: Iterable[Summary]) -> list[str]:

@@ -1,12 +1,17 @@
 """The methods by their names. Importing this file imports none of them.
 
-A method of the package is one line here. A user's own method is a class with :func:`register` above it, or any subclass
-of :class:`Method` that is asked for as ``MODULE:CLASS``.
+A method of the package is one line here. A user's own method is a class with :func:`register` above it, any subclass
+of :class:`Method` that is asked for as ``MODULE:CLASS``, or one that an installed distribution names under the entry
+points ``analytic_dd.methods``:
+
+    [project.entry-points."analytic_dd.methods"]
+    towards-means = "my_methods:TowardsMeans"
 """
 
 from __future__ import annotations
 
 import importlib
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, TypeVar
 
 from analytic_dd.errors import unknown_word
@@ -15,7 +20,9 @@ from analytic_dd.features.code import imported
 if TYPE_CHECKING:
     from analytic_dd.baselines.methods.method import Method
 
-__all__ = ["METHODS", "method_type", "register"]
+__all__ = ["ENTRY_POINTS", "METHODS", "entry_point", "method_type", "register"]
+
+ENTRY_POINTS = "analytic_dd.methods"
 
 _HERE = "analytic_dd.baselines.methods"
 
@@ -50,8 +57,17 @@ def register(kind: _M) -> _M:
     return kind
 
 
+def entry_point(name: str) -> type[Method] | None:
+    """Return the method that an installed distribution names so, registered, or None."""
+    for one in entry_points(group=ENTRY_POINTS, name=name):
+        return register(_imported(one.value))
+    return None
+
+
 def method_type(name: str) -> type[Method]:
     """Return the class of a method by its name, or by MODULE:CLASS, which registers it under its own name.
+
+    A name that is not known here is looked for among the entry points of installed distributions.
 
     Raises
     ------
@@ -70,6 +86,7 @@ def method_type(name: str) -> type[Method]:
     found = METHODS.get(name)
     if found is None and ":" in name:
         return register(_imported(name))
+    found = entry_point(name) if found is None else found
     if found is None:
         raise ValueError(unknown_word("method", name, METHODS))
     return _imported(found) if isinstance(found, str) else found
