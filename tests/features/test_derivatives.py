@@ -131,9 +131,9 @@ def test_central_differences_approach_the_jacobian_in_the_second_order(name: str
 @pytest.mark.parametrize("library", ["numpy", "torch", "jax", "strict"])
 def test_derivatives_in_every_library(library: str, ratio: Any) -> None:
     """Library, dtype and shape are those of the input (float32), the values those of float64."""
-    for name in SIX:
+    for name in SIX[::2] if library == "jax" else SIX:  # jax compiles for every shape
         phi, rng, dtype = MAPS[name], np.random.default_rng(3), "float32"
-        rows = 1 if library == "jax" else phi.d  # jax compiles for every shape: those of the Jacobian serve all
+        rows = 1 if library == "jax" else phi.d  # the shapes of the Jacobian serve all
         shapes = ((rows, phi.d), (phi.d, phi.d), (phi.d, phi.p))
         X, V, U = (rng.standard_normal(shape).astype(dtype) for shape in shapes)
         wanted = [phi.jvp(*(A.astype(float) for A in (X, V))), phi.vjp(*(A.astype(float) for A in (X, U)))]
