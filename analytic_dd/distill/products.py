@@ -25,6 +25,7 @@ from analytic_dd.errors import InfeasibleError
 __all__ = ["ProductBases"]
 
 _SKETCH = 200  # directions of the preconditioner: p numbers each
+_ROWS = 32  # of these at a time: s d numbers each
 _PROBES = 8  # products that measure the size of a Jacobian
 _TOLERANCE = 1e-6  # relative residual of a solution; Newton's method mends what it leaves
 _STEPS = 1_000  # of LSMR
@@ -137,7 +138,8 @@ class ProductBases(Bases):
         """Find l eigenvectors of A A^T and their eigenvalues from products with l random rows."""
         self._vectors, self._factors = None, None
         rows = np.linalg.qr(self._random(min(_SKETCH, self.p // 2)).T)[0].T
-        products = self._times(self._transposed(rows.ravel())).reshape(rows.shape)
+        parts = np.array_split(rows, -(-len(rows) // _ROWS))
+        products = np.concatenate([self._times(self._transposed(part.ravel())).reshape(part.shape) for part in parts])
         shift = eps_of(rows) * norm(products)  # keeps the small matrix positive definite
         products = products + shift * rows
         core = rows @ products.T
