@@ -30,10 +30,27 @@ _LONGEST = 10_000  # characters of a line that is printed
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
-    os.environ["MPLBACKEND"] = "Agg"  # pictures go to files: no display, and no backend that is not there
+    with _stopped_as_by_a_key():
+        return _run(arguments)
+
+
+@contextlib.contextmanager
+def _stopped_as_by_a_key() -> Iterator[None]:
+    """Take a batch system's stop (SIGTERM) for an interrupt while a command runs, unless a caller handles it."""
+    taken = False
     with contextlib.suppress(ValueError):  # in a thread that is not the main one
         if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-            signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system's stop is an interrupt
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+            taken = True
+    try:
+        yield
+    finally:
+        if taken:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    os.environ["MPLBACKEND"] = "Agg"  # pictures go to files: no display, and no backend that is not there
     streams: tuple[Any, ...] = (sys.stdout, sys.stderr)
     for stream in streams:
         with contextlib.suppress(AttributeError, ValueError):  # what a caller put there need not be a file

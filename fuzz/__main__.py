@@ -23,9 +23,10 @@ from typing import Any
 from analytic_dd.io import to_json, versions
 from fuzz.mutations import mutated
 from fuzz.seeds import make
-from fuzz.targets import TARGETS, Fault, within
+from fuzz.targets import PLACE, TARGETS, Fault, within
 
 _SLOWEST = 20.0  # seconds
+_FOLDERS = ("idx", "tree", "binary", "exact")  # whose files are read together
 _MEMORY = 3 * 2**30
 
 
@@ -52,7 +53,6 @@ def main(arguments: list[str] | None = None) -> int:
 def run(root: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Return how many files each target has read and refused, and the faults, each kind once."""
     seeds = make(root)
-    seeds["references"] = seeds["arrays"]
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + _MEMORY, hard))
@@ -63,8 +63,7 @@ def run(root: Path, options: argparse.Namespace) -> dict[str, Any]:
         name = options.targets[turn % len(options.targets)]
         turn += 1
         target, seed = TARGETS[name], rng.choice(seeds[name])
-        kind = "tar" if name == "archives" and seed.suffix != ".zip" else target.kind
-        path = _placed(root / "mutated", seed, mutated(seed.read_bytes(), kind, rng))
+        path = _placed(root, seed, mutated(seed.read_bytes(), target.kind_of(seed), rng))
         begun = time.monotonic()
         try:
             counts[name, within(_SLOWEST, target.read, path)] += 1
@@ -87,14 +86,17 @@ def run(root: Path, options: argparse.Namespace) -> dict[str, Any]:
     return {"runs": turn, **total, "minutes": options.minutes, "seed": options.seed, "rows": rows, "faults": faults}
 
 
-def _placed(folder: Path, seed: Path, data: bytes) -> Path:
+def _placed(root: Path, seed: Path, data: bytes) -> Path:
     """Put the mutated file where the reader finds it, with what lay beside the seed where it belongs to it."""
+    folder, within_root = root / PLACE, seed.relative_to(root)
     shutil.rmtree(folder, ignore_errors=True)
-    if seed.parent.name == "idx":
-        shutil.copytree(seed.parent, folder)
+    of_folder = within_root.parts[0] in _FOLDERS
+    if of_folder:
+        shutil.copytree(root / within_root.parts[0], folder)
     folder.mkdir(exist_ok=True)
-    (folder / seed.name).write_bytes(data)
-    return folder / seed.name
+    path = folder.joinpath(*within_root.parts[1:]) if of_folder else folder / seed.name
+    path.write_bytes(data)
+    return path
 
 
 def _kept(path: Path, folder: Path | None, turn: int) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["mutated", "mutated_bytes", "mutated_json", "mutated_npz"]
+__all__ = ["KINDS", "mutated", "mutated_bytes", "mutated_json", "mutated_npy", "mutated_npz"]
 
 # Numbers and texts that readers are known to stumble over.
 _NUMBERS = (0, -1, 1, 2, 7, 255, 2**31 - 1, 2**31, 2**63, -(2**63), 10**400, 0.5, 1e-320, 1e308, -0.0, float("inf"))
@@ -21,8 +21,8 @@ _DTYPES = ("f8", "f4", ">f8", "i8", "u1", "?", "S1", "U3", "c16", "M8[D]", "f2")
 
 
 def mutated(data: bytes, kind: str, rng: random.Random) -> bytes:
-    """Return the bytes of a file of a kind (npz, json, lines, zip, tar, bytes) with one change or a few."""
-    change = {"npz": mutated_npz, "json": mutated_json, "lines": _lines, "zip": _zip, "tar": _tar}.get(kind)
+    """Return the bytes of a file of a kind (:data:`KINDS`, or bytes) with one change or a few."""
+    change = KINDS.get(kind)
     for _ in range(rng.choice((1, 1, 1, 2, 4))):
         use = change if change is not None and rng.random() < 0.7 else mutated_bytes
         try:
@@ -137,6 +137,39 @@ def _spoiled(A: np.ndarray, rng: random.Random) -> np.ndarray:
     return found
 
 
+def mutated_npy(data: bytes, rng: random.Random) -> bytes:
+    """Change the array of an npy file."""
+    stream = io.BytesIO()
+    np.save(stream, _array(np.load(io.BytesIO(data), allow_pickle=False), rng), allow_pickle=False)
+    return stream.getvalue()
+
+
+def _safetensors(data: bytes, rng: random.Random) -> bytes:
+    """Change the JSON at the head of tensors, and say its length."""
+    length = int.from_bytes(data[:8], "little")
+    head = mutated_json(data[8 : 8 + length], rng)
+    return len(head).to_bytes(8, "little") + head + data[8 + length :]
+
+
+def _parquet(data: bytes, rng: random.Random) -> bytes:
+    """Change a column of a table: its type, a value, its name."""
+    import pandas
+
+    frame, stream = pandas.read_parquet(io.BytesIO(data)), io.BytesIO()
+    name = rng.choice(list(frame.columns))
+    kind = rng.randrange(4)
+    if kind == 0:
+        frame[name] = frame[name].astype(rng.choice(("str", "category", "object")))
+    elif kind == 1:
+        frame.loc[rng.randrange(len(frame)), name] = None
+    elif kind == 2:
+        frame = frame.rename(columns={name: rng.choice(_TEXTS)})
+    else:
+        frame[name] = rng.choice([pandas.Timestamp(0), b"\xff", 2**62, float("inf"), True, pandas.Timedelta(1)])
+    frame.to_parquet(stream, compression=rng.choice(("snappy", "gzip", None)))
+    return stream.getvalue()
+
+
 def _lines(data: bytes, rng: random.Random) -> bytes:
     lines = data.splitlines(keepends=True)
     place = rng.randrange(len(lines))
@@ -188,3 +221,15 @@ def _member(member: tuple[str, bytes], name: str, rng: random.Random) -> tuple[s
     if rng.random() < 0.4:
         return name, member[1]
     return member[0], mutated_bytes(member[1], rng)
+
+
+KINDS: dict[str, Callable[[bytes, random.Random], bytes]] = {
+    "npz": mutated_npz,
+    "npy": mutated_npy,
+    "json": mutated_json,
+    "lines": _lines,
+    "zip": _zip,
+    "tar": _tar,
+    "parquet": _parquet,
+    "safetensors": _safetensors,
+}

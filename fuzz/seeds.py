@@ -11,6 +11,7 @@ import struct
 import tarfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -18,8 +19,10 @@ from PIL import Image
 from analytic_dd import cli
 from analytic_dd.baselines import distill
 from analytic_dd.data import Dataset
+from analytic_dd.features.registry import from_text
+from analytic_dd.io import to_json
 
-__all__ = ["EXPERTS", "make"]
+__all__ = ["EXPERTS", "make", "module"]
 
 EXPERTS = {"width": 3, "depth": 1, "steps": 1, "experts": 1, "expert_epochs": 2, "expert_batch": 8, "student_steps": 1}
 EXPERTS |= {"expert_span": 1, "max_start": 1, "augment": False, "lr_img": 1.0, "lr_lr": 1e-3, "lr_0": 0.1}
@@ -34,7 +37,11 @@ SETS = {
     "sufficient": ["--mode", "sufficient"],
     "softmax": ["--loss", "softmax", "--ridge", "1"],
     "bytes": ["--pixels", "bytes"],
+    "copies": ["--mode", "near-copies", "--bases", "2"],
+    "fewer": ["--mode", "few", "--points", "2", "--intercept"],
 }
+
+MAPS = ("identity", "rff:p=5", "fcnn:width=7", "deep-linear", "cnn:depth=1,channels=3", "inn:blocks=2")
 
 
 def make(root: Path) -> dict[str, list[Path]]:
@@ -44,7 +51,6 @@ def make(root: Path) -> dict[str, list[Path]]:
     arrays = {"x_train": x, "y_train": y, "x_test": x[:6], "y_test": y[:6]}
     np.savez(root / "data.npz", **arrays)
     np.savez(root / "images.npz", x=x, y=np.array(["cat", "dog", "cow"])[y])
-    np.save(root / "weights.npy", np.ones(30))
     found = {"sets": [], "sums": [], "arrays": [root / "data.npz", root / "images.npz"]}
     for name, flags in SETS.items():
         if run("distill", "--data", root / "data.npz", "--out", root / name, "--no-picture", *flags) == 0:
@@ -52,8 +58,10 @@ def make(root: Path) -> dict[str, list[Path]]:
     for name, flags in {"sums": [], "sums of a map": ["--features", "fcnn:width=5"]}.items():
         assert run("stats", "--data", root / "data.npz", "--out", root / f"{name}.npz", *flags) == 0
         found["sums"].append(root / f"{name}.npz")
-    found |= {"npy": [root / "weights.npy"], "images": _images(root, x), "idx": _idx(root, x, y)}
-    found |= {"archives": _archives(root, x), "journals": [_journal(root)], "tables": [_table(root, rng)]}
+    found |= {"npy": _npy(root, rng), "references": _references(root, x, y), "moments": [_moments(root, rng)]}
+    found |= {"images": _images(root, x), "idx": _idx(root, x, y), "folders": _folders(root, x), "cifar": _cifar(root)}
+    found |= {"archives": _archives(root, x), "journals": [_journal(root)], "tables": _tables(root, rng)}
+    found |= {"reports": [root / "exact" / "report.json"], "maps": _maps(root), "modules": [_module(root)]}
     return found | _of_methods(root, Dataset.from_arrays(**arrays))
 
 
@@ -99,6 +107,81 @@ def _archives(root: Path, x: np.ndarray) -> list[Path]:
                 info.size = len(content)
                 archive.addfile(info, io.BytesIO(content))
     return [root / f"images.{kind}" for kind in ("zip", "tar", "tar.gz", "tar.xz")]
+
+
+def _npy(root: Path, rng: np.random.Generator) -> list[Path]:
+    """Weights of samples, and a table of numbers whose last column is the class."""
+    np.save(root / "weights.npy", rng.random(30))
+    np.save(root / "table.npy", np.column_stack([rng.standard_normal((30, 4)), np.arange(30) % 3]))
+    return [root / "weights.npy", root / "table.npy"]
+
+
+def _references(root: Path, x: np.ndarray, y: np.ndarray) -> list[Path]:
+    np.savez(root / "references.npz", x=x[:4], y=y[:4])
+    np.save(root / "references.npy", x[:4])
+    return [root / "references.npz", root / "references.npy"]
+
+
+def _moments(root: Path, rng: np.random.Generator) -> Path:
+    np.savez(root / "moments.npz", mean=rng.random(1), std=1.0 + rng.random(1))
+    return root / "moments.npz"
+
+
+def _folders(root: Path, x: np.ndarray) -> list[Path]:
+    """Class folders of images of which one is mutated."""
+    found = []
+    for i in range(8):
+        path = root / "tree" / ("train" if i < 4 else "test") / "ab"[i % 2] / f"{i}.{('png', 'jpg')[i // 2 % 2]}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(x[i]).save(path)
+        found.append(path)
+    return found
+
+
+def _cifar(root: Path) -> list[Path]:
+    """Two images a file, in an archive and in a folder."""
+    folder, rng = root / "binary", np.random.default_rng(1)
+    folder.mkdir()
+    for name in (*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"):
+        rows = rng.integers(0, 10, (2, 3073), dtype=np.uint8)
+        (folder / name).write_bytes(rows.tobytes())
+    with tarfile.open(root / "cifar.tar.gz", "w:gz") as archive:
+        archive.add(folder, "cifar-10-batches-bin")
+    return [root / "cifar.tar.gz", folder / "data_batch_2.bin"]
+
+
+def _maps(root: Path) -> list[Path]:
+    """Specifications, as sets and sums carry them."""
+    found = []
+    for number, text in enumerate(MAPS):
+        rng = np.random.default_rng(0)
+        phi = from_text(text, 16, image_shape=(4, 4), rng=rng, sample=rng.standard_normal((9, 16)))
+        (root / f"map{number}.json").write_text(to_json(phi.spec()))
+        found.append(root / f"map{number}.json")
+    return found
+
+
+def _module(root: Path) -> Path:
+    from safetensors.torch import save_file
+
+    save_file(module().state_dict(), str(root / "module.safetensors"))
+    return root / "module.safetensors"
+
+
+def module() -> Any:
+    """The module whose weights the file holds."""
+    import torch
+
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.BatchNorm1d(3))
+
+
+def _tables(root: Path, rng: np.random.Generator) -> list[Path]:
+    import pandas
+
+    csv = _table(root, rng)
+    pandas.read_csv(csv).to_parquet(root / "table.parquet")
+    return [csv, root / "table.parquet"]
 
 
 def _table(root: Path, rng: np.random.Generator) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import shutil
 import signal
 import traceback
@@ -21,15 +22,21 @@ from analytic_dd.baselines.bench.command import _read_config
 from analytic_dd.baselines.bench.journal import Journal, read_rows
 from analytic_dd.baselines.bench.set_file import load_set
 from analytic_dd.baselines.bench.table import table
-from analytic_dd.data import Dataset, read_references
+from analytic_dd.data import Dataset, Reading, read_references
+from analytic_dd.data.array_files import moments_for
 from analytic_dd.errors import DivergenceError
+from analytic_dd.features import from_spec
+from analytic_dd.features.network import load_weights
 from analytic_dd.io import DistilledSet
 from analytic_dd.linalg import Sums
-from fuzz.seeds import EXPERTS
+from analytic_dd.report import write_page
+from fuzz.seeds import EXPERTS, module
 
-__all__ = ["TARGETS", "Fault", "Target", "judged", "within"]
+__all__ = ["PLACE", "TARGETS", "Fault", "Target", "judged", "within"]
 
+PLACE = "mutated"  # the folder that a mutated file lies in, or in a folder of
 _REFUSALS = (ValueError, TypeError, OSError, DivergenceError)  # what the command line turns into one line
+_WAITING = 15.0  # times the seconds of work that a reader may take
 _FORGED = 1e-6  # of W: far more than rounding leaves where the verdict is pass
 
 
@@ -42,7 +49,13 @@ class Target:
     """A reader of files, and how these are mutated."""
 
     read: Callable[[Path], Any]
-    kind: str  # of mutation
+    kind: str  # of mutation, unless the name of the file says another
+
+    def kind_of(self, seed: Path) -> str:
+        """How a seed is mutated."""
+        known = {".tar": "tar", ".gz": "tar", ".xz": "tar", ".zip": "zip", ".npz": "npz", ".npy": "npy"}
+        known |= {".parquet": "parquet", ".safetensors": "safetensors"}
+        return "bytes" if seed.name.endswith("ubyte.gz") else known.get(seed.suffix, self.kind)
 
 
 def judged(stored: DistilledSet) -> None:
@@ -97,9 +110,39 @@ def _references(path: Path) -> None:
     read_references(path, Dataset.from_arrays(x, [0, 1, 0, 1]))
 
 
-def _weights(path: Path) -> None:
+def _npy(path: Path) -> None:
+    """Weights of samples, or a table of numbers."""
+    if path.stem == "table":
+        data.load(path, offline=True, reading=Reading(target="-1"))
+        return
     x = np.arange(30 * 16, dtype=np.uint8).reshape(30, 4, 4)
     data.weights_of_samples(str(path), Dataset.from_arrays(x, np.arange(30) % 3, x[:3], np.arange(3)))
+
+
+def _moments(path: Path) -> None:
+    mean, std = moments_for(_small(), str(path))
+    if not (np.isfinite(mean).all() and (std > 0.0).all()):
+        raise Fault("moments that are no numbers")
+
+
+def _map(path: Path) -> None:
+    """A specification is rebuilt, within bounds, and maps an input."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):  # files that hold a specification are read by targets of their own
+        found = None
+    phi = from_spec(found, d=16)
+    if phi(np.zeros((2, 16))).shape != (2, phi.p):
+        raise Fault("a map of another size than it says")
+
+
+def _module(path: Path) -> None:
+    load_weights(module(), path)
+
+
+def _report(path: Path) -> None:
+    """A report beside its set, of which a page is written."""
+    write_page(path.parent)
 
 
 def _image(path: Path) -> None:
@@ -108,9 +151,9 @@ def _image(path: Path) -> None:
     decode(path.read_bytes())
 
 
-def _idx(path: Path) -> None:
-    """A mutated file beside the other three."""
-    data.load(path.parent, offline=True)
+def _folder(path: Path) -> None:
+    """A mutated file in its place in a folder."""
+    _dataset(next(parent for parent in path.parents if parent.name == PLACE))
 
 
 def _journal(path: Path) -> None:
@@ -147,11 +190,17 @@ TARGETS = {
     "sums": Target(_sums, "npz"),
     "arrays": Target(_dataset, "npz"),
     "references": Target(_references, "npz"),
-    "npy": Target(_weights, "bytes"),
+    "moments": Target(_moments, "npz"),
+    "npy": Target(_npy, "npy"),
     "images": Target(_image, "bytes"),
-    "idx": Target(_idx, "bytes"),
+    "folders": Target(_folder, "bytes"),
+    "idx": Target(_folder, "bytes"),
     "archives": Target(_dataset, "zip"),
+    "cifar": Target(lambda path: _dataset(path) if path.suffix == ".gz" else _folder(path), "bytes"),
     "tables": Target(_dataset, "bytes"),
+    "reports": Target(_report, "json"),
+    "maps": Target(_map, "json"),
+    "modules": Target(_module, "safetensors"),
     "journals": Target(_journal, "lines"),
     "states": Target(_state, "npz"),
     "method sets": Target(lambda path: table_of(load_set(path)), "npz"),
@@ -192,13 +241,17 @@ def _alarm(seconds: float) -> Iterator[None]:
     def stop(*_: Any) -> None:
         raise TimeoutHang
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    # seconds of work, so that a busy machine is no hang; and of waiting, for what never comes
+    timers = ((signal.SIGPROF, signal.ITIMER_PROF, seconds), (signal.SIGALRM, signal.ITIMER_REAL, _WAITING * seconds))
+    before = [signal.signal(number, stop) for number, _, _ in timers]
+    for _, timer, limit in timers:
+        signal.setitimer(timer, limit)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
-        signal.signal(signal.SIGALRM, before)
+        for (number, timer, _), handler in zip(timers, before, strict=True):
+            signal.setitimer(timer, 0.0)
+            signal.signal(number, handler)
 
 
 class TimeoutHang(BaseException):

@@ -572,6 +572,18 @@ def test_an_interrupt_leaves_the_previous_result(run, tmp_path, stop):
     assert {name: (tmp_path / "out" / name).read_bytes() for name in os.listdir(tmp_path / "out")} == before
 
 
+@pytest.mark.parametrize("handler", [signal.SIG_DFL, lambda *_: None])
+def test_a_program_that_calls_the_command_line_has_its_own_handler_of_stops(run, handler):
+    """A process that could not be stopped any more would need a kill."""
+    before = signal.signal(signal.SIGTERM, handler)
+    try:
+        assert run("data", "list")[0] == 0
+        assert run("distill", "--no-such-flag")[0] == 2
+        assert signal.getsignal(signal.SIGTERM) is handler
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def test_few_points_say_what_of_the_weights_is_lost(run, ratio, tmp_path):
     status, printed, _ = run("distill", "--mode", "few", "--points", 5, "--out", tmp_path)
     report = json.loads((tmp_path / "report.json").read_text())

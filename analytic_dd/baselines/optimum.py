@@ -23,7 +23,7 @@ from analytic_dd.distill.exact import distill_features
 from analytic_dd.distill.intercept import contrasts
 from analytic_dd.errors import ShapeError
 from analytic_dd.labels import labels_for
-from analytic_dd.linalg import svd
+from analytic_dd.linalg import singular_values, svd
 
 __all__ = ["DcBound", "KipOptimum", "MomentSet", "dc_bound", "kip_optimum", "moment_set", "mtt_bound"]
 
@@ -109,7 +109,7 @@ def dc_bound(data: Data, *, points: int, weight_std: float = 1.0, rounds: int = 
     space = column_space(data)
     g, c, size = space.s**2, space.labels.T * space.s, space.k * weight_std**2
     m = min(m, len(g))
-    bound = size * np.sum(g[m:] ** 2) + np.sum(np.linalg.svd(c, compute_uv=False)[m:] ** 2)
+    bound = size * np.sum(g[m:] ** 2) + np.sum(singular_values(c)[m:] ** 2)
     P = np.eye(len(g))
     for _ in range(int(rounds)):
         before, P = P, _leading(2.0 * size * g[:, None] * P * g + c.T @ c, m)
@@ -216,7 +216,7 @@ def mtt_bound(displacements: np.ndarray, *, points: int) -> float:
     if not np.all(sizes > 0.0):
         raise ValueError(f"displacement {int(np.argmin(sizes))} is 0: nothing to match; leave it out")
     stacked = (displacements / sizes[:, None, None]).reshape(-1, displacements.shape[2])
-    return float(np.sum(np.linalg.svd(stacked, compute_uv=False)[m:] ** 2) / len(displacements))
+    return float(np.sum(singular_values(stacked)[m:] ** 2) / len(displacements))
 
 
 @dataclass(frozen=True)
@@ -351,7 +351,7 @@ def _projected(H: np.ndarray, B: np.ndarray, tau: float, tolerance: float) -> tu
         ahead, momentum = E + (momentum - 1.0) / following * (E - before), following
         if round_ % 50 == 0:
             gradient = 2.0 * H * (H * E - B)
-            gap = float(np.sum(gradient * E) + tau * np.sum(np.linalg.svd(gradient, compute_uv=False)))
+            gap = float(np.sum(gradient * E) + tau * np.sum(singular_values(gradient)))
             if gap <= tolerance:
                 break
     return E, max(0.0, gap)
@@ -359,7 +359,7 @@ def _projected(H: np.ndarray, B: np.ndarray, tau: float, tolerance: float) -> tu
 
 def _clipped(E: np.ndarray, tau: float) -> np.ndarray:
     """The nearest matrix with singular values up to ``tau``."""
-    left, t, right = np.linalg.svd(E, full_matrices=False)
+    left, t, right = svd(E)
     nearest: np.ndarray = (left * np.minimum(t, tau)) @ right
     return nearest
 

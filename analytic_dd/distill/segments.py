@@ -20,6 +20,7 @@ from analytic_dd.arrays import Array, eps_of, namespace, norm
 from analytic_dd.distill.column_space import ColumnSpace, Data, column_space, orthonormal_columns
 from analytic_dd.distill.distilled import FeatureSet
 from analytic_dd.errors import RangeError
+from analytic_dd.linalg import svd
 
 __all__ = ["SegmentSet", "segment_set"]
 
@@ -150,7 +151,7 @@ def _one_step(space: ColumnSpace, step: float, steps: int) -> ColumnSpace:
 def _student(A: Array, B: Array, step: float, steps: int) -> tuple[Array, Array]:
     """Features and labels with  I - (I - step G_s)^steps = A^T A  and the minimisers of (A, B)."""
     xp = namespace(A)
-    U, a, Qt = xp.linalg.svd(A, full_matrices=False)
+    U, a, Qt = svd(A)
     squares = xp.where(a < 1.0, a * a, xp.ones_like(a))  # above 1 by rounding only
     below = xp.where(squares < 1.0, squares, 0.5 * xp.ones_like(a))
     g = xp.where(squares < 1.0, -xp.expm1(xp.log1p(-below) / steps), xp.ones_like(a)) / step

@@ -18,6 +18,7 @@ from analytic_dd.arrays import Array, namespace, to_numpy
 from analytic_dd.errors import InfeasibleError
 from analytic_dd.features.conv_layer import ConvolutionLayer
 from analytic_dd.features.stage import Place
+from analytic_dd.linalg import singular_values
 
 __all__ = ["BorderLayer", "ValidLayer", "ZeroLayer"]
 
@@ -50,7 +51,7 @@ class BorderLayer(ConvolutionLayer):
 
     def singular_values(self) -> np.ndarray:
         """Return all singular values of the dense matrix, largest first."""
-        return np.asarray(np.linalg.svd(self.matrix.toarray(), compute_uv=False))
+        return np.asarray(singular_values(self.matrix.toarray()))
 
     @cached_property
     def extremes(self) -> tuple[float, float]:

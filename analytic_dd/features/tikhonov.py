@@ -14,6 +14,7 @@ from analytic_dd.features.base import FeatureMap
 from analytic_dd.features.compose import Compose
 from analytic_dd.features.registry import register
 from analytic_dd.features.sizes import Sizes
+from analytic_dd.linalg import singular_values
 
 __all__ = ["TikhonovScaling", "penalised"]
 
@@ -98,7 +99,7 @@ class TikhonovScaling(FeatureMap):
 
     def condition(self) -> float:
         """Return the ratio of the extreme singular values of L."""
-        s = np.abs(self._L) if self._L.ndim == 1 else np.linalg.svd(self._L, compute_uv=False)
+        s = np.abs(self._L) if self._L.ndim == 1 else singular_values(self._L)
         return float(s.max() / s.min())
 
 

@@ -34,6 +34,7 @@ import scipy  # its special functions are loaded where they are used
 from analytic_dd.arrays import Array, as_matrix, as_ridge, as_weights, eps_of, to_numpy
 from analytic_dd.errors import ShapeError
 from analytic_dd.judge.certificate import RATIO_LIMIT
+from analytic_dd.judge.refit import decompose
 
 __all__ = ["LossCertificate", "certify_loss", "why_inconclusive"]
 
@@ -211,7 +212,7 @@ def certify_loss(
     if b is not None and b.shape != (len(target),):
         raise ShapeError(f"intercept must have shape {(len(target),)}, got {b.shape}")
     about = F if b is None else F - (w @ F) / w.sum()
-    s = np.linalg.svd(about, compute_uv=False)
+    s = decompose(about).s
     rank = int(np.sum(s > max(F.shape) * eps * s[0]))
     found = (_penalised if ridge > 0.0 else _without_penalty)(_At(loss, target, b, F, Y, w, ridge, rank))
     size = float(np.linalg.norm(target))
@@ -284,8 +285,8 @@ def _without_penalty(at: _At) -> _Distance:
     """Strict convexity of the loss in the logits that the set can make."""
     loss, W, b, F, Y, rank = at.loss, at.W, at.b, at.F, at.Y, at.rank
     mean = np.zeros(F.shape[1]) if b is None else F.mean(axis=0)
-    U, s, Vt = np.linalg.svd(F - mean, full_matrices=False)
-    U, s, Vt = U[:, :rank], s[:rank], Vt[:rank]
+    spectrum = decompose(F - mean)
+    U, s, V = spectrum.U[:, :rank], spectrum.s[:rank], spectrum.V[:, :rank]
     if b is not None:
         U = np.column_stack([U, np.full(len(F), len(F) ** -0.5)])
     size, Z = float(np.linalg.norm(W)), F @ W.T + (0.0 if b is None else b)
@@ -293,7 +294,7 @@ def _without_penalty(at: _At) -> _Distance:
     reached, gradient, moved = _by_link(loss, Y, Z) if linked else _by_curvature(at, Z, U)
     if not (rank and math.isfinite(moved)):
         return _Distance(math.inf, math.inf, math.inf, math.inf, math.inf)
-    outside = float(np.linalg.norm(W - (W @ Vt.T) @ Vt))
+    outside = float(np.linalg.norm(W - (W @ V) @ V.T))
     inside, shift, smallest = reached / s[-1], float(np.linalg.norm(mean)), float(s[-1])
     error = math.hypot(outside, inside)
     beside = 0.0 if b is None else reached / math.sqrt(len(F)) + shift * error
