@@ -298,6 +298,20 @@ def integer_pixels() -> str:
     return markdown(header, rows) + source(run, path)
 
 
+def integer_rows() -> str:
+    """What W loses by lattices of weighted and of orthonormal rows that were asked for the same error."""
+    run, path = _run("integer_pixels")
+    found = {(row["data"], row["ipc"], row["wanted"], row["rows"]): row for row in run["rows"] if "refused" not in row}
+    rows = []
+    for (name, ipc, wanted, kind), other in found.items():
+        if kind == "orthonormal":
+            own = found[name, ipc, wanted, "weighted"]
+            cells = [f"{one[each]:.2g}" for each in ("scale", "error", "root_mean_square") for one in (own, other)]
+            rows.append([name, ipc, f"{wanted:.0e}", *cells])
+    header = ["data", "IPC", "error wanted", "S, weighted", "orthonormal", "error of W, weighted", "orthonormal"]
+    return markdown([*header, "change, rms levels, weighted", "orthonormal"], rows) + source(run, path)
+
+
 _FIGURES = {
     "figure1_one_per_class": "One image a class, exact through each map.",
     "figure2_realistic": "References, the nearest exact set (T6), one from noise (T2), and the published formula.",
@@ -347,6 +361,7 @@ TABLES: dict[str, Callable[[], str]] = {
         near_copies,
         ridge_list,
         integer_pixels,
+        integer_rows,
         figures,
     )
 }

@@ -48,12 +48,14 @@ def trained_networks() -> str:
     rows = []
     for row in run["rows"]:
         away = f"{row['least_distance']:.1e} to {row['largest_distance']:.1e}"
-        rows.append([row["start"], row["starts"], away, f"{100 * row['accuracy_after']:.2f}"])
-    first = run["rows"][0]
-    facts = (
-        f"\n{first['data']}, {first['points']} images for {first['units']} units: {first['verdict']}, relative "
-        f"gradient {first['relative_gradient']:.1e}, Hessian {first['least_eigenvalue']:.2g} to "
-        f"{first['largest_eigenvalue']:.2g}; accuracy {100 * first['accuracy']:.2f} %. A {first['note']}.\n"
+        rows.append([f"{row['points']} images, {row['start']}", row["starts"], away])
+        rows[-1].append(f"{100 * row['accuracy_after']:.2f}")
+    facts = "".join(
+        f"\n{first['data']}, {first['points']} images for {first['units']} units, weight decay {first['decay']}: "
+        f"{first['verdict']}, relative gradient {first['relative_gradient']:.1e}, Hessian "
+        f"{first['least_eigenvalue']:.2g} to {first['largest_eigenvalue']:.2g}; accuracy "
+        f"{100 * first['accuracy']:.2f} %. A {first['note']}.\n"
+        for first in {row["points"]: row for row in run["rows"]}.values()
     )
     header = ["training starts", "starts", "distance of the weights at the end", "accuracy, %"]
     return markdown(header, rows) + facts + source(run, path)

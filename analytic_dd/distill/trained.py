@@ -15,7 +15,8 @@ first two, and its gradients are
 
     in a_l:  (-2e + e) |b_l|^2 delta = -ridge a_l |b_l|^2 / |a_l|^2,     in b_l:  -e (a_l.delta) b_l = -ridge b_l,
 
-which the penalty cancels where |a_l| = |b_l|.
+which the penalty cancels where |a_l| = |b_l|. Where unit l alone is active around u two points are enough: u + e b_l
+and u - e b_l, with residuals -delta / 2 and delta / 2, have the same gradients, and no other unit sees them.
 """
 
 from __future__ import annotations
@@ -36,6 +37,10 @@ NOTE = "local minimum; training from random weights does not find it"
 
 _BALANCED = 1e-8  # relative difference of factors, or of the norms of a unit, that is taken for rounding
 _DRAWS = 256  # points u that are tried for a unit
+_PLACES = {  # of the points of a unit, in steps e b_l, and what the labels have beside f in units of the penalty
+    4: ((2.0, 1.0, -1.0, -2.0), (1.0, -1.0, -1.0, 1.0)),
+    2: ((1.0, -1.0), (0.5, -0.5)),
+}
 
 
 @dataclass(frozen=True)
@@ -165,10 +170,12 @@ def relu_network_set(
     ridge: float,
     rng: np.random.Generator,
     references: np.ndarray | None = None,
+    points_per_unit: int = 4,
 ) -> NetworkSet:
     r"""Build 4 h points on which the weights of a two-layer ReLU network without biases are a strict local minimum.
 
-        u_l + t b_l,  t = 2e, e, -e, -2e,     labels  f(x) +- (ridge / e) a_l / |a_l|^2   (+, -, -, +)
+        u_l + t b_l,  t = 2e, e, -e, -2e,     labels  f(x) +- (ridge / e) a_l / |a_l|^2         (+, -, -, +)
+        u_l + t b_l,  t = e, -e,              labels  f(x) +- (ridge / 2 e) a_l / |a_l|^2       (2 h points)
 
     Theorem: T21d.
 
@@ -183,19 +190,23 @@ def relu_network_set(
     rng : numpy.random.Generator
         Draws the points u_l, or chooses among references.
     references : (n, d) array, optional
-        Real inputs whose projections on b_l.u = 0 are tried, in the place of normal draws.
+        Real inputs whose projections on b_l.u = 0 are tried, in the place of draws.
+    points_per_unit : {4, 2}
+        2: points around which unit l alone is active, b_l.u > 0 > b_m.u for every other m.
 
     Raises
     ------
     InfeasibleError
-        T21d: a unit that is not balanced, or whose b_l is parallel to another, with the number.
+        T21d: a unit that is not balanced, or whose b_l is parallel to another, with the number; no point at which one
+        unit alone is active.
     ValueError
-        ridge = 0; a unit of zeros.
+        ridge = 0; a unit of zeros; another number of points a unit.
 
     Notes
     -----
-    Of 256 draws u_l is the one that leaves the longest way e to the next kink. *Numerics.* Labels are f(x) and a part
-    of size ridge / (e |a_l|): short ways make it large, and the Hessian ill-conditioned.
+    Of 256 draws u_l is the one that leaves the longest way e to the next kink. Where the b_l are independent, a draw is
+    as far from the kinks of all other units, on random sides: training returns from farther away. *Numerics.* Labels
+    are f(x) and a part of size ridge / (e |a_l|): short ways make it large, and the Hessian ill-conditioned.
 
     Examples
     --------
@@ -220,13 +231,17 @@ def relu_network_set(
             limit=_BALANCED,
         )
     _require_no_parallels(B / sizes[:, None])
+    if points_per_unit not in _PLACES:
+        raise ValueError(f"points_per_unit must be 4 or 2, got {points_per_unit!r}")
+    places, parts = (np.array(values)[:, None] for values in _PLACES[points_per_unit])
     inputs, labels = [], []
     for unit, b in enumerate(B):
-        u, step = _between_kinks(B, unit, rng, references)
-        X = u + np.array([2.0, 1.0, -1.0, -2.0])[:, None] * step * b
-        part = (ridge / step) * A[:, unit] / float(A[:, unit] @ A[:, unit])
+        u, step = _between_kinks(B, unit, rng, references, alone=points_per_unit == 2)
+        X = u + places * step * b
         inputs.append(X)
-        labels.append(np.maximum(X @ B.T, 0.0) @ A.T + np.array([1.0, -1.0, -1.0, 1.0])[:, None] * part)
+        labels.append(
+            np.maximum(X @ B.T, 0.0) @ A.T + parts * (ridge / step) * A[:, unit] / float(A[:, unit] @ A[:, unit])
+        )
     return NetworkSet(np.concatenate(inputs), np.concatenate(labels), ridge, (B, A), "relu", "T21d")
 
 
@@ -295,21 +310,46 @@ def _require_no_parallels(directions: np.ndarray) -> None:
 
 
 def _between_kinks(
-    B: np.ndarray, unit: int, rng: np.random.Generator, references: np.ndarray | None
+    B: np.ndarray, unit: int, rng: np.random.Generator, references: np.ndarray | None, *, alone: bool
 ) -> tuple[np.ndarray, float]:
-    """A point u with b.u = 0 and a step e, such that no other unit is at a kink between u - 3 e b and u + 3 e b."""
-    b, others = B[unit], np.delete(B, unit, axis=0)
-    if references is None:
-        draws = rng.standard_normal((_DRAWS, B.shape[1]))
+    """A point u with b.u = 0, or at which this unit alone is active, and a step e such that no other unit is at a kink
+    between u - 3 e b and u + 3 e b (u - 2 e b and u + 2 e b)."""
+    b, seen = B[unit], np.ones(len(B), bool)
+    seen[unit] = alone
+    draws = _draws(B, unit, rng, references, alone)
+    if not alone:
+        draws = draws - np.outer(draws @ b, b) / float(b @ b)
     else:
-        draws = references[rng.permutation(len(references))[:_DRAWS]].astype(np.float64)
-    draws = draws - np.outer(draws @ b, b) / float(b @ b)
-    slopes = np.abs(others @ b)
-    ways = np.abs(draws @ others.T) / np.where(slopes > 0.0, slopes, 1.0)
+        draws = draws[np.all((draws @ B.T > 0.0) == (np.arange(len(B)) == unit), axis=1)]
+        if not len(draws):
+            raise InfeasibleError(
+                f"T21d: no point was found at which unit {unit} alone is active (0 of {_DRAWS} draws, 1 is needed); "
+                "take points_per_unit=4",
+                theorem="T21d",
+                value=0.0,
+                limit=1.0,
+            )
+    slopes = np.abs(B[seen] @ b)
+    ways = np.abs(draws @ B[seen].T) / np.where(slopes > 0.0, slopes, 1.0)
     ways[:, slopes == 0.0] = np.inf
     length = np.linalg.norm(draws, axis=1) / np.linalg.norm(b)  # no longer than the point itself
-    steps = np.minimum(np.min(ways, axis=1, initial=np.inf), length) / 3.0
+    steps = np.minimum(np.min(ways, axis=1, initial=np.inf), length) / (2.0 if alone else 3.0)
     best = int(np.argmax(steps))
     if not steps[best] > 0.0:
         raise ValueError("every reference is 0 or at a kink of another unit; give others, or none")
     return draws[best], float(steps[best])
+
+
+def _draws(
+    B: np.ndarray, unit: int, rng: np.random.Generator, references: np.ndarray | None, alone: bool
+) -> np.ndarray:
+    """Points to choose from: references, or points of the size sqrt(d) at random sides of the kinks of other units."""
+    h, d = B.shape
+    if references is not None:
+        return np.asarray(references[rng.permutation(len(references))[:_DRAWS]], dtype=np.float64)
+    if (h == 1 and not alone) or np.linalg.matrix_rank(B) < h:
+        return rng.standard_normal((_DRAWS, d))
+    sides = -np.ones((1, h)) if alone else rng.choice([-1.0, 1.0], (_DRAWS, h))
+    sides[:, unit] = float(alone)
+    draws = np.linalg.lstsq(B, (sides * np.linalg.norm(B, axis=1)).T, rcond=None)[0].T
+    return np.asarray(np.sqrt(d) * draws / np.linalg.norm(draws, axis=1, keepdims=True))

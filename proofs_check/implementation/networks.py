@@ -58,16 +58,18 @@ def stationary_linear(F: Dyadics, judge: Judge) -> Iterator[float]:
 
 @probe("T21d", deep=60)
 def stationary_relu(F: Dyadics, judge: Judge) -> Iterator[float]:
-    """relu_network_set: four points a unit, a rational gradient of rounding size, and a Hessian above 0"""
+    """relu_network_set: four points a unit, or two, a rational gradient of rounding size, and a Hessian above 0"""
     ridge = float(to_float(F.scalar()))
     A, B = balanced_units(to_float(F.draw(3, 4)), to_float(F.draw(4, 6)))
-    made = relu_network_set(A, B, ridge=ridge, rng=np.random.default_rng(F.random.randint(0, 10**6)))
-    yield judge.true(len(made) == 4 * 4)
-    parts = float(np.linalg.norm(made.inputs) * np.linalg.norm(made.labels) * (1.0 + np.linalg.norm(A)))
-    for fit, wanted in _gradients(F, made, ridge):
-        yield judge.ratio(fit, wanted, 10.0 * (1.0 + parts / float(np.linalg.norm(wanted))))
-    found = stationarity_certificate(made.inputs, made.labels, made.weights, ridge=ridge)
-    yield judge.true(found.verdict == "strict local minimum")
+    for per_unit in (4, 2):
+        rng = np.random.default_rng(F.random.randint(0, 10**6))
+        made = relu_network_set(A, B, ridge=ridge, rng=rng, points_per_unit=per_unit)
+        yield judge.true(len(made) == per_unit * 4)
+        parts = float(np.linalg.norm(made.inputs) * np.linalg.norm(made.labels) * (1.0 + np.linalg.norm(A)))
+        for fit, wanted in _gradients(F, made, ridge):
+            yield judge.ratio(fit, wanted, 10.0 * (1.0 + parts / float(np.linalg.norm(wanted))))
+        found = stationarity_certificate(made.inputs, made.labels, made.weights, ridge=ridge)
+        yield judge.true(found.verdict == "strict local minimum")
 
 
 CHECKS = [stationary_linear, stationary_relu]

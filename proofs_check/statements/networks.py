@@ -55,3 +55,17 @@ def four_points_a_unit(F: Field, c: Case, wrong: bool) -> Pairs:
     yield active[0].T @ (active[1] @ a), F.number(-1) * lam * b
     yield residuals.T @ (points @ other), F.zeros(d, 1)
     yield points.T @ (residuals @ F.draw(d, 1)), F.zeros(d, 1)
+
+
+@statement("T21d", error="the steps are counted twice", when=lambda c: c.p >= 2)
+def two_points_a_unit(F: Field, c: Case, wrong: bool) -> Pairs:
+    """the points u + e b, u - e b where the unit alone is active, with residuals -d / 2, d / 2, give it lam a and lam b
+    back"""
+    d, lam, e = c.p, F.scalar(), F.scalar()
+    b, u = F.draw(d, 1), F.draw(d, 1)
+    square = F.trace(b.T @ b)
+    a = F.orthogonal(d) @ b  # as long as b
+    half = (lam / ((1 if wrong else 2) * e * square)) * a
+    points, residuals = F.below((u + e * b).T, (u - e * b).T), F.below(F.number(-1) * half.T, half.T)
+    yield residuals.T @ (points @ b), F.number(-1) * lam * a
+    yield points.T @ (residuals @ a), F.number(-1) * lam * b

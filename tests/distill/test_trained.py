@@ -90,9 +90,15 @@ def test_shorter_points_than_the_limit_make_a_saddle(rng):
         assert found.verdict == verdict
 
 
-def test_four_points_a_unit_hold_a_relu_network_strictly(rng, ratio):
-    made = relu(rng)
-    assert made.inputs.shape == (16, 6)
+@pytest.mark.parametrize("per_unit", [4, 2])
+def test_four_or_two_points_a_unit_hold_a_relu_network_strictly(rng, ratio, per_unit):
+    made = relu(rng, points_per_unit=per_unit)
+    assert made.inputs.shape == (4 * per_unit, 6)
+    active = (made.inputs @ made.weights[0].T > 0.0).reshape(4, per_unit, 4)
+    own = active[range(4), :, range(4)]
+    assert np.array_equal(own.sum(axis=1), [2] * 4)
+    if per_unit == 2:
+        assert np.array_equal(active.sum(axis=2), np.ones((4, 2)))  # and no other unit
     found = stationarity_certificate(made.inputs, made.labels, made.weights, ridge=RIDGE)
     gradient, hessian = by_autograd(made)
     values = np.linalg.eigvalsh(hessian)
@@ -127,8 +133,10 @@ def test_training_from_near_by_returns_and_from_random_weights_does_not(rng):
         end = np.concatenate([W.detach().numpy().ravel() for W in layers])
         return float(np.linalg.norm(end - theta) / np.linalg.norm(theta))
 
-    near = [W + 1e-3 * rng.standard_normal(W.shape) for W in made.weights]
-    assert trained(near) < 1e-6
+    for _ in range(3):  # from 3 % away
+        noise = rng.standard_normal(theta.shape)
+        near = theta + 0.03 * np.linalg.norm(theta) * noise / np.linalg.norm(noise)
+        assert trained(np.split(near, [made.weights[0].size])) < 1e-6
     assert trained([rng.standard_normal(W.shape) for W in made.weights]) > 0.1
 
 
@@ -199,6 +207,11 @@ def test_bad_input_is_refused_with_its_number(rng):
         relu_network_set(*balanced_units(A, B[[0, 0, 2, 3]]), ridge=RIDGE, rng=rng)
     with pytest.raises(ValueError, match="unit 1 has weights 0"):
         relu_network_set(A, B * np.array([[1.0], [0.0], [1.0], [1.0]]), ridge=RIDGE, rng=rng)
+    with pytest.raises(ValueError, match="points_per_unit must be 4 or 2, got 3"):
+        relu_network_set(A, B, ridge=RIDGE, rng=rng, points_per_unit=3)
+    never = balanced_units(A, np.vstack([B[:2], B[0] - B[1], B[3]]))  # unit 0 is active, 1 is not: so is 2
+    with pytest.raises(InfeasibleError, match="T21d: no point was found at which unit 0 alone is active"):
+        relu_network_set(*never, ridge=RIDGE, rng=rng, points_per_unit=2)
     with pytest.raises(ValueError, match="T21d needs a weight decay"):
         relu_network_set(A, B, ridge=0.0, rng=rng)
     with pytest.raises(ValueError, match="activation must be 'relu' or 'linear', got 'tanh'"):
