@@ -125,6 +125,21 @@ def scaling() -> str:
     return _table("scaling", "scaling.py", write)
 
 
+def sufficient_cost() -> str:
+    """The set for every penalty beside one Gram product."""
+
+    def write(run: Mapping[str, Any]) -> str:
+        rows = [
+            [f"n = {row['n']:,}, p = {row['p']}", row["points"], _seconds(row["product"]), _seconds(row["set"])]
+            + [f"{row['ratio']:.2f}", f"{row['error']:.0e}"]
+            for row in run["rows"]
+        ]
+        header = ["data", "points", "Gram product, s of CPU", "the set, s of CPU", "ratio, median", "error of its sums"]
+        return markdown(header, rows)
+
+    return _table("sufficient_set", "sufficient_set.py", write)
+
+
 def workers() -> str:
     """Seconds, peak memory a worker and the difference of W."""
 
@@ -206,6 +221,7 @@ TABLES: dict[str, Callable[[], str]] = {
         conditioning,
         peers,
         scaling,
+        sufficient_cost,
         workers,
         distill_gpu,
         distill_cpu,

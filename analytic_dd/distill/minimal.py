@@ -86,7 +86,8 @@ def minimal_features(
     >>> minimal_features(np.eye(3), points=2)
     Traceback (most recent call last):
         ...
-    analytic_dd.errors.InfeasibleError: T1: 2 points are fewer than rank W = 3; use at least 3, or few_features (T7)
+    analytic_dd.errors.InfeasibleError: T1: 2 points are fewer than rank W = 3; take
+    points=3 or more, or mode='few' (few_features, T7)
     """
     as_matrix(W, "W")
     ridge = as_ridge(ridge)
@@ -99,7 +100,8 @@ def minimal_features(
     m = rank if points is None else int(points)
     if m < rank:
         raise InfeasibleError(
-            f"T1: {m} points are fewer than rank W = {rank}; use at least {rank}, or few_features (T7)",
+            f"T1: {m} points are fewer than rank W = {rank}; take points={rank} or more, or mode='few' (few_features, "
+            "T7)",
             theorem="T1",
             value=m,
             limit=rank,

@@ -49,6 +49,13 @@ def test_a_busy_machine_is_compared_with_a_quiet_one(tmp_path):
     assert run["goal"] == 2.5
 
 
+def test_the_set_for_every_penalty_is_timed_beside_one_product(scripts, monkeypatch, tmp_path):
+    (row,) = quick("sufficient_set", tmp_path)["rows"]
+    assert row["points"] == row["p"] + 2
+    assert row["error"] < 30 * EPS * row["n"] ** 0.5 * 10
+    assert f"{row['ratio']:.2f}" in written(scripts, monkeypatch, tmp_path, "sufficient_cost")
+
+
 def test_peak_memory_of_a_stream_is_constant_in_n(scripts, monkeypatch, tmp_path):
     run = quick("stream_memory", tmp_path)
     assert run["rows"][-1]["n"] * run["rows"][-1]["p"] * 8 > 100 * 2**20  # of float64, were it held
