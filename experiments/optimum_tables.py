@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import records
 from records import markdown, source
 
@@ -14,14 +15,25 @@ def _run(stem: str) -> tuple[dict[str, Any], str]:
 
 
 def optimum_gap() -> str:
-    """The objective of linear and finite-feature runs beside its optimum."""
+    """The objective of linear and finite-feature runs beside its optimum: means and deviations over seeds."""
     run, path = _run("optimum_gap")
-    rows = []
+    groups: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
     for row in sorted(run["rows"], key=lambda row: row["data"] == "MNIST"):
-        values = [f"{row[name]:.4g}" for name in ("reached", "optimum", "gap")]
-        rows.append([f"{row['data']}, {row['method']}", row["ipc"], row["steps"], *values, row["theorem"]])
-    header = ["data, method", "IPC", "steps", "objective", "optimum", "gap", "theorem"]
+        groups.setdefault((row["data"], row["method"], row["ipc"]), []).append(row)
+    rows = []
+    for (data, method, ipc), every in groups.items():
+        found = [row for row in every if "diverged" not in row]
+        count = f"{len(found)}" + (f" ({len(every) - len(found)} diverged)" if len(every) > len(found) else "")
+        values = [_over_seeds([row[name] for row in found]) for name in ("reached", "optimum", "gap")]
+        rows.append([f"{data}, {method}", ipc, found[0]["steps"], count, *values, found[0]["theorem"]])
+    header = ["data, method", "IPC", "steps", "seeds", "objective", "optimum", "gap", "theorem"]
     return markdown(header, rows) + source(run, path)
+
+
+def _over_seeds(values: list[float]) -> str:
+    """The mean, and the standard deviation where there are several seeds."""
+    spread = f" ({np.std(values, ddof=1):.2g})" if len(values) > 1 else ""
+    return f"{np.mean(values):.4g}{spread}"
 
 
 def class_incremental() -> str:

@@ -34,6 +34,18 @@ def test_recorded_steps_are_those_on_the_data_within_the_bound():
         assert row["bound"] == 0.0 or row["error"] <= row["bound"]
 
 
+def test_no_recorded_run_is_below_the_optimum_by_more_than_rounding():
+    """DC, DM and MTT compute in float32; a run that diverged has no objective, and says so."""
+    rows = recorded("optimum_gap")["rows"]
+    assert {(row["data"], row["seed"]) for row in rows} >= {("digits", 0), ("digits", 1), ("digits", 2), ("MNIST", 0)}
+    for row in rows:
+        if "diverged" in row:
+            assert "lower lr or raise" in row["diverged"]
+            continue
+        eps = 2.0**-23 if row["method"][:2] in ("DC", "DM", "MT") else 2.0**-52
+        assert row["gap"] >= -30.0 * 20 * eps * max(row["reached"], 1e-3), row
+
+
 @pytest.mark.parametrize(
     ("script", "rows"),
     [("penalties", 5), ("trajectories", 5), pytest.param("losses", 3, marks=pytest.mark.slow)],
