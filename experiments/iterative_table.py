@@ -1,7 +1,7 @@
 """The iterative methods under one protocol, beside what their papers print: DC, DSA, DM, MTT, KIP, and the controls.
 
 The published settings take a GPU: --settings published --device cuda. --settings small has networks of width 16 (32 on
-the digits) and some hundred steps: its deviations say what small settings cost, not whether a method is right. A cell
+the digits) and some hundred steps, so its rows have no deviation from what is published. A cell
 that is done is not run again; --budget ends each distillation after so many seconds, and its row says so.
 
 --estimate prints GPU minutes of each published cell from its passes and does nothing else.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import records
 import torch
+from published import anchor, beside
 
 from analytic_dd import data
 from analytic_dd.baselines.bench.plan import parse_variant, plan
@@ -19,7 +19,6 @@ from analytic_dd.baselines.bench.settings import small_options
 from analytic_dd.baselines.bench.table import summaries
 
 RUNS = Path(__file__).parents[1] / "runs"
-ANCHORS = Path(__file__).parent / "published_anchors.json"
 KEYS = ("data", "settings", "ipc", "method", "predictor")
 
 _DIGITS = small_options(digits=True)
@@ -102,30 +101,10 @@ def recorded(rows: Sequence[Mapping[str, Any]], options: Any) -> list[dict[str, 
             row |= {"accuracy": one.accuracy, "over_seeds": one.over_seeds, "over_networks": one.over_networks}
             row |= {"seconds": one.seconds, "finished": one.finished, "seeds": options.repeats}
             row |= {"device": options.device, "torch": str(torch.__version__), "threads": mine["threads"]}
-            found.append(row | beside(anchor(name, ipc, label, predictor), one.accuracy))
+            published = anchor(name, ipc, label, predictor)
+            cell = {"name": name, "settings": options.settings, "predictor": predictor}
+            found.append(row | beside(published, one.accuracy, **cell))
     return found
-
-
-def anchor(name: str, ipc: int | None, label: str, predictor: str) -> dict[str, Any] | None:
-    """Return the published row for a cell of ours; its columns are the nearest of ours, not the same protocol."""
-    method = label.partition(":")[0]
-    for row in json.loads(ANCHORS.read_text())["rows"]:
-        same = (row["ipc"], row["method"], row["predictor"]) == (ipc, method, predictor)
-        if same and name.partition(" ")[0] == row["data"]:
-            return dict(row)
-    return None
-
-
-def beside(published: Mapping[str, Any] | None, accuracy: float) -> dict[str, Any]:
-    """Return the columns of an anchor: percent, the deviation in points, the source."""
-    if published is None:
-        return {"anchor": None, "deviation": None, "source": None}
-    source = published["source"] + (" (recalled)" if published.get("check") else "")
-    return {
-        "anchor": published["accuracy"],
-        "deviation": round(100.0 * accuracy - published["accuracy"], 2),
-        "source": source,
-    }
 
 
 def record_drawn(

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import published
 import records
 from records import markdown, source
+
+METHODS = ("dc", "dsa", "dm", "mtt", "kip", "dd", "ld", "lgm", "cafe")  # those that iterate
 
 Row = Mapping[str, Any]
 Found = Mapping[str, Row]  # a set by predictor
@@ -34,7 +37,22 @@ def _groups(rows: Sequence[Row]) -> dict[tuple[Any, ...], dict[str, Row]]:
 
 
 def _published(row: Row) -> str:
-    return "" if row["anchor"] is None else f"{row['anchor']:.1f} ({row['deviation']:+.1f})"
+    """The published number with the deviation of ours between equals, or else with what is unlike."""
+    found = published.anchor(row["data"], row["ipc"], row["method"], row["predictor"])
+    if found is None:
+        return ""
+    cell = {"name": row["data"], "settings": row["settings"], "predictor": row["predictor"]}
+    beside = published.beside(found, row["accuracy"], **cell)
+    unlike = beside["differing"]
+    inside = f"other {', '.join(unlike)}" if unlike else f"{beside['deviation']:+.1f}"
+    return f"{row['predictor']} {found['accuracy']:.1f} ({inside})"
+
+
+def _distils(found: Found, random: Found) -> bool:
+    """Whether a method is above random images of the same size by at least one predictor; controls always are."""
+    method = next(iter(found.values()))["method"].partition(":")[0]
+    pairs = [(row["accuracy"], random[name]["accuracy"]) for name, row in found.items() if name in random]
+    return method not in METHODS or not pairs or any(mine > theirs for mine, theirs in pairs)
 
 
 def _facts(rows: Sequence[Row]) -> str:
@@ -47,23 +65,39 @@ def _by_predictor(stem: str, more: Sequence[str] = (), cells: Callable[[Found], 
     """The table of a recorded run, a column for each predictor, then ``more`` columns with ``cells``."""
     run = records.read(records.RESULTS / f"{stem}.json")
     predictors = list(dict.fromkeys(row["predictor"] for row in run["rows"]))
-    rows = []
-    for found in _groups(run["rows"]).values():
+    rows, left_out, groups = [], [], _groups(run["rows"])
+    for key, found in groups.items():
         first = next(iter(found.values()))
+        if not _distils(found, groups.get((*key[:3], "random"), {})):
+            left_out.append(f"{first['data']}, {first['settings']}, IPC {_size(first)}: {first['method']}")
+            continue
         rows.append([f"{first['data']}, {first['settings']}: {first['method']}", _size(first)])
         rows[-1] += [_cell(found.get(name)) for name in predictors] + cells(found)
     header = ["data, settings: method", "IPC", *(f"{name}, %" for name in predictors), *more]
-    return markdown(header, rows) + _facts(run["rows"]) + source(run, f"experiments/results/{stem}.json")
+    notes = _facts(run["rows"])
+    if left_out:
+        notes += (
+            f"\nNot shown, since no predictor puts it above random images of the same size: {'; '.join(left_out)}.\n"
+        )
+    return markdown(header, rows) + notes + source(run, f"experiments/results/{stem}.json")
 
 
 def iterative_table() -> str:
-    """Methods and controls by predictor, and the published numbers with the deviation of ours in points."""
+    """Methods and controls by predictor, and the published numbers: the deviation between equals, or what is unlike."""
 
     def cells(found: Found) -> list[str]:
-        anchors = [f"{name} {_published(row)}" for name, row in found.items() if row["anchor"] is not None]
-        return [", ".join(anchors), f"{next(iter(found.values()))['seconds']:.3g}"]
+        anchors = [text for text in map(_published, found.values()) if text]
+        return ["; ".join(anchors), f"{next(iter(found.values()))['seconds']:.3g}"]
 
-    return _by_predictor("iterative_table", ("published (deviation)", "s"), cells)
+    return _by_predictor("iterative_table", ("published", "s"), cells)
+
+
+def published_protocols() -> str:
+    """How each published number was measured, beside ours."""
+    facts = list(published.FACTS)
+    rows = [[name, *(how[fact] for fact in facts)] for name, how in published.protocols().items()]
+    rows += [[f"ours: {name}", *published.ours(name).values()] for name in ("convnet", "convnet+dsa", "krr-own")]
+    return markdown(["number", *facts], rows) + "\nRows of `experiments/published_anchors.json` name their protocol.\n"
 
 
 def transfer() -> str:
@@ -88,4 +122,6 @@ def networks() -> str:
     return markdown(["one image a class, test accuracy in %", *names], rows) + source(run, path)
 
 
-TABLES: dict[str, Callable[[], str]] = {each.__name__: each for each in (iterative_table, transfer, networks)}
+TABLES: dict[str, Callable[[], str]] = {
+    each.__name__: each for each in (iterative_table, published_protocols, transfer, networks)
+}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
-MODULES = ("records", "pictures", "protocol_runs", "iterative_table", "transfer", "protocol_tables")
+MODULES = ("records", "pictures", "published", "protocol_runs", "iterative_table", "transfer", "protocol_tables")
 TINY = {
     "evaluate": {"nets": 2, "epochs": 2, "epochs_augmented": 2, "width": 4, "depth": 2, "transfer_width": 4},
     "kip": {"steps": 3, "target_batch": 50},
@@ -65,27 +65,60 @@ def test_quick_runs_train_fewer_networks_for_a_shorter_time(scripts):
 
 
 def test_anchors_are_complete_and_have_a_source(scripts):
-    content = json.loads(scripts["protocol_runs"].ANCHORS.read_text())
+    content = json.loads(scripts["published"].ANCHORS.read_text())
+    protocols = scripts["published"].protocols()
     keys = [(row["table"], row["data"], row["ipc"], row["method"], row["predictor"]) for row in content["rows"]]
     assert len(set(keys)) == len(keys)
     for row in content["rows"]:
         assert 0.0 < row["accuracy"] < 100.0
         assert row["source"]
+        assert set(protocols[row["protocol"]]) == set(scripts["published"].FACTS)
     found = {key: row["accuracy"] for key, row in zip(keys, content["rows"], strict=True)}
     assert found["network", "CIFAR-10", 10, "mtt", "convnet+dsa"] == 65.3
     assert found["transfer", "CIFAR-10", 10, "kip", "alexnet+dsa"] == 24.4
     assert found["krr", "MNIST", 1, "kip", "krr-own"] == 85.5
 
 
-def test_our_cells_find_their_anchor_and_the_deviation_is_in_points(scripts):
-    runs = scripts["protocol_runs"]
-    published = runs.anchor("CIFAR-10 (JPEG)", 10, "dsa:steps=3", "convnet+dsa")
-    assert published["accuracy"] == 52.1
-    assert runs.beside(published, 0.5) == {"anchor": 52.1, "deviation": -2.1, "source": published["source"]}
-    assert runs.anchor("CIFAR-10 (JPEG)", 10, "dsa", "convnet") is None
-    assert runs.anchor("CIFAR-100", 10, "dsa", "convnet+dsa")["accuracy"] == 32.3
-    assert runs.beside(runs.anchor("MNIST", 1, "random", "convnet"), 0.649)["source"].endswith("(recalled)")
-    assert runs.beside(None, 0.5) == {"anchor": None, "deviation": None, "source": None}
+def test_a_deviation_stands_between_equals_alone(scripts):
+    """Published DSA and ours agree in all but the settings or the pixels; KIP and MTT differ in more."""
+    there = scripts["published"]
+    dsa = there.anchor("CIFAR-10", 10, "dsa:steps=3", "convnet+dsa")
+    assert dsa["accuracy"] == 52.1
+    like = {"name": "CIFAR-10", "settings": "published", "predictor": "convnet+dsa"}
+    wanted = {"anchor": 52.1, "deviation": -2.1, "differing": [], "source": dsa["source"]}
+    assert there.beside(dsa, 0.5, **like) == wanted
+    for change, unlike in (({"settings": "small"}, "settings"), ({"name": "CIFAR-10 (JPEG)"}, "pixels")):
+        found = there.beside(dsa, 0.5, **like | change)
+        assert (found["deviation"], found["differing"]) == (None, [unlike])
+    mtt = there.anchor("CIFAR-10", 10, "mtt", "convnet+dsa")
+    assert there.differing(mtt, **like) == ["predictor", "step size", "selection"]
+    kip = there.anchor("CIFAR-10", 10, "kip", "convnet")
+    assert there.differing(kip, "CIFAR-10", "published", "convnet")[:2] == ["predictor", "kernel"]
+    assert there.anchor("CIFAR-10 (JPEG)", 10, "dsa", "convnet") is None
+    assert there.anchor("CIFAR-100", 10, "dsa", "convnet+dsa")["accuracy"] == 32.3
+    random = there.anchor("MNIST", 1, "random", "convnet")
+    assert there.beside(random, 0.649, name="MNIST", settings="small", predictor="convnet")["source"].endswith(
+        "(recalled)"
+    )
+    assert there.beside(None, 0.5) == dict.fromkeys(wanted)
+
+
+def test_a_method_that_does_not_distil_is_not_shown_as_the_method(scripts):
+    tables = scripts["protocol_tables"]
+
+    def scored(method, *accuracies):
+        names = ("convnet", "krr-common")
+        return {one: {"method": method, "accuracy": value} for one, value in zip(names, accuracies, strict=True)}
+
+    random = scored("random", 0.16, 0.18)
+    assert not tables._distils(scored("mtt:steps=3", 0.159, 0.145), random)
+    assert tables._distils(scored("mtt", 0.159, 0.19), random)
+    assert tables._distils(scored("class_mean", 0.1, 0.1), random)
+    assert tables._distils(scored("mtt", 0.1, 0.1), {})
+    text = tables.iterative_table()
+    assert "CIFAR-10 (JPEG), small: mtt |" not in text
+    assert "CIFAR-10 (JPEG), small, IPC 1: mtt." in text
+    assert "convnet+dsa 88.7 (other settings)" in text
 
 
 def test_settings_are_options_of_the_methods(scripts):
