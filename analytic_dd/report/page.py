@@ -14,7 +14,7 @@ import numpy as np
 
 from analytic_dd.errors import DataError
 from analytic_dd.features import FeatureMap
-from analytic_dd.files import atomic_write
+from analytic_dd.files import atomic_write, open_file
 from analytic_dd.io import DistilledSet, load_distilled
 from analytic_dd.plot import thumbnails
 from analytic_dd.spectra import draw_spectrum
@@ -60,13 +60,20 @@ def write_page(folder: str | Path, *, feature_map: FeatureMap | None = None) -> 
         The files cannot be read or the page cannot be written.
     """
     folder = Path(folder)
+    path, report = folder / "page.html", folder / "report.json"
+    stored = load_distilled(folder, feature_map=feature_map)
+    with open_file(report) as stream:
+        text = stream.read()
     try:
-        content = json.loads((folder / "report.json").read_text())
-    except ValueError as error:
-        raise DataError(f"{folder / 'report.json'} is no JSON ({error}); distil again") from error
-    path = folder / "page.html"
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{report} is no JSON ({error}); distil again") from error
+    try:
+        made = page(stored, content)
+    except (LookupError, TypeError, AttributeError, ValueError, RecursionError) as error:  # anything may stand in it
+        raise DataError(f"{report} is no report of a set ({type(error).__name__}: {error}); distil again") from error
     with atomic_write(path) as stream:
-        stream.write(page(load_distilled(folder, feature_map=feature_map), content).encode())
+        stream.write(made.encode())
     return path
 
 

@@ -12,6 +12,8 @@ from PIL import Image
 from sklearn.datasets import load_diabetes
 
 from analytic_dd import cli, load_distilled
+from analytic_dd.errors import DataError
+from analytic_dd.report import write_page
 
 
 class Reader(HTMLParser):
@@ -125,3 +127,20 @@ def test_show_writes_the_page_too_and_a_new_run_takes_an_old_page_away(run, tmp_
     assert "page.html" in capsys.readouterr().out
     assert cli.main(["distill", "--out", str(folder), "--no-picture"]) == 0
     assert not (folder / "page.html").exists()
+
+
+def test_a_damaged_report_is_refused_and_leaves_the_page(tmp_path, capsys):
+    """Whatever JSON stands in it, or none."""
+    written(tmp_path)
+    report, page = tmp_path / "report.json", (tmp_path / "page.html").read_bytes()
+    content = json.loads(report.read_text())
+    damaged = [[], {}, content | {"data": None}, content | {"seconds": {"a": "b"}}, content | {"accuracies": 3}]
+    for text in (*map(json.dumps, damaged), "{", "[" * 100_000, "\xff"):
+        report.write_bytes(text.encode("latin-1"))
+        with pytest.raises(DataError, match=r"report\.json is no (JSON|report of a set) .*; distil again"):
+            write_page(tmp_path)
+        assert (tmp_path / "page.html").read_bytes() == page
+    report.unlink()
+    capsys.readouterr()
+    assert cli.main(["show", str(tmp_path), "--report", "page"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
