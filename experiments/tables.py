@@ -18,6 +18,7 @@ import baseline_tables
 import benchmark_tables
 import beyond_tables
 import construction_tables
+import conv_tables
 import optimum_tables
 import people_tables
 import protocol_tables
@@ -143,6 +144,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "counts": counts,
     "one_pass": one_pass,
     **construction_tables.TABLES,
+    **conv_tables.TABLES,
     **optimum_tables.TABLES,
     **beyond_tables.TABLES,
     **baseline_tables.TABLES,
