@@ -191,11 +191,10 @@ def draw(rows: list[dict[str, Any]], options: Any) -> dict[str, Any]:
 def main() -> None:
     """Measure and draw every data set."""
     options = records.options(__doc__ or "")
-    rows: list[dict[str, Any]] = []
-    for name in options.names:
-        found = measure(data.load(name, offline=True), seed=options.seed, draws=2 if options.quick else DRAWS)
-        drawn = draw(found, options)
-        rows += [row | drawn for row in found]
+    draws = 2 if options.quick else DRAWS
+    rows = records.with_pictures(
+        options, lambda name: measure(data.load(name, offline=True), seed=options.seed, draws=draws), draw
+    )
     records.record_part(options, "few_points", rows, ("data", "m"))
 
 

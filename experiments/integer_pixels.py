@@ -122,16 +122,16 @@ def draw(rows: list[dict[str, Any]], options: Any) -> dict[str, Any]:
 def main() -> None:
     """Measure and draw every data set."""
     options = records.options(__doc__ or "")
-    every: list[dict[str, Any]] = []
-    for name in options.names:
+
+    def measured(name: str) -> list[dict[str, Any]]:
         dataset = data.load(name, offline=True)
         model = recovery.fit(dataset, Identity(dataset.d), seed=options.seed, clock=Clock())
-        rows: list[dict[str, Any]] = []
-        for ipc in (2, 4) if options.quick else SIZES:
-            rows += measure(dataset, model, ipc=ipc, seed=options.seed)
-        drawn = draw(rows, options)
-        every += [row | {"ridge": model.ridge} | drawn for row in rows]
-    records.record_part(options, "integer_pixels", every, ("data", "ipc", "rows", "wanted"))
+        sizes = (2, 4) if options.quick else SIZES
+        rows = [row for ipc in sizes for row in measure(dataset, model, ipc=ipc, seed=options.seed)]
+        return [row | {"ridge": model.ridge} for row in rows]
+
+    rows = records.with_pictures(options, measured, draw)
+    records.record_part(options, "integer_pixels", rows, ("data", "ipc", "rows", "wanted"))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,20 @@ def record_part(options: argparse.Namespace, stem: str, rows: Sequence[Mapping[s
     every = with_others(path, rows, keys, seed=options.seed)
     record(path, sorted(every, key=lambda row: row["data"] != "MNIST"), seed=options.seed)
     return path
+
+
+def with_pictures(
+    options: argparse.Namespace,
+    measured: Callable[[str], list[dict[str, Any]]],
+    draw: Callable[[list[dict[str, Any]], Any], dict[str, Any]],
+) -> list[dict[str, Any]]:
+    """Return the rows that are measured on each data set, each with what was drawn of them."""
+    rows: list[dict[str, Any]] = []
+    for name in options.names:
+        found = measured(name)
+        drawn = draw(found, options)
+        rows += [row | drawn for row in found]
+    return rows
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

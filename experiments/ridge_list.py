@@ -123,12 +123,10 @@ def draw(rows: list[dict[str, Any]], options: Any) -> dict[str, Any]:
 def main() -> None:
     """Measure and draw every data set."""
     options = records.options(__doc__ or "")
-    rows: list[dict[str, Any]] = []
-    for name in options.names:
-        lengths = LENGTHS[:2] if options.quick else LENGTHS
-        found = measure_all(data.load(name, offline=True), seed=options.seed, lengths=lengths)
-        drawn = draw(found, options)
-        rows += [row | drawn for row in found]
+    lengths = LENGTHS[:2] if options.quick else LENGTHS
+    rows = records.with_pictures(
+        options, lambda name: measure_all(data.load(name, offline=True), seed=options.seed, lengths=lengths), draw
+    )
     records.record_part(options, "ridge_list", rows, ("data", "length"))
 
 
