@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import records
+from scipy.sparse.linalg import eigsh
 
 from analytic_dd import data, trajectory_set
 from analytic_dd.distill import end_point_set
@@ -20,9 +21,14 @@ from analytic_dd.linalg import GramStatistics
 from analytic_dd.model import DatasetSource
 
 
+def largest(G: np.ndarray) -> float:
+    """Return |G|_2."""
+    return float(eigsh(G, k=1, v0=np.ones(len(G)), return_eigenvectors=False)[0])
+
+
 def descent(G: np.ndarray, C: np.ndarray, steps: int) -> list[np.ndarray]:
     """Return W_1 .. W_T of steps of 1 / |G|_2 from 0."""
-    eta, W, path = 1.0 / float(np.linalg.norm(G, 2)), np.zeros_like(C), []
+    eta, W, path = 1.0 / largest(G), np.zeros_like(C), []
     for _ in range(steps):
         W = W - eta * (W @ G - C)
         path.append(W)
@@ -36,7 +42,7 @@ def measure(dataset: data.Dataset, steps: int) -> list[dict[str, Any]]:
     for X, Y in source.blocks(4096):
         sums.update(X, Y)
     wanted = descent(sums.G, sums.C, steps)
-    eta = 1.0 / float(np.linalg.norm(sums.G, 2))
+    eta = 1.0 / largest(sums.G)
     travelled = max(float(np.linalg.norm(W)) for W in wanted)
     rows: list[dict[str, Any]] = []
     for kind, options in (

@@ -34,6 +34,19 @@ def test_recorded_steps_are_those_on_the_data_within_the_bound():
         assert row["bound"] == 0.0 or row["error"] <= row["bound"]
 
 
+def test_recorded_estimators_find_the_same_model_on_the_set():
+    run = recorded("penalties")
+    sizes = run["sizes"]
+    assert sizes["n"] >= 200_000
+    models = {"LassoCV", "ElasticNetCV", "RidgeCV", "forward", "NNLS"}
+    assert (sizes["points"], sizes["points_of_folds"]) == (sizes["p"] + 2, 5 * (sizes["p"] + 2))
+    assert {row["model"].partition(" ")[0] for row in run["rows"]} == models
+    for row in run["rows"]:
+        assert row["penalty"] == row["penalty_of_set"]
+        assert row["error"] < 1e-10
+        assert row["seconds_of_set"] < row["seconds"]
+
+
 def test_no_recorded_run_is_below_the_optimum_by_more_than_rounding():
     """DC, DM and MTT compute in float32; a run that diverged has no objective, and says so."""
     rows = recorded("optimum_gap")["rows"]
