@@ -7,7 +7,7 @@ from analytic_dd import data
 from analytic_dd.baselines.bench.controls import control_set
 from analytic_dd.baselines.bench.coresets import CORESETS, ShortRun, coreset_rows, herded, k_centers
 
-SHORT = ShortRun(epochs=5, width=8, nets=2, batch=16)
+SHORT = ShortRun(epochs=5, width=8, nets=2, batch=16, draws=10, set_epochs=20, scored=60)
 
 
 def bars(n=40, wrong=()):
@@ -66,3 +66,12 @@ def test_a_coreset_is_a_control_and_a_small_class_repeats():
     assert labels.argmax(axis=1).tolist() == [0, 0, 0, 1, 1, 1]
     with pytest.raises(ValueError, match="unknown coreset 'kcenter'"):
         coreset_rows("kcenter", few, 1, seed=0)
+
+
+def test_optimised_images_leave_out_draws_that_teach_what_is_wrong():
+    """Three of ten labels are wrong: half of all draws have right labels alone, and the best fifth is among them."""
+    wrong = {*range(12), *range(40, 52)}
+    dataset = bars(wrong=sorted(wrong))
+    drawn = [coreset_rows("optimised", dataset, 1, seed=seed, run=SHORT) for seed in range(3)]
+    assert not any(wrong & {int(row) for row in rows} for rows in drawn)
+    assert len({tuple(rows) for rows in drawn}) > 1
