@@ -41,8 +41,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--methods",
         nargs="+",
         metavar="METHOD",
-        help=f"closed-form {' '.join(METHODS)} random class_mean k_means herding k-center el2n forgetting optimised full, "
-        "or MODULE:CLASS of your own, or the name of an entry point; options as METHOD:KEY=VALUE,... (default "
+        help=f"closed-form {' '.join(METHODS)} random class_mean k_means herding k-center el2n forgetting optimised "
+        "full, or MODULE:CLASS of your own, or the name of an entry point; options as METHOD:KEY=VALUE,... (default "
         f"{' '.join(_DEFAULTS['methods'])})",
     )
     add(
