@@ -70,6 +70,7 @@ sphinx_gallery_conf = {
     "min_reported_time": 10,
     "abort_on_example_error": True,
     "show_memory": False,
+    "capture_repr": ("_repr_html_",),  # what a block prints is shown, not what its last line returns
     "remove_config_comments": True,
     "show_signature": False,
 }

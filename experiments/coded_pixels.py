@@ -4,7 +4,7 @@ T24 needs features that are linear in the pixels. For another map the pixels are
 the labels are kept, or solved again (T4) on the features of the rounded pixels, which is the best that labels can do.
 Each row has the error of the refitted W and the decisions on the test part that stay as they were.
 
-Run: python experiments/coded_pixels.py [--quick]
+Run: python experiments/coded_pixels.py --data digits mnist [--maps cnn]
 """
 
 from __future__ import annotations
@@ -75,12 +75,13 @@ def measure(dataset: data.Dataset, text: str, *, ipc: int, seed: int) -> list[di
 
 def main() -> None:
     """Measure every map of every data set."""
-    options = records.options(__doc__ or "")
+    options = records.options(__doc__ or "", maps={"nargs": "+", "default": MAPS, "help": "measure these again"})
     rows = []
     for name in options.names:
         dataset = data.load(name, offline=True)
-        for text in MAPS:
-            rows += measure(dataset, text, ipc=2 if options.quick else 10, seed=options.seed)
+        for text in options.maps:
+            ipc = 10 if dataset.d > 10 * len(dataset.classes) else 2  # fewer points than pixels
+            rows += measure(dataset, text, ipc=ipc, seed=options.seed)
     records.record_part(options, "coded_pixels", rows, ("data", "features", "mode", "bits", "labels"))
 
 

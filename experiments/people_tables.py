@@ -63,7 +63,7 @@ def people() -> str:
     path = "tests/people/results/run.json"
     run = json.loads((records.RESULTS.parents[1] / path).read_text())
     rows = [[what, f"{seconds:.1f}"] for what, seconds in run["seconds"].items()]
-    return markdown(["step", "seconds"], rows) + f"\nRecorded in `{path}` on {run['cores']} cores.\n"
+    return markdown(["step", "seconds"], rows) + f"\nRecorded in `{path}` on {run['cores']} cores, {run['load']}.\n"
 
 
 TABLES: dict[str, Callable[[], str]] = {

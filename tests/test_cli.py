@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from analytic_dd import cli, load_distilled, ridge_weights
+from analytic_dd import cli, load_distilled, ridge_weights, theorems
 
 
 @pytest.fixture
@@ -249,6 +249,20 @@ def test_verify_checks_theorems(capfd):
     printed, error = capfd.readouterr()
     assert printed == ""
     assert error.startswith("analytic-dd: unknown id 'T99'; choose from")
+
+
+@pytest.mark.parametrize(
+    ("code", "cause"), [("import missing_module", "No module named 'missing_module'"), ("def (", "SyntaxError")]
+)
+def test_theorems_that_cannot_be_imported_say_why(code, cause, run, tmp_path, monkeypatch):
+    (tmp_path / "proofs_check").mkdir()
+    (tmp_path / "proofs_check" / "__init__.py").write_text("")
+    (tmp_path / "proofs_check" / "run.py").write_text(code + "\n")
+    monkeypatch.setattr(theorems, "__file__", str(tmp_path / "analytic_dd" / "theorems.py"))
+    status, _, error = run("verify", "--theorems")
+    assert status == 2
+    assert f"cannot be imported ({cause}" in error.replace("ModuleNotFoundError: ", "")
+    assert len(error.splitlines()) == 1
 
 
 def test_verify_says_what_it_can_of_some_files_and_fails_for_the_others(run, tmp_path):
