@@ -4,7 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what the names below are; each is imported where it is asked for
-    from analytic_dd import distill, features, labels
+    from analytic_dd import features, labels
     from analytic_dd.distill import (
         DistilledFeatures,
         byte_set,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # what the names below are; each is imported where it is aske
     from analytic_dd.labels import glm_labels
     from analytic_dd.linalg import GramStatistics
     from analytic_dd.model import FitOptions
+    from analytic_dd.one_call import distill  # the package of that name is this function as well
     from analytic_dd.ridge import ridge_weights, select_ridge
 
 __version__ = "0.1.0"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 import array_api_compat as compat
 import numpy as np
@@ -17,6 +17,7 @@ from analytic_dd.errors import DataError, ShapeError
 
 __all__ = [
     "Array",
+    "ArrayT",
     "as_matrices",
     "as_matrix",
     "as_ridge",
@@ -32,7 +33,16 @@ __all__ = [
     "to_numpy",
 ]
 
-Array = Any  # an array of any library that array-api-compat knows; a static type for it does not exist yet
+# For type checkers and editors, which need not have torch or jax; other libraries that array-api-compat knows work, too
+if TYPE_CHECKING:
+    import jax
+    import torch
+
+    Array: TypeAlias = np.ndarray | torch.Tensor | jax.Array
+else:
+    Array = Any
+
+ArrayT = TypeVar("ArrayT", bound=Array)  # what comes in goes out
 
 _CACHED_BYTES = 512 * 2**10
 _FLOATS = ("float32", "float64")
@@ -74,8 +84,8 @@ def dtype_name(A: Array) -> str:
 
 
 def as_matrix(
-    A: Array, name: str, *, rows: int | None = None, columns: int | None = None, finite: bool = True
-) -> Array:
+    A: ArrayT, name: str, *, rows: int | None = None, columns: int | None = None, finite: bool = True
+) -> ArrayT:
     """Check that ``A`` is a finite real floating matrix of the given size, and return it, without its gradient.
 
     Parameters
@@ -134,7 +144,7 @@ def as_matrix(
     return A
 
 
-def as_matrices(**matrices: Array) -> tuple[Array, ...]:
+def as_matrices(**matrices: ArrayT) -> tuple[ArrayT, ...]:
     """Check several matrices with :func:`as_matrix` and bring them to their common floating dtype."""
     checked = [as_matrix(A, name) for name, A in matrices.items()]
     xp = namespace(*checked)
@@ -207,9 +217,12 @@ def in_double(A: Array) -> Array:
         raise TypeError("sums are kept in float64, which this device does not have; move the arrays") from error
 
 
-def detached(A: Array) -> Array:
+def detached(A: ArrayT) -> ArrayT:
     """Return a tensor without its gradient, which a sum over blocks would keep alive, and other arrays as they are."""
-    return A.detach() if getattr(A, "requires_grad", False) else A
+    if not getattr(A, "requires_grad", False):
+        return A
+    tensor: Any = A
+    return cast(ArrayT, tensor.detach())
 
 
 def refuse_masked(A: Array, name: str) -> None:

@@ -11,12 +11,12 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import array_api_compat as compat
 import numpy as np
 
-from analytic_dd.arrays import Array, as_matrix, detached, dtype_name, eps_of, namespace
+from analytic_dd.arrays import Array, ArrayT, as_matrix, detached, dtype_name, eps_of, namespace
 from analytic_dd.errors import InfeasibleError, RangeError
 from analytic_dd.features.ranges import Open, Range, RangeCheck, Subspace
 from analytic_dd.features.sizes import Sizes
@@ -66,12 +66,12 @@ class FeatureMap(ABC):
     d: int
     p: int
 
-    def __call__(self, X: Array) -> Array:
+    def __call__(self, X: ArrayT) -> ArrayT:
         """Return the features (n, p) of the inputs ``X`` (n, d), a block of samples at a time."""
         as_matrix(X, "X", columns=self.d)
-        return self._blockwise(self._map, X)
+        return cast(ArrayT, self._blockwise(self._map, X))
 
-    def preimage(self, Phi: Array, *, near: Array | None = None) -> Array:
+    def preimage(self, Phi: ArrayT, *, near: ArrayT | None = None) -> ArrayT:
         """Return inputs ``X`` (m, d) with phi(X) = Phi, the nearest to ``near`` (m, d) that the map finds.
 
         No row is farther from its reference than the pre-image without one.
@@ -93,8 +93,8 @@ class FeatureMap(ABC):
                 "square)"
             )
         if near is None or self.kind in ("bijective", "injective"):
-            return self._blockwise(lambda rows: self._preimage(rows, None), Phi, columns=self.d)
-        return self._blockwise(self._nearer, Phi, near, columns=self.d)
+            return cast(ArrayT, self._blockwise(lambda rows: self._preimage(rows, None), Phi, columns=self.d))
+        return cast(ArrayT, self._blockwise(self._nearer, Phi, near, columns=self.d))
 
     def in_range(self, Phi: Array) -> RangeCheck:
         """Say whether every row of ``Phi`` (m, p) is in the range of phi, and which entry is worst."""

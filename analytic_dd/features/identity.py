@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analytic_dd.arrays import Array, as_matrix
+from analytic_dd.arrays import Array, ArrayT, as_matrix
 from analytic_dd.features.base import FeatureMap, Kind
 from analytic_dd.features.registry import MapOptions, register
 from analytic_dd.features.sizes import Sizes, as_count
@@ -50,7 +50,7 @@ class Identity(FeatureMap):
         """Return d and d; nothing is drawn."""
         return Sizes(as_count("d", d), d, 0)
 
-    def __call__(self, X: Array) -> Array:
+    def __call__(self, X: ArrayT) -> ArrayT:
         """Return ``X`` (n, d) itself; NaN is left to whoever computes with it, as nothing is computed here."""
         as_matrix(X, "X", columns=self.d, finite=False)
         return X

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
-from analytic_dd.arrays import Array, as_matrices, as_ridge, namespace, norm
+from analytic_dd.arrays import Array, ArrayT, as_matrices, as_ridge, namespace, norm
 from analytic_dd.errors import ShapeError
 from analytic_dd.linalg import thin_svd
 
 __all__ = ["feasible_scale", "labels_for", "scale_to_feasible"]
 
 
-def labels_for(Phis: Array, W: Array, *, ridge: float, rcond: float | None = None) -> Array:
+def labels_for(Phis: ArrayT, W: ArrayT, *, ridge: float, rcond: float | None = None) -> ArrayT:
     r"""Return the labels with which the points ``Phis`` recover ``W`` as nearly as any labels can.
 
         Ys = (Phis + ridge (Phis^+)^T) W^T         (ridge = 0: Phis W^T, the model's own predictions)
@@ -59,7 +60,7 @@ def labels_for(Phis: Array, W: Array, *, ridge: float, rcond: float | None = Non
     if ridge > 0.0:
         spectrum = thin_svd(Phis, rcond=rcond)
         Ys = Ys + ridge * ((spectrum.U / spectrum.s) @ (spectrum.Vt @ W.T))
-    return Ys
+    return cast(ArrayT, Ys)
 
 
 def feasible_scale(Ys: Array, W: Array, *, ridge: float, margin: float = 2.0) -> float:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
-from analytic_dd.arrays import Array, as_matrices, as_ridge, in_double, namespace
+from analytic_dd.arrays import Array, ArrayT, as_matrices, as_ridge, in_double, namespace
 from analytic_dd.errors import DivergenceError, RangeError, ShapeError
 from analytic_dd.linalg import GramStatistics, StreamingQR, Sums, column_units, least_squares, thin_svd
 from analytic_dd.linalg.thresholds import LIMITS
@@ -24,7 +25,7 @@ _ROWS = 4096
 _SAFE = 1e-70, 1e70  # between these the squares do not overflow, times numbers of samples and conditions
 
 
-def ridge_weights(Phi: Array, Y: Array, *, ridge: float, solver: str = "auto", rcond: float | None = None) -> Array:
+def ridge_weights(Phi: ArrayT, Y: ArrayT, *, ridge: float, solver: str = "auto", rcond: float | None = None) -> ArrayT:
     r"""Fit ridge regression: the minimiser of ``|Phi W^T - Y|^2 + ridge |W|^2``.
 
         W = Y^T (Phi Phi^T + ridge I)^-1 Phi = Y^T V g(s) U^T     for Phi = V s U^T,
@@ -87,7 +88,7 @@ def ridge_weights(Phi: Array, Y: Array, *, ridge: float, solver: str = "auto", r
     require_solver(solver)
     units, unit = column_units(Y), _unit(Phi, ridge)
     W = _fitted(Phi if unit == 1.0 else Phi / unit, Y / units, ridge / unit / unit, solver, rcond)
-    return _in_units(W, units, unit, Phi)
+    return cast(ArrayT, _in_units(W, units, unit, Phi))
 
 
 def _unit(Phi: Array, ridge: float) -> float:
