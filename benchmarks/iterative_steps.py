@@ -92,21 +92,29 @@ class _Untrained:
 
 
 def textbook(method: str, data: str, ipc: int, *, n: int, part: int, width: int, steps: int) -> dict[str, Any]:
-    """Time steps of the textbook."""
+    """Time steps of the textbook, which normalises all images first; that is a part of Label Solve's one step."""
     import numpy as np
     import torch
 
     torch.manual_seed(0)
     given = dataset(data, n)
-    dtype = torch.float64 if method in KERNELS else torch.float32
-    x = torch.from_numpy(given.x_train.reshape(n, *(*SHAPES[data], 1)[:3])).to(dtype)
-    x = (x - x.mean(dim=(0, 1, 2))) / x.std(dim=(0, 1, 2))
-    book = {"kip": _kip, "label-solve": _label_solve, "mtt": _mtt, "dd": _dd}.get(method, _matching)
+    stored = torch.from_numpy(given.x_train.reshape(n, *(*SHAPES[data], 1)[:3]))
     members = [np.flatnonzero(given.y_train == label) for label in range(K)]
     start = np.concatenate([rows[:ipc] for rows in members])
-    images = x.permute(0, 3, 1, 2).contiguous() if method not in KERNELS else x.reshape(n, -1)
     facts = options(method, ipc, part=part, width=width) | {"method": method, "ipc": ipc}
+    if method == "label-solve":
+        points = _normalised(stored, torch.float64).reshape(n, -1)[start].clone()
+        return timed(lambda index: _label_solve(_normalised(stored, torch.float64).reshape(n, -1), points), steps)
+    x = _normalised(stored, torch.float64 if method == "kip" else torch.float32)
+    images = x.reshape(n, -1) if method == "kip" else x.permute(0, 3, 1, 2).contiguous()
+    book = {"kip": _kip, "mtt": _mtt, "dd": _dd}.get(method, _matching)
     return timed(book(images, members, images[start].clone(), facts), steps)
+
+
+def _normalised(stored: Any, dtype: Any) -> Any:
+    """Return images (n, h, w, c) less the mean of a channel, over its deviation."""
+    x = stored.to(dtype)
+    return (x - x.mean(dim=(0, 1, 2))) / x.std(dim=(0, 1, 2))
 
 
 def _kip(x: Any, members: Any, start: Any, facts: Any) -> Step:
@@ -128,12 +136,11 @@ def _kip(x: Any, members: Any, start: Any, facts: Any) -> Step:
     return step
 
 
-def _label_solve(x: Any, members: Any, start: Any, facts: Any) -> Step:
+def _label_solve(x: Any, points: Any) -> None:
     import textbook as book
     import torch
 
-    targets = torch.nn.functional.one_hot(torch.arange(len(x)) % K, K).double() - 1.0 / K
-    return lambda index: book.solved_labels(start, x, targets)
+    book.solved_labels(points, x, torch.nn.functional.one_hot(torch.arange(len(x)) % K, K).double() - 1.0 / K)
 
 
 def _matching(x: Any, members: Any, start: Any, facts: Any) -> Step:

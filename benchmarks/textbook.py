@@ -193,7 +193,7 @@ def ntk(X: torch.Tensor, X2: torch.Tensor | None = None, *, s: float = 2.0, b: f
     """Return the tangent kernel of an infinite network with one hidden layer of ReLU, between rows."""
     other, d = X if X2 is None else X2, X.shape[1]
     q, q2 = (s * A.square().sum(dim=1) / d + b for A in (X, other))
-    first = s * X @ other.T / d + b
+    first = s / d * (X @ other.T) + b
     size = (q[:, None] * q2[None, :]).sqrt()
     cosine = (first / size).clamp(-1.0, 1.0)
     if X2 is None:
@@ -219,5 +219,5 @@ def kip_loss(x: torch.Tensor, y: torch.Tensor, X: torch.Tensor, Y: torch.Tensor)
 def solved_labels(x: torch.Tensor, X: torch.Tensor, Y: torch.Tensor) -> torch.Tensor:
     """Label Solve: the labels of the points with which kernel ridge regression leaves least of all targets."""
     K = ntk(x)
-    K_Ts = torch.cat([ntk(rows, x) for rows in X.split(5_000)])
+    K_Ts = torch.cat([ntk(rows, x) for rows in X.split(2_000)])
     return (K + ridge(K)) @ torch.linalg.lstsq(K_Ts, Y).solution

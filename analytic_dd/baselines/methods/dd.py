@@ -148,7 +148,7 @@ class UnrolledDistillation(Method):
     Notes
     -----
     *Cost.* With r networks a step takes r batch passes of real samples forward and backward, and 2 r T m / parts passes
-    of synthetic samples forward and 3 r T m / parts backward (1 and 2 times with ``unroll="graph"``). Memory holds one
+    of synthetic samples forward and 3 r T m / parts backward (1 and 2 times with the whole graph). Memory holds one
     gradient step of r networks and r (T + 1) weights.
     *Numerics.* The logarithms of the step sizes are learned, so that step sizes stay positive.
 
@@ -208,6 +208,13 @@ class UnrolledDistillation(Method):
         config = self.config
         steps, epochs, parts = config.inner_steps, config.inner_epochs, config.parts or config.inner_steps
         return schedule(self.task.k, self.points_per_class, parts=parts, inner_steps=steps, inner_epochs=epochs)
+
+    def _samples(self) -> int:
+        """Return how many samples the gradient steps of all networks see."""
+        return self.config.networks * sum(len(rows) for rows in self._schedule())
+
+    def _unroll(self) -> str:
+        return self.config.unroll_of(self._samples(), self.task)
 
     def _optimizer(self, lr: float) -> Optimizer:
         config = self.config
@@ -275,7 +282,7 @@ class UnrolledDistillation(Method):
             self.initial_weights(index),
             self.variables,
             sizes.to(images),
-            unroll=self.config.unroll,
+            unroll=self._unroll(),
         )
         slope = found.step_sizes.double().cpu() * sizes
         self._move(index, found.variables, slope.sum().expand(1) if len(self.log_sizes) == 1 else slope)
@@ -294,8 +301,7 @@ class UnrolledDistillation(Method):
     def passes_per_step(self) -> dict[str, int]:
         """Return what one step adds to the ledger, without the experts."""
         config, networks = self.config, self.config.networks
-        samples = sum(len(rows) for rows in self._schedule())
-        forward, backward = passes(networks * samples, 1, unroll=config.unroll)
+        forward, backward = passes(self._samples(), 1, unroll=self._unroll())
         real = networks * min(config.batch, self.task.n)
         return {
             "real_forward": real,

@@ -58,8 +58,8 @@ class DistributionMatching(Matching):
 
     Notes
     -----
-    *Cost.* A step takes k (batch + IPC) forward and k IPC backward passes; no network is trained. Memory holds one
-    class.
+    *Cost.* A step takes k (batch + IPC) forward and k IPC backward passes; no network is trained. The synthetic images
+    of all classes go through the network together, and memory holds what they leave there, and one real batch.
     *Numerics.* With an orthonormal linear psi one step of lr = IPC / 2 lands on the class means.
 
     References
@@ -80,17 +80,18 @@ class DistributionMatching(Matching):
         """Draw a network, and move every class towards its mean features."""
         rng, generator = self.rng(index), self.generator(index)
         network = self.draw_network(generator)
-        losses, gradients = [], []
+        leaves, augmented, means = [], [], []
         for label in range(self.task.k):
             real, synthetic, leaf = self.batches(label, rng, generator)
             with torch.no_grad():
-                wanted = self.network.embed(network, real)
-            loss = distance_of_means(wanted, self.network.embed(network, synthetic))
-            gradients.append(torch.autograd.grad(loss, leaf)[0])
-            losses.append(loss.detach())
-            m = len(leaf)
-            self.ledger.add(real_forward=len(real), synthetic_forward=m, synthetic_backward=m)
-        return float(torch.stack(losses).sum()) if self.descend(gradients) else float("nan")
+                means.append(self.network.embed(network, real).mean(dim=0, keepdim=True))
+            leaves.append(leaf)
+            augmented.append(synthetic)
+            self.ledger.add(real_forward=len(real), synthetic_forward=len(leaf), synthetic_backward=len(leaf))
+        embedded = self.network.embed(network, torch.cat(augmented)).split(self.points_per_class)
+        loss = torch.stack([distance_of_means(*pair) for pair in zip(means, embedded, strict=True)]).sum()
+        gradients = torch.autograd.grad(loss, leaves)
+        return float(loss.detach()) if self.descend(list(gradients)) else float("nan")
 
     def objective(self, inputs: np.ndarray, labels: np.ndarray, learned: Mapping[str, float]) -> Objective | None:
         """Return the squared distances of class means in pixels: a linear network has nothing before its classifier.

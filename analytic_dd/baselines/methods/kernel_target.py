@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
-import numpy as np
 import torch
 
 from analytic_dd.baselines.ledger import Ledger
@@ -14,7 +14,7 @@ from analytic_dd.linalg import GramStatistics
 
 __all__ = ["KernelTarget"]
 
-_BLOCK = 2048  # training samples at a time
+_BLOCK = 512  # training samples at a time, which the cache of a CPU holds
 
 
 class KernelTarget:
@@ -29,28 +29,41 @@ class KernelTarget:
         self.width = kernel.feature_map.p if isinstance(kernel, FeatureKernel) else task.d
         self._kept: torch.Tensor | None = None
         if 8 * task.n * self.width <= memory:
-            self._kept = torch.cat([self._compute(rows) for rows in self._row_blocks()])
+            self._kept = torch.empty((task.n, self.width), dtype=task.dtype, device=task.device)
+            for rows in self._row_blocks():
+                self._kept[rows] = self._compute(rows)
 
-    def _row_blocks(self) -> Iterator[torch.Tensor]:
-        yield from torch.arange(self.task.n, device=self.task.device).split(_BLOCK)
+    def _row_blocks(self) -> Iterator[slice]:
+        for first in range(0, self.task.n, _BLOCK):
+            yield slice(first, min(first + _BLOCK, self.task.n))
 
-    def _compute(self, index: torch.Tensor) -> torch.Tensor:
+    def _compute(self, index: torch.Tensor | slice) -> torch.Tensor:
         """Return rows (b, d) or features (b, p) of samples."""
-        task = self.task
-        X = task.normalised(index).reshape(len(index), -1)
+        X = self.task.normalised(index).flatten(1)
         if isinstance(self.kernel, FeatureKernel):
-            self.ledger.real_forward += len(index)
+            self.ledger.real_forward += len(X)
             return self.kernel.features(X)
         return X
 
-    def points(self, rows: np.ndarray | torch.Tensor) -> torch.Tensor:
-        """Return the rows (b, d) of samples, or their features (b, p)."""
-        index = torch.as_tensor(rows, device=self.task.device)
-        return self._compute(index) if self._kept is None else self._kept[index]
+    @functools.cached_property
+    def _squares(self) -> torch.Tensor:
+        """|x|^2 (n,) of all samples, or of their features."""
+        blocks = (self.points(rows) for rows in self._row_blocks())
+        return torch.cat([(X * X).sum(dim=1) for X in blocks])
 
-    def labels(self, rows: np.ndarray | torch.Tensor) -> torch.Tensor:
+    def matrix(self, rows: torch.Tensor | None, x: torch.Tensor) -> torch.Tensor:
+        """Return the kernel (b, m) between samples, or all of them, and the points ``x`` (m, d)."""
+        if rows is None:
+            return self.kernel.of_known(self.all()[0], self._squares, x)
+        return self.kernel.of_known(self.points(rows), self._squares[rows], x)
+
+    def points(self, rows: torch.Tensor | slice) -> torch.Tensor:
+        """Return the rows (b, d) of samples, or their features (b, p)."""
+        return self._compute(rows) if self._kept is None else self._kept[rows]
+
+    def labels(self, rows: torch.Tensor | slice) -> torch.Tensor:
         """Return the labels (b, k) of samples."""
-        return self.encode(self.task.labels(rows))
+        return self.encode(self.task.classes_of[rows])
 
     def encode(self, classes: torch.Tensor) -> torch.Tensor:
         """Return the labels (b, k) of class indices (b,)."""
@@ -64,8 +77,7 @@ class KernelTarget:
 
     def all(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the points and the labels of the whole training set at once."""
-        rows = torch.arange(self.task.n, device=self.task.device)
-        return self.points(rows) if self._kept is None else self._kept, self.labels(rows)
+        return self.points(slice(None)), self.labels(slice(None))
 
     def sums(self) -> GramStatistics:
         """Return G = Phi^T Phi, C = Y^T Phi and the sums of squares of Y: one pass over the data."""

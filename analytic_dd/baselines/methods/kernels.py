@@ -33,6 +33,10 @@ class Kernel(ABC):
     def __call__(self, X: torch.Tensor, X2: torch.Tensor | None = None) -> torch.Tensor:
         """Return the matrix (m, n) of the kernel between the rows of ``X`` (m, d) and of ``X2`` (n, d) or ``X``."""
 
+    def of_known(self, X: torch.Tensor, squares: torch.Tensor, X2: torch.Tensor) -> torch.Tensor:
+        """Return the matrix between rows ``X``, whose ``squares`` |x|^2 (m,) are known, and ``X2``."""
+        return self(X, X2)
+
 
 @dataclass(frozen=True)
 class Linear(Kernel):
@@ -79,60 +83,61 @@ class Gaussian(Kernel):
 
     def __call__(self, X: torch.Tensor, X2: torch.Tensor | None = None) -> torch.Tensor:
         """Return the matrix of the kernel; ones on the diagonal of a Gram matrix."""
-        other = X if X2 is None else X2
-        squared = (X * X).sum(1)[:, None] + (other * other).sum(1)[None, :] - 2.0 * X @ other.T
+        return self._matrix(X, (X * X).sum(1), X2)
+
+    def of_known(self, X: torch.Tensor, squares: torch.Tensor, X2: torch.Tensor) -> torch.Tensor:
+        """Return the matrix of the kernel."""
+        return self._matrix(X, squares, X2)
+
+    def _matrix(self, X: torch.Tensor, squares: torch.Tensor, X2: torch.Tensor | None) -> torch.Tensor:
+        other, others = (X, squares) if X2 is None else (X2, (X2 * X2).sum(1))
+        squared = squares[:, None] + others[None, :] - 2.0 * (X @ other.T)
         if X2 is None:
             squared = _with_diagonal(squared, torch.zeros_like(squared[0]))
         return torch.exp(squared / (-2.0 * self.lengthscale**2))
 
 
-class _OfCosine(torch.autograd.Function):
-    """A function of cosines, which are all that its derivative needs."""
+class ArcCosine(torch.autograd.Function):
+    """t = arccos(c) and J(c) = sin t + (pi - t) c.
 
-    generate_vmap_rule = True
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
-        """Keep the cosines."""
-        ctx.save_for_backward(*inputs)
-
-
-class _Angle(_OfCosine):
-    """t = arccos(c), with derivative 0 at c = -1 and 1 (see the notes of :class:`InfiniteNetwork`)."""
-
-    @staticmethod
-    def forward(cosine: torch.Tensor) -> torch.Tensor:
-        return torch.acos(cosine)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
-        (cosine,) = ctx.saved_tensors
-        squared = (1.0 - cosine) * (1.0 + cosine)
-        inside = squared > 0.0
-        slope = torch.where(inside, torch.rsqrt(torch.where(inside, squared, torch.ones_like(squared))), 0.0 * squared)
-        return -gradient * slope
-
-
-class ArcCosine(_OfCosine):
-    """J(c) = sin t + (pi - t) c for t = arccos(c); its derivative pi - t is finite everywhere, c = 1 included.
+    The derivative of J, pi - t, is finite everywhere, c = 1 included; that of t is taken as 0 at c = -1 and 1 (see the
+    notes of :class:`InfiniteNetwork`).
 
     Examples
     --------
     >>> c = torch.ones(1, dtype=torch.float64, requires_grad=True)
-    >>> bool(torch.autograd.grad(ArcCosine.apply(c).sum(), c)[0] == math.pi)
+    >>> t, J = ArcCosine.apply(c)
+    >>> bool(torch.autograd.grad(J.sum(), c)[0] == math.pi)
     True
     """
 
-    @staticmethod
-    def forward(cosine: torch.Tensor) -> torch.Tensor:
-        """Return J."""
-        return torch.sqrt((1.0 - cosine) * (1.0 + cosine)) + (math.pi - torch.acos(cosine)) * cosine
+    generate_vmap_rule = True
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+    def forward(cosine: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return t and J."""
+        angle = torch.acos(cosine)
+        return angle, torch.sqrt((1.0 - cosine) * (1.0 + cosine)) + (math.pi - angle) * cosine
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[torch.Tensor], output: tuple[torch.Tensor, torch.Tensor]) -> None:
+        """Keep the cosines and the angles."""
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(inputs[0], output[0])
+
+    @staticmethod
+    def backward(ctx: Any, by_angle: torch.Tensor | None, by_J: torch.Tensor | None) -> torch.Tensor | None:
         """Return the gradient in c."""
-        (cosine,) = ctx.saved_tensors
-        return gradient * (math.pi - _Angle.apply(cosine))
+        cosine, angle = ctx.saved_tensors
+        found = None if by_J is None else by_J * (math.pi - angle)
+        if by_angle is None:
+            return found
+        squared = (1.0 - cosine) * (1.0 + cosine)
+        steep = by_angle * torch.where(squared > 0.0, torch.rsqrt(squared.clamp_min(_LEAST)), 0.0)
+        return -steep if found is None else found - steep
+
+
+_LEAST = 1e-300  # below every square of a sine that is not 0
 
 
 @dataclass(frozen=True)
@@ -197,18 +202,26 @@ class InfiniteNetwork(Kernel):
 
     def __call__(self, X: torch.Tensor, X2: torch.Tensor | None = None) -> torch.Tensor:
         """Return the matrix of the kernel."""
+        return self._matrix(X, (X * X).sum(1), X2)
+
+    def of_known(self, X: torch.Tensor, squares: torch.Tensor, X2: torch.Tensor) -> torch.Tensor:
+        """Return the matrix of the kernel."""
+        return self._matrix(X, squares, X2)
+
+    def _matrix(self, X: torch.Tensor, squares: torch.Tensor, X2: torch.Tensor | None) -> torch.Tensor:
         s, b, d = self.W_std**2, self.b_std**2, X.shape[1]
-        other = X if X2 is None else X2
-        q, q2 = (s * (A * A).sum(1) / d + b for A in (X, other))
-        K = s * (X @ other.T) / d + b
+        other, others = (X, squares) if X2 is None else (X2, (X2 * X2).sum(1))
+        q, q2 = (s / d * known + b for known in (squares, others))
+        K = s / d * (X @ other.T) + b
         T, t_diagonal = K, q
         for _ in range(self.depth):
             cosine, size = self._cosine(K, q, q2, symmetric=X2 is None)
-            if self.of == "ntk":
-                T = s * T * (math.pi - _Angle.apply(cosine)) / (2.0 * math.pi)
-            K = s * size * ArcCosine.apply(cosine) / (2.0 * math.pi) + b
+            angle, J = ArcCosine.apply(cosine)
+            K = s / (2.0 * math.pi) * size * J + b
             q, q2 = s * q / 2.0 + b, s * q2 / 2.0 + b
-            T, t_diagonal = T + K, s * t_diagonal / 2.0 + q
+            if self.of == "ntk":
+                T = T * (s / (2.0 * math.pi) * (math.pi - angle)) + K
+                t_diagonal = s * t_diagonal / 2.0 + q
         if self.of == "nngp":
             return K if X2 is not None else _with_diagonal(K, q)
         return T if X2 is not None else _with_diagonal(T, t_diagonal)
@@ -218,14 +231,11 @@ class InfiniteNetwork(Kernel):
         K: torch.Tensor, q: torch.Tensor, q2: torch.Tensor, *, symmetric: bool
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the cosines and sqrt(q q'); a row of zeros without bias has the cosine 0 with every other row."""
-        product = q[:, None] * q2[None, :]
-        zero = product == 0.0
-        root = torch.sqrt(torch.where(zero, torch.ones_like(product), product))  # no gradient of sqrt at 0
-        cosine = torch.where(zero, torch.zeros_like(K), K / root)
-        size = torch.where(zero, torch.zeros_like(root), root)
+        one, two = (torch.sqrt(torch.where(A > 0.0, A, 1.0)) for A in (q, q2))  # no gradient of sqrt at 0
+        cosine = (K / (one[:, None] * two[None, :])).clamp(-1.0, 1.0)
         if symmetric:
             cosine = _with_diagonal(cosine, torch.ones_like(q))
-        return cosine.clamp(-1.0, 1.0), size
+        return cosine, (one * (q > 0.0))[:, None] * (two * (q2 > 0.0))[None, :]
 
 
 def _with_diagonal(A: torch.Tensor, diagonal: torch.Tensor) -> torch.Tensor:

@@ -168,10 +168,9 @@ class KernelInducingPoints(Method):
         K_ss = kernel(x)
         ridge = self._ridge(K_ss.trace())
         if in_graph:
-            X, Y = self.target.all()
-            y = labels_in_graph(K_ss, kernel(X, x), Y, ridge)
-        Xt, Yt = self.target.all() if rows is None else (self.target.points(rows), self.target.labels(rows))
-        return kernel_loss(K_ss, kernel(Xt, x), y, Yt, ridge)
+            y = labels_in_graph(K_ss, self.target.matrix(None, x), self.target.labels(slice(None)), ridge)
+        Yt = self.target.labels(slice(None) if rows is None else rows)
+        return kernel_loss(K_ss, self.target.matrix(rows, x), y, Yt, ridge)
 
     def _ridge(self, trace: torch.Tensor) -> torch.Tensor:
         m = self.task.k * self.points_per_class

@@ -133,8 +133,9 @@ class MttConfig(UnrolledConfig):
                 )
             table = PUBLISHED[data, points_per_class]
         values = {name: table[name] if name in missing else getattr(self, name) for name in _TABLE}
-        epochs = values["max_start"] - 1 + values["expert_span"]
-        return replace(self, **values, expert_epochs=self.expert_epochs or epochs)
+        epochs, m = values["max_start"] - 1 + values["expert_span"], task.k * points_per_class
+        unroll = self.unroll_of(values["student_steps"] * min(self.synthetic_batch or m, m), task)
+        return replace(self, **values, expert_epochs=self.expert_epochs or epochs, unroll=unroll)
 
 
 def trajectory_distance(student: Parameters, start: Parameters, target: Parameters) -> torch.Tensor:
@@ -179,9 +180,9 @@ class TrajectoryMatching(Method):
 
     Notes
     -----
-    *Cost.* A step takes 2 N forward and 3 N backward passes of a batch of S (N and 2 N with ``unroll="graph"``). An
+    *Cost.* A step takes 2 N forward and 3 N backward passes of a batch of S (N and 2 N with the whole graph). An
     expert is trained when it is first drawn, by n passes forward and backward an epoch, and its weights are kept.
-    Memory holds one step, N + 1 weights and the experts.
+    Memory holds one step and N + 1 weights, or N steps with the whole graph, and the experts.
     *Numerics.* Student and expert do the same arithmetic, so that the distance is exactly 0 on the batches and with the
     step size of the expert. Too large an eta makes the student diverge, and then the run stops.
 

@@ -27,8 +27,7 @@ class Task:
     k : int
         Number of classes.
     mean, std : (c,) or (d,) tensors
-        Moments of each channel, or of each column of a table; float64 for samples of 64 bits, which are normalised in
-        it.
+        Moments of each channel, or of each column of a table, in float64.
     image_shape : tuple of int
         The shape that the data set gives its images.
     device, dtype :
@@ -54,15 +53,14 @@ class Task:
         if samples.dtype.kind == "u" and samples.dtype.itemsize > 1:  # torch has arithmetic for uint8 alone
             samples = samples.astype(np.int64)
         mean, std = dataset.statistics()
-        exact = torch.float64 if samples.dtype.itemsize == 8 else dtype  # pixels of 1e60 are no float32
         k = len(dataset.classes)
         return cls(
             stored=torch.from_numpy(np.require(samples, requirements="W")).to(device),
             classes_of=torch.from_numpy(np.asarray(dataset.y_train, dtype=np.int64)).to(device),
             members=tuple(np.flatnonzero(dataset.y_train == label) for label in range(k)),
             k=k,
-            mean=torch.as_tensor(mean, dtype=exact, device=device),
-            std=torch.as_tensor(std, dtype=exact, device=device),
+            mean=torch.as_tensor(mean, dtype=torch.float64, device=device),
+            std=torch.as_tensor(std, dtype=torch.float64, device=device),
             image_shape=shape,
             device=torch.device(device),
             dtype=dtype,
@@ -88,11 +86,11 @@ class Task:
         """Return normalised samples (len(rows), c, h, w)."""
         return self.normalised(torch.as_tensor(rows, device=self.device)).permute(0, 3, 1, 2).contiguous()
 
-    def normalised(self, index: torch.Tensor) -> torch.Tensor:
-        """Return normalised samples (len(index), h, w, c), channels last."""
-        chosen = self.stored[index].to(self.mean.dtype)
-        channels = chosen.reshape(len(chosen), -1, len(self.mean))
-        return ((channels - self.mean) / self.std).reshape(chosen.shape).to(self.dtype)
+    def normalised(self, index: torch.Tensor | slice) -> torch.Tensor:
+        """Return normalised samples (len(index), h, w, c), channels last: centred in float64, then of the dtype."""
+        found = self.stored[index].to(torch.float64, copy=True)
+        found.reshape(len(found), -1, len(self.mean)).sub_(self.mean).div_(self.std)  # a view: it is contiguous
+        return found.to(self.dtype)
 
     def labels(self, rows: np.ndarray | torch.Tensor) -> torch.Tensor:
         """Return the classes (len(rows),) of samples."""

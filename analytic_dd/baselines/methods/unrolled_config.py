@@ -19,6 +19,7 @@ from analytic_dd.baselines.nets.network import SCHEMES, Network
 
 __all__ = ["QUICK", "UnrolledConfig", "out_of_range", "remedy"]
 
+_GRAPH = 2.0  # numbers that the graph of a gradient keeps for one that a layer puts out (1.7 measured on ConvNet)
 QUICK: dict[str, Any] = {"network": "mlp", "width": 64, "depth": 1, "steps": 150}  # sizes for digits
 
 
@@ -47,7 +48,9 @@ class UnrolledConfig(Config):
     expert_memory : float
         Bytes of experts to hold in memory where the folder has them too.
     unroll : str
-        ``recompute`` bounds the memory and ``graph`` is faster; see :func:`unrolled_gradient`.
+        ``recompute`` bounds the memory and ``graph`` is faster, see :func:`unrolled_gradient`; ``auto`` keeps the graph
+        where it is expected to take at most ``unroll_memory`` bytes.
+    unroll_memory : float
     """
 
     network: str = "convnet"
@@ -61,17 +64,18 @@ class UnrolledConfig(Config):
     expert_seed: int | None = None
     expert_folder: str | None = None
     expert_memory: float = 2e9
-    unroll: str = "recompute"
+    unroll: str = "auto"
+    unroll_memory: float = 4e9
 
     def __post_init__(self) -> None:
         self.require_choice("network", NETWORKS)
         self.require_choice("scheme", SCHEMES)
-        self.require_choice("unroll", UNROLLS)
+        self.require_choice("unroll", ("auto", *UNROLLS))
         if self.expert_folder is not None:
             object.__setattr__(self, "expert_folder", str(self.expert_folder))
         self.require_at_least(0, "steps", "expert_seed")
         self.require_at_least(1, "width", "depth", "experts", "expert_epochs", "expert_batch")
-        self.require_positive("expert_lr", "expert_memory")
+        self.require_positive("expert_lr", "expert_memory", "unroll_memory")
 
     def network_for(self, task: Task) -> Network:
         """Return the network for the images of a task."""
@@ -86,6 +90,14 @@ class UnrolledConfig(Config):
         seed = seed if self.expert_seed is None else self.expert_seed
         network, folder = self.network_for(task), self.expert_folder
         return Experts(network, task, training, seed=seed, ledger=ledger, folder=folder, memory=self.expert_memory)
+
+    def unroll_of(self, samples: int, task: Task) -> str:
+        """Return ``graph`` or ``recompute`` for a descent whose steps see so many samples in all."""
+        if self.unroll != "auto":
+            return self.unroll
+        item = torch.empty(0, dtype=task.dtype).element_size()
+        graph = _GRAPH * item * samples * sum(self.network_for(task).outputs)
+        return "graph" if graph <= self.unroll_memory else "recompute"
 
 
 def out_of_range(values: Mapping[str, torch.Tensor], sizes: torch.Tensor) -> str:

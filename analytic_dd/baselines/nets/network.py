@@ -8,6 +8,7 @@ training can be vectorised over networks, differentiated and unrolled, and no dr
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -53,7 +54,6 @@ class Network(nn.Sequential):
     def __init__(self, shape: tuple[int, int, int], k: int, layers: Mapping[str, nn.Module]) -> None:
         super().__init__(OrderedDict(layers))
         self.shape, self.k = shape, k
-        self.together = max(1, _CACHED // _largest_output(self, shape))
 
     def logits(self, parameters: Parameters, images: torch.Tensor) -> torch.Tensor:
         """Return the logits (n, k) of images (n, c, h, w)."""
@@ -63,6 +63,24 @@ class Network(nn.Sequential):
         """Return what stands before the classifier (n, features)."""
         before = nn.Sequential(OrderedDict(list(self.named_children())[:-1]))
         return self._through(before, {n: p for n, p in parameters.items() if not n.startswith("classifier.")}, images)
+
+    @functools.cached_property
+    def outputs(self) -> list[int]:
+        """How many numbers each layer puts out for one image."""
+        sizes: list[int] = []
+        layers = [layer for layer in self.modules() if not list(layer.children())]
+        hooks = [layer.register_forward_hook(lambda *seen: sizes.append(seen[2].numel())) for layer in layers]
+        zeros = {name: torch.zeros(shape) for name, shape in self.shapes().items()}  # meta tensors import for seconds
+        with torch.no_grad():
+            functional_call(self, zeros, (torch.zeros(1, *self.shape),), tie_weights=False)
+        for hook in hooks:
+            hook.remove()
+        return sizes
+
+    @functools.cached_property
+    def together(self) -> int:
+        """Number of images that go through at a time on a CPU, whose cache holds what the largest layer makes."""
+        return max(1, _CACHED // max(self.outputs))
 
     def _through(self, layers: nn.Module, parameters: Parameters, images: torch.Tensor) -> torch.Tensor:
         """Return what layers make of images; on a CPU they see as many images at a time as its cache holds."""
@@ -128,16 +146,6 @@ class Network(nn.Sequential):
                 else:
                     drawn[dot + name] = torch.zeros(shape)
         return {name: value.to(device=device, dtype=dtype) for name, value in drawn.items()}
-
-
-def _largest_output(layers: nn.Module, shape: tuple[int, int, int]) -> int:
-    """Return how many numbers the largest output of a layer has for one image."""
-    sizes: list[int] = []
-    hooks = [layer.register_forward_hook(lambda *seen: sizes.append(seen[2].numel())) for layer in layers.modules()]
-    layers(torch.empty((1, *shape), device="meta"))
-    for hook in hooks:
-        hook.remove()
-    return max(sizes)
 
 
 def stacked(networks: Sequence[Parameters]) -> Parameters:

@@ -98,11 +98,11 @@ ROWS = {
     ),
     "mtt": Row(
         MTT,
-        others=({"momentum": 0.9}, {"synthetic_batch": 4, "unroll": "graph", "init": "noise"}),
+        others=({"momentum": 0.9}, {"synthetic_batch": 4, "unroll": "recompute", "init": "noise"}),
         rows=MLP | {"augment": False},
         counts={  # three student steps of six images; an expert: two epochs of 30 samples in 4 batches, 3 snapshots
-            "synthetic_forward": 2 * 2 * 3 * 6,
-            "synthetic_backward": 2 * 3 * 3 * 6,
+            "synthetic_forward": 2 * 3 * 6,
+            "synthetic_backward": 2 * 2 * 3 * 6,
             "real_forward": 2 * 30,
             "real_backward": 2 * 30,
             "network_steps": 2 * 3 + 2 * 4,
@@ -122,8 +122,8 @@ ROWS = {
         ),
         rows=MLP,
         counts={  # two networks, four gradient steps of three images (six in two parts); 16 real samples a network
-            "synthetic_forward": 2 * 2 * 2 * 4 * 3,
-            "synthetic_backward": 3 * 2 * 2 * 4 * 3,
+            "synthetic_forward": 2 * 2 * 4 * 3,
+            "synthetic_backward": 2 * 2 * 2 * 4 * 3,
             "real_forward": 2 * 2 * 16,
             "real_backward": 2 * 2 * 16,
             "network_steps": 2 * 2 * 4,
@@ -140,8 +140,8 @@ ROWS = {
         rows=MLP,
         still="inputs",
         counts={
-            "synthetic_forward": 2 * 2 * 2 * 2 * 3,
-            "synthetic_backward": 3 * 2 * 2 * 2 * 3,
+            "synthetic_forward": 2 * 2 * 2 * 3,
+            "synthetic_backward": 2 * 2 * 2 * 2 * 3,
             "real_forward": 2 * 2 * 16,
             "real_backward": 2 * 2 * 16,
             "network_steps": 2 * 2 * 2,

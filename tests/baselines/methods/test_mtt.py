@@ -111,7 +111,7 @@ def test_the_distance_is_the_relative_squared_distance_of_all_weights(ratio):
     assert float(trajectory_distance(first, first, target)) == 1.0
 
 
-@pytest.mark.parametrize("config", [{"augment": False}, {"synthetic_batch": 4}, {"unroll": "graph"}], ids=str)
+@pytest.mark.parametrize("config", [{"augment": False}, {"synthetic_batch": 4}, {"unroll": "recompute"}], ids=str)
 def test_a_step_moves_images_and_step_size_along_central_differences(config):
     mtt = method(config | {"momentum": 0.0, "student_steps": 4})
     start, log_lr, h = mtt.images.clone(), mtt.log_lr.clone(), 1e-6
@@ -132,6 +132,14 @@ def test_a_step_moves_images_and_step_size_along_central_differences(config):
         assert float((gradient * way).sum()) == pytest.approx(difference, rel=1e-5, abs=1e-8)
     difference = (loss(log_lr=log_lr + h) - loss(log_lr=log_lr - h)) / (2 * h)
     assert float(slope) == pytest.approx(difference, rel=1e-5, abs=1e-8)
+
+
+def test_the_graph_is_kept_where_memory_admits_it():
+    kept, again = (method({"unroll_memory": memory}) for memory in (4e9, 1.0))
+    assert (kept.settings.unroll, again.settings.unroll) == ("graph", "recompute")
+    assert kept.counts["synthetic_forward"] == again.counts["synthetic_forward"] // 2
+    assert kept.step(0) == again.step(0)  # the student is the same to the bit
+    assert method({"unroll": "recompute"}).settings.unroll == "recompute"
 
 
 def test_the_first_move_of_the_step_size_is_the_published_one_to_first_order():
