@@ -15,10 +15,12 @@ from dataclasses import dataclass
 
 import torch
 
-from analytic_dd.baselines.methods.krr import dual_coefficients, solve_positive
+from analytic_dd.baselines.methods.krr import dual_coefficients
 from analytic_dd.linalg import StreamingQR, thin_svd
 
 __all__ = ["SolvedLabels", "feature_labels", "kernel_labels", "labels_in_graph"]
+
+_MARGIN = 1e3  # pivots of a factor are above the least eigenvalue, mostly by less than this
 
 
 @dataclass(frozen=True)
@@ -82,8 +84,8 @@ def feature_labels(Phis: torch.Tensor, G: torch.Tensor, C: torch.Tensor, ridge: 
     """
     Q, R = _row_space(Phis)
     z = _normal_solution(Q.T @ G @ Q, Q.T @ C.T)
-    square = R.shape[0] == R.shape[1]
-    inverse = torch.linalg.solve(R, z) if square else R.T @ solve_positive(R @ R.T, z)
+    orthonormal, triangle = torch.linalg.qr(R.T)  # R^+ = orthonormal triangle^-T
+    inverse: torch.Tensor = orthonormal @ torch.linalg.solve_triangular(triangle.T, z, upper=False)
     return R.T @ z + ridge * inverse
 
 
@@ -98,12 +100,17 @@ def _row_space(Phis: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _normal_solution(H: torch.Tensor, B: torch.Tensor) -> torch.Tensor:
-    """Return H^+ B for a symmetric H >= 0, by a Cholesky factor where H is definite to working precision."""
+    """Return H^+ B for a symmetric H >= 0, by a Cholesky factor where H is definite to working precision.
+
+    Rounding may leave a factor to an H that lacks rank, as that of columns in which no sample differs. Its pivots are
+    within a few eps of 0 then, and the labels would reach 1e12 and more.
+    """
     factor, failed = torch.linalg.cholesky_ex(H)
-    if not int(failed):
+    least, pivots = H.shape[0] * torch.finfo(H.dtype).eps, factor.diagonal().square()
+    if not int(failed) and float(pivots.min()) > _MARGIN * least * float(pivots.max()):
         return torch.cholesky_solve(B, factor)
     values, vectors = torch.linalg.eigh(H)
-    kept = values > H.shape[0] * torch.finfo(H.dtype).eps * values[-1]
+    kept = values > least * values[-1]
     inverse = torch.where(kept, 1.0 / torch.where(kept, values, torch.ones_like(values)), torch.zeros_like(values))
     return vectors @ (inverse[:, None] * (vectors.T @ B))
 

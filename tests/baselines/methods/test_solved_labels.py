@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from analytic_dd import data
 from analytic_dd.baselines.methods.kernels import InfiniteNetwork, Linear
 from analytic_dd.baselines.methods.krr import dual_coefficients
 from analytic_dd.baselines.methods.solved_labels import feature_labels, kernel_labels, labels_in_graph
@@ -93,3 +94,25 @@ def test_data_that_do_not_fill_the_span_of_the_points_have_the_solution_of_minim
 def test_no_block_is_refused():
     with pytest.raises(ValueError, match="at least one block"):
         kernel_labels(torch.eye(2), [], 1.0)
+
+
+def test_pixels_in_which_no_sample_differs_leave_no_label_of_1e12(ratio):
+    """KIP moves points of digits in dead pixels, of which the training set knows nothing: the minimum norm is 0 there.
+
+    The loss is that of the best weights in the span of the points, by least squares on all samples.
+    """
+    digits = data.load("digits")
+    rng = np.random.default_rng(0)
+    X, Y = data.normalised(digits.x_train, *digits.statistics()), np.eye(10)[digits.y_train]
+    dead = np.ptp(X, axis=0) == 0.0
+    assert dead.sum() > 1
+    Phis = X[rng.permutation(len(X))[:200]] + 1e-9 * dead * rng.standard_normal((200, 64))
+    found = feature_labels(*(torch.from_numpy(A) for A in (Phis, X.T @ X, Y.T @ X)), 1e-4)
+    assert float(found.abs().max()) < 10.0  # 2e17 by a Cholesky factor of rounding
+    W = np.linalg.solve(Phis.T @ Phis + 1e-4 * np.eye(64), Phis.T @ found.numpy())
+    _, s, Vt = np.linalg.svd(Phis, full_matrices=False)
+    spanned = X @ Vt[s > 1e-12 * s[0]].T
+    best = Y - spanned @ np.linalg.lstsq(spanned, Y, rcond=1e-12)[0]
+    t = np.linalg.svd(spanned, compute_uv=False)
+    amplification = float(t[0] / t[t > 1e-12 * t[0]][-1]) ** 2  # the condition of the normal equations
+    assert ratio(np.linalg.norm(Y - X @ W), np.linalg.norm(best), size=200, amplification=amplification) < 30
