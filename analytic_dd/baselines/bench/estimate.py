@@ -29,7 +29,7 @@ from analytic_dd.baselines.nets.network import Network
 from analytic_dd.baselines.torch_state import plain_torch
 from analytic_dd.data import Dataset
 
-__all__ = ["COUNTED", "Estimate", "Work", "estimates", "forward_flops", "gpu_seconds", "layer_sizes", "made", "work"]
+__all__ = ["COUNTED", "Estimate", "Work", "estimates", "forward_flops", "gpu_seconds", "made", "work"]
 
 THROUGHPUT = 1e13  # float32 operations a second that convolutions of some hundred images reach
 LATENCY = 2e-3  # seconds of a call of a network, forward or backward
@@ -121,22 +121,6 @@ def _counted(found: Mapping[str, int]) -> dict[str, int]:
     return {name: int(found.get(name, 0)) for name in COUNTED}
 
 
-def layer_sizes(network: Network) -> Iterator[tuple[nn.Module, int]]:
-    """Yield the layers of a network in the order in which an image passes them, each with how many numbers it gives."""
-    # Numbers are drawn, since the first use of meta tensors imports for seconds.
-    found: list[tuple[nn.Module, int]] = []
-    layers = [one for one in network.modules() if not list(one.children())]
-    hooks = [one.register_forward_hook(lambda layer, _, out: found.append((layer, out.numel()))) for one in layers]
-    try:
-        network.logits(
-            network.draw(torch.Generator()), torch.zeros(1, *network.shape)
-        )  # meta tensors import for seconds
-    finally:
-        for hook in hooks:
-            hook.remove()
-    yield from found
-
-
 def forward_flops(network: Network) -> float:
     """Return the operations of one image through the convolutions and the linear layers: two for each product.
 
@@ -146,7 +130,7 @@ def forward_flops(network: Network) -> float:
     >>> forward_flops(MultiLayerPerceptron((1, 8, 8), 10, widths=(5,)))
     740.0
     """
-    weighted = [(given, one.weight) for one, given in layer_sizes(network) if isinstance(one, nn.Conv2d | nn.Linear)]
+    weighted = [(given, one.weight) for one, given in network.outputs if isinstance(one, nn.Conv2d | nn.Linear)]
     return float(2 * sum(given * (weight.numel() // len(weight)) for given, weight in weighted))
 
 

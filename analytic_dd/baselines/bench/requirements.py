@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from analytic_dd.baselines.bench.estimate import layer_sizes, made
+from analytic_dd.baselines.bench.estimate import made
 from analytic_dd.baselines.bench.plan import Plan, SetCell
 from analytic_dd.baselines.bench.protocol import Protocol, predictor_kind
 from analytic_dd.baselines.methods.kernel_config import KernelConfig
@@ -91,7 +91,7 @@ def least_bytes(method: Method) -> dict[str, float]:
 
 def activation_bytes(network: Network, size: int = 4) -> float:
     """Return the bytes of what the layers of a network give for one image."""
-    return float(size * sum(given for _, given in layer_sizes(network)))
+    return float(size * sum(given for _, given in network.outputs))
 
 
 def free_bytes(device: str) -> float:

@@ -96,7 +96,7 @@ class UnrolledConfig(Config):
         if self.unroll != "auto":
             return self.unroll
         item = torch.empty(0, dtype=task.dtype).element_size()
-        graph = _GRAPH * item * samples * sum(self.network_for(task).outputs)
+        graph = _GRAPH * item * samples * sum(numbers for _, numbers in self.network_for(task).outputs)
         return "graph" if graph <= self.unroll_memory else "recompute"
 
 

@@ -65,22 +65,22 @@ class Network(nn.Sequential):
         return self._through(before, {n: p for n, p in parameters.items() if not n.startswith("classifier.")}, images)
 
     @functools.cached_property
-    def outputs(self) -> list[int]:
-        """How many numbers each layer puts out for one image."""
-        sizes: list[int] = []
+    def outputs(self) -> list[tuple[nn.Module, int]]:
+        """The layers in the order in which an image passes them, each with how many numbers it puts out."""
+        found: list[tuple[nn.Module, int]] = []
         layers = [layer for layer in self.modules() if not list(layer.children())]
-        hooks = [layer.register_forward_hook(lambda *seen: sizes.append(seen[2].numel())) for layer in layers]
+        hooks = [one.register_forward_hook(lambda layer, _, out: found.append((layer, out.numel()))) for one in layers]
         zeros = {name: torch.zeros(shape) for name, shape in self.shapes().items()}  # meta tensors import for seconds
         with torch.no_grad():
             functional_call(self, zeros, (torch.zeros(1, *self.shape),), tie_weights=False)
         for hook in hooks:
             hook.remove()
-        return sizes
+        return found
 
     @functools.cached_property
     def together(self) -> int:
         """Number of images that go through at a time on a CPU, whose cache holds what the largest layer makes."""
-        return max(1, _CACHED // max(self.outputs))
+        return max(1, _CACHED // max(numbers for _, numbers in self.outputs))
 
     def _through(self, layers: nn.Module, parameters: Parameters, images: torch.Tensor) -> torch.Tensor:
         """Return what layers make of images; on a CPU they see as many images at a time as its cache holds."""
