@@ -40,6 +40,7 @@ __all__ = ["LossCertificate", "certify_loss", "why_inconclusive"]
 
 _MEANINGFUL = 1e-6  # a bound above this would let a visibly wrong model pass
 _NEWTON = 60
+_SETTLED = 1e-8  # of the sums that an intercept balances; the rounding of logits leaves far less
 _SQRT2 = math.sqrt(2.0)
 
 _LINKS: dict[str, Callable[[np.ndarray], np.ndarray]] = {  # of labels strictly inside of their range
@@ -267,7 +268,7 @@ def _penalised(at: _At) -> _Distance:
     Z, moved, slack = F @ W.T, 0.0, 0.0
     if b is not None:
         best, sensitivity = _settled(loss, Z, Y, w, b)
-        if sensitivity == math.inf:  # labels whose mean no intercept has
+        if sensitivity == math.inf:  # none balances the labels, or none that is reached from here
             return _Distance(math.inf, math.inf, math.inf, math.inf, 1.0)
         moved, slack = _distance(loss, best, b), sensitivity * float(np.max(np.linalg.norm(F, axis=1)))
         Z = Z + best
@@ -370,6 +371,9 @@ def _settled(loss: str, Z: np.ndarray, Y: np.ndarray, w: np.ndarray, b: np.ndarr
         b = b + step
         if np.linalg.norm(step) <= 4e-16 * (1.0 + np.linalg.norm(b)):
             break
+    mu = _MEANS[loss](Z + b)
+    if not np.all(np.abs(w @ (Y - mu)) <= _SETTLED * (w @ (np.abs(Y) + np.abs(mu)))):
+        return b, math.inf  # an intercept so far away that its classes have no curvature, or its logits no digits
     return b, math.sqrt(float(values[-1] / values[kept][0]))
 
 

@@ -78,6 +78,14 @@ def test_a_wrong_intercept_fails(rng):
     assert found.intercept_error > 5e-8
 
 
+@pytest.mark.parametrize("loss", ["softmax", "logistic"])
+def test_an_intercept_at_1e16_fails(rng, loss):
+    """Of one class, where its loss has no curvature left; of all, where logits beside it have no digits."""
+    W, Phi, Y, options = exact_set(rng, loss, intercept=True)
+    for far in (1e16 * np.eye(K)[0], -1e16 * np.eye(K)[1], np.full(K, 1e16), 60.0 * np.eye(K)[2]):
+        assert certify_loss(W, Phi, Y, **options | {"intercept": options["intercept"] + far}).verdict == "fail"
+
+
 def test_a_tiny_ridge_is_inconclusive(rng):
     W, Phi, Y, _ = exact_set(rng, "softmax")
     Y = glm_labels(Phi, W, loss="softmax", ridge=1e-12).labels
