@@ -95,6 +95,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="seconds of each distillation, after which the set is scored unfinished",
     )
     add("--resume", action="store_true", help="go on where --out ends, and skip cells that are done")
+    add(
+        "--in-process",
+        action="store_true",
+        help="run all cells in this process; on a CPU each has its own by default, so that one that is killed costs "
+        "its cell only",
+    )
     add("--quick", action="store_true", help="sizes for digits that take about a minute on one core")
     add("--dry-run", action="store_true", help="print the cells and run nothing; what must fail is refused in one line")
     add("--estimate", action="store_true", help="print passes, seconds here and GPU hours of each set, and run nothing")
@@ -166,6 +172,7 @@ def run(options: argparse.Namespace) -> int:
         budget=options.budget,
         resume=options.resume,
         progress=progress,
+        apart=not options.in_process,
     )
     if options.estimate or options.dry_run:
         from analytic_dd.baselines.bench.estimate import estimates

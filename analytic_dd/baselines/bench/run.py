@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import datetime
 import platform
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from analytic_dd.baselines.bench import child
 from analytic_dd.baselines.bench.closed_form import closed_form
 from analytic_dd.baselines.bench.controls import CONTROLS, control_set
 from analytic_dd.baselines.bench.foreign import FOREIGN, foreign_result
@@ -59,6 +61,9 @@ class Benchmark:
     resume : bool
     progress : bool
         Whether to show bars on standard error.
+    apart : bool
+        Whether each cell runs in a process of its own, so that one that is killed costs its cell only. A device other
+        than the CPU, methods of the main module and platforms that cannot fork take this process.
 
     Raises
     ------
@@ -77,7 +82,9 @@ class Benchmark:
         budget: float | None = None,
         resume: bool = False,
         progress: bool = False,
+        apart: bool = False,
     ) -> None:
+        self.apart = apart and device == "cpu" and child.available()
         self.plan, self.out, self.device, self.budget, self.resume = plan, out, device, budget, resume
         self.datasets = {dataset.name: dataset for dataset in datasets}
         self.protocol = configured(Protocol, protocol)
@@ -159,12 +166,37 @@ class Benchmark:
         self._bars.advance(len(cell.predictors) - len(wanted))
         if not wanted:
             return 0
+        left, failed = list(wanted), 0
+        try:
+            for predictor, facts in self._found(cell, wanted):
+                left.remove(predictor)
+                failed += self._append(cell, predictor, facts)
+        except ChildProcessError as error:
+            failed += sum(self._append(cell, predictor, _failure(error)) for predictor in left)
+        return failed
+
+    def _found(self, cell: SetCell, wanted: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield each predictor with what its row says, from a process of its own where that was asked for."""
+        if not self.apart:
+            return self.scores(cell, wanted)
+        alone = copy.copy(self)
+        alone.datasets, alone.plan = {cell.data: self.datasets[cell.data]}, Plan((), ())
+        alone.journal, alone._bars = None, _Bars(0, shown=self._bars.shown)  # type: ignore[assignment]
+        return child.found_in_child(Benchmark.scores, alone, cell, wanted)
+
+    def scores(self, cell: SetCell, wanted: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Make a set and yield each predictor with what its row says."""
         try:
             result = self._made(cell)
             objective = objective_of(result, self.datasets[cell.data])
         except Exception as error:  # one method that fails does not stop the others: its rows say why
-            return sum(self._failed(cell, predictor, error) for predictor in wanted)
-        return sum(self._scored(cell, predictor, result, objective) for predictor in wanted)
+            yield from ((predictor, _failure(error)) for predictor in wanted)
+            return
+        for predictor in wanted:
+            try:
+                yield predictor, self._scored(cell, predictor, result, objective)
+            except Exception as error:
+                yield predictor, _failure(error)
 
     def _made(self, cell: SetCell) -> BaselineResult:
         """Return the stored set of a cell where it is as good, or a new one, which is then stored."""
@@ -207,11 +239,10 @@ class Benchmark:
                 resume=self.resume,
             )
 
-    def _scored(self, cell: SetCell, predictor: str, result: BaselineResult, objective: Objective | None) -> int:
-        try:
-            found = score(predictor, result, self.datasets[cell.data], protocol=self.protocol, device=self.device)
-        except Exception as error:
-            return self._failed(cell, predictor, error)
+    def _scored(
+        self, cell: SetCell, predictor: str, result: BaselineResult, objective: Objective | None
+    ) -> dict[str, Any]:
+        found = score(predictor, result, self.datasets[cell.data], protocol=self.protocol, device=self.device)
         row: dict[str, Any] = {
             "accuracy": found.accuracy,
             "accuracy_std": found.std,
@@ -221,23 +252,25 @@ class Benchmark:
         row |= {"accuracies": found.accuracies, "evaluation_seconds": found.seconds, "details": found.details}
         if objective is not None:
             row["objective"] = asdict(objective) | {"gap": objective.gap}
-        row |= {"learned": result.learned, "config": result.config, "ledger": result.ledger.to_dict()}
-        self._append(cell, predictor, row)
-        return 0
+        return row | {"learned": result.learned, "config": result.config, "ledger": result.ledger.to_dict()}
 
-    def _failed(self, cell: SetCell, predictor: str, error: Exception) -> int:
-        words = " ".join(f"{type(error).__name__}: {error}".split())[:_ERRORS]
-        _say(f"{cell.label}, {predictor}: {words}")
-        self._append(cell, predictor, {"accuracy": None, "accuracy_std": None, "seconds": None, "error": words})
-        return 1
-
-    def _append(self, cell: SetCell, predictor: str, facts: Mapping[str, Any]) -> None:
+    def _append(self, cell: SetCell, predictor: str, facts: Mapping[str, Any]) -> bool:
+        """Write a row, and return whether it failed."""
+        if "error" in facts:
+            _say(f"{cell.label}, {predictor}: {facts['error']}")
         row = dict(zip(KEY, cell.key(predictor), strict=True)) | dict(facts)
         row |= {"device": self.device, "budget": self.budget, "settings": self._settings(cell, predictor)}
         row |= {"versions": self._versions, "threads": torch.get_num_threads()}
         row["written"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         self.journal.append(row)
         self._bars.advance(1)
+        return "error" in facts
+
+
+def _failure(error: Exception) -> dict[str, Any]:
+    """Return what the row of a cell that failed says."""
+    words = " ".join(f"{type(error).__name__}: {error}".split())[:_ERRORS]
+    return {"accuracy": None, "accuracy_std": None, "seconds": None, "error": words}
 
 
 def control_result(name: str, dataset: Dataset, points_per_class: int, *, seed: int) -> BaselineResult:
@@ -313,12 +346,12 @@ class _Bars:
     @contextlib.contextmanager
     def steps(self, label: str, total: int) -> Any:
         """Show the steps of a distillation, and yield its callback."""
-        if self._outer is None:
+        if not self.shown:
             yield None
             return
         from tqdm import tqdm
 
-        with tqdm(total=total, desc=label, unit=" steps", leave=False) as bar:
+        with tqdm(total=total, desc=label, unit=" steps", leave=False, position=1) as bar:
             yield _callback(bar)
 
 

@@ -20,7 +20,7 @@ from analytic_dd.features.code import imported
 if TYPE_CHECKING:
     from analytic_dd.baselines.methods.method import Method
 
-__all__ = ["ENTRY_POINTS", "METHODS", "entry_point", "method_type", "register"]
+__all__ = ["ENTRY_POINTS", "METHODS", "entry_point", "method_type", "methods_of_others", "register"]
 
 ENTRY_POINTS = "analytic_dd.methods"
 
@@ -90,6 +90,11 @@ def method_type(name: str) -> type[Method]:
     if found is None:
         raise ValueError(unknown_word("method", name, METHODS))
     return _imported(found) if isinstance(found, str) else found
+
+
+def methods_of_others() -> list[str]:
+    """Return MODULE:CLASS of each method that is not of this package, by which another process registers it."""
+    return [_path(kind) for kind in METHODS.values() if not isinstance(kind, str)]
 
 
 def _path(kind: str | type[Method]) -> str:

@@ -57,7 +57,7 @@ def run(small, tmp_path, capsys, monkeypatch):
         if drawn:
             monkeypatch.setattr(benchmark_module, "draw", draw)
         words = ["bench", "--data", small, "--methods", *methods, "--predictors", *predictors, "--seeds", *seeds]
-        words += ["--config", *SMALL, *config, "--offline", "--out", tmp_path / out, *arguments]
+        words += ["--config", *SMALL, *config, "--offline", "--in-process", "--out", tmp_path / out, *arguments]
         status = cli.main([str(word) for word in words])
         captured = capsys.readouterr()
         return status, captured.out, captured.err
