@@ -202,7 +202,7 @@ DOORS = {
     ),
     "bench": Door(
         lambda folder: [
-            *("bench", *_data(folder), "--out", str(folder / "bench"), "--resume", "--seeds", "0"),
+            *("bench", *_data(folder), "--out", str(folder / "bench"), "--resume", "--in-process", "--seeds", "0"),
             *("--methods", "dm:steps=3,batch=4,width=3,depth=1", "closed-form", "--predictors", "ridge"),
         ],
         _bench,
