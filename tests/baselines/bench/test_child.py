@@ -67,8 +67,10 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "mortals.py").write_text(MORTALS)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(registry, "METHODS", dict(registry.METHODS))
-    return tmp_path
+    before = dict(registry.METHODS)
+    yield tmp_path
+    registry.METHODS.clear()
+    registry.METHODS.update(before)
 
 
 def words(*methods):
@@ -139,5 +141,5 @@ def test_methods_that_another_process_cannot_import_stay_in_this_one(monkeypatch
         name = "here"
         __module__ = "__main__"
 
-    monkeypatch.setattr(registry, "METHODS", registry.METHODS | {"here": Here})
+    monkeypatch.setitem(registry.METHODS, "here", Here)
     assert not child.available()
