@@ -253,6 +253,7 @@ class Lines:
 
 def forked(folder: Path, door: Door, tracer: Lines | None = None, *, report: Path | None = None) -> int:
     """Start the command in a process of its own; return its id."""
+    (folder / "said.txt").touch()  # a signal may come before the process has opened it
     pid = os.fork()
     if pid:
         return pid
