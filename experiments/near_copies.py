@@ -120,7 +120,9 @@ RUNS = {
     "patches": Run("cifar10", "patches", 30.0, (NearCopies(bases=8),)),
     "convnet": Run("mnist", convnet, 1.0, (NearCopies(bases=4, candidates=2_000),), "ConvNet trained on 20,000"),
     # The ridge is that of pilot fits to 10,000 images with 256 filters, scored on 4,000 other training images
-    "wide patches": Run("cifar10", "patches:filters=1200,grid=2,threshold=0.5,mirror=true", 1.0, (NearCopies(bases=8),)),
+    "wide patches": Run(
+        "cifar10", "patches:filters=1200,grid=2,threshold=0.5,mirror=true", 1.0, (NearCopies(bases=8),)
+    ),
     "imagenette": OnBackbone(
         "imagenette-128.tar.xz",
         backbone,
