@@ -50,6 +50,7 @@ class Distiller(LaterSamples, BaseEstimator):
         largest_change: float | None = None,
         candidates: int = 256,
         bases: int = 1,
+        jacobians: str = "auto",
         pairs: bool = False,
         steps: int = 10,
         tolerance: float | None = None,
@@ -77,6 +78,7 @@ class Distiller(LaterSamples, BaseEstimator):
         self.largest_change = largest_change
         self.candidates = candidates
         self.bases = bases
+        self.jacobians = jacobians
         self.pairs = pairs
         self.steps = steps
         self.tolerance = tolerance

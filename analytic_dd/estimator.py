@@ -75,6 +75,8 @@ class RidgeDistiller(LaterClasses, ClassifierMixin, Distiller):
         ``one-image``, ``near-copies``: of an entry of the copies, as a fraction of its range; default 0.01.
     candidates, bases : int
         ``near-copies``: how many samples are looked at, and the least number of them that are copied.
+    jacobians : {"auto", "stored", "products"}
+        ``near-copies``: store the Jacobians, or take products with them.
     pairs : bool
         ``near-copies``: pairs of samples of its own class for each row of W.
     steps : int

@@ -53,6 +53,7 @@ class ClosedFormConfig:
     largest_change: float | None = None
     candidates: int | None = None
     bases: int | None = None
+    jacobians: str | None = None
     pairs: bool | None = None
     steps: int | None = None
     tolerance: float | None = None
