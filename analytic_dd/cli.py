@@ -15,17 +15,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from analytic_dd import theorems
 from analytic_dd.baselines.bench import command as bench
 from analytic_dd.distill.construction import chosen, options
-from analytic_dd.errors import DivergenceError, shown
-from analytic_dd.export import FORMATS
-from analytic_dd.flags import Command, flag, in_flags, parser_of
+from analytic_dd.errors import DivergenceError
+from analytic_dd.flags import Command, flag, parser_of
 from analytic_dd.progress import Progress
+from analytic_dd.set_commands import code_of, export, show, verify
+from analytic_dd.terminal import complain, print_result, reason
 
 __all__ = ["main"]
-
-_LONGEST = 10_000  # characters of a line that is printed
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,18 +60,18 @@ def _run(arguments: Sequence[str] | None) -> int:
     except SystemExit as stop:
         return int(stop.code or 0)
     except KeyboardInterrupt:
-        return _complain("interrupted; what was there before is intact", 130)
+        return complain("interrupted; what was there before is intact", 130)
     except BrokenPipeError:
         sys.stderr.close()  # the reader of standard output has gone; say nothing more
         return 1
     except MemoryError as error:
-        return _complain(f"out of memory ({error}); use fewer features or points", 2)
+        return complain(f"out of memory ({error}); use fewer features or points", 2)
     except ModuleNotFoundError as error:
-        return _complain(f"{error.name} is needed for this and not installed; pip install 'analytic-dd[all]'", 2)
+        return complain(f"{error.name} is needed for this and not installed; pip install 'analytic-dd[all]'", 2)
     except ImportError as error:
-        return _complain(str(error), 2)
+        return complain(str(error), 2)
     except (ValueError, TypeError, OSError, DivergenceError) as error:
-        return _complain(_reason(error), 2)
+        return complain(reason(error), 2)
 
 
 @contextlib.contextmanager
@@ -84,19 +82,6 @@ def _silenced(wanted: bool) -> Iterator[None]:
         return
     with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
         yield
-
-
-def _reason(error: Exception) -> str:
-    """What went wrong, in one line; an error of the file system names the file."""
-    reason: object = error.strerror if isinstance(error, OSError) and error.strerror else error
-    if isinstance(error, OSError) and error.filename:
-        reason = f"{error.filename}: {reason}"
-    return in_flags(" ".join(str(reason).split()))
-
-
-def _complain(line: str, status: int) -> int:
-    print(f"analytic-dd: {shown(line, most=_LONGEST)}", file=sys.stderr)
-    return status
 
 
 def _distill(options: argparse.Namespace) -> int:
@@ -112,10 +97,10 @@ def _distill(options: argparse.Namespace) -> int:
         found = _distill_sums(options, construction, fit, clock)
     if options.report == "page":
         is_code = (options.features or "").startswith("network:")
-        write_page(options.out, feature_map=_code(options, options.out) if is_code else None)
+        write_page(options.out, feature_map=code_of(options, options.out) if is_code else None)
     files = [str(options.out / name) for name in ("distilled.npz", "distilled.png", "report.json", "page.html")]
     files = [file for file in files if Path(file).exists()]
-    _print(options, found.content | {"files": files}, [*describe(found), "  files: " + ", ".join(files)])
+    print_result(options, found.content | {"files": files}, [*describe(found), "  files: " + ", ".join(files)])
     return 0 if found.certificate.verdict != "fail" else 1
 
 
@@ -239,131 +224,9 @@ def _merge(options: argparse.Namespace) -> int:
 
 def _print_sums(options: argparse.Namespace, statistics: Any) -> int:
     facts = {"samples": statistics.n, "p": statistics.p, "k": statistics.k, "file": str(options.out)}
-    _print(options, facts, [f"{options.out}: sums of {statistics.n:,} samples, p = {statistics.p}, k = {statistics.k}"])
-    return 0
-
-
-def _verify(options: argparse.Namespace) -> int:
-    """Certify stored sets again (T16) and check what they claim, or check theorems: exit status 1 unless all pass."""
-    from analytic_dd.judge.claims import UNKNOWABLE
-
-    if options.theorems is not None:
-        if options.files:
-            raise ValueError(f"{options.files[0]} is a file, --theorems checks theorems; verify them one after another")
-        return theorems.check(options.theorems, deep=options.deep, json=options.json, quiet=options.quiet)
-    if not options.files or options.deep:
-        wanted = "--deep is for --theorems" if options.deep else "nothing to verify"
-        raise ValueError(f"{wanted}: name a distilled.npz or its folder, or give --theorems")
-    found, errors = {}, []
-    for file in [str(file) for path in options.files for file in _sets_in(path)]:
-        try:
-            found[file] = _certified(options, Path(file))
-        except (ValueError, TypeError, OSError) as error:
-            errors.append(_reason(error) if file in _reason(error) else f"{file}: {_reason(error)}")
-    if found:
-        content = {
-            file: (certificate.to_dict() if certificate else {"verdict": None})
-            | {"false_claims": false, "not_known": UNKNOWABLE}
-            for file, (certificate, false) in found.items()
-        }
-        lines = [
-            f"{file}: {line}"
-            for file, (certificate, false) in found.items()
-            for line in (*([certificate] if certificate else []), *false)
-        ]
-        _print(options, content, [*lines, f"not known: {UNKNOWABLE}"])
-    for line in errors:
-        _complain(line, 2)
-    accepted = ("pass", "inconclusive") if options.allow_inconclusive else ("pass",)
-    good = all(certificate and certificate.verdict in accepted and not false for certificate, false in found.values())
-    return 2 if errors else int(not good)
-
-
-def _sets_in(path: Path) -> list[Path]:
-    """A file or folder of a set as it is; of a folder of bench its sets."""
-    of_bench = path.is_dir() and not (path / "distilled.npz").exists() and (path / "sets").is_dir()
-    return sorted((path / "sets").glob("*.npz")) if of_bench else [path]
-
-
-def _certified(options: argparse.Namespace, path: Path) -> tuple[Any, list[str]]:
-    """The certificate of a stored set, the worst of several ridges, and what the file says of itself that is false."""
-    from analytic_dd.io import BenchSetError, load_distilled
-
-    try:
-        stored = load_distilled(path, feature_map=_code(options, path))
-    except BenchSetError:
-        from analytic_dd.baselines.bench.set_file import certificate_of_set
-
-        words, of_bench = certificate_of_set(path)
-        return of_bench, [] if of_bench else [f"{words}, which names no weights: there is nothing to certify"]
-    certificate = stored.certify()
-    return certificate, stored.false_claims(certificate)
-
-
-def _code(given: argparse.Namespace, path: Path) -> Any:
-    """The module of a set that the user names, with the weights beside the set where these are stored; or None."""
-    from analytic_dd.features.network import load_weights, module_named
-    from analytic_dd.report.run import MODULE
-
-    if given.features is None:
-        return None
-    kind, _, factory = given.features.partition(":")
-    if kind != "network":
-        raise ValueError(
-            f"features={given.features!r} are stored in the set; only network:PACKAGE.MODULE:FACTORY is named"
-        )
-    module, weights = module_named(factory), (path if path.is_dir() else path.parent) / MODULE
-    return load_weights(module, weights) if weights.exists() else module
-
-
-def _show(options: argparse.Namespace) -> int:
-    """Certify a stored set, and draw the grid of its images and the spectra into its folder."""
-    from analytic_dd.io import BenchSetError, load_distilled
-    from analytic_dd.plot import draw_set
-    from analytic_dd.report import write_page
-    from analytic_dd.spectra import draw_spectrum
-
-    try:
-        stored = load_distilled(options.folder, feature_map=_code(options, options.folder))
-    except BenchSetError:
-        return _show_of_bench(options)
-    certificate = stored.certify()
-    folder = options.folder if options.folder.is_dir() else options.folder.parent
-    files = [folder / name for name in (f"distilled.{options.format}", f"spectrum.{options.format}")]
-    draw_set(stored, files[0])
-    draw_spectrum(stored, files[1])
-    if options.report == "page":
-        files.append(write_page(folder, feature_map=stored.code))
-    summary = {"files": [str(file) for file in files], "certificate": certificate.to_dict(), "meta": stored.meta}
-    lines = [f"{stored.meta['data']['name']}, {len(stored.x)} points: {certificate}", *map(str, files)]
-    _print(options, summary, lines)
-    return 0
-
-
-def _show_of_bench(options: argparse.Namespace) -> int:
-    """Draw a set that bench stored beside its file, which has points and labels but no weights to certify."""
-    from analytic_dd.baselines.bench.set_file import load_set
-    from analytic_dd.plot import draw_points
-
-    found, facts = load_set(options.folder)
-    path = options.folder.with_suffix(f".{options.format}")
-    title = f"{found.method}, {len(found.x)} points, seed {found.seed}, {found.steps} steps"
-    draw_points(found.x, found.y, title, path)
-    _print(options, {"files": [str(path)], "facts": facts}, [f"{title}: no weights to certify", str(path)])
-    return 0
-
-
-def _export(options: argparse.Namespace) -> int:
-    """Write a stored set in another format, and say what its reader must know."""
-    from analytic_dd.io import load_distilled
-
-    kind = FORMATS[options.to]
-    folder = options.folder if options.folder.is_dir() else options.folder.parent
-    path = folder / f"exported-{kind.name}{kind.suffix}" if options.out is None else options.out
-    found = load_distilled(options.folder, feature_map=_code(options, options.folder)).export(kind.name, path)
-    content = {"format": kind.name, "files": [str(file) for file in found.files], "notes": found.notes}
-    files = [str(file) for file in (found.files if len(found.files) < 4 else (path,))]
-    _print(options, content, [f"{kind.name}: {', '.join(files)}", *(f"  {note}" for note in found.notes)])
+    print_result(
+        options, facts, [f"{options.out}: sums of {statistics.n:,} samples, p = {statistics.p}, k = {statistics.k}"]
+    )
     return 0
 
 
@@ -375,33 +238,24 @@ def _data(options: argparse.Namespace) -> int:
         if options.name is None:
             raise ValueError(f"name the data set to fetch: {', '.join(data.names())}")
         path = data.fetch(options.name, progress=sys.stderr.isatty() and not options.quiet)
-        _print(options, {"name": options.name, "path": str(path)}, [f"{options.name}: {path or 'embedded'}"])
+        print_result(options, {"name": options.name, "path": str(path)}, [f"{options.name}: {path or 'embedded'}"])
     elif options.action == "path" and options.name is None:
         found = {key: None if value is None else str(value) for key, value in data.locations().items()}
-        _print(options, found, [f"{key}: {value or 'not set'}" for key, value in found.items()])
+        print_result(options, found, [f"{key}: {value or 'not set'}" for key, value in found.items()])
     else:
         rows = data.describe(options.name)
         lines = [f"{row.name}: {row.path or row.state}" if options.action == "path" else str(row) for row in rows]
-        _print(options, {row.name: vars(row) | {"path": row.path and str(row.path)} for row in rows}, lines)
+        print_result(options, {row.name: vars(row) | {"path": row.path and str(row.path)} for row in rows}, lines)
     return 0
-
-
-def _print(options: argparse.Namespace, content: dict[str, Any], lines: Sequence[str]) -> None:
-    if options.json:
-        from analytic_dd.io import to_json
-
-        print(to_json(content))
-    else:
-        print("\n".join(shown(part, most=_LONGEST) for line in lines for part in line.split("\n")))
 
 
 _COMMANDS: dict[str, Command] = {
     "distill": _distill,
     "stats": _stats,
     "merge": _merge,
-    "verify": _verify,
-    "show": _show,
-    "export": _export,
+    "verify": verify,
+    "show": show,
+    "export": export,
     "data": _data,
     "bench": bench.run,
 }

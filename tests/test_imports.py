@@ -44,8 +44,9 @@ MAY_IMPORT = {
     "sheet": GROUND,
     "theorems": set(),
     "progress": set(),
-    "cli": BELOW_REPORT
-    | {"export", "flags", "plot", "report", "progress", "spectra", "theorems", "baselines", "__init__"},
+    "cli": BELOW_REPORT | {"flags", "report", "progress", "set_commands", "terminal", "baselines"},
+    "set_commands": BELOW_REPORT | {"export", "plot", "report", "spectra", "terminal", "theorems", "baselines"},
+    "terminal": GROUND | {"flags", "io"},
     "flags": BELOW_DISTILL | {"baselines", "distill", "export", "__init__"},
     "__main__": {"cli"},
     "__init__": BELOW_REPORT | {"estimator", "one_call"},

@@ -85,7 +85,8 @@ class LossCertificate:
         ``pass``: rounding of the stored set explains the error (at most ``bound``). ``fail``: it does not.
         ``inconclusive``: rounding alone could hide an error above 1e-6.
     relative_error : float
-        An upper bound on |W_s - W| / |W| (with an intercept: of both together, the intercept's part to first order).
+        An upper bound on |W_s - W|, with an intercept also on |b_s - b| to first order, in units of the least |W_j| of
+        an output: an output, or all of W, that is small beside the others or beside the intercept does not hide.
     bound : float
         ``30 * eps * size * amplification``: what rounding of features and labels explains.
     ratio : float
@@ -121,7 +122,7 @@ class LossCertificate:
 
     def __str__(self) -> str:
         return (
-            f"{self.verdict}: |W_s - W| / |W| <= {self.relative_error:.1e} ({self.loss} loss, rounding allows "
+            f"{self.verdict}: |W_s - W| / min |W_j| <= {self.relative_error:.1e} ({self.loss} loss, rounding allows "
             f"{self.bound:.1e}, {self.points} points, ridge {self.ridge:.3g})"
             + (f"; {why_inconclusive(self.ridge)}" if self.verdict == "inconclusive" else "")
         )
@@ -216,9 +217,9 @@ def certify_loss(
     s = decompose(about).s
     rank = int(np.sum(s > max(F.shape) * eps * s[0]))
     found = (_penalised if ridge > 0.0 else _without_penalty)(_At(loss, target, b, F, Y, w, ridge, rank))
-    size = float(np.linalg.norm(target))
-    scale = math.hypot(size, 0.0 if b is None else float(np.linalg.norm(b))) or 1.0
-    amplification = max(1.0, found.rounding / scale) * max(1.0, float(map_condition))
+    size, beside = float(np.linalg.norm(target)), 0.0 if b is None else float(np.linalg.norm(b))
+    scale = _least_output(target) or beside or 1.0
+    amplification = max(1.0, (found.rounding + beside) / scale) * max(1.0, float(map_condition))
     unit_bound = eps * (F.shape[0] + math.sqrt(F.shape[1])) * amplification
     bound, first_order = RATIO_LIMIT * unit_bound, found.first_order / scale
     passed = "pass" if bound <= max(_MEANINGFUL, 1e4 * eps) else "inconclusive"
@@ -235,6 +236,13 @@ def certify_loss(
         points=len(F),
         ridge=ridge,
     )
+
+
+def _least_output(W: np.ndarray) -> float:
+    """The least |W_j| of an output, so that none hides behind the others; outputs that are rounding of them are 0."""
+    sizes = np.linalg.norm(W, axis=1)
+    large = sizes[sizes > 4.0 * W.shape[1] * np.finfo(np.float64).eps * sizes.max()]
+    return float(large.min()) if large.size else 0.0
 
 
 @dataclass(frozen=True)

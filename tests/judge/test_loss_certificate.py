@@ -86,6 +86,21 @@ def test_an_intercept_at_1e16_fails(rng, loss):
         assert certify_loss(W, Phi, Y, **options | {"intercept": options["intercept"] + far}).verdict == "fail"
 
 
+@each_loss
+def test_what_is_small_does_not_hide_behind_what_is_large(rng, loss):
+    """All of W beside an intercept, and one output beside the others: with the sign turned neither passes."""
+    W, Phi, _, options = exact_set(rng, loss)
+    del options["weights"]
+    small, b = 1e-14 * W, np.array([3.0, 1.0, -1.0, -3.0])
+    Y = glm_labels(Phi, small, loss=loss, ridge=options["ridge"], intercept=b).labels
+    assert certify_loss(-small, Phi, Y, **options | {"intercept": b}).verdict != "pass"
+    one = W * np.array([[1e-14], [1.0], [1.0], [1.0]])
+    one[1:] -= one.sum(axis=0) / 3  # the columns of W sum to 0, as softmax wants them
+    turned = one * np.array([[-1.0], [1.0], [1.0], [1.0]])
+    Y = glm_labels(Phi, one, loss=loss, ridge=options["ridge"]).labels
+    assert certify_loss(turned, Phi, Y, **options).verdict != "pass"
+
+
 def test_a_tiny_ridge_is_inconclusive(rng):
     W, Phi, Y, _ = exact_set(rng, "softmax")
     Y = glm_labels(Phi, W, loss="softmax", ridge=1e-12).labels

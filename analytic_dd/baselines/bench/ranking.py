@@ -38,7 +38,7 @@ def label_robust_score(*, improvement: float, recovery: float, weight: float = 0
     >>> label_robust_score(improvement=1.0, recovery=0.0, weight=1.0)
     1.0
     >>> round(label_robust_score(improvement=0.2, recovery=0.4), 4)
-    0.2284
+    0.2285
     """
     return _normalised(weight * improvement - (1.0 - weight) * recovery)
 

@@ -60,14 +60,14 @@ def test_operations_of_a_network_are_counted():
     assert forward_flops(ConvNet((1, 28, 28), 10)) == wanted - 2.0 * 9 * 1024 * 2 * 128
 
 
-def test_the_published_half_second_of_trajectory_matching_is_that_of_its_calls():
+def test_the_published_half_second_of_trajectory_matching_is_that_of_its_calls(ratio):
     options = {"student_steps": 50, "steps": 1, "max_start": 2, "expert_span": 2, "unroll": "recompute"}
     found = method("mtt", MTT | options, ipc=1)
     counted = work(found)
     flops = 10 * 50 * (2 + 2 * 3) * forward_flops(ConvNet((1, 8, 8), 10))
     experts = 3 * len(DIGITS.y_train) * 3 * forward_flops(ConvNet((1, 8, 8), 10))
     calls = 250 + 2 * counted.once.get("network_steps", 0) + counted.first
-    assert gpu_seconds(found, counted) == pytest.approx((flops + experts) / THROUGHPUT + LATENCY * calls, rel=1e-12)
+    assert ratio(gpu_seconds(found, counted), (flops + experts) / THROUGHPUT + LATENCY * calls, size=10) < 30
     assert LATENCY * 250 == 0.5
 
 
@@ -76,7 +76,7 @@ def cells(texts, **more):
     return plan([DIGITS], [one for text in texts for one in parse_variant(text)], **options)
 
 
-def test_estimates_say_what_they_rest_on_and_are_measured_once_for_all_seeds(monkeypatch):
+def test_estimates_say_what_they_rest_on_and_are_measured_once_for_all_seeds(monkeypatch, ratio):
     measured = []
     monkeypatch.setattr(estimate_module, "measured_rate", lambda network, **_: measured.append(network) or 1e9)
     monkeypatch.setattr(estimate_module, "measured_step", lambda found: measured.append(found) or 0.5)
@@ -87,7 +87,7 @@ def test_estimates_say_what_they_rest_on_and_are_measured_once_for_all_seeds(mon
     real = sum(min(256, int(np.sum(DIGITS.y_train == label))) for label in range(10))
     assert dm.passes == 7 * (real + 20)
     size = forward_flops(ConvNet((1, 8, 8), 10, width=4, depth=2))
-    assert dm.seconds == pytest.approx(7 * (real + 10 + 2 * 10) * size / 1e9, rel=1e-12)
+    assert ratio(dm.seconds, 7 * (real + 10 + 2 * 10) * size / 1e9, size=10) < 30
     assert dm.gpu_hours > 0.0
     assert "counted operations at 1 Gflop/s measured here" in str(dm)
     assert (kip.seconds, kip.gpu_hours, kip.passes) == (3.0, None, None)

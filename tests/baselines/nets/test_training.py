@@ -79,7 +79,10 @@ def recording(shape):
     """A linear network, and the layer that notes what it sees."""
     recorder = Recorder()
     layers = OrderedDict(note=recorder, flatten=nn.Flatten(), classifier=nn.Linear(math.prod(shape), 3, device="meta"))
-    return Network(shape, 3, layers), recorder.seen
+    network = Network(shape, 3, layers)
+    assert network.together > 100  # one image has gone through for the sizes of the layers
+    recorder.seen.clear()
+    return network, recorder.seen
 
 
 def follow(course, images, ledger=None, shape=(1, 1, 2)):
