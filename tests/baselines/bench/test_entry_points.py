@@ -1,6 +1,7 @@
 """A method outside of the package, installed or named by its module, scored from the command line."""
 
-import textwrap
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -8,35 +9,11 @@ from analytic_dd import cli
 from analytic_dd.baselines.bench.journal import read_rows
 from analytic_dd.baselines.methods import registry
 
-SOURCE = """
-    import torch
-    from analytic_dd.baselines import Method
-
-    class Shrinking(Method):
-        name = "shrinking"
-
-        def start(self):
-            self.images = self.task.real_images(self.points_per_class, self.rng(-1))
-
-        def step(self, index):
-            self.images = self.images / 2.0
-            return float(self.images.square().mean())
-
-        def state(self):
-            return {"images": self.images.clone()}
-
-        def restore(self, state):
-            self.images = state["images"].clone()
-
-        def result(self):
-            return self.images, torch.nn.functional.one_hot(self.classes_of_points, self.task.k).double()
-"""
-
 
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
     """A distribution with one module and one entry point on the path, as an installer leaves it."""
-    (tmp_path / "shrinking_methods.py").write_text(textwrap.dedent(SOURCE))
+    shutil.copy(Path(__file__).parents[1] / "shrinking_methods.py", tmp_path)
     about = tmp_path / "shrinking-1.0.dist-info"
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: shrinking\nVersion: 1.0\n")

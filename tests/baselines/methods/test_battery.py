@@ -4,14 +4,16 @@ A method is one row of ``ROWS``; the last test runs a method of a user's own thr
 """
 
 import contextlib
+import runpy
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from analytic_dd import data
-from analytic_dd.baselines import Config, Method, distill, register
+from analytic_dd.baselines import Config, distill, register
 from analytic_dd.baselines.methods.registry import METHODS, method_type
 from analytic_dd.errors import DataError, DivergenceError
 
@@ -407,46 +409,20 @@ def test_too_little_memory_on_the_device_says_what_to_lower(method, monkeypatch)
         run(method)
 
 
-class Shrinking(Method):
-    """A method of a user's own: real samples that shrink towards zero."""
-
-    name = "shrinking"
-
-    def start(self):
-        """Take real samples."""
-        self.images = self.task.real_images(self.points_per_class, self.rng(-1))
-
-    def step(self, index):
-        """Halve them."""
-        self.images = self.images / 2.0
-        return float(self.images.square().mean())
-
-    def state(self):
-        """Return the samples."""
-        return {"images": self.images.clone()}
-
-    def restore(self, state):
-        """Continue."""
-        self.images = state["images"].clone()
-
-    def result(self):
-        """Return the samples with one-hot labels."""
-        return self.images, torch.nn.functional.one_hot(self.classes_of_points, self.task.k).double()
-
-
 def test_a_method_of_a_users_own_is_registered_by_a_decorator(monkeypatch):
+    shrinking = runpy.run_path(str(Path(__file__).parents[1] / "shrinking_methods.py"))["Shrinking"]
     with monkeypatch.context() as patch:
         patch.setattr("analytic_dd.baselines.methods.registry.METHODS", dict(METHODS))
         patch.setattr("analytic_dd.baselines.methods.driver.method_type", method_type)
-        assert register(Shrinking) is register(Shrinking) is method_type("shrinking") is Shrinking
+        assert register(shrinking) is register(shrinking) is method_type("shrinking") is shrinking
         found, start = (distill("shrinking", small(), config={"steps": steps}) for steps in (3, 0))
         assert np.array_equal(found.inputs, start.inputs / 8.0)
         assert found.config == {"steps": 3}
         with pytest.raises(ValueError, match="there is another method with the name 'kip'"):
-            register(type("Other", (Shrinking,), {"name": "kip"}))
+            register(type("Other", (shrinking,), {"name": "kip"}))
     with pytest.raises(ValueError, match="unknown method 'shrinking'"):
         method_type("shrinking")
-    assert Shrinking.config_type is Config
+    assert shrinking.config_type is Config
 
 
 @pytest.mark.parametrize(
