@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 ANCHORS = Path(__file__).parent / "published_anchors.json"
+RECALLED = " (recalled)"  # no stored copy was found for it
 FACTS = ("predictor", "kernel", "augmentation", "step size", "selection")
 
 
@@ -45,7 +46,7 @@ def differing(published: Mapping[str, Any], name: str, settings: str, predictor:
     theirs, mine = protocols()[published["protocol"]], ours(predictor)
     found = [] if settings == "published" else ["settings"]
     found += ["pixels"] if name != published["data"] else []
-    return found + [fact for fact in FACTS if theirs[fact] != mine[fact]]
+    return found + [fact for fact in FACTS if theirs[fact].removesuffix(RECALLED) != mine[fact]]
 
 
 def beside(published: Mapping[str, Any] | None, accuracy: float, **cell: str) -> dict[str, Any]:
@@ -53,7 +54,7 @@ def beside(published: Mapping[str, Any] | None, accuracy: float, **cell: str) ->
     if published is None:
         return {"anchor": None, "deviation": None, "differing": None, "source": None}
     unlike = differing(published, **cell)
-    source = published["source"] + (" (recalled)" if published.get("check") else "")
+    source = published["source"] + (RECALLED if published.get("check") else "")
     return {
         "anchor": published["accuracy"],
         "deviation": None if unlike else round(100.0 * accuracy - published["accuracy"], 2),
