@@ -34,7 +34,7 @@ from analytic_dd.features.conv_border import ValidLayer
 from analytic_dd.features.mirror import MirrorAverage
 from analytic_dd.features.registry import MapOptions, option, register
 from analytic_dd.features.sizes import Sizes, as_count, as_image_shape, as_word
-from analytic_dd.linalg.threads import one_thread
+from analytic_dd.linalg.threads import shared_among_threads
 
 __all__ = ["Patches"]
 
@@ -218,9 +218,7 @@ thresholded responses; use near copies of real inputs (near_copies), or points w
         if not isinstance(X, np.ndarray) or self.activation != "relu":
             return self._features(X)
         out = np.empty((len(X), self.grid**2, 2, self.offsets.size), dtype=X.dtype)
-        with one_thread():  # an image is too little work for several, which would wait for each other
-            for row in range(len(X)):
-                self._write_features(self._normalised(X[row : row + 1])[0][0], out[row])
+        shared_among_threads(lambda i: self._write_features(self._normalised(X[i : i + 1])[0][0], out[i]), len(X))
         return out.reshape(len(X), self.p)
 
     def _features(self, X: Array) -> Array:

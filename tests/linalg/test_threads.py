@@ -98,3 +98,28 @@ def test_the_libraries_of_numpy_and_scipy_are_found():
         assert [library.num_threads for library in found] == [1] * len(found)
         np.linalg.eigh(np.eye(3))
     assert [library.num_threads for library in found] == before
+
+
+def test_work_is_shared_among_as_many_threads_as_blas_has(libraries):
+    """Every call is made once, in 8 threads with one BLAS thread each; one thread where BLAS has one; errors come out."""
+    seen, workers, inside = [], set(), set()
+    all_at_work = threading.Barrier(8)
+
+    def call(i):
+        if i < 8:
+            all_at_work.wait(60)  # the first call of each of 8 threads, at the same time
+        seen.append(i)
+        workers.add(threading.get_ident())
+        inside.add(libraries[0].num_threads)
+
+    threads.shared_among_threads(call, 100)
+    assert sorted(seen) == list(range(100))
+    assert len(workers) == 8
+    assert inside == {1}
+    assert libraries[0].num_threads == 8
+    with pytest.raises(ZeroDivisionError):
+        threads.shared_among_threads(lambda i: 1 // (i - 50), 100)
+    libraries[0].num_threads = 1
+    workers.clear()
+    threads.shared_among_threads(lambda _: workers.add(threading.get_ident()), 100)
+    assert workers == {threading.get_ident()}
