@@ -101,7 +101,7 @@ def test_the_libraries_of_numpy_and_scipy_are_found():
 
 
 def test_work_is_shared_among_as_many_threads_as_blas_has(libraries):
-    """Every call is made once, in 8 threads with one BLAS thread each; one thread where BLAS has one; errors come out."""
+    """Every call is made once, in 8 threads with one BLAS thread each, in one where BLAS has one; errors come out."""
     seen, workers, inside = [], set(), set()
     all_at_work = threading.Barrier(8)
 
