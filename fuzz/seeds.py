@@ -139,11 +139,12 @@ def _folders(root: Path, x: np.ndarray) -> list[Path]:
 
 
 def _cifar(root: Path) -> list[Path]:
-    """Two images a file, in an archive and in a folder."""
+    """Two images a file, one of each class in all, in an archive and in a folder."""
     folder, rng = root / "binary", np.random.default_rng(1)
     folder.mkdir()
-    for name in (*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"):
-        rows = rng.integers(0, 10, (2, 3073), dtype=np.uint8)
+    for i, name in enumerate((*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin")):
+        rows = rng.integers(0, 256, (2, 3073), dtype=np.uint8)
+        rows[:, 0] = 2 * i % 10, 2 * i % 10 + 1
         (folder / name).write_bytes(rows.tobytes())
     with tarfile.open(root / "cifar.tar.gz", "w:gz") as archive:
         archive.add(folder, "cifar-10-batches-bin")

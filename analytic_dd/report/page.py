@@ -70,7 +70,7 @@ def write_page(folder: str | Path, *, feature_map: FeatureMap | None = None) -> 
         raise DataError(f"{report} is no JSON ({error}); distil again") from error
     try:
         made = page(stored, content)
-    except (LookupError, TypeError, AttributeError, ValueError, RecursionError) as error:  # anything may stand in it
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError) as error:
         raise DataError(f"{report} is no report of a set ({type(error).__name__}: {error}); distil again") from error
     with atomic_write(path) as stream:
         stream.write(made.encode())

@@ -135,6 +135,7 @@ def test_a_damaged_report_is_refused_and_leaves_the_page(tmp_path, capsys):
     report, page = tmp_path / "report.json", (tmp_path / "page.html").read_bytes()
     content = json.loads(report.read_text())
     damaged = [[], {}, content | {"data": None}, content | {"seconds": {"a": "b"}}, content | {"accuracies": 3}]
+    damaged.append(content | {"seconds": {"a": 10**400}})  # too large for a float
     for text in (*map(json.dumps, damaged), "{", "[" * 100_000, "\xff"):
         report.write_bytes(text.encode("latin-1"))
         with pytest.raises(DataError, match=r"report\.json is no (JSON|report of a set) .*; distil again"):

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import types
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from typing import Any
@@ -45,7 +46,8 @@ def found_in_child(function: Callable[..., Iterator[Any]], *arguments: Any) -> I
     mine, other = context.Pipe()
     facts = methods_of_others(), torch.get_num_threads()
     child = context.Process(target=_serve, args=(other, facts, function, arguments))
-    child.start()
+    with _main_left_out():
+        child.start()
     other.close()
     try:
         while (found := _received(mine)) is not _ENDED:
@@ -56,6 +58,17 @@ def found_in_child(function: Callable[..., Iterator[Any]], *arguments: Any) -> I
     finally:
         _end(child)
         mine.close()
+
+
+@contextlib.contextmanager
+def _main_left_out() -> Iterator[None]:
+    """Hide the program that runs, which multiprocessing would run again in the child, without a guard or a file."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _received(mine: Connection) -> Any:

@@ -62,7 +62,7 @@ def load_set(path: str | Path) -> tuple[BaselineResult, dict[str, Any]]:
             _require_model(values)
         values["losses"] = [(int(step), float(seconds), float(loss)) for step, seconds, loss in stored["losses"]]
         return BaselineResult(ledger=Ledger.from_dict(meta["ledger"]), **values), dict(meta["facts"])
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         raise DataError(f"{path} is not a set of a baseline ({error}); remove it and make it again") from error
 
 

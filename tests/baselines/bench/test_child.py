@@ -110,19 +110,24 @@ def alive(pid):
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_nothing_is_left_of_a_run_that_ends(folder, how):
-    """Ctrl-C reaches the command; a child of a command that was killed ends by itself."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "analytic_dd", *words("random", "mortals:Mortal:by=sleep")],
-        stderr=subprocess.PIPE,
-        text=True,
+    """Ctrl-C reaches the command; a child of a command that was killed ends by itself.
+
+    The one that is killed is a program without a guard, which no child runs again.
+    """
+    command = words("random", "mortals:Mortal:by=sleep")
+    (folder / "program.py").write_text(
+        f"from analytic_dd import cli\nprint('begun', flush=True)\ncli.main({command})\n"
     )
+    started = ["-m", "analytic_dd", *command] if how == signal.SIGINT else ["program.py"]
+    process = subprocess.Popen([sys.executable, *started], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     pid = folder / "pid"
     while process.poll() is None and not (pid.exists() and pid.read_text()):
         time.sleep(0.05)
     sleeping = int(pid.read_text())
     assert alive(sleeping)
     process.send_signal(how)
-    error = process.communicate(timeout=60)[1]
+    said, error = process.communicate(timeout=60)
+    assert said.count("begun") == (how == signal.SIGKILL)
     if how == signal.SIGINT:
         assert process.returncode == 130
         assert "what is done stays, go on with --resume" in error

@@ -106,3 +106,12 @@ def test_another_file_is_no_set(tmp_path):
     write_npz(tmp_path / "other.npz", {"x": np.zeros(3)})
     with pytest.raises(DataError, match="is not a set of a baseline"):
         load_set(tmp_path / "other.npz")
+
+
+def test_a_loss_at_no_step_is_no_set(digits, tmp_path):
+    save_set(tmp_path / "set.npz", distill("kip", digits, config={"steps": 1, "target_batch": 50}), budget=3.0)
+    with np.load(tmp_path / "set.npz") as file:
+        stored = dict(file)
+    write_npz(tmp_path / "set.npz", stored | {"losses": np.full_like(stored["losses"], np.inf)})
+    with pytest.raises(DataError, match="is not a set of a baseline"):
+        load_set(tmp_path / "set.npz")
