@@ -19,13 +19,6 @@ Listener = Callable[[str, int, int], None]  # stage, done, total
 class Clock:
     """Wall seconds by stage; a stage that is entered again adds up.
 
-    Attributes
-    ----------
-    seconds : dict
-        By stage.
-    mapped : int
-        Samples that went through the feature map.
-
     Examples
     --------
     >>> clock = Clock()
@@ -35,8 +28,8 @@ class Clock:
     ['reading']
     """
 
-    seconds: dict[str, float] = field(default_factory=dict)
-    mapped: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)  # by stage
+    mapped: int = 0  # samples that went through the feature map
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:

@@ -189,31 +189,15 @@ def _scale(images: np.ndarray, *, channels: bool = False) -> Scale:
 
 @dataclass(frozen=True)
 class _Block:
-    """Rows of images on one scale.
+    """Rows of images on one scale."""
 
-    Attributes
-    ----------
-    name : str
-        It stands beside the first row, or beside every row above its class.
-    images : (m, *image_shape) array
-    captions : list of str
-        Words above each image; there are none where the rows have names.
-    rows : list of str
-        The class of each row, where each row has one class.
-    scale : ((low, high), ...)
-        The values that are drawn black and white, of all channels or of each.
-    columns : int
-    of : int
-        How many images there are, where not all are drawn.
-    """
-
-    name: str
-    images: np.ndarray
-    captions: Sequence[str]
-    rows: Sequence[str]
-    scale: Scale
+    name: str  # it stands beside the first row, or beside every row above its class
+    images: np.ndarray  # (m, *image_shape)
+    captions: Sequence[str]  # words above each image; there are none where the rows have names
+    rows: Sequence[str]  # the class of each row, where each row has one class
+    scale: Scale  # ((low, high), ...): the values that are drawn black and white, of all channels or of each
     columns: int = _COLUMNS
-    of: int = 0
+    of: int = 0  # how many images there are, where not all are drawn
 
     @property
     def label(self) -> str:

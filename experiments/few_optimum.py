@@ -27,19 +27,10 @@ RESTARTS, COMPONENTS, SIZES = 200, 16, (2, 5, 8)
 
 @dataclass(frozen=True)
 class Descent:
-    """Where a descent ended.
+    """Where a descent ended."""
 
-    Attributes
-    ----------
-    weights : (k, p) array
-        The model of the set that was found.
-    ratio : float
-        Its error to the optimum of T7, both in the metric.
-    evaluations : int
-    """
-
-    weights: np.ndarray
-    ratio: float
+    weights: np.ndarray  # (k, p): the model of the set that was found
+    ratio: float  # its error to the optimum of T7, both in the metric
     evaluations: int
 
 

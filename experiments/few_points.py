@@ -36,24 +36,13 @@ SCORED = 2_000  # training samples on which the ridge of a control is chosen, in
 
 @dataclass(frozen=True)
 class Problem:
-    """A fitted model with what the methods share.
-
-    Attributes
-    ----------
-    dataset, model
-    root : (p, r) array
-        L with Phi^T Phi = L L^T.
-    means : (k, p) array
-        Of the classes, as inputs.
-    scored : (X, y)
-        Training samples for the choice of ridges.
-    """
+    """A fitted model with what the methods share."""
 
     dataset: data.Dataset
     model: OriginalModel
-    root: np.ndarray
-    means: np.ndarray
-    scored: tuple[np.ndarray, np.ndarray]
+    root: np.ndarray  # (p, r): L with Phi^T Phi = L L^T
+    means: np.ndarray  # (k, p): of the classes, as inputs
+    scored: tuple[np.ndarray, np.ndarray]  # (X, y): training samples for the choice of ridges
 
     @classmethod
     def of(cls, dataset: data.Dataset, *, seed: int) -> Problem:

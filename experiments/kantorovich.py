@@ -55,23 +55,12 @@ ACTIVATIONS = {
 
 @dataclass(frozen=True)
 class Proof:
-    """What was bounded.
-
-    Attributes
-    ----------
-    proved : bool
-    residual : float
-        eta, an upper bound of |C phi(X) - W|.
-    contraction : float
-        kappa over the ball of radius 2 eta.
-    radius : float
-        The exact points are within it of the computed ones.
-    """
+    """What was bounded."""
 
     proved: bool
-    residual: float
-    contraction: float
-    radius: float
+    residual: float  # eta, an upper bound of |C phi(X) - W|
+    contraction: float  # kappa over the ball of radius 2 eta
+    radius: float  # the exact points are within it of the computed ones
 
 
 def derivative(C: np.ndarray, features: np.ndarray, slopes: np.ndarray, B: np.ndarray) -> np.ndarray:

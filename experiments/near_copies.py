@@ -59,20 +59,11 @@ class Run:
 
 @dataclass(frozen=True)
 class OnBackbone(Run):
-    """Images of an archive in the data folder, normalised as a network wants them that others trained.
-
-    Attributes
-    ----------
-    name : str
-    size : int, optional
-        Pixels a side, where they are not taken as they are.
-    each : int, optional
-        So many training images of each class, the first ones.
-    """
+    """Images of an archive in the data folder, normalised as a network wants them that others trained."""
 
     name: str = ""
-    size: int | None = None
-    each: int | None = None
+    size: int | None = None  # pixels a side, where they are not taken as they are
+    each: int | None = None  # so many training images of each class, the first ones
 
     def read(self) -> Dataset:
         """Return the images of the archive."""

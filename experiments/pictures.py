@@ -31,26 +31,13 @@ _GAP, _MARGIN, _SIDE, _LINE, _LETTER = 4, 8, 150, 13, 5.2
 
 @dataclass(frozen=True)
 class Row:
-    """Images side by side on one scale.
+    """Images side by side on one scale."""
 
-    Attributes
-    ----------
-    name : str
-        Beside the row, with its scale below.
-    images : (m, *image_shape) array
-    scale : (low, high)
-        What is drawn black and white; beyond is clipped.
-    captions : sequence of str
-        Above each image.
-    heading : str
-        Above the row.
-    """
-
-    name: str
-    images: np.ndarray
-    scale: tuple[float, float]
-    captions: Sequence[str] = ()
-    heading: str = ""
+    name: str  # beside the row, with its scale below
+    images: np.ndarray  # (m, *image_shape)
+    scale: tuple[float, float]  # (low, high): what is drawn black and white; beyond is clipped
+    captions: Sequence[str] = ()  # above each image
+    heading: str = ""  # above the row
 
     @property
     def above(self) -> int:

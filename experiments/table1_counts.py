@@ -53,21 +53,13 @@ KERNEL_SAMPLES = 200  # the kernel matrix of all the digits would be singular in
 
 @dataclass(frozen=True)
 class Problem:
-    """Inputs (n, d) and labels (n, k) with the sizes of the feature maps that are put on them.
-
-    Attributes
-    ----------
-    few : int
-        Samples for the kernel model.
-    onto, over : int
-        p of the surjective maps (at most d) and of the others (more than d).
-    """
+    """Inputs (n, d) and labels (n, k) with the sizes of the feature maps that are put on them."""
 
     name: str
     X: np.ndarray
     Y: np.ndarray
-    few: np.ndarray
-    onto: int
+    few: np.ndarray  # samples for the kernel model
+    onto: int  # p of the surjective maps (at most d) and of the others (more than d)
     over: int
     seed: int
 
@@ -99,27 +91,13 @@ def digits_problem(seed: int) -> Problem:
 
 @dataclass(frozen=True)
 class Count:
-    """What a theory says and what was measured.
+    """What a theory says and what was measured."""
 
-    Attributes
-    ----------
-    points : int
-        The count of the theory.
-    at : Certificate
-        At the count; the worst over the label sets.
-    fewer : float
-        |W_s - W| / |W| at one point fewer; the worst over the label sets.
-    fewer_of_data : float or None
-        The same for the labels of the data alone, where a row is for every label set.
-    at_least : int or None
-        The smallest count that is not excluded, where it is not ``points``.
-    """
-
-    points: int
-    at: Certificate
-    fewer: float
-    fewer_of_data: float | None = None
-    at_least: int | None = None
+    points: int  # the count of the theory
+    at: Certificate  # at the count; the worst over the label sets
+    fewer: float  # |W_s - W| / |W| at one point fewer; the worst over the label sets
+    fewer_of_data: float | None = None  # the same for the labels of the data alone, where a row is for every label set
+    at_least: int | None = None  # the smallest count that is not excluded, where it is not ``points``
 
 
 def linear_every_label_set(problem: Problem) -> Count:

@@ -14,41 +14,24 @@ STRENGTHS = ("exact", "identity", "ball", "converse", "float64")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a check found.
-
-    Attributes
-    ----------
-    passed : bool
-    instances : int
-        Number of instances that were tried (all of them, or up to the first that failed).
-    worst : str
-        "exact" where equality was shown without tolerance; a failure probability, a radius or a ratio otherwise.
-    detail : str
-        The instance that failed, or what the number means.
-    """
+    """What a check found."""
 
     passed: bool
-    instances: int
+    instances: int  # number of instances that were tried (all of them, or up to the first that failed)
+    # "exact" where equality was shown without tolerance; a failure probability, a radius or a ratio otherwise
     worst: str
-    detail: str = ""
+    detail: str = ""  # the instance that failed, or what the number means
 
 
 @dataclass(frozen=True)
 class Check:
-    """A claim that a machine decides.
+    """A claim that a machine decides."""
 
-    Attributes
-    ----------
-    theorem, strength, name, claim : str
-        ``name`` is unique within a theorem and a strength; ``claim`` is a sentence.
-    decide : callable
-        ``decide(deep, negate) -> Outcome``; with ``negate`` the claim is replaced by a false one, and must fail.
-    """
-
-    theorem: str
+    theorem: str  # ``name`` is unique within a theorem and a strength; ``claim`` is a sentence
     strength: str
     name: str
     claim: str
+    # ``decide(deep, negate) -> Outcome``; with ``negate`` the claim is replaced by a false one, and must fail
     decide: Callable[[bool, bool], Outcome]
 
     @property

@@ -14,39 +14,23 @@ __all__ = ["Ledger"]
 
 @dataclass
 class Ledger:
-    """Counters that only grow. They are part of the saved state, so that a resumed run goes on counting.
+    """Counters that only grow. They are part of the saved state, so that a resumed run goes on counting."""
 
-    Attributes
-    ----------
-    wall_seconds, cpu_seconds : float
-        Time inside the steps of the method, without evaluation and the writing of states.
-    peak_bytes : int
-        Largest memory that was allocated on a CUDA device. On a CPU it is the high-water mark of the process, which
-        includes what ran before.
-    steps : int
-        Number of outer steps of the method.
-    real_forward, real_backward, synthetic_forward, synthetic_backward : int
-        Passes of one real or synthetic sample through a network or a feature map. A gradient in the weights or in the
-        samples is one backward pass, and a second derivative is another.
-    network_steps : int
-        Number of optimiser steps of networks, in inner loops, of students and of experts.
-    kernel_entries : int
-        Number of entries of kernel matrices that were evaluated.
-    expert_bytes : int
-        Bytes of the weights of experts.
-    """
-
-    wall_seconds: float = 0.0
+    wall_seconds: float = 0.0  # time inside the steps of the method, without evaluation and the writing of states
     cpu_seconds: float = 0.0
+    # Largest memory that was allocated on a CUDA device. On a CPU it is the high-water mark of the process, which
+    # includes what ran before.
     peak_bytes: int = 0
-    steps: int = 0
+    steps: int = 0  # number of outer steps of the method
+    # Passes of one real or synthetic sample through a network or a feature map. A gradient in the weights or in the
+    # samples is one backward pass, and a second derivative is another.
     real_forward: int = 0
     real_backward: int = 0
     synthetic_forward: int = 0
     synthetic_backward: int = 0
-    network_steps: int = 0
-    kernel_entries: int = 0
-    expert_bytes: int = 0
+    network_steps: int = 0  # number of optimiser steps of networks, in inner loops, of students and of experts
+    kernel_entries: int = 0  # number of entries of kernel matrices that were evaluated
+    expert_bytes: int = 0  # bytes of the weights of experts
 
     @contextmanager
     def timed(self, device: Any = "cpu") -> Iterator[None]:

@@ -34,23 +34,12 @@ _INSIDE = 64.0 * 2.0**-52
 
 @dataclass(frozen=True)
 class DcBound:
-    """What no m points can do better than, and what some do.
+    """What no m points can do better than, and what some do."""
 
-    Attributes
-    ----------
-    bound : float
-        No m points have less.
-    reached : float
-        The objective of the points below; global optimality is open, so it is at or above the bound.
-    features : (m, p) array
-    labels : (m, k) array
-    theorem : str
-    """
-
-    bound: float
-    reached: float
-    features: np.ndarray
-    labels: np.ndarray
+    bound: float  # no m points have less
+    reached: float  # the objective of the points below; global optimality is open, so it is at or above the bound
+    features: np.ndarray  # (m, p)
+    labels: np.ndarray  # (m, k)
     theorem: str = "T20b"
 
 
@@ -130,24 +119,12 @@ def _leading(A: np.ndarray, m: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class MomentSet:
-    """Points with the mean of the data, and with as much of their covariance as so many points can have.
+    """Points with the mean of the data, and with as much of their covariance as so many points can have."""
 
-    Attributes
-    ----------
-    features : (m, p) array
-    mean_error : float
-        |mean - mean of the data|, of rounding size.
-    covariance_error : float
-        |covariance - that of the data|, the least of any m points: the tail of its eigenvalues.
-    fewest : int
-        rank of the covariance + 1: so many points have both exactly.
-    theorem : str
-    """
-
-    features: np.ndarray
-    mean_error: float
-    covariance_error: float
-    fewest: int
+    features: np.ndarray  # (m, p)
+    mean_error: float  # |mean - mean of the data|, of rounding size
+    covariance_error: float  # |covariance - that of the data|, the least of any m points: the tail of its eigenvalues
+    fewest: int  # rank of the covariance + 1: so many points have both exactly
     theorem: str = "T20c"
 
 
@@ -221,28 +198,14 @@ def mtt_bound(displacements: np.ndarray, *, points: int) -> float:
 
 @dataclass(frozen=True)
 class KipOptimum:
-    """The least squared error on the data that ridge regression on m points can have.
+    """The least squared error on the data that ridge regression on m points can have."""
 
-    Attributes
-    ----------
-    loss : float
-        |Phi W_s^T - Y|^2, reached by the points below where phi is onto.
-    gap : float
-        Certified: no m points have less than ``loss - gap``; 0 in closed form.
-    features : (m, p) array
-    labels : (m, k) array
-    ridge : float
-    weights : (k, p) array
-        W_s.
-    theorem : str
-    """
-
-    loss: float
-    gap: float
-    features: np.ndarray
-    labels: np.ndarray
+    loss: float  # |Phi W_s^T - Y|^2, reached by the points below where phi is onto
+    gap: float  # certified: no m points have less than ``loss - gap``; 0 in closed form
+    features: np.ndarray  # (m, p)
+    labels: np.ndarray  # (m, k)
     ridge: float
-    weights: np.ndarray
+    weights: np.ndarray  # (k, p): W_s
     theorem: str = "T20d"
 
     @property

@@ -26,24 +26,12 @@ Data = Any  # GramStatistics, or a pair (Phi, Y)
 
 @dataclass(frozen=True)
 class ColumnSpace:
-    """Data in coordinates of the columns of their features.
+    """Data in coordinates of the columns of their features."""
 
-    Attributes
-    ----------
-    s : (r,) array
-        Singular values of Phi above the rank cut-off, descending.
-    Vt : (r, p) array
-        Q^T, orthonormal rows.
-    labels : (r, k) array
-        T.
-    dtype : dtype
-        Of the data; everything here is float64.
-    """
-
-    s: Array
-    Vt: Array
-    labels: Array
-    dtype: Any
+    s: Array  # (r,): singular values of Phi above the rank cut-off, descending
+    Vt: Array  # (r, p): Q^T, orthonormal rows
+    labels: Array  # (r, k): T
+    dtype: Any  # that of the data; everything here is float64
 
     @property
     def features(self) -> Array:

@@ -52,29 +52,15 @@ class Pixels:
 
 @dataclass(frozen=True)
 class Integers:
-    """Levels (m, d) of one scale, with the error of W and the largest change.
+    """Levels (m, d) of one scale, with the error of W and the largest change."""
 
-    Attributes
-    ----------
-    levels : (m, d) float64 array of integers
-    low, step : float
-    error : float
-        |W (I - X^+ X)| / |W| of the inputs of these levels.
-    largest : float
-        Largest distance of a level from the real one.
-    scale : float
-        S; 0 where plain rounding is enough.
-    rounding_error : float
-        What plain rounding to the same levels would miss.
-    """
-
-    levels: np.ndarray = field(repr=False)
+    levels: np.ndarray = field(repr=False)  # (m, d) float64 of integers
     low: float
     step: float
-    error: float
-    largest: float
-    scale: float
-    rounding_error: float = math.nan
+    error: float  # |W (I - X^+ X)| / |W| of the inputs of these levels
+    largest: float  # largest distance of a level from the real one
+    scale: float  # S; 0 where plain rounding is enough
+    rounding_error: float = math.nan  # what plain rounding to the same levels would miss
 
     @property
     def values(self) -> np.ndarray:

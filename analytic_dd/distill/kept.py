@@ -31,18 +31,10 @@ def _positive(name: str, value: Any) -> None:
 
 @dataclass(frozen=True)
 class TrajectoryFeatures(DistilledFeatures):
-    """A set for the steps of a descent, and how far its steps are from those on the data.
+    """A set for the steps of a descent, and how far its steps are from those on the data."""
 
-    Attributes
-    ----------
-    steps_error : float
-        Largest |W_t^s - W_t| relative to the largest |W_t|, for steps of 1 / |G|_2, as measured.
-    steps_bound : float
-        What T19d allows; 0 for a complete set.
-    """
-
-    steps_error: float = 0.0
-    steps_bound: float = 0.0
+    steps_error: float = 0.0  # largest |W_t^s - W_t| relative to the largest |W_t|, for steps of 1 / |G|_2, as measured
+    steps_bound: float = 0.0  # what T19d allows; 0 for a complete set
 
     def diagnostics(self) -> dict[str, Any]:
         """Return everything but the arrays, as JSON values."""

@@ -43,20 +43,7 @@ def _share(name: str, value: Any) -> None:
 
 @dataclass(frozen=True)
 class Copies(Construction):
-    """Real samples and near copies of them, which it publishes: the options of both constructions here.
-
-    Attributes
-    ----------
-    labels : {"learned", "centred"}
-        ``centred``: learned labels of a model that is trained on centred ones.
-    distilled_ridge : float
-        lambda_s, absolute.
-    references : {"random", "k-means", "herding", "given"}
-        The real samples to copy, or to choose from.
-    largest_change : float, optional
-        Of an entry of the copies, as a fraction of the range of the pixels; default 0.01. Halving it doubles the error
-        of W.
-    """
+    """Real samples and near copies of them, which it publishes: the options of both constructions here."""
 
     realistic = True
 
@@ -67,6 +54,7 @@ class Copies(Construction):
     references: str = option(
         "random", "random, k-means, herding, or a file", check=one_of(*REFERENCES), metavar="CHOICE|FILE"
     )
+    # Halving the change doubles the error of W
     largest_change: float | None = option(
         None, "of a pixel, as a fraction of its range (default 0.01)", check=_share, metavar="FRACTION"
     )

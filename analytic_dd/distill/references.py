@@ -14,29 +14,14 @@ __all__ = ["ReferenceSplit", "split_references"]
 
 @dataclass(frozen=True)
 class ReferenceSplit:
-    """``scale * Phi_ref = B rows + N``.
+    """``scale * Phi_ref = B rows + N``."""
 
-    Attributes
-    ----------
-    scale : (m, p) array
-        Square roots of the weights.
-    rows : (q, p) array
-        Orthonormal basis of row(W) in the scaled coordinates.
-    B : (m, q) array
-    N : (m, p) array
-        The part orthogonal to ``rows``.
-    size : float
-        |scale * Phi_ref|.
-    cutoff : float
-        What counts as 0 beside it: max(m, p) eps size.
-    """
-
-    scale: Array
-    rows: Array
-    B: Array
-    N: Array
-    size: float
-    cutoff: float
+    scale: Array  # (m, p): square roots of the weights
+    rows: Array  # (q, p): orthonormal basis of row(W) in the scaled coordinates
+    B: Array  # (m, q)
+    N: Array  # (m, p): the part orthogonal to ``rows``
+    size: float  # |scale * Phi_ref|
+    cutoff: float  # what counts as 0 beside it: max(m, p) eps size
 
 
 def split_references(

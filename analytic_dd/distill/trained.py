@@ -45,29 +45,15 @@ _PLACES = {  # of the points of a unit, in steps e b_l, and what the labels have
 
 @dataclass(frozen=True)
 class NetworkSet:
-    """A set on which given weights of a network are a stationary point of training with weight decay.
+    """A set on which given weights of a network are a stationary point of training with weight decay."""
 
-    Attributes
-    ----------
-    inputs : (m, d) array
-    labels : (m, k) array
-    ridge : float
-        Weight decay, ridge/2 times the squared norm of all weights.
-    weights : tuple of arrays
-        W_1, ..., W_L.
-    activation : str
-    theorem : str
-    note : str
-        Always that of a local minimum.
-    """
-
-    inputs: np.ndarray
-    labels: np.ndarray
-    ridge: float
-    weights: tuple[np.ndarray, ...]
+    inputs: np.ndarray  # (m, d)
+    labels: np.ndarray  # (m, k)
+    ridge: float  # weight decay, ridge/2 times the squared norm of all weights
+    weights: tuple[np.ndarray, ...]  # W_1, ..., W_L
     activation: str
     theorem: str
-    note: str = NOTE
+    note: str = NOTE  # always that of a local minimum
 
     def __len__(self) -> int:
         return len(self.inputs)

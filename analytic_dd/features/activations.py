@@ -22,22 +22,6 @@ _SQRT_MAX = {"float32": 1.8e19, "float64": 1.3e154}
 class Activation:
     """A function of single entries, with the properties that T8b asks for.
 
-    Attributes
-    ----------
-    name : str
-    forward : callable
-        ``forward(xp, T, slope)`` of pre-activations ``T``.
-    derivative : callable
-        ``derivative(xp, T, slope)`` is the slope of ``forward`` at ``T``, and at a kink that of the side ``T >= 0``.
-    inverse : callable or None
-        ``inverse(xp, H, slope)``, or None where the function is not strictly monotone.
-    lower, upper : float
-        The open range ]lower, upper[ ; infinite for an activation onto R.
-    reach : float
-        Size of outputs up to which the inverse is well-conditioned; :meth:`FullyConnected.scale_into_range` aims at it.
-    stretch : float
-        The largest ratio of slopes up to that size, or None for 1 / slope.
-
     Examples
     --------
     >>> import numpy as np
@@ -49,13 +33,15 @@ class Activation:
     """
 
     name: str
-    forward: Scalar
+    forward: Scalar  # ``forward(xp, T, slope)`` of pre-activations ``T``
+    # ``derivative(xp, T, slope)`` is the slope of ``forward`` at ``T``, and at a kink that of the side ``T >= 0``
     derivative: Scalar
-    inverse: Scalar | None = None
-    lower: float = -math.inf
+    inverse: Scalar | None = None  # ``inverse(xp, H, slope)``, or None where the function is not strictly monotone
+    lower: float = -math.inf  # the open range ]lower, upper[ ; infinite for an activation onto R
     upper: float = math.inf
+    # Size of outputs up to which the inverse is well-conditioned; :meth:`FullyConnected.scale_into_range` aims at it
     reach: float = math.inf
-    stretch: float | None = None
+    stretch: float | None = None  # the largest ratio of slopes up to that size, or None for 1 / slope
 
     @property
     def onto(self) -> bool:

@@ -42,15 +42,9 @@ _BISECTIONS = 6  # in a star-shaped range the scale is then at least 2^(-1/64) o
 
 @dataclass(frozen=True, eq=False)
 class Range:
-    """What all ranges have in common.
+    """What all ranges have in common."""
 
-    Attributes
-    ----------
-    p : int
-        Size of a feature vector.
-    """
-
-    p: int
+    p: int  # size of a feature vector
 
     def project(self, W: Array) -> Array:
         """Return the rows of ``W`` (k, p) projected on the span of all features, where fitted weights lie.
@@ -64,11 +58,6 @@ class Range:
 class Subspace(Range):
     """A linear subspace, in which constructions are free.
 
-    Attributes
-    ----------
-    basis : (p, r) numpy.ndarray or None
-        Orthonormal columns that span the subspace, or None for all of R^p.
-
     Examples
     --------
     >>> Subspace(2).project(np.array([[1.0, 2.0]]))
@@ -77,6 +66,7 @@ class Subspace(Range):
     array([[1., 0.]])
     """
 
+    # (p, r), orthonormal columns that span the subspace, or None for all of R^p
     basis: np.ndarray | None = None
 
     def project(self, W: Array) -> Array:
@@ -87,39 +77,22 @@ class Subspace(Range):
 
 @dataclass(frozen=True, eq=False)
 class Box(Range):
-    """An open set around 0, into which scaling brings any features (T4').
+    """An open set around 0, into which scaling brings any features (T4')."""
 
-    Attributes
-    ----------
-    lower, upper : float
-        Necessary bounds of an entry, infinite where there is none; ``scale_into_range`` knows the other conditions.
-    reason : str
-        The bounds in words.
-    """
-
+    # Necessary bounds of an entry, infinite where there is none; ``scale_into_range`` knows the other conditions
     lower: float
     upper: float
-    reason: str
+    reason: str  # the bounds in words
 
 
 @dataclass(frozen=True, eq=False)
 class Affine(Range):
-    """Features B x + c that leave out 0, which are the rows in span(B, c) with  e . phi = 1  (T8e).
+    """Features B x + c that leave out 0, which are the rows in span(B, c) with  e . phi = 1  (T8e)."""
 
-    Attributes
-    ----------
-    B : (p, d) numpy.ndarray
-    c : (p,) numpy.ndarray
-    direction : (p,) numpy.ndarray
-        e, with B^T e = 0 and e . c = 1.
-    basis : (p, r + 1) numpy.ndarray
-        Orthonormal columns that span range(B) and c.
-    """
-
-    B: np.ndarray
-    c: np.ndarray
-    direction: np.ndarray
-    basis: np.ndarray
+    B: np.ndarray  # (p, d)
+    c: np.ndarray  # (p,)
+    direction: np.ndarray  # (p,): e, with B^T e = 0 and e . c = 1
+    basis: np.ndarray  # (p, r + 1): orthonormal columns that span range(B) and c
 
     def project(self, W: Array) -> Array:
         """Return the rows of ``W`` (k, p) projected on span(B, c), where fitted weights lie."""
@@ -129,28 +102,16 @@ class Affine(Range):
 
 @dataclass(frozen=True, eq=False)
 class Circles(Range):
-    """Pairs (phi_i, phi_(i + p/2)) on circles about 0 (T8a).
+    """Pairs (phi_i, phi_(i + p/2)) on circles about 0 (T8a)."""
 
-    Attributes
-    ----------
-    radius : float
-        Radius of the circles.
-    """
-
-    radius: float
+    radius: float  # radius of the circles
 
 
 @dataclass(frozen=True, eq=False)
 class Open(Range):
-    """A range without a closed form, at best a neighbourhood of phi(x) where the Jacobian has rank p (T9, T22).
+    """A range without a closed form, at best a neighbourhood of phi(x) where the Jacobian has rank p (T9, T22)."""
 
-    Attributes
-    ----------
-    reason : str
-        Why no more is known.
-    """
-
-    reason: str
+    reason: str  # why no more is known
 
 
 def affine_direction(B: Array, c: Array) -> Array | None:

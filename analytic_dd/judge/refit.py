@@ -96,28 +96,15 @@ def _holds(found: Spectrum, F: np.ndarray) -> bool:
 
 @dataclass(frozen=True)
 class Refit:
-    """W_s - W for each output, in two orthogonal parts, and its sensitivity to the rounding of the set.
+    """W_s - W for each output, in two orthogonal parts, and its sensitivity to the rounding of the set."""
 
-    Attributes
-    ----------
-    missing : (k, p) array
-        -R2.
-    delta : (k, r) array
-        The rest in the coordinates of ``spectrum.V``; columns from ``rank`` on are out of the span as well.
-    spectrum : Spectrum
-    rank : int
-    gain : float
-        The largest s / (a s^2 + ridge): how far the weights move with the labels.
-    dual, residual, predictions : (k,) array
-        Norms of (a F F^T + ridge)^-1 Y, of Y - a F W^T and of a F W^T.
-    """
-
-    missing: np.ndarray
+    missing: np.ndarray  # (k, p): -R2
+    # (k, r): the rest in the coordinates of ``spectrum.V``; columns from ``rank`` on are out of the span as well
     delta: np.ndarray
     spectrum: Spectrum
     rank: int
-    gain: float
-    dual: np.ndarray
+    gain: float  # the largest s / (a s^2 + ridge): how far the weights move with the labels
+    dual: np.ndarray  # (k,): norms of (a F F^T + ridge)^-1 Y, of Y - a F W^T and of a F W^T
     residual: np.ndarray
     predictions: np.ndarray
 

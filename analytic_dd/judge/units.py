@@ -27,30 +27,15 @@ _LEAST = -1000  # a ridge further below acts on exact zeros only, and there its 
 
 @dataclass(frozen=True)
 class Regression:
-    """A regression in units of its own, float64 on the host.
+    """A regression in units of its own, float64 on the host."""
 
-    Attributes
-    ----------
-    weights : (k, p) array
-    features : (m, p) array
-    labels : (m, k) array
-    intercept : (k,) array or None
-        In the units of the labels.
-    share : float
-        The factor ``a`` of the features beside the ridge.
-    ridge : float
-        lam', 0 exactly where the ridge is 0.
-    exponents : (k,) int array
-        w_i: the weights of output i are ``weights[i] * 2**exponents[i]``.
-    """
-
-    weights: np.ndarray
-    features: np.ndarray
-    labels: np.ndarray
-    intercept: np.ndarray | None
-    share: float
-    ridge: float
-    exponents: np.ndarray
+    weights: np.ndarray  # (k, p)
+    features: np.ndarray  # (m, p)
+    labels: np.ndarray  # (m, k)
+    intercept: np.ndarray | None  # (k,) or None: in the units of the labels
+    share: float  # the factor ``a`` of the features beside the ridge
+    ridge: float  # lam', 0 exactly where the ridge is 0
+    exponents: np.ndarray  # (k,) int: w_i: the weights of output i are ``weights[i] * 2**exponents[i]``
 
 
 def in_units(W: Array, Phis: Array, Ys: Array, *, ridge: float, intercept: Array | None = None) -> Regression:
@@ -86,28 +71,16 @@ def in_units(W: Array, Phis: Array, Ys: Array, *, ridge: float, intercept: Array
 
 @dataclass(frozen=True)
 class Deviations:
-    """A regression about its means (T12), or as it is where it has no intercept.
+    """A regression about its means (T12), or as it is where it has no intercept."""
 
-    Attributes
-    ----------
-    features, labels : (m, p), (m, k) arrays
-        Deviations from the column means.
-    level : (k,) array
-        a W mean(F) + b: the predictions at the mean.
-    offset : (k,) array
-        mean(Y) - level: their error.
-    constant : (k,) array
-        The sum of the sizes that ``offset`` is a difference of; labels that cancel in their mean round as they are.
-    stretch : float
-        The norm of the stored features over that of the deviations.
-    """
-
-    features: np.ndarray
-    labels: np.ndarray
-    level: np.ndarray
-    offset: np.ndarray
+    # Deviations from the column means
+    features: np.ndarray  # (m, p)
+    labels: np.ndarray  # (m, k)
+    level: np.ndarray  # (k,): a W mean(F) + b: the predictions at the mean
+    offset: np.ndarray  # (k,): mean(Y) - level: their error
+    # (k,): the sum of the sizes that ``offset`` is a difference of; labels that cancel in their mean round as they are
     constant: np.ndarray
-    stretch: float
+    stretch: float  # the norm of the stored features over that of the deviations
 
 
 def about_means(x: Regression) -> Deviations:

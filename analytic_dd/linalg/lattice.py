@@ -18,21 +18,11 @@ _UNIT = 1024  # a component is an integer of this fraction: LLL is exact, and ro
 
 @dataclass(frozen=True)
 class Lattice:
-    """A reduced basis of the lattice (z, S C z).
+    """A reduced basis of the lattice (z, S C z)."""
 
-    Attributes
-    ----------
-    basis : (m, m + q) float64 array
-        Rows; the first m columns are integers.
-    combinations : (q, m) float64 array
-        C.
-    scale : float
-        S.
-    """
-
-    basis: np.ndarray
-    combinations: np.ndarray
-    scale: float
+    basis: np.ndarray  # (m, m + q) float64: rows; the first m columns are integers
+    combinations: np.ndarray  # (q, m) float64: C
+    scale: float  # S
 
     def nearest(self, targets: np.ndarray, combined: np.ndarray) -> np.ndarray:
         """Return integers Z (m, d), column by column near ``targets`` (m, d) with C Z near ``combined`` (q, d).

@@ -33,25 +33,15 @@ Blocks = Callable[[], Iterable[tuple[Any, ...]]]
 
 @dataclass(frozen=True)
 class Moments:
-    """Weighted means and sums of squares of features and labels: what is kept of the data beside the model.
-
-    Attributes
-    ----------
-    n, p, k : int
-    weight : float
-        The sum of the sample weights.
-    mean_phi, mean_y : (p,), (k,) arrays
-    squares : (p,) array
-        The diagonal of the Gram matrix.
-    """
+    """Weighted means and sums of squares of features and labels: what is kept of the data beside the model."""
 
     n: int
     p: int
     k: int
-    weight: float
-    mean_phi: np.ndarray
-    mean_y: np.ndarray
-    squares: np.ndarray
+    weight: float  # the sum of the sample weights
+    mean_phi: np.ndarray  # (p,)
+    mean_y: np.ndarray  # (k,)
+    squares: np.ndarray  # (p,): the diagonal of the Gram matrix
 
     @property
     def trace(self) -> float:

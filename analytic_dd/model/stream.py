@@ -21,27 +21,14 @@ _DEVICE_ROWS = 8192
 
 @dataclass(frozen=True)
 class FeatureStream:
-    """Blocks of (Phi, Y), or (Phi, Y, weights), of the samples of a source.
-
-    Attributes
-    ----------
-    source : Source
-    feature_map : FeatureMap
-    dtype : numpy float type
-        Arithmetic of the map.
-    device : str
-        ``cpu``: numpy on the host. Others: torch there (``cpu:0`` too).
-    clock : Clock
-    listener : callable or None
-        Receives (stage, done, total).
-    """
+    """Blocks of (Phi, Y), or (Phi, Y, weights), of the samples of a source."""
 
     source: Source
     feature_map: FeatureMap
-    dtype: type
-    device: str
+    dtype: type  # arithmetic of the map
+    device: str  # ``cpu``: numpy on the host. Others: torch there (``cpu:0`` too).
     clock: Clock
-    listener: Listener | None = None
+    listener: Listener | None = None  # receives (stage, done, total)
 
     @property
     def on_host(self) -> bool:

@@ -16,28 +16,16 @@ _SHORTEST = 0.2  # seconds of all stages, below which a measurement of the machi
 
 @dataclass(frozen=True)
 class Sizes:
-    """What the costs of a fit depend on.
+    """What the costs of a fit depend on."""
 
-    Attributes
-    ----------
-    n, d, p, k : int
-        Samples in the sums, inputs, features, outputs.
-    scored, ridges : int
-        Samples that leave-one-out was scored on, and ridges of its grid; 0 where there was none.
-    mapped : int
-        Samples that went through the map, again for a second pass.
-    map_flops : float or None
-        Of the map, a sample; None where it does not say.
-    """
-
-    n: int
+    n: int  # samples in the sums, inputs, features, outputs
     d: int
     p: int
     k: int
-    scored: int = 0
+    scored: int = 0  # samples that leave-one-out was scored on, and ridges of its grid; 0 where there was none
     ridges: int = 0
-    mapped: int = 0
-    map_flops: float | None = None
+    mapped: int = 0  # samples that went through the map, again for a second pass
+    map_flops: float | None = None  # of the map, a sample; None where it does not say
 
 
 def stage_costs(sizes: Sizes) -> dict[str, tuple[float | None, float]]:

@@ -21,21 +21,11 @@ _SAMPLED = 96  # eigenvalues that the coefficients are fitted at; the error is t
 
 @dataclass(frozen=True)
 class Between:
-    """How models at a few ridges of a grid make those at all of them.
+    """How models at a few ridges of a grid make those at all of them."""
 
-    Attributes
-    ----------
-    chosen : (r,) int array
-        Places in the grid, ascending.
-    coefficients : (r, L) array
-        A.
-    error : (L,) array
-        The largest relative error over the eigenvalues, 0 where all ridges are chosen.
-    """
-
-    chosen: np.ndarray
-    coefficients: np.ndarray
-    error: np.ndarray
+    chosen: np.ndarray  # (r,) int: places in the grid, ascending
+    coefficients: np.ndarray  # (r, L): a
+    error: np.ndarray  # (L,): the largest relative error over the eigenvalues, 0 where all ridges are chosen
 
     @classmethod
     def none(cls, L: int) -> Between:

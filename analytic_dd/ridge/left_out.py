@@ -29,27 +29,13 @@ _MANY = 2e6  # entries of all models from which it takes longer to multiply them
 
 @dataclass(frozen=True)
 class _Shared:
-    """What the blocks of samples share.
+    """What the blocks of samples share."""
 
-    Attributes
-    ----------
-    between : Between
-        The ridges whose models are multiplied out, and how those of the others follow.
-    models : (r, k c) array
-        Of the c chosen ridges, classes first, in coordinates of the eigenvectors.
-    path : (p, k c) array
-        The same in features, in the dtype of the samples.
-    norms : (L,) array
-        The largest norm of a class's weights, at every ridge.
-    vectors, inverse : (p, r), (r, L) float32 arrays
-        Eigenvectors and 1 / (s + ridge), for coordinates that are at most 1.
-    """
-
-    between: Between
-    models: np.ndarray
-    path: np.ndarray
-    norms: np.ndarray
-    vectors: np.ndarray
+    between: Between  # the ridges whose models are multiplied out, and how those of the others follow
+    models: np.ndarray  # (r, k c): of the c chosen ridges, classes first, in coordinates of the eigenvectors
+    path: np.ndarray  # (p, k c): the same in features, in the dtype of the samples
+    norms: np.ndarray  # (L,): the largest norm of a class's weights, at every ridge
+    vectors: np.ndarray  # (p, r), (r, L) float32: eigenvectors and 1 / (s + ridge), for coordinates that are at most 1
     inverse: np.ndarray
 
     @property

@@ -13,26 +13,13 @@ __all__ = ["Planted", "errors_in"]
 
 @dataclass(frozen=True)
 class Planted:
-    """One error.
+    """One error."""
 
-    Attributes
-    ----------
-    error : str
-        What is wrong, in words.
-    at : str
-        ``package.module:function`` or ``package.module:Class.method``.
-    wrong : callable
-        From the function as it is to the one that takes its place, see :mod:`proofs_check.planted.wrong`.
-    caught_by : str
-        The check or the test that is meant for it.
-    given : mapping
-        Arguments of that test, where it has any that are no fixtures.
-    """
-
-    error: str
-    at: str
-    wrong: Wrong
-    caught_by: str
+    error: str  # what is wrong, in words
+    at: str  # ``package.module:function`` or ``package.module:Class.method``
+    wrong: Wrong  # from the function as it is to the one that takes its place, see :mod:`proofs_check.planted.wrong`
+    caught_by: str  # the check or the test that is meant for it
+    # Arguments of that test, where it has any that are no fixtures
     given: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -68,21 +68,11 @@ Content = dict[str, Any]
 
 @dataclass(frozen=True)
 class Door:
-    """A command, what lies there before it, and what is compared after it.
+    """A command, what lies there before it, and what is compared after it."""
 
-    Attributes
-    ----------
-    arguments : callable
-        The command line for a folder.
-    content : callable
-        What stands in a folder that a reader would see; None for nothing.
-    prepare : callable
-        Puts into a folder what is there before.
-    """
-
-    arguments: Callable[[Path], list[str]]
-    content: Callable[[Path], Content | None]
-    prepare: Callable[[Path], None] = lambda folder: None
+    arguments: Callable[[Path], list[str]]  # the command line for a folder
+    content: Callable[[Path], Content | None]  # what stands in a folder that a reader would see; None for nothing
+    prepare: Callable[[Path], None] = lambda folder: None  # puts into a folder what is there before
 
 
 def untimed(value: Any) -> Any:

@@ -25,21 +25,12 @@ __all__ = ["ClosedFormConfig", "closed_form", "closed_form_kernel", "map_named",
 
 @dataclass(frozen=True)
 class ClosedFormConfig:
-    """Options of the closed form. All but the first three belong to the constructions, which have defaults for None.
+    """Options of the closed form. All but the first three belong to the constructions, which have defaults for None."""
 
-    Attributes
-    ----------
-    features : str
-        A map as the command line names it, such as ``identity`` or ``fcnn``.
-    original_ridge : float, "loo", "gcv" or "validation", optional
-        Absolute ridge of the model on all the data; by default as ``FitOptions`` chooses it.
-    loss : {"squared", "softmax", "logistic", "poisson"}
-        What that model minimises (T18).
-    """
-
-    features: str = "identity"
+    features: str = "identity"  # a map as the command line names it, such as ``identity`` or ``fcnn``
+    # Absolute ridge of the model on all the data, or "loo", "gcv" or "validation"; by default as ``FitOptions`` chooses
     original_ridge: float | str | None = None
-    loss: str = "squared"
+    loss: str = "squared"  # "squared", "softmax", "logistic" or "poisson": what that model minimises (T18)
     mode: str = "exact"
     labels: str | None = None
     distilled_ridge: float | None = None

@@ -40,31 +40,17 @@ _STREAM = 0x636F7265
 
 @dataclass(frozen=True)
 class ShortRun:
-    """The training that chooses: a ConvNet on all the training part, or an MLP where samples are rows.
-
-    Attributes
-    ----------
-    epochs, width, batch : int
-    nets : int
-        Number of networks whose ``el2n`` scores are averaged.
-    lr, momentum : float
-    draws : int
-        Random draws of ``optimised``.
-    set_epochs : int
-        Epochs of the networks that train on a draw.
-    scored : int
-        Training samples, class-balanced, that those networks are scored on.
-    """
+    """The training that chooses: a ConvNet on all the training part, or an MLP where samples are rows."""
 
     epochs: int = 10
     width: int = 32
-    nets: int = 2
+    nets: int = 2  # number of networks whose ``el2n`` scores are averaged
     batch: int = 256
     lr: float = 0.05
     momentum: float = 0.9
-    draws: int = 20
-    set_epochs: int = 100
-    scored: int = 1_000
+    draws: int = 20  # random draws of ``optimised``
+    set_epochs: int = 100  # epochs of the networks that train on a draw
+    scored: int = 1_000  # training samples, class-balanced, that those networks are scored on
 
 
 @plain_torch()

@@ -51,31 +51,16 @@ class Work:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What one set of a plan takes.
-
-    Attributes
-    ----------
-    cell : str
-    steps : int
-    passes : int or None
-        Passes of one sample, forward and backward, of the distillation; None where none are counted before a run.
-    seconds : float
-        Of the distillation on this machine.
-    scoring : float
-        Seconds of its networks on this machine.
-    gpu_hours : float or None
-        Of the distillation by the model; None without counted passes.
-    basis : str
-        What ``seconds`` rests on.
-    """
+    """What one set of a plan takes."""
 
     cell: str
     steps: int
+    # Passes of one sample, forward and backward, of the distillation; None where none are counted before a run
     passes: int | None
-    seconds: float
-    scoring: float
-    gpu_hours: float | None
-    basis: str
+    seconds: float  # of the distillation on this machine
+    scoring: float  # seconds of its networks on this machine
+    gpu_hours: float | None  # of the distillation by the model; None without counted passes
+    basis: str  # what ``seconds`` rests on
 
     def __str__(self) -> str:
         passes = "" if self.passes is None else f", {self.passes:.3g} passes"

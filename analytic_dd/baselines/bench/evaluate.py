@@ -27,39 +27,18 @@ _ROWS = 500  # test images at a time
 
 @dataclass(frozen=True)
 class Networks:
-    """Which networks are trained on a set, and how.
+    """Which networks are trained on a set, and how."""
 
-    Attributes
-    ----------
-    network : {"convnet", "mlp", "resnet18", "vgg11", "alexnet"}
-    width, depth : int, optional
-        See :func:`network_named`.
-    nets : int
-        Number of networks, which differ in their first weights and in the order of their batches.
-    seed : int
-        Equal seeds give every set the same networks.
-    augment : bool
-        Whether they train with Siamese augmentation, with parameters for each image.
-    soft : bool
-        Whether the labels are the targets of the cross-entropy; they must then be probabilities.
-    epochs : int, optional
-        300 by default, or 1,000 with augmentation.
-    batch : int
-        Largest number of samples in a step.
-    lr, momentum, weight_decay : float
-        See :class:`Course`.
-    """
-
-    network: str = "convnet"
-    width: int | None = None
+    network: str = "convnet"  # "convnet", "mlp", "resnet18", "vgg11" or "alexnet"
+    width: int | None = None  # see :func:`network_named`
     depth: int | None = None
-    nets: int = 5
-    seed: int = 0
-    augment: bool = False
-    soft: bool = False
-    epochs: int | None = None
-    batch: int = 256
-    lr: float = 0.01
+    nets: int = 5  # number of networks, which differ in their first weights and in the order of their batches
+    seed: int = 0  # equal seeds give every set the same networks
+    augment: bool = False  # whether they train with Siamese augmentation, with parameters for each image
+    soft: bool = False  # whether the labels are the targets of the cross-entropy; they must then be probabilities
+    epochs: int | None = None  # 300 by default, or 1,000 with augmentation
+    batch: int = 256  # largest number of samples in a step
+    lr: float = 0.01  # see :class:`Course`
     momentum: float = 0.9
     weight_decay: float = 5e-4
 
@@ -73,30 +52,16 @@ class Networks:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Test accuracies of networks trained on one set.
+    """Test accuracies of networks trained on one set."""
 
-    Attributes
-    ----------
-    accuracies : tuple of float
-        The accuracy of each network, a fraction.
-    mean, std : float
-        Over the networks; the standard deviation is that of a sample, and 0 for one network.
-    seconds : float
-        Wall time of training and scoring.
-    labels : str
-        What the loss saw: ``"hard"`` classes, the ``"argmax"`` of labels that are not one-hot, or ``"soft"`` labels.
-    epochs : int
-    diverged : int
-        Number of networks whose parameters are no longer finite; they are scored as they are.
-    """
-
-    accuracies: tuple[float, ...]
-    mean: float
+    accuracies: tuple[float, ...]  # the accuracy of each network, a fraction
+    mean: float  # over the networks; the standard deviation is that of a sample, and 0 for one network
     std: float
-    seconds: float
+    seconds: float  # wall time of training and scoring
+    # What the loss saw: ``"hard"`` classes, the ``"argmax"`` of labels that are not one-hot, or ``"soft"`` labels
     labels: str
     epochs: int
-    diverged: int
+    diverged: int  # number of networks whose parameters are no longer finite; they are scored as they are
 
 
 @plain_torch()

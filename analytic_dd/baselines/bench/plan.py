@@ -48,18 +48,10 @@ def quick_options() -> dict[str, dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Variant:
-    """A method with options.
-
-    Attributes
-    ----------
-    method : str
-    name : str
-        The options as they were written, which tell variants of a method apart.
-    options : dict
-    """
+    """A method with options."""
 
     method: str
-    name: str = ""
+    name: str = ""  # the options as they were written, which tell variants of a method apart
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -119,23 +111,11 @@ def parse_variant(text: str) -> list[Variant]:
 
 @dataclass(frozen=True)
 class SetCell:
-    """A set that is made once and scored by several predictors.
+    """A set that is made once and scored by several predictors."""
 
-    Attributes
-    ----------
-    variant : Variant
-        It has all its options, those of the configuration and its own.
-    data : str
-        Name of the data set.
-    ipc : int or None
-        Number of points a class, or None for the whole training part.
-    seed : int
-    predictors : tuple of str
-    """
-
-    variant: Variant
-    data: str
-    ipc: int | None
+    variant: Variant  # it has all its options, those of the configuration and its own
+    data: str  # name of the data set
+    ipc: int | None  # number of points a class, or None for the whole training part
     seed: int
     predictors: tuple[str, ...]
 

@@ -44,34 +44,18 @@ _SAMPLES = 2_000  # training samples on which the ridge that favours the set mos
 
 @dataclass(frozen=True)
 class Protocol:
-    """How networks are trained and scored, the same for every set; see :class:`Networks` for the other options.
+    """How networks are trained and scored, the same for every set; see :class:`Networks` for the other options."""
 
-    Attributes
-    ----------
-    nets : int
-        Number of networks for each set.
-    width, depth : int, optional
-        Sizes of the ConvNet, 128 and 3 by default.
-    mlp_width, mlp_depth : int, optional
-        Sizes of the MLP, 128 and 2 by default.
-    transfer_width : int, optional
-        The first width of ResNet-18, VGG-11 and AlexNet in place of the published one.
-    epochs, epochs_augmented : int
-        Epochs on a small set, without and with augmentation.
-    epochs_full : int, optional
-        Epochs on the whole training set, where they differ.
-    """
-
-    nets: int = 5
+    nets: int = 5  # number of networks for each set
     seed: int = 0
-    width: int | None = None
+    width: int | None = None  # sizes of the ConvNet, 128 and 3 by default
     depth: int | None = None
-    mlp_width: int | None = None
+    mlp_width: int | None = None  # sizes of the MLP, 128 and 2 by default
     mlp_depth: int | None = None
-    transfer_width: int | None = None
-    epochs: int = 300
+    transfer_width: int | None = None  # the first width of ResNet-18, VGG-11 and AlexNet in place of the published one
+    epochs: int = 300  # epochs on a small set, without and with augmentation
     epochs_augmented: int = 1_000
-    epochs_full: int | None = None
+    epochs_full: int | None = None  # epochs on the whole training set, where they differ
     batch: int = 256
     lr: float = 0.01
     momentum: float = 0.9
@@ -111,25 +95,13 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Score:
-    """What a predictor says of a set.
+    """What a predictor says of a set."""
 
-    Attributes
-    ----------
-    accuracy : float
-        Fraction of right decisions on the test part, the mean over networks.
-    std : float or None
-        Standard deviation over networks; None where nothing is random.
-    accuracies : tuple of float
-    seconds : float
-    details : dict
-        Labels, ridge, epochs and other JSON values.
-    """
-
-    accuracy: float
-    std: float | None
+    accuracy: float  # fraction of right decisions on the test part, the mean over networks
+    std: float | None  # standard deviation over networks; None where nothing is random
     accuracies: tuple[float, ...]
     seconds: float
-    details: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)  # labels, ridge, epochs and other JSON values
 
 
 def predictor_kind(name: str) -> str:

@@ -37,26 +37,15 @@ _SUFFIXES = (".png", ".jpg", ".jpeg")
 
 @dataclass(frozen=True)
 class ForeignSet:
-    """A set as its file has it.
+    """A set as its file has it."""
 
-    Attributes
-    ----------
-    images : (m, ..) array
-    labels : (m,) or (m, k) array, or None
-        None stands for as many points of each class, class after class.
-    channels : {"first", "last"}
-        Where channels stand, should the shape leave that open.
-    units : str
-        What ``images`` are in, unless the caller knows better: ``normalised`` by channel, or the ``data``'s units.
-    names : tuple of str
-        Names of the classes that labels number, where the file has them.
-    """
-
-    images: np.ndarray
+    images: np.ndarray  # (m, ..)
+    # (m,) or (m, k); None stands for as many points of each class, class after class
     labels: np.ndarray | None
-    channels: str = "first"
+    channels: str = "first"  # "first" or "last": where channels stand, should the shape leave that open
+    # What ``images`` are in, unless the caller knows better: ``normalised`` by channel, or the ``data``'s units
     units: str = "normalised"
-    names: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()  # names of the classes that labels number, where the file has them
 
 
 def foreign_sets(path: Path) -> list[ForeignSet]:

@@ -39,23 +39,13 @@ _SHAPES = {  # of the data that settings are published for
 
 @dataclass(frozen=True)
 class Published:
-    """What a paper or its code says for a method, a data set and a number of points a class.
-
-    Attributes
-    ----------
-    data : str
-    ipc : int
-    options : mapping
-    source : str
-    preprocess : str
-        What ``--preprocess`` should be; empty for none.
-    """
+    """What a paper or its code says for a method, a data set and a number of points a class."""
 
     data: str
     ipc: int
     options: Mapping[str, Any]
     source: str
-    preprocess: str = ""
+    preprocess: str = ""  # what ``--preprocess`` should be; empty for none
 
 
 _GREY, _COLOUR = ("mnist", "fashion-mnist"), ("cifar10", "cifar100")

@@ -37,17 +37,6 @@ _AMOUNT = 0.1  # r or eps, as published
 class Whitening:
     """An affine map of rows that decorrelates the training samples, with its inverse.
 
-    Attributes
-    ----------
-    centre : (d,) array
-        c.
-    vectors : (d, d) array
-        U, in columns.
-    values : (d,) array
-        s, ascending; values that rounding makes negative are 0.
-    added : float
-        e.
-
     Examples
     --------
     >>> X = np.random.default_rng(0).standard_normal((50, 3)) @ np.diag([1.0, 10.0, 0.1])
@@ -58,10 +47,10 @@ class Whitening:
     True
     """
 
-    centre: np.ndarray
-    vectors: np.ndarray
-    values: np.ndarray
-    added: float
+    centre: np.ndarray  # (d,): c
+    vectors: np.ndarray  # (d, d): U, in columns
+    values: np.ndarray  # (d,): s, ascending; values that rounding makes negative are 0
+    added: float  # e
 
     @classmethod
     def of_rows(cls, X: np.ndarray, *, convention: str = "relative", amount: float = _AMOUNT) -> Whitening:

@@ -24,49 +24,26 @@ _HALVED_AT = (1_200, 1_600, 1_800)  # steps at which the step size of the images
 
 @dataclass(frozen=True)
 class CafeConfig(MatchingConfig):
-    """Options of CAFE; see :class:`MatchingConfig` for the others.
-
-    Attributes
-    ----------
-    early_weight, late_weight : float
-        Weights of the squared distances in all layers but the last two, and in the last two. They are those of the
-        project's reference; the published code has 0.1 and 1.
-    discrimination : float
-        Weight of the cross-entropy of real images by their products with the synthetic centres.
-    window : int
-        Number of accuracies whose spread decides when a loop ends.
-    settled : float
-        The updates of a step end when the last accuracies differ by less.
-    grown : float
-        The training between two updates ends when the last accuracies differ by more.
-    most_updates, most_epochs : int
-        Both loops end there at the latest; the published code has no such end and may not return.
-    held : int
-        Number of real samples of a class on which an accuracy is measured.
-    net_lr : float
-        Step size of the training, without momentum.
-    net_batch : int
-    augment : bool
-        Whether the real and the synthetic images of a class go through the same random operation.
-    digits : bool
-        Whether to leave out mirror images, in which digits and letters mean something else.
-    """
+    """Options of CAFE; see :class:`MatchingConfig` for the others."""
 
     steps: int = 2_000
     init: str = "noise"
+    # Weights of the squared distances in all layers but the last two, and in the last two. They are those of the
+    # project's reference; the published code has 0.1 and 1.
     early_weight: float = 1.0
     late_weight: float = 0.1
+    # Weight of the cross-entropy of real images by their products with the synthetic centres
     discrimination: float = 0.01
-    window: int = 10
-    settled: float = 0.04
-    grown: float = 0.03
-    most_updates: int = 100
+    window: int = 10  # number of accuracies whose spread decides when a loop ends
+    settled: float = 0.04  # the updates of a step end when the last accuracies differ by less
+    grown: float = 0.03  # the training between two updates ends when the last accuracies differ by more
+    most_updates: int = 100  # both loops end there at the latest; the published code has no such end and may not return
     most_epochs: int = 1_000
-    held: int = 128
-    net_lr: float = 0.01
+    held: int = 128  # number of real samples of a class on which an accuracy is measured
+    net_lr: float = 0.01  # step size of the training, without momentum
     net_batch: int = 256
-    augment: bool = False
-    digits: bool = False
+    augment: bool = False  # whether the real and the synthetic images of a class go through the same random operation
+    digits: bool = False  # whether to leave out mirror images, in which digits and letters mean something else
 
     quick: ClassVar[Mapping[str, Any]] = QUICK | {
         "steps": 8,

@@ -93,20 +93,6 @@ class ConvolutionalKernel(Kernel):
 
     The equations stand at the top of this file. Rows are images, channels last.
 
-    Parameters
-    ----------
-    image_shape : (h, w, c)
-    layers : tuple of {"conv", "pool"}
-        See :func:`plain`, :func:`convnet` and :func:`myrtle`. A ``conv`` has zero padding and a ReLU after it; pooling
-        leaves out a last odd row or column.
-    readout : {"flatten", "average"}
-        A linear layer of all numbers, or of their averages over the image.
-    of : {"ntk", "nngp"}
-    W_std, b_std : float
-        Standard deviations of weights (times 1 / sqrt(fan in)) and biases.
-    memory : float
-        Bytes that a piece of the matrix may take; one pair of images is computed in any case.
-
     Notes
     -----
     *Cost.* A pair of images has a number for each pair of pixels that the read-out depends on. Flattened after L
@@ -133,12 +119,15 @@ class ConvolutionalKernel(Kernel):
     """
 
     image_shape: tuple[int, int, int]
+    # "conv" or "pool" each, see :func:`plain`, :func:`convnet` and :func:`myrtle`. A ``conv`` has zero padding and a
+    # ReLU after it; pooling leaves out a last odd row or column.
     layers: tuple[str, ...]
+    # "flatten" or "average": a linear layer of all numbers, or of their averages over the image
     readout: str = "flatten"
-    of: str = "ntk"
-    W_std: float = math.sqrt(2.0)
+    of: str = "ntk"  # "ntk" or "nngp"
+    W_std: float = math.sqrt(2.0)  # standard deviations of weights (times 1 / sqrt(fan in)) and biases
     b_std: float = 0.1
-    memory: float = 64e6
+    memory: float = 64e6  # bytes that a piece of the matrix may take; one pair of images is computed in any case
     name: ClassVar[str] = "conv"
 
     def __post_init__(self) -> None:

@@ -23,32 +23,20 @@ LOOPS = {1: (1, 1), 10: (10, 50), 20: (20, 25), 30: (30, 20), 40: (40, 15), 50: 
 
 @dataclass(frozen=True)
 class DcConfig(MatchingConfig):
-    """Options of gradient matching; see :class:`MatchingConfig` for the others.
-
-    Attributes
-    ----------
-    outer : int, optional
-        Number of matching updates in one step. It has a published default for 1, 10, 20, 30, 40 or 50 images a class.
-    inner : int, optional
-        Number of epochs of training between two updates, with published defaults too.
-    net_lr : float
-        Step size of that training, without momentum.
-    net_batch : int
-    distance : str
-        ``cosine``, or ``published``, which adds 1e-6 to each product of norms, or ``squared``, the squared norm of the
-        difference.
-    loss : str
-        ``cross-entropy``, or ``squared`` for half of |logits - one-hot label|^2. The training between updates always
-        minimises cross-entropy.
-    """
+    """Options of gradient matching; see :class:`MatchingConfig` for the others."""
 
     steps: int = 1_000
     init: str = "noise"
+    # Number of matching updates in one step. It has a published default for 1, 10, 20, 30, 40 or 50 images a class.
     outer: int | None = None
-    inner: int | None = None
-    net_lr: float = 0.01
+    inner: int | None = None  # number of epochs of training between two updates, with published defaults too
+    net_lr: float = 0.01  # step size of that training, without momentum
     net_batch: int = 256
+    # ``cosine``, or ``published``, which adds 1e-6 to each product of norms, or ``squared``, the squared norm of the
+    # difference
     distance: str = "cosine"
+    # ``cross-entropy``, or ``squared`` for half of |logits - one-hot label|^2. The training between updates always
+    # minimises cross-entropy.
     loss: str = "cross-entropy"
 
     quick: ClassVar[Mapping[str, Any]] = QUICK | {"steps": 150, "init": "real"}

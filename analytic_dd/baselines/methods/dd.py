@@ -26,71 +26,39 @@ WEIGHTS = ("random", "fixed", "pretrained-random", "pretrained-fixed")
 
 @dataclass(frozen=True)
 class DdConfig(UnrolledConfig):
-    """Options of unrolled distillation; see :class:`UnrolledConfig` for the network and the experts.
-
-    Attributes
-    ----------
-    weights : str
-        Where networks start: at ``random`` weights, new ones in each step; at ``fixed`` weights in all steps; at some
-        of the experts after their last epoch (``pretrained-random``), or at the first expert (``pretrained-fixed``).
-    inits : int
-        Number of networks in a step where they are random.
-    inner_steps, inner_epochs : int
-        Each epoch has ``inner_steps`` gradient steps.
-    parts : int, optional
-        The set is cut into so many parts with equally many images of each class, and the gradient steps see one part
-        after the other. There are ``inner_steps`` parts by default, as published, and at most one for each image of a
-        class.
-    step_size : float
-        First step size.
-    step_sizes : str
-        Whether ``each`` step of each epoch learns its own step size, or all learn ``one``.
-    batch : int
-        Number of real samples in a step.
-    optimizer : str
-        ``adam`` or ``sgd`` moves the images and the logarithms of the step sizes.
-    lr : float
-        Step size of the images.
-    lr_step : float
-        Step size of the logarithms; 0 keeps the step sizes as they are.
-    momentum : float
-        Momentum of ``sgd``.
-    decay : float
-        First decay of ``adam``; it is published as 0.5.
-    halve_every : int
-        Number of outer steps after which both step sizes are halved, or 0 for never. The default stands for 40 of the
-        published 400 epochs of MNIST.
-    init : str
-        Whether the images start as ``noise`` or ``real`` samples.
-    expert_data : str, optional
-        Name or path of the data that experts are trained on, with images of the same shape and as many classes; the
-        data themselves by default.
-    attack : bool
-        Whether the set hinders: networks that train on it shall take ``attack_class`` for ``target_class``, while real
-        images keep the classes of all others. Networks are best ``pretrained-fixed`` or ``pretrained-random``.
-    attack_class, target_class : int
-    """
+    """Options of unrolled distillation; see :class:`UnrolledConfig` for the network and the experts."""
 
     steps: int = 23_600
     scheme: str = "xavier"
     experts: int = 200
     expert_epochs: int = 40
+    # Where networks start: at ``random`` weights, new ones in each step; at ``fixed`` weights in all steps; at some of
+    # the experts after their last epoch (``pretrained-random``), or at the first expert (``pretrained-fixed``)
     weights: str = "random"
-    inits: int = 4
-    inner_steps: int = 10
+    inits: int = 4  # number of networks in a step where they are random
+    inner_steps: int = 10  # each epoch has ``inner_steps`` gradient steps
     inner_epochs: int = 3
+    # The set is cut into so many parts with equally many images of each class, and the gradient steps see one part
+    # after the other. There are ``inner_steps`` parts by default, as published, and at most one for each image of a
+    # class.
     parts: int | None = None
-    step_size: float = 0.02
-    step_sizes: str = "each"
-    batch: int = 1024
-    optimizer: str = "adam"
-    lr: float = 0.01
-    lr_step: float = 0.01
-    momentum: float = 0.5
-    decay: float = 0.9
+    step_size: float = 0.02  # first step size
+    step_sizes: str = "each"  # whether ``each`` step of each epoch learns its own step size, or all learn ``one``
+    batch: int = 1024  # number of real samples in a step
+    optimizer: str = "adam"  # ``adam`` or ``sgd`` moves the images and the logarithms of the step sizes
+    lr: float = 0.01  # step size of the images
+    lr_step: float = 0.01  # step size of the logarithms; 0 keeps the step sizes as they are
+    momentum: float = 0.5  # momentum of ``sgd``
+    decay: float = 0.9  # first decay of ``adam``; it is published as 0.5
+    # Number of outer steps after which both step sizes are halved, or 0 for never. The default stands for 40 of the
+    # published 400 epochs of MNIST.
     halve_every: int = 2_360
-    init: str = "noise"
+    init: str = "noise"  # whether the images start as ``noise`` or ``real`` samples
+    # Name or path of the data that experts are trained on, with images of the same shape and as many classes; the data
+    # themselves by default
     expert_data: str | None = None
+    # Whether the set hinders: networks that train on it shall take ``attack_class`` for ``target_class``, while real
+    # images keep the classes of all others. Networks are best ``pretrained-fixed`` or ``pretrained-random``.
     attack: bool = False
     attack_class: int = 0
     target_class: int = 1

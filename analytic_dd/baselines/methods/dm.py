@@ -18,20 +18,12 @@ __all__ = ["DistributionMatching", "DmConfig", "distance_of_means"]
 
 @dataclass(frozen=True)
 class DmConfig(MatchingConfig):
-    """Options of distribution matching; see :class:`MatchingConfig` for the others.
-
-    Attributes
-    ----------
-    augment : bool
-        Whether the real and the synthetic images of a class go through the same random operation.
-    digits : bool
-        Whether to leave out mirror images, in which digits and letters mean something else.
-    """
+    """Options of distribution matching; see :class:`MatchingConfig` for the others."""
 
     steps: int = 20_000
     lr: float = 1.0
-    augment: bool = True
-    digits: bool = False
+    augment: bool = True  # whether the real and the synthetic images of a class go through the same random operation
+    digits: bool = False  # whether to leave out mirror images, in which digits and letters mean something else
 
     quick: ClassVar[Mapping[str, Any]] = QUICK | {"steps": 100, "augment": False}
 

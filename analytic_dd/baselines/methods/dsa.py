@@ -15,16 +15,10 @@ __all__ = ["DsaConfig", "SiameseAugmentation"]
 
 @dataclass(frozen=True)
 class DsaConfig(DcConfig):
-    """Options of DSA; see :class:`DcConfig` for the others.
-
-    Attributes
-    ----------
-    digits : bool
-        Whether to leave out mirror images, in which digits and letters mean something else.
-    """
+    """Options of DSA; see :class:`DcConfig` for the others."""
 
     init: str = "real"
-    digits: bool = False
+    digits: bool = False  # whether to leave out mirror images, in which digits and letters mean something else
 
     quick: ClassVar[Mapping[str, Any]] = QUICK | {"steps": 200}
 

@@ -34,47 +34,23 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Training:
-    """How an expert is trained; the step size is constant, so that fewer epochs are the beginning of more.
-
-    Attributes
-    ----------
-    epochs : int
-    lr : float
-    batch : int
-        Size of a batch; a batch that holds all samples keeps their order.
-    scheme : str
-        How the first weights are drawn, see :meth:`Network.draw`.
-    augmentation : Augmentation, optional
-        Each batch goes through one operation, with parameters for each image.
-    every : bool
-        Whether to keep the weights of every epoch, or of the last alone.
-    """
+    """How an expert is trained; the step size is constant, so that fewer epochs are the beginning of more."""
 
     epochs: int
     lr: float = 0.01
-    batch: int = 256
-    scheme: str = "uniform"
-    augmentation: Augmentation | None = None
-    every: bool = True
+    batch: int = 256  # size of a batch; a batch that holds all samples keeps their order
+    scheme: str = "uniform"  # how the first weights are drawn, see :meth:`Network.draw`
+    augmentation: Augmentation | None = None  # each batch goes through one operation, with parameters for each image
+    every: bool = True  # whether to keep the weights of every epoch, or of the last alone
 
 
 @dataclass(frozen=True, eq=False)
 class Trajectory:
-    """Weights after epochs, where epoch 0 is before training.
+    """Weights after epochs, where epoch 0 is before training."""
 
-    Attributes
-    ----------
-    snapshots : dict of str to (epochs + 1 - first, ...) tensor
-        Copies on the CPU.
-    seconds : (epochs, 2) array
-        Wall and CPU time of each epoch.
-    first : int
-        The first epoch whose weights were kept.
-    """
-
-    snapshots: Parameters
-    seconds: np.ndarray
-    first: int = 0
+    snapshots: Parameters  # dict of str to (epochs + 1 - first, ...) tensor: copies on the CPU
+    seconds: np.ndarray  # (epochs, 2): wall and CPU time of each epoch
+    first: int = 0  # the first epoch whose weights were kept
 
     @property
     def epochs(self) -> int:

@@ -32,52 +32,30 @@ _SAMPLE = 1_000  # training rows from which a lengthscale is chosen
 
 @dataclass(frozen=True)
 class KernelConfig(Config):
-    """A kernel or a feature map, and its ridge.
+    """A kernel or a feature map, and its ridge."""
 
-    Attributes
-    ----------
-    kernel : str
-        ``ntk``, ``nngp`` (fully connected networks), ``rbf``, ``linear``, or that of a convolutional network, as
-        ``conv-ntk`` (3 x 3 convolutions), ``convnet-ntk`` (the network of published KIP: a convolution, then blocks of
-        convolution and 2 x 2 average pooling), ``myrtle-ntk``, each with ``nngp`` too; ``ntk`` by default.
-    features : str, mapping or FeatureMap
-        Finite features in place of a kernel, as text such as ``fcnn`` or ``rff:p=500``, whose parameters the seed
-        draws, or as a map, which is stored by its specification.
-    depth : int
-        Number of hidden layers of an infinite network, by default 1; of blocks of ``convnet``, by default 3; or 5, 7 or
-        10 of ``myrtle``, by default 5.
-    W_std, b_std : float
-        Standard deviations of its weights and biases.
-    lengthscale : float, optional
-        Lengthscale of ``rbf``; the median distance of training rows by default.
-    pooling : bool
-        Whether ``conv-ntk`` or ``conv-nngp`` has average pooling after each layer.
-    engine : str
-        ``torch``, the default, or ``neural-tangents`` (JAX) for ``ntk``, ``nngp`` and ``conv-ntk`` without pooling.
-    ridge_relative : float
-        lambda = ridge_relative * trace(K_ss) / m.
-    ridge : float, optional
-        lambda itself, in place of ``ridge_relative``.
-    centred : bool
-        Whether one-hot labels are centred. As published, they are with a kernel and not with finite features.
-    init : str
-        Whether the points start as ``real`` samples or ``noise``.
-    feature_memory : float
-        The training set, or its features, stays in memory in float64 up to so many bytes, and is computed anew beyond.
-    """
-
+    # ``ntk``, ``nngp`` (fully connected networks), ``rbf``, ``linear``, or that of a convolutional network, as
+    # ``conv-ntk`` (3 x 3 convolutions), ``convnet-ntk`` (the network of published KIP: a convolution, then blocks of
+    # convolution and 2 x 2 average pooling), ``myrtle-ntk``, each with ``nngp`` too; ``ntk`` by default
     kernel: str | None = None
+    # Finite features in place of a kernel: text such as ``fcnn`` or ``rff:p=500``, whose parameters the seed draws, or
+    # a map, which is stored by its specification
     features: str | Mapping[str, Any] | FeatureMap | None = None
+    # Number of hidden layers of an infinite network, by default 1; of blocks of ``convnet``, by default 3; or 5, 7 or
+    # 10 of ``myrtle``, by default 5
     depth: int = None  # type: ignore[assignment]  # never None once made
-    W_std: float = math.sqrt(2.0)
+    W_std: float = math.sqrt(2.0)  # standard deviations of its weights and biases
     b_std: float = 0.1
-    lengthscale: float | None = None
-    pooling: bool = False
+    lengthscale: float | None = None  # lengthscale of ``rbf``; the median distance of training rows by default
+    pooling: bool = False  # whether ``conv-ntk`` or ``conv-nngp`` has average pooling after each layer
+    # ``torch``, the default, or ``neural-tangents`` (JAX) for ``ntk``, ``nngp`` and ``conv-ntk`` without pooling
     engine: str = "torch"
-    ridge_relative: float = 1e-6
-    ridge: float | None = None
+    ridge_relative: float = 1e-6  # lambda = ridge_relative * trace(K_ss) / m
+    ridge: float | None = None  # lambda itself, in place of ``ridge_relative``
+    # Whether one-hot labels are centred. As published, they are with a kernel and not with finite features.
     centred: bool = None  # type: ignore[assignment]
-    init: str = "real"
+    init: str = "real"  # whether the points start as ``real`` samples or ``noise``
+    # The training set, or its features, stays in memory in float64 up to so many bytes, and is computed anew beyond
     feature_memory: float = 4e9
 
     own_predictor: ClassVar[str | None] = "krr-own"

@@ -59,11 +59,6 @@ class Linear(Kernel):
 class Gaussian(Kernel):
     """K(x, x') = exp(-|x - x'|^2 / (2 l^2)).
 
-    Parameters
-    ----------
-    lengthscale : float
-        l > 0, in the units of the inputs.
-
     Notes
     -----
     *Numerics.* Squared distances are |x|^2 + |x'|^2 - 2 x.x', so that an entry near 1 has an error of eps |x|^2 / l^2.
@@ -74,7 +69,7 @@ class Gaussian(Kernel):
     tensor([[0.3679]])
     """
 
-    lengthscale: float
+    lengthscale: float  # l > 0, in the units of the inputs
     name: ClassVar[str] = "rbf"
 
     def __post_init__(self) -> None:
@@ -152,14 +147,6 @@ class InfiniteNetwork(Kernel):
 
     K is the kernel of the Gaussian process (``of="nngp"``), T the tangent kernel (``of="ntk"``).
 
-    Parameters
-    ----------
-    depth : int
-        Hidden layers, >= 0.
-    of : {"ntk", "nngp"}
-    W_std, b_std : float
-        Standard deviations of weights (times 1 / sqrt(fan in)) and biases.
-
     Notes
     -----
     *Cost.* One product of the rows, then two arc cosines for each entry and layer.
@@ -182,9 +169,9 @@ class InfiniteNetwork(Kernel):
             [0.3183, 2.0000]], dtype=torch.float64)
     """
 
-    depth: int = 1
-    of: str = "ntk"
-    W_std: float = math.sqrt(2.0)
+    depth: int = 1  # hidden layers, >= 0
+    of: str = "ntk"  # "ntk" or "nngp"
+    W_std: float = math.sqrt(2.0)  # standard deviations of weights (times 1 / sqrt(fan in)) and biases
     b_std: float = 0.1
 
     def __post_init__(self) -> None:
@@ -247,10 +234,6 @@ def _with_diagonal(A: torch.Tensor, diagonal: torch.Tensor) -> torch.Tensor:
 @dataclass(frozen=True, eq=False)
 class FeatureKernel(Kernel):
     """K(x, x') = phi(x) . phi(x') for a feature map of finitely many features.
-
-    Parameters
-    ----------
-    feature_map : FeatureMap
 
     Examples
     --------

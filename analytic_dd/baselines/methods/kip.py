@@ -28,26 +28,18 @@ LABELS = ("fixed", "learned", "solved", "solved-in-graph")
 
 @dataclass(frozen=True)
 class KipConfig(KernelConfig):
-    """Options of KIP; see :class:`KernelConfig` for the kernel or the features.
+    """Options of KIP; see :class:`KernelConfig` for the kernel or the features."""
 
-    Attributes
-    ----------
-    labels : str
-        ``fixed``, or ``learned`` by Adam with the inputs, or ``solved`` for the whole training set before each step and
-        constant in it, or ``solved-in-graph`` with gradients through the solution. As published, they are fixed with a
-        kernel and solved-in-graph with finite features.
-    target_batch : int
-        Number of training samples in a step, class-balanced; 0 is the whole training set, which finite features take
-        by its sums.
-    lr : float
-        Step size of Adam. It is published as 0.04 with a kernel and 0.01 with finite features.
-    steps : int
-        They are published as 300 with a kernel (the recorded run) and 30,000 with finite features.
-    """
-
+    # They are published as 300 with a kernel (the recorded run) and 30,000 with finite features
     steps: int = None  # type: ignore[assignment]  # never None once made
+    # ``fixed``, or ``learned`` by Adam with the inputs, or ``solved`` for the whole training set before each step and
+    # constant in it, or ``solved-in-graph`` with gradients through the solution. As published, they are fixed with a
+    # kernel and solved-in-graph with finite features.
     labels: str = None  # type: ignore[assignment]
+    # Number of training samples in a step, class-balanced; 0 is the whole training set, which finite features take by
+    # its sums
     target_batch: int = 5_000
+    # Step size of Adam. It is published as 0.04 with a kernel and 0.01 with finite features.
     lr: float = None  # type: ignore[assignment]
 
     quick: ClassVar[Mapping[str, Any]] = {"target_batch": 500, "steps": 300}

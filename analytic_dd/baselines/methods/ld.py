@@ -19,14 +19,7 @@ __all__ = ["LabelDistillation", "LdConfig"]
 
 @dataclass(frozen=True)
 class LdConfig(DdConfig):
-    """Options of label distillation; see :class:`DdConfig` for the others, where ``lr`` is that of the logits.
-
-    Attributes
-    ----------
-    confidence : float
-        Probability of the class of an image in its first label; the other classes share the rest. With 1 / k a label
-        says nothing.
-    """
+    """Options of label distillation; see :class:`DdConfig` for the others, where ``lr`` is that of the logits."""
 
     scheme: str = "uniform"
     inner_epochs: int = 1
@@ -35,6 +28,8 @@ class LdConfig(DdConfig):
     lr_step: float = 0.0
     halve_every: int = 0
     init: str = "real"
+    # Probability of the class of an image in its first label; the other classes share the rest. With 1 / k a label says
+    # nothing.
     confidence: float = 0.9
 
     quick: ClassVar[Mapping[str, Any]] = QUICK | {"inits": 2, "batch": 256, "lr": 0.1, "step_size": 0.1}

@@ -23,30 +23,15 @@ _BACKBONE = "network:analytic_dd.features.backbones:efficientnet_lite0"
 
 @dataclass(frozen=True)
 class LgmConfig(Config):
-    """Options of linear gradient matching; the defaults are ours.
+    """Options of linear gradient matching; the defaults are ours."""
 
-    Attributes
-    ----------
-    features : str
-        The frozen map, as on the command line: a backbone, or any other.
-    batch : int
-        Number of real samples of a class in a step; a class with fewer gives all.
-    lr : float
-        Step size of Adam.
-    init : str
-        Whether the images start as ``real`` samples or standard normal ``noise``.
-    levels : int
-        The images are sums of so many resolutions, each half of the one before; 1 is the images themselves.
-    augment : bool
-        Whether real and synthetic images go through the same random operation.
-    """
-
-    features: str = _BACKBONE
-    batch: int = 128
-    lr: float = 0.01
-    init: str = "real"
+    features: str = _BACKBONE  # the frozen map, as on the command line: a backbone, or any other
+    batch: int = 128  # number of real samples of a class in a step; a class with fewer gives all
+    lr: float = 0.01  # step size of Adam
+    init: str = "real"  # whether the images start as ``real`` samples or standard normal ``noise``
+    # The images are sums of so many resolutions, each half of the one before; 1 is the images themselves
     levels: int = 1
-    augment: bool = False
+    augment: bool = False  # whether real and synthetic images go through the same random operation
 
     quick: ClassVar[Mapping[str, Any]] = {"features": "fcnn", "batch": 64, "steps": 100}
 

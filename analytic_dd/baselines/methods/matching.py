@@ -23,31 +23,16 @@ QUICK: dict[str, Any] = {"batch": 64, "width": 32, "depth": 2}  # sizes for digi
 
 @dataclass(frozen=True)
 class MatchingConfig(Config):
-    """Options of every matching method.
+    """Options of every matching method."""
 
-    Attributes
-    ----------
-    network : str
-        ``convnet``, ``mlp``, or ``linear``: no intercept, width and depth do not count.
-    width : int
-        Number of channels of a convolution, or of units of a hidden layer.
-    depth : int
-        Number of blocks (3 by default) or of hidden layers (2 by default).
-    batch : int
-        Number of real samples of a class in a step; a class with fewer gives all.
-    lr, momentum : float
-        Step size and momentum of the images.
-    init : str
-        Whether the images start as ``real`` samples or standard normal ``noise``.
-    """
-
-    network: str = "convnet"
-    width: int = 128
+    network: str = "convnet"  # ``convnet``, ``mlp``, or ``linear``: no intercept, width and depth do not count
+    width: int = 128  # number of channels of a convolution, or of units of a hidden layer
+    # Number of blocks (3 by default) or of hidden layers (2 by default)
     depth: int = None  # type: ignore[assignment]  # never None once made
-    batch: int = 256
-    lr: float = 0.1
+    batch: int = 256  # number of real samples of a class in a step; a class with fewer gives all
+    lr: float = 0.1  # step size and momentum of the images
     momentum: float = 0.5
-    init: str = "real"
+    init: str = "real"  # whether the images start as ``real`` samples or standard normal ``noise``
 
     def __post_init__(self) -> None:
         self.require_choice("network", ("convnet", "mlp", "linear"))

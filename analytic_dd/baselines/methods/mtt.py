@@ -42,49 +42,30 @@ PUBLISHED: dict[tuple[str, int], dict[str, float]] = {  # (data, images a class)
 class MttConfig(UnrolledConfig):
     """Options of trajectory matching; see :class:`UnrolledConfig` for the network and the experts.
 
-    Attributes
-    ----------
-    student_steps : int
-        N, the number of gradient steps on the synthetic set. This and the next five options have published values for
-        32 x 32 colour images of 10 or 100 classes with 1, 10 or 50 images a class; other data need them.
-    expert_span : int
-        M, the number of epochs of the expert that a student covers.
-    max_start : int
-        Students start at one of the expert's epochs 0 .. max_start - 1.
-    lr_img : float
-        Step size of the images.
-    lr_lr : float
-        Step size of the learned step size eta. It is log eta that moves, by lr_lr / lr_0^2, so that the first move of
-        eta is the published one to first order.
-    lr_0 : float
-        First eta.
-    momentum : float
-        Momentum of the images and of eta.
-    synthetic_batch : int, optional
-        Number of images in a step of the student; all by default.
-    augment : bool
-        Whether experts and students train with Siamese augmentation, with parameters for each image.
-    digits : bool
-        Whether to leave out mirror images, in which digits and letters mean something else.
-    init : str
-        Whether the images start as ``real`` samples or ``noise``.
-    expert_epochs : int
-        The max_start - 1 + M epochs that are matched by default. Experts have a constant step size, so that further
-        epochs change nothing.
+    By default the max_start - 1 + M epochs that are matched are trained (``expert_epochs``). Experts have a constant
+    step size, so that further epochs change nothing.
     """
 
     steps: int = 5_000
+    # N, the number of gradient steps on the synthetic set. This and the next five options have published values for
+    # 32 x 32 colour images of 10 or 100 classes with 1, 10 or 50 images a class; other data need them.
     student_steps: int = None  # type: ignore[assignment]  # never None once completed, like the next five
+    # M, the number of epochs of the expert that a student covers
     expert_span: int = None  # type: ignore[assignment]
+    # Students start at one of the expert's epochs 0 .. max_start - 1
     max_start: int = None  # type: ignore[assignment]
+    # Step size of the images
     lr_img: float = None  # type: ignore[assignment]
+    # Step size of the learned step size eta. It is log eta that moves, by lr_lr / lr_0^2, so that the first move of eta
+    # is the published one to first order.
     lr_lr: float = None  # type: ignore[assignment]
+    # First eta
     lr_0: float = None  # type: ignore[assignment]
-    momentum: float = 0.5
-    synthetic_batch: int | None = None
-    augment: bool = True
-    digits: bool = False
-    init: str = "real"
+    momentum: float = 0.5  # momentum of the images and of eta
+    synthetic_batch: int | None = None  # number of images in a step of the student; all by default
+    augment: bool = True  # whether experts and students train with Siamese augmentation, with parameters for each image
+    digits: bool = False  # whether to leave out mirror images, in which digits and letters mean something else
+    init: str = "real"  # whether the images start as ``real`` samples or ``noise``
 
     quick: ClassVar[Mapping[str, Any]] = QUICK | {
         "experts": 5,

@@ -87,16 +87,6 @@ def _jax_util() -> types.ModuleType:
 class NeuralTangentsKernel(Kernel):
     """The NTK or NNGP kernel of an infinitely wide ReLU network, computed by neural-tangents; torch in, torch out.
 
-    Parameters
-    ----------
-    image_shape : (h, w, c) or None
-        With None, layers are fully connected and take rows; with a shape they are 3 x 3 convolutions with zero padding
-        of images, channels last.
-    depth : int
-        Number of hidden layers, which one linear layer of all numbers follows.
-    of : {"ntk", "nngp"}
-    W_std, b_std : float
-
     Notes
     -----
     *Cost.* The computation runs in JAX on its own device; values and gradients are copied from and to torch. Each new
@@ -107,9 +97,11 @@ class NeuralTangentsKernel(Kernel):
     Novak, Xiao, Hron, Lee, Alemi, Sohl-Dickstein, Schoenholz, "Neural Tangents", ICLR 2020.
     """
 
+    # (h, w, c), or None: layers are then fully connected and take rows; with a shape they are 3 x 3 convolutions
+    # with zero padding of images, channels last
     image_shape: tuple[int, int, int] | None = None
-    depth: int = 1
-    of: str = "ntk"
+    depth: int = 1  # number of hidden layers, which one linear layer of all numbers follows
+    of: str = "ntk"  # "ntk" or "nngp"
     W_std: float = math.sqrt(2.0)
     b_std: float = 0.1
     name: ClassVar[str] = "neural-tangents"

@@ -17,19 +17,11 @@ _BLOCK = 2048  # training samples at a time
 
 @dataclass(frozen=True)
 class Objective:
-    """The objective of a linear or finite-feature run (T20).
+    """The objective of a linear or finite-feature run (T20)."""
 
-    Attributes
-    ----------
-    reached : float
-        At the set, on all the training part, in the mean over random weights (or over the experts of the run).
-    optimum : float
-        No set of so many points has less.
-    theorem : str
-    """
-
+    # At the set, on all the training part, in the mean over random weights (or over the experts of the run)
     reached: float
-    optimum: float
+    optimum: float  # no set of so many points has less
     theorem: str
 
     @property

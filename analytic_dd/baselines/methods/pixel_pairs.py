@@ -20,13 +20,6 @@ __all__ = ["PixelPairs", "Positions", "convolved", "pooled"]
 class Positions:
     """Pairs (y, y') along one side of two images with |y' - y| <= ``radius``, one diagonal after another.
 
-    Parameters
-    ----------
-    size : int
-        Number of pixels of the side.
-    radius : int
-        At most ``size - 1``, which gives all pairs.
-
     Examples
     --------
     >>> side = Positions(3, 1)
@@ -36,8 +29,8 @@ class Positions:
     [1, 0, 1, 1, 0, 1]
     """
 
-    size: int
-    radius: int
+    size: int  # number of pixels of the side
+    radius: int  # at most ``size - 1``, which gives all pairs
 
     def __len__(self) -> int:
         return (2 * self.radius + 1) * self.size - self.radius * (self.radius + 1)

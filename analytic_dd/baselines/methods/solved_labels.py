@@ -25,17 +25,10 @@ _MARGIN = 1e3  # pivots of a factor are above the least eigenvalue, mostly by le
 
 @dataclass(frozen=True)
 class SolvedLabels:
-    """Labels and how well the training set is predicted with them.
+    """Labels and how well the training set is predicted with them."""
 
-    Attributes
-    ----------
-    labels : (m, k) tensor
-    squares : float
-        |A y_s - Y|^2, summed over samples and outputs.
-    """
-
-    labels: torch.Tensor
-    squares: float
+    labels: torch.Tensor  # (m, k)
+    squares: float  # |A y_s - Y|^2, summed over samples and outputs
 
 
 def kernel_labels(

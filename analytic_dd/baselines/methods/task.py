@@ -14,34 +14,17 @@ __all__ = ["Task", "class_major_labels", "height_width_channels"]
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Training samples, stored in the dtype in which they came and normalised when they are drawn.
+    """Training samples, stored in the dtype in which they came and normalised when they are drawn."""
 
-    Attributes
-    ----------
-    stored : (n, h, w, c) tensor
-        Samples in the data's units, channels last. Rows of d numbers are images of 1 x d pixels.
-    classes_of : (n,) int64 tensor
-        Class indices 0 .. k - 1.
-    members : tuple of (n_j,) int64 arrays
-        The row numbers of each class.
-    k : int
-        Number of classes.
-    mean, std : (c,) or (d,) tensors
-        Moments of each channel, or of each column of a table, in float64.
-    image_shape : tuple of int
-        The shape that the data set gives its images.
-    device, dtype :
-        Device and dtype of the samples that are drawn.
-    """
-
+    # (n, h, w, c): samples in the data's units, channels last. Rows of d numbers are images of 1 x d pixels.
     stored: torch.Tensor
-    classes_of: torch.Tensor
-    members: tuple[np.ndarray, ...]
-    k: int
-    mean: torch.Tensor
+    classes_of: torch.Tensor  # (n,) int64: class indices 0 .. k - 1
+    members: tuple[np.ndarray, ...]  # tuple of (n_j,) int64 arrays: the row numbers of each class
+    k: int  # number of classes
+    mean: torch.Tensor  # (c,) or (d,): moments of each channel, or of each column of a table, in float64
     std: torch.Tensor
-    image_shape: tuple[int, ...]
-    device: torch.device
+    image_shape: tuple[int, ...]  # the shape that the data set gives its images
+    device: torch.device  # device and dtype of the samples that are drawn
     dtype: torch.dtype
 
     @classmethod

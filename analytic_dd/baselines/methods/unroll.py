@@ -21,21 +21,11 @@ Objective = Callable[[Parameters], torch.Tensor]  # of the last weights
 
 @dataclass(frozen=True, eq=False)
 class Unrolled:
-    """What follows from a descent, and its derivatives.
+    """What follows from a descent, and its derivatives."""
 
-    Attributes
-    ----------
-    value : () tensor
-        The objective at the last weights.
-    variables : dict of str to tensor
-        Its gradient in the data, by their names.
-    step_sizes : (T,) tensor
-        Its derivative in each step size.
-    """
-
-    value: torch.Tensor
-    variables: dict[str, torch.Tensor]
-    step_sizes: torch.Tensor
+    value: torch.Tensor  # scalar: the objective at the last weights
+    variables: dict[str, torch.Tensor]  # its gradient in the data, by their names
+    step_sizes: torch.Tensor  # (T,): its derivative in each step size
 
 
 @torch.enable_grad()  # type: ignore[untyped-decorator]  # also where a caller has switched it off to score

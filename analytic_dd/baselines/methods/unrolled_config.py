@@ -25,45 +25,23 @@ QUICK: dict[str, Any] = {"network": "mlp", "width": 64, "depth": 1, "steps": 150
 
 @dataclass(frozen=True)
 class UnrolledConfig(Config):
-    """A network, how experts of it are trained, and how the unroll is differentiated.
+    """A network, how experts of it are trained, and how the unroll is differentiated."""
 
-    Attributes
-    ----------
-    network : str
-        ``convnet``, ``mlp``, ``resnet18``, ``vgg11`` or ``alexnet``.
-    width, depth : int, optional
-        See :func:`network_named`.
-    scheme : str
-        How the first weights are drawn: ``xavier``, ``he`` or ``uniform``, see :meth:`Network.draw`.
-    experts : int
-        Number of networks that are trained on the training part.
-    expert_epochs : int
-    expert_lr : float
-        Step size of their plain gradient descent.
-    expert_batch : int
-    expert_seed : int, optional
-        Runs with the same number share their experts. It is the seed of the run by default.
-    expert_folder : str, optional
-        Folder that keeps experts for runs to come; without it they stay in memory.
-    expert_memory : float
-        Bytes of experts to hold in memory where the folder has them too.
-    unroll : str
-        ``recompute`` bounds the memory and ``graph`` is faster, see :func:`unrolled_gradient`; ``auto`` keeps the graph
-        where it is expected to take at most ``unroll_memory`` bytes.
-    unroll_memory : float
-    """
-
-    network: str = "convnet"
-    width: int | None = None
+    network: str = "convnet"  # ``convnet``, ``mlp``, ``resnet18``, ``vgg11`` or ``alexnet``
+    width: int | None = None  # see :func:`network_named`
     depth: int | None = None
+    # How the first weights are drawn: ``xavier``, ``he`` or ``uniform``, see :meth:`Network.draw`
     scheme: str = "uniform"
-    experts: int = 100
+    experts: int = 100  # number of networks that are trained on the training part
     expert_epochs: int = None  # type: ignore[assignment]  # each method says what it needs
-    expert_lr: float = 0.01
+    expert_lr: float = 0.01  # step size of their plain gradient descent
     expert_batch: int = 256
+    # Runs with the same number share their experts. It is the seed of the run by default.
     expert_seed: int | None = None
-    expert_folder: str | None = None
-    expert_memory: float = 2e9
+    expert_folder: str | None = None  # folder that keeps experts for runs to come; without it they stay in memory
+    expert_memory: float = 2e9  # bytes of experts to hold in memory where the folder has them too
+    # ``recompute`` bounds the memory and ``graph`` is faster, see :func:`unrolled_gradient`; ``auto`` keeps the graph
+    # where it is expected to take at most ``unroll_memory`` bytes
     unroll: str = "auto"
     unroll_memory: float = 4e9
 

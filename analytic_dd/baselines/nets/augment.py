@@ -26,17 +26,10 @@ _IDENTITY = {  # the parameters with which each operation changes nothing
 
 @dataclass(frozen=True, eq=False)
 class AugmentParameters:
-    """An operation with its parameters, which all images of a batch share or each has for itself.
+    """An operation with its parameters, which all images of a batch share or each has for itself."""
 
-    Attributes
-    ----------
-    operation : str
-        One of ``OPERATIONS``.
-    values : mapping of str to (count,) float32 tensor
-        Lengths are fractions of the side of an image, and angles are in degrees.
-    """
-
-    operation: str
+    operation: str  # one of ``OPERATIONS``
+    # (count,) float32 each; lengths are fractions of the side of an image, angles are in degrees
     values: Mapping[str, torch.Tensor]
 
     @property
@@ -66,21 +59,6 @@ class Augmentation:
 
     Coordinates are pixels from the centre of the image, so that corners stay corners (``align_corners=True``).
 
-    Parameters
-    ----------
-    operations : tuple of str
-        Each is as likely to be drawn as the others.
-    brightness, saturation, contrast : float
-        b is uniform on +- ``brightness``, s on 1 +- ``saturation``, q on 1 +- ``contrast``.
-    crop, cutout : float
-        Largest shift and side of the square, as fractions of the side of the image, rounded to pixels.
-    flip : float
-        Probability.
-    scale : float
-        a and b are uniform on [1 / ``scale``, ``scale``].
-    rotate : float
-        The angle is uniform on +- ``rotate`` degrees.
-
     Notes
     -----
     *Cost.* O(n c h w), where scale and rotate read four pixels for one.
@@ -107,15 +85,16 @@ class Augmentation:
     ('color', 'crop', 'cutout', 'scale', 'rotate')
     """
 
-    operations: tuple[str, ...] = OPERATIONS
-    brightness: float = 0.5
+    operations: tuple[str, ...] = OPERATIONS  # each is as likely to be drawn as the others
+    brightness: float = 0.5  # b is uniform on +- ``brightness``, s on 1 +- ``saturation``, q on 1 +- ``contrast``
     saturation: float = 1.0
     contrast: float = 0.5
+    # Largest shift and side of the square, as fractions of the side of the image, rounded to pixels
     crop: float = 0.125
     cutout: float = 0.5
-    flip: float = 0.5
-    scale: float = 1.2
-    rotate: float = 15.0
+    flip: float = 0.5  # probability
+    scale: float = 1.2  # a and b are uniform on [1 / ``scale``, ``scale``]
+    rotate: float = 15.0  # the angle is uniform on +- ``rotate`` degrees
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "operations", tuple(self.operations))

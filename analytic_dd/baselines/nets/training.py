@@ -25,29 +25,16 @@ Samples = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]  # rows to
 
 @dataclass(frozen=True)
 class Course:
-    """How networks are trained.
+    """How networks are trained."""
 
-    Attributes
-    ----------
-    epochs : int
-        Passes over the set; the last batch of an epoch may be smaller.
-    batch : int
-    lr, momentum, weight_decay : float
-    drops : bool
-        Whether the step size falls to a tenth in the second half of the epochs.
-    augmentation : Augmentation, optional
-        Each batch goes through one operation, with parameters for each image.
-    always_shuffled : bool
-        Whether a batch that holds the whole set is shuffled too, as in the published gradient matching.
-    """
-
-    epochs: int
+    epochs: int  # passes over the set; the last batch of an epoch may be smaller
     batch: int = 256
     lr: float = 0.01
     momentum: float = 0.0
     weight_decay: float = 0.0
-    drops: bool = False
-    augmentation: Augmentation | None = None
+    drops: bool = False  # whether the step size falls to a tenth in the second half of the epochs
+    augmentation: Augmentation | None = None  # each batch goes through one operation, with parameters for each image
+    # Whether a batch that holds the whole set is shuffled too, as in the published gradient matching
     always_shuffled: bool = False
 
     def rate(self, epoch: int) -> float:
