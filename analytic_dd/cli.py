@@ -168,7 +168,14 @@ def _distill_sums(given: argparse.Namespace, construction: Any, fit: Any, clock:
                 f"the sums name their own data, map and penalty; leave out {flag(name)} beside --from-stats"
             )
     return report.run_from_sums(
-        given.from_stats, construction, given.out, fit, seed=given.seed, picture=given.picture, clock=clock
+        given.from_stats,
+        construction,
+        given.out,
+        fit,
+        seed=given.seed,
+        picture=given.picture,
+        intercept=given.intercept,
+        clock=clock,
     )
 
 
@@ -178,7 +185,7 @@ def _stats(options: argparse.Namespace) -> int:
     Under torchrun every process sums a shard, and the first writes the sum of all.
     """
     from analytic_dd.cluster import torchrun_shard, torchrun_total
-    from analytic_dd.data import Dataset, Reading, load
+    from analytic_dd.data import Reading, load
     from analytic_dd.model.shard import sum_shard
 
     share, shard, state = torchrun_shard(), options.shard, options.state
@@ -191,8 +198,6 @@ def _stats(options: argparse.Namespace) -> int:
     dataset = load(
         options.data, offline=options.offline, progress=sys.stderr.isatty() and not options.quiet, reading=reading
     )
-    if not isinstance(dataset, Dataset):
-        raise ValueError("sums of shards are of classes; task='regress' is for distill")
     with Progress(quiet=options.quiet) as listener:
         statistics = sum_shard(
             dataset,

@@ -62,6 +62,32 @@ def test_merged_shards_give_the_model_of_one_run(run, ratio, features, intercept
         assert ratio(sums.intercept, whole.intercept, size=64, amplification=condition, unit=unit) < 30
 
 
+@pytest.mark.parametrize("far", [0, 400])
+def test_merged_shards_of_quantities_give_the_regression_of_one_run(run, refused, ratio, far):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 4)) * [1.0, 50.0, 3.0, 1e-3]
+    Y = X @ rng.standard_normal((4, 3)) + rng.standard_normal(3) + 0.1 * rng.standard_normal((60, 3))
+    np.savez("table.npz", x=X, y=np.ldexp(Y, [-far, 0, far]))
+    table = ["--data", "table.npz", "--task", "regress"]
+    for i in (1, 2):
+        run("stats", *table, "--shard", f"{i}/2", "--out", f"s{i}.npz")
+    run("merge", "s1.npz", "s2.npz", "--out", "all.npz")
+    run("distill", "--no-picture", "--from-stats", "all.npz", "--ridge", 2, "--out", "sums")
+    run("distill", "--no-picture", *table, "--ridge", 2, "--out", "whole")
+    sums, whole = load_distilled("sums"), load_distilled("whole")
+    assert sums.certify().verdict == "pass"
+    assert sums.meta["error_to_original"] < 1e-12
+    condition = np.linalg.cond(GramStatistics.load("all.npz").centred().G + 2.0 * np.eye(4))
+    for j in range(3):  # each output in its own unit
+        unit = np.linalg.norm(whole.w[j]) + abs(whole.intercept[j])
+        assert ratio(sums.w[j], whole.w[j], size=60, amplification=condition) < 30
+        assert ratio(sums.intercept[j], whole.intercept[j], size=60, amplification=condition, unit=unit) < 30
+    assert "--labels centred belong to classes" in refused("stats", *table, "--labels", "centred")
+    assert "--labels centred belong to classes" in refused("distill", "--from-stats", "all.npz", "--labels", "centred")
+    np.savez("table.npz", x=X, y=np.ldexp(Y, 600))
+    assert "give them in another unit" in refused("stats", *table)
+
+
 @pytest.mark.parametrize("weights", ["balanced", "w.npy"])
 def test_weighted_shards_give_the_weighted_model(run, ratio, refused, weights):
     np.save("w.npy", np.random.default_rng(0).uniform(0.5, 2.0, 1437))
@@ -154,6 +180,7 @@ def test_what_needs_samples_is_refused(run, refused):
         ("std", [0.0]),
         ("labels", ["one-hot"]),
         ("feature map", "identity"),
+        ("columns", ["age", "age"]),
     ],
 )
 def test_a_file_that_says_what_cannot_be_of_its_sums_is_refused(run, refused, name, value):

@@ -16,7 +16,7 @@ import threadpoolctl
 from analytic_dd.arrays import as_weights
 from analytic_dd.cluster.array_source import ArraySource
 from analytic_dd.cluster.read_ahead import ReadAhead
-from analytic_dd.data import Dataset, normalised_blocks
+from analytic_dd.data import Dataset, Table, normalised_blocks
 from analytic_dd.errors import DataError
 from analytic_dd.features import FeatureMap, from_spec
 from analytic_dd.labels import centred_one_hot, one_hot
@@ -226,7 +226,7 @@ def shard_tasks(
 
 
 def dataset_shard(
-    dataset: Dataset,
+    dataset: Dataset | Table,
     feature_map: FeatureMap,
     *,
     shard: tuple[int, int] = (1, 1),
@@ -247,7 +247,8 @@ def dataset_shard(
         Counted from 1, as from :func:`parse_shard`.
     mean, std : (channels,) arrays
         Moments of *all* the data; parties that cannot see each other's data agree on them before.
-    labels : {"one-hot", "centred"}
+    labels : {"one-hot", "centred", "values"}
+        Of the classes of a data set; the outputs of a table are values, in their units.
     sample_weight : (n,) array, optional
         Weights >= 0 of *all* training samples (T12).
     weighting : str
@@ -266,11 +267,14 @@ def dataset_shard(
     """
     i, count = shard
     start, stop = shard_range(len(dataset.y_train), i, count)
-    k = len(dataset.classes)
+    names = dataset.classes if isinstance(dataset, Dataset) else dataset.outputs
+    k = len(names)
     rows = max(1, _BLOCK_BYTES // (8 * max(dataset.d, feature_map.p))) if rows is None else rows
     agree = agreement(
-        feature_map.spec(), mean=mean, std=std, labels=labels, classes=dataset.classes, image_shape=dataset.image_shape
+        feature_map.spec(), mean=mean, std=std, labels=labels, classes=names, image_shape=dataset.image_shape
     )
+    if dataset.columns:
+        agree["columns"] = list(dataset.columns)
     weights = None
     if sample_weight is not None:
         weights, agree = as_weights(sample_weight, len(dataset.y_train)), agree | {"sample weights": weighting}

@@ -217,7 +217,7 @@ def weighting(given: np.ndarray | str | None) -> str | None:
     return None if given is None else "balanced" if isinstance(given, str) and given == "balanced" else "given"
 
 
-def moments_for(dataset: Dataset, how: str) -> tuple[np.ndarray, np.ndarray]:
+def moments_for(dataset: Dataset | Table, how: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean and deviation per channel that inputs are normalised with.
 
     ``data`` means those of the training part, and ``unit`` 0 and 1, or 0 and 255 for bytes. A path names an npz file

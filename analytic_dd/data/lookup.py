@@ -176,7 +176,9 @@ def load_several(
 
 def _classified(data: Dataset | Table) -> Dataset:
     if not isinstance(data, Dataset):
-        raise DataError(f"{data.name} has quantities, and classes are wanted here; task='regress' is for distill")
+        raise DataError(
+            f"{data.name} has quantities, and classes are wanted here; task='regress' is for distill and stats"
+        )
     return data
 
 

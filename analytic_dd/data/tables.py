@@ -60,6 +60,21 @@ class Table:
         shape, parts = tuple(self.x_train.shape[1:]), f"{len(self.x_train):,} + {len(self.x_test):,} samples"
         return f"Table({self.name}: {parts} of shape {shape}, {len(self.outputs)} outputs)"
 
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Shape of a sample, (d,)."""
+        return tuple(self.x_train.shape[1:])
+
+    @property
+    def d(self) -> int:
+        """Numbers in a sample."""
+        return len(self.columns)
+
+    @property
+    def channels(self) -> int:
+        """How many numbers normalise a sample: one a column."""
+        return len(self.columns)
+
     def statistics(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the mean and deviation (d,) of each column over the training part; a deviation of 0 becomes 1."""
         return channel_moments(self.x_train, self.x_train.shape[1])

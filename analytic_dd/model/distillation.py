@@ -42,6 +42,8 @@ class Distillation:
         The map without what a Tikhonov penalty adds to it.
     scaling : TikhonovScaling or None
         What turns weights of the stored map into those of its inputs, for a Tikhonov penalty.
+    units : (k,) array or None
+        What outputs were divided by for the model; the result is in the outputs themselves.
     """
 
     source: Source | None
@@ -50,12 +52,12 @@ class Distillation:
     result: DistilledInputs
     plain_map: FeatureMap | None = None
     scaling: Any = None
+    units: np.ndarray | None = None
 
     def model_in_outputs(self) -> tuple[np.ndarray, np.ndarray]:
         """Return weights (k, p) and intercept (k,) of the original model, in the units of the outputs."""
         W, b = self.model.weights, self.model.intercept
-        units = None if self.source is None else self.source.units
-        scale = np.ones(len(W)) if units is None else units
+        scale = np.ones(len(W)) if self.units is None else self.units
         return W * scale[:, None], (np.zeros(len(W)) if b is None else b) * scale
 
 
@@ -117,7 +119,7 @@ def distil(
     result = distil_model(model, construction, rng=free_rng, references=near, clock=clock)
     if source.units is not None:
         result = in_outputs(result, source.units)
-    return Distillation(source, model, construction, result, plain, scaling)
+    return Distillation(source, model, construction, result, plain, scaling, source.units)
 
 
 def fit_options(construction: Construction, options: FitOptions) -> FitOptions:

@@ -122,4 +122,4 @@ class Memory:
             near = given_references(model, source, references)
         result = distil_model(model, construction, rng=free, references=near)
         result = result if self.units is None else in_outputs(result, self.units)
-        return Distillation(None, model, construction, result, self.plain_map, self.scaling)
+        return Distillation(None, model, construction, result, self.plain_map, self.scaling, self.units)

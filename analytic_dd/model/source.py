@@ -307,10 +307,18 @@ class TableSource(ArraySource):
     table : Table
     weights : (n,) array, optional
         Weights >= 0; samples of weight 0 are left out.
+    moments : (mean, std), optional
+        In the place of the moments of the columns.
     """
 
-    def __init__(self, table: Table, *, weights: np.ndarray | None = None) -> None:
-        mean, std = table.statistics()
+    def __init__(
+        self,
+        table: Table,
+        *,
+        weights: np.ndarray | None = None,
+        moments: tuple[np.ndarray, np.ndarray] | None = None,
+    ) -> None:
+        mean, std = table.statistics() if moments is None else moments
         super().__init__(normalised(table.x_train, mean, std), table.y_train, weights=weights)
         self.table, self.mean, self.std = table, mean, std
 

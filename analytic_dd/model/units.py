@@ -12,12 +12,16 @@ from typing import Any
 
 import numpy as np
 
+from analytic_dd.arrays import to_numpy
 from analytic_dd.distill.distilled import DistilledInputs
 from analytic_dd.errors import RangeError
+from analytic_dd.linalg import Sums
 
-__all__ = ["in_outputs", "units_of"]
+__all__ = ["in_outputs", "in_units", "require_squares", "units_of", "units_of_sums"]
 
 _LEAST, _LARGEST = -960, 1000  # exponents of two: below, weights would be denormal; above, sums of labels overflow
+_SQUARES = 480  # of numbers whose squares, and sums of a million of these, are float64 of full precision
+_ROUNDING = 2.0**-40  # of the mean square: a variance below it is rounding
 
 
 def units_of(Y: np.ndarray) -> np.ndarray:
@@ -47,6 +51,37 @@ def units_of(Y: np.ndarray) -> np.ndarray:
             "give them in another unit"
         )
     return np.ldexp(1.0, exponents)
+
+
+def require_squares(Y: np.ndarray) -> None:
+    """Refuse outputs (n, k) that sums of squares cannot hold; sums are kept in the units of the outputs.
+
+    Raises
+    ------
+    RangeError
+        Numbers beyond 1e144, or a column whose largest is below 1e-144.
+    """
+    size = np.abs(Y).max(axis=0)
+    exponents = np.where(size > 0.0, np.frexp(size)[1], 0)
+    if np.any(np.abs(exponents) > _SQUARES):
+        column = int(np.argmax(np.abs(exponents)))
+        raise RangeError(
+            f"sums hold squares of outputs, so that these must be 1e-144 to 1e144, got {size[column]:.3g} in column "
+            f"{column}; give them in another unit"
+        )
+
+
+def units_of_sums(sums: Sums) -> np.ndarray:
+    """Return a power of two (k,) near the deviation of each output in sums, or near its size where it does not vary."""
+    mean_square = to_numpy(sums.yy) / sums.weight
+    variance = mean_square - to_numpy(sums.mean_y) ** 2
+    size = np.sqrt(np.where(variance > _ROUNDING * mean_square, variance, mean_square))
+    return np.ldexp(1.0, np.where(size > 0.0, np.frexp(size)[1], 0))
+
+
+def in_units(sums: Sums, units: np.ndarray) -> Sums:
+    """Return the sums of outputs divided by ``units`` (k,), powers of two: exactly the same sums."""
+    return replace(sums, C=sums.C / units[:, None], yy=sums.yy / units**2, sum_y=sums.sum_y / units)
 
 
 def in_outputs(result: DistilledInputs, units: np.ndarray) -> DistilledInputs:

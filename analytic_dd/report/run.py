@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,37 +13,24 @@ import numpy as np
 from analytic_dd.clock import Clock, Listener
 from analytic_dd.data import Dataset, Table, weighting, weights_of_samples
 from analytic_dd.distill.construction import Construction
-from analytic_dd.errors import DataError
-from analytic_dd.features import FeatureMap, Network, from_spec
+from analytic_dd.features import FeatureMap, Network
 from analytic_dd.files import atomic_write
 from analytic_dd.io import DistilledSet, load_distilled, save_distilled, to_json
 from analytic_dd.judge.accuracy import Model, accuracies_on_test, fitted, r2_on_test
 from analytic_dd.judge.controls import control_models
 from analytic_dd.judge.stored import Found
-from analytic_dd.linalg import Sums
-from analytic_dd.model import (
-    DatasetSource,
-    Distillation,
-    FitOptions,
-    Origin,
-    OriginalModel,
-    TableSource,
-    distil,
-    fit_sums,
-    source_of,
-)
-from analytic_dd.model.distillation import Features, distil_model, fit_options, streams
+from analytic_dd.model import DatasetSource, Distillation, FitOptions, OriginalModel, TableSource, distil, source_of
+from analytic_dd.model.distillation import Features
 from analytic_dd.report.assembly import distilled_set
 from analytic_dd.report.facts import realistic_facts
 from analytic_dd.report.flops import Sizes, stage_rates
 from analytic_dd.staging import staged
 
-__all__ = ["MODULE", "Report", "refit", "run", "run_from_sums", "store_and_report"]
+__all__ = ["BESIDE", "FILES", "MODULE", "Report", "draw", "refit", "run", "store_and_report"]
 
-_FILES = ("distilled.npz", "report.json")
+FILES = ("distilled.npz", "report.json")
 MODULE = "module.safetensors"
-_BESIDE = ("distilled.png", "spectrum.png", "page.html", MODULE)  # of the set that is replaced
-_MOST_INPUTS = 2**31  # entries of a sample that a file of sums may speak of
+BESIDE = ("distilled.png", "spectrum.png", "page.html", MODULE)  # of the set that is replaced
 
 
 @dataclass(frozen=True)
@@ -113,7 +99,7 @@ def run(
         raise ValueError(
             f"save_module=True is for a torch module (network:...), got features={features!r}; leave it out"
         )
-    with staged(folder, files=_FILES, without=_BESIDE) as staging:
+    with staged(folder, files=FILES, without=BESIDE) as staging:
         with clock("normalisation"):
             source = source_of(dataset, centred=construction.labels == "centred", weights=weights)
         found = distil(
@@ -133,7 +119,7 @@ def run(
         if save_module:
             _save_module(found.model.feature_map, staging)
     if picture:
-        _draw(folder)
+        draw(folder)
     return report
 
 
@@ -145,7 +131,7 @@ def _save_module(feature_map: FeatureMap, folder: Path) -> None:
     feature_map.save_weights(folder / MODULE)
 
 
-def _draw(folder: Path) -> None:
+def draw(folder: Path) -> None:
     """Draw the stored set; what goes wrong with a picture is no reason to lose results."""
     from analytic_dd.plot import draw_set
 
@@ -153,109 +139,6 @@ def _draw(folder: Path) -> None:
         draw_set(load_distilled(folder), folder / "distilled.png")
     except Exception as error:
         warnings.warn(f"the results are stored, but no picture could be drawn: {error}", stacklevel=3)
-
-
-def run_from_sums(
-    path: Path,
-    construction: Construction,
-    folder: Path,
-    options: FitOptions | None = None,
-    *,
-    seed: int = 0,
-    picture: bool = True,
-    clock: Clock | None = None,
-) -> Report:
-    """Distil sums from a file (``analytic-dd stats``, ``analytic-dd merge``): no sample is read.
-
-    Theorem: T13. The file names its feature map, normalisation, labels and classes.
-
-    Parameters
-    ----------
-    path : Path
-        Statistics with provenance.
-    construction, folder, seed, picture, clock
-        As for :func:`run`; what needs samples (references, other labels than those in the sums) is refused.
-    options : FitOptions, optional
-        The ridge is "gcv" (the default) or a number.
-
-    Raises
-    ------
-    DataError
-        No statistics, or without provenance.
-    InfeasibleError, RangeError, ValueError, OSError
-        As :func:`run`.
-    """
-    clock, options = clock or Clock(), options or FitOptions(ridge="gcv")
-    if construction.references_for(2):
-        raise ValueError(
-            "references are samples, and sums have none; leave out mode='nearest', mode='one-image', "
-            "mode='near-copies', init='real'"
-        )
-    with staged(folder, files=_FILES, without=_BESIDE) as staging:
-        with clock("reading"):
-            statistics = Sums.load(path)
-            origin, facts = _origin_of(statistics, path)
-        centred = construction.labels == "centred"
-        if facts["labels"] not in ("one-hot", "centred") or (centred and facts["labels"] != "centred"):
-            raise ValueError(f"{path} has sums of {facts['labels']} labels, wanted labels={construction.labels!r}")
-        with clock("solve"):
-            model = fit_sums(
-                statistics,
-                from_spec(facts["feature map"], p=statistics.p),
-                fit_options(construction, options),
-                mean=np.asarray(facts["mean"], dtype=np.float64),
-                std=np.asarray(facts["std"], dtype=np.float64),
-                label_kind=facts["labels"],
-            )
-        result = distil_model(model, construction, rng=streams(seed)[2], clock=clock)
-        found = Distillation(None, model, construction, result)
-        more = {"sample_weights": facts.get("sample weights")}
-        made = distilled_set(found, options, seed=seed, clock=clock, origin=origin, more=more)
-        report = store_and_report(made, found, staging, seed=seed, clock=clock)
-    if picture:
-        _draw(folder)
-    return report
-
-
-def _origin_of(statistics: Sums, path: Path) -> tuple[Origin, dict[str, Any]]:
-    provenance = statistics.provenance
-    wanted = {"feature map", "mean", "std", "labels", "classes", "image shape"}
-    if provenance is None or not wanted <= set(provenance.agree):
-        raise DataError(f"{path} does not say what its sums are of; make it with analytic-dd stats")
-    facts = dict(provenance.agree)
-    _require_facts(facts, statistics.k, path)
-    classes = facts["classes"] if isinstance(facts["classes"], list) else list(range(statistics.k))
-    sources = sorted({part.source for part in provenance.samples})
-    name = " + ".join(dict.fromkeys(data for data, _ in sources)) or "sums"
-    sha256 = " + ".join(content for _, content in sources)
-    shape = tuple(int(size) for size in facts["image shape"])
-    return Origin(name, sha256, f"sums in {path.name}", shape, tuple(classes), statistics.n), facts
-
-
-def _require_facts(facts: Mapping[str, Any], k: int, path: Path) -> None:
-    """Compare what a file says of its sums with the sums, before anything is made of it."""
-    classes, shape, mean, std = (facts[name] for name in ("classes", "image shape", "mean", "std"))
-    named = isinstance(classes, list) and len(classes) == k and all(isinstance(name, (int, str)) for name in classes)
-    right = {
-        "classes": named or (isinstance(classes, int) and classes == k),
-        "image shape": _are_numbers(shape, int, 0, _MOST_INPUTS) and math.prod(shape) <= _MOST_INPUTS,
-        "mean": _are_numbers(mean, (int, float), -math.inf, math.inf),
-        "mean and std": _are_numbers(std, (int, float), 0.0, math.inf) and len(std) == len(mean),
-        "labels": isinstance(facts["labels"], str),
-        "feature map": isinstance(facts["feature map"], dict),
-    }
-    wrong = [name for name, fine in right.items() if not fine]
-    if wrong:
-        raise DataError(f"{path} says of its sums what cannot be ({', '.join(wrong)}); make it again")
-
-
-def _are_numbers(values: Any, kind: Any, low: float, high: float) -> bool:
-    """Say whether ``values`` is a list of numbers of a kind, all between two bounds."""
-    return (
-        isinstance(values, list)
-        and len(values) > 0
-        and all(isinstance(v, kind) and not isinstance(v, bool) and low < v < high for v in values)
-    )
 
 
 def store_and_report(
