@@ -21,12 +21,12 @@ import numpy as np
 from analytic_dd.arrays import Array, as_matrix, as_ridge, eps_of, namespace
 from analytic_dd.errors import ShapeError
 from analytic_dd.judge.refit import Refit, refit
-from analytic_dd.judge.units import Deviations, Regression, about_means, in_units, stored
+from analytic_dd.judge.units import Deviations, Regression, about_means, in_units, require_sizes, stored
 
-__all__ = ["RATIO_LIMIT", "Certificate", "certify_recovery", "worst"]
+__all__ = ["RATIO_LIMIT", "SEVERITY", "Certificate", "certify_recovery", "worst"]
 
 RATIO_LIMIT = 30.0  # LAPACK's own test suite accepts a backward error of 30 eps times the size
-_SEVERITY = ("pass", "inconclusive", "fail")
+SEVERITY = ("pass", "inconclusive", "fail")
 _MEANINGFUL = 1e-6  # a bound above this would let a visibly wrong model pass
 
 
@@ -107,7 +107,7 @@ Found = TypeVar("Found", bound=_Judged)
 
 def worst(certificates: Iterable[Found]) -> Found:
     """Return the certificate with the worst verdict, and among those the largest error."""
-    return max(certificates, key=lambda found: (_SEVERITY.index(found.verdict), found.relative_error))
+    return max(certificates, key=lambda found: (SEVERITY.index(found.verdict), found.relative_error))
 
 
 def certify_recovery(
@@ -172,7 +172,7 @@ def certify_recovery(
     >>> certify_recovery(W, Phis, np.array([[15.0 + 1e-8]]), ridge=0.0).verdict
     'fail'
     """
-    _require_sizes(W, Phis, Ys, intercept)
+    require_sizes(W, Phis, Ys, intercept)
     ridge, eps = as_ridge(ridge), max(eps_of(A) for A in (W, Phis, Ys))
     x = in_units(W, Phis, Ys, ridge=ridge, intercept=intercept)
     deviations = about_means(x)
@@ -206,17 +206,6 @@ def certify_recovery(
         output_error=float(errors[0].max()),
         prediction_error=float(errors[1].max()),
     )
-
-
-def _require_sizes(W: Array, Phis: Array, Ys: Array, intercept: Array | None) -> None:
-    for name, A in (("W", W), ("Phis", Phis), ("Ys", Ys)):
-        as_matrix(A, name)
-    if Phis.shape[1] != W.shape[1] or Ys.shape != (Phis.shape[0], W.shape[0]):
-        raise ShapeError(
-            f"W (k, p), Phis (m, p), Ys (m, k) do not fit: {tuple(W.shape)}, {tuple(Phis.shape)}, {tuple(Ys.shape)}"
-        )
-    if intercept is not None and tuple(intercept.shape) != (len(W),):
-        raise ShapeError(f"intercept must have shape {(len(W),)}, one entry a row of W, got {tuple(intercept.shape)}")
 
 
 def _verdict(ratio: float, bound: float, eps: float, *, doubtful: bool) -> str:

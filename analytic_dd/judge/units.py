@@ -18,8 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from analytic_dd.arrays import Array, as_matrix, to_numpy
+from analytic_dd.errors import ShapeError
 
-__all__ = ["Deviations", "Regression", "about_means", "in_units", "stored"]
+__all__ = ["Deviations", "Regression", "about_means", "exponents", "in_units", "require_sizes", "stored"]
 
 _ABSENT = -(10**6)  # the exponent of zero, below that of every float
 _LEAST = -1000  # a ridge further below acts on exact zeros only, and there its size does not matter
@@ -48,14 +49,14 @@ def in_units(W: Array, Phis: Array, Ys: Array, *, ridge: float, intercept: Array
     (True, True, 1.0)
     """
     w, F, Y = (stored(A) for A in (W, Phis, Ys))
-    b = None if intercept is None else stored(as_matrix(intercept[None, :], "intercept"))[0]
-    f = int(_exponents(F))
+    b = None if intercept is None else stored(intercept)
+    f = int(exponents(F))
     f = 0 if f == _ABSENT else f
     mantissa, relative = math.frexp(ridge)
     relative -= 2 * f
     ridge_excess = max(relative, 0) if ridge > 0.0 else 0
-    of_labels = _exponents(Y, axis=0) if b is None else np.maximum(_exponents(Y, axis=0), _exponents(b[None], axis=0))
-    outputs = np.maximum(_exponents(w, axis=1), of_labels - f - ridge_excess)
+    of_labels = exponents(Y, axis=0) if b is None else np.maximum(exponents(Y, axis=0), exponents(b[None], axis=0))
+    outputs = np.maximum(exponents(w, axis=1), of_labels - f - ridge_excess)
     outputs[outputs < _ABSENT // 2] = 0
     label_units = outputs + f + ridge_excess
     return Regression(
@@ -113,12 +114,28 @@ def _about_mean(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (A - mean) - rest, mean + rest
 
 
+def require_sizes(W: Array, Phis: Array, Ys: Array, intercept: Array | None) -> None:
+    """Refuse what are no finite matrices, sizes that do not fit, and an intercept that is none of these weights."""
+    for name, A in (("W", W), ("Phis", Phis), ("Ys", Ys)):
+        as_matrix(A, name)
+    if Phis.shape[1] != W.shape[1] or Ys.shape != (Phis.shape[0], W.shape[0]):
+        raise ShapeError(
+            f"W (k, p), Phis (m, p), Ys (m, k) do not fit: {tuple(W.shape)}, {tuple(Phis.shape)}, {tuple(Ys.shape)}"
+        )
+    if intercept is not None:
+        if tuple(intercept.shape) != (len(W),):
+            raise ShapeError(
+                f"intercept must have shape {(len(W),)}, one entry a row of W, got {tuple(intercept.shape)}"
+            )
+        as_matrix(intercept[None, :], "intercept")
+
+
 def stored(A: Array) -> np.ndarray:
     """On the host, in float64, by rows: the memory order of what is judged does not change the sums."""
     return np.array(to_numpy(A), dtype=np.float64, order="C")
 
 
-def _exponents(A: np.ndarray, axis: int | None = None) -> np.ndarray:
-    """Return e with 2^(e-1) <= max |A| < 2^e, and far less than any for a maximum of 0."""
+def exponents(A: np.ndarray, axis: int | None = None, *, absent: int = _ABSENT) -> np.ndarray:
+    """Return e with 2^(e-1) <= max |A| < 2^e, and ``absent`` for a maximum of 0."""
     largest = np.max(np.abs(A), axis=axis)
-    return np.where(largest > 0.0, np.frexp(largest)[1], _ABSENT)
+    return np.where(largest > 0.0, np.frexp(largest)[1], absent)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analytic_dd import glm_labels
-from analytic_dd.errors import ShapeError
+from analytic_dd.errors import RankWarning, ShapeError
 from analytic_dd.judge import certify_loss
 from analytic_dd.losses import glm_weights
 
@@ -37,6 +37,16 @@ def test_exact_sets_pass(rng, loss):
         assert "rounding allows" in str(found)
 
 
+def relative_distance(loss, fit, W, Phi, b):
+    """The largest of an output, in units of its weights, intercepts in units of weights times the largest feature."""
+    unit, gap = np.ldexp(1.0, np.frexp(np.abs(Phi).max())[1]), np.zeros(len(W)) if b is None else fit.intercept - b
+    gap = gap - gap.mean() if loss == "softmax" else gap
+    away, sizes = np.column_stack([fit.weights - W, gap / unit]), np.linalg.norm(W, axis=1)
+    if loss == "softmax":
+        return np.linalg.norm(away) / sizes.min()
+    return np.max(np.linalg.norm(away, axis=1) / sizes)
+
+
 @each_loss
 @pytest.mark.parametrize("intercept", [False, True])
 def test_relative_error_is_a_bound_on_the_distance_of_the_minimiser(rng, loss, intercept):
@@ -46,12 +56,7 @@ def test_relative_error_is_a_bound_on_the_distance_of_the_minimiser(rng, loss, i
         other = other / other.sum(axis=1, keepdims=True) if loss == "softmax" else other
         fit = glm_weights(Phi, other, loss=loss, ridge=options["ridge"], intercept=intercept)
         found = certify_loss(W, Phi, other, **options)
-        distance, size = np.linalg.norm(fit.weights - W), np.linalg.norm(W)
-        if intercept:
-            gap = fit.intercept - options["intercept"]
-            gap = gap - gap.mean() if loss == "softmax" else gap
-            distance, size = np.hypot(distance, np.linalg.norm(gap)), np.hypot(size, np.linalg.norm(fit.intercept))
-        assert distance / size <= found.relative_error * (1 + 1e-2)
+        assert relative_distance(loss, fit, W, Phi, options["intercept"]) <= found.relative_error * (1 + 1e-2)
         assert found.verdict == "fail"
 
 
@@ -119,17 +124,12 @@ def test_relative_error_at_ridge_zero_bounds_the_distance_of_the_least_minimiser
     Y = glm_labels(Phi, W, loss=loss, ridge=0.0, intercept=b).labels
     exact = certify_loss(W, Phi, Y, loss=loss, ridge=0.0, intercept=b)
     assert (exact.verdict, exact.ratio < 30) == ("pass", True)
-    size = np.linalg.norm(W) if b is None else np.hypot(np.linalg.norm(W), np.linalg.norm(b))
     for change in (1e-8, 1e-5, 1e-3):
         other = Y * (1.0 + change * rng.uniform(0.0, 1.0, Y.shape)) if loss != "logistic" else Y * (1.0 - change)
         other = other / other.sum(axis=1, keepdims=True) if loss == "softmax" else other
         fit = glm_weights(Phi, other, loss=loss, ridge=0.0, intercept=intercept)
         found = certify_loss(W, Phi, other, loss=loss, ridge=0.0, intercept=b)
-        distance = np.linalg.norm(fit.weights - W)
-        if b is not None:
-            gap = fit.intercept - b
-            distance = np.hypot(distance, np.linalg.norm(gap - gap.mean() if loss == "softmax" else gap))
-        assert distance / size <= found.relative_error * (1 + 1e-6)
+        assert relative_distance(loss, fit, W, Phi, b) <= found.relative_error * (1 + 1e-6)
         assert found.verdict == "fail"
     beside = W + 1e-3 * rng.standard_normal((K, 1)) * np.linalg.svd(F)[2][-1]
     if points < P:
@@ -194,3 +194,88 @@ def test_bad_input_is_refused(rng):
         certify_loss(W, Phi, Y[:-1], loss="softmax", ridge=1.0)
     with pytest.raises(ShapeError, match="intercept must have shape"):
         certify_loss(W, Phi, Y, loss="softmax", ridge=1.0, intercept=np.zeros(2))
+
+
+@each_loss
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("power", [-498, 498])
+def test_units_change_no_digit(rng, loss, intercept, power):
+    """Features times c, W over c and the ridge times c^2; sample weights and ridge times another; with errors too."""
+    W, Phi, Y, options = exact_set(rng, loss, intercept, weighted=True)
+    unit, copies = 2.0**power, 2.0 ** (-power // 3)
+    for ridge, model in itertools.product((options["ridge"], 0.0), (W, -W)):
+        one = certify_loss(model, Phi, Y, **options | {"ridge": ridge})
+        there = {"ridge": ridge * unit**2 * copies, "weights": options["weights"] * copies}
+        other = certify_loss(model / unit, Phi * unit, Y, **options | there)
+        assert one.to_dict() | {"ridge": 0.0} == other.to_dict() | {"ridge": 0.0}
+
+
+@pytest.mark.parametrize("loss", ["logistic", "poisson"])
+@pytest.mark.parametrize("ridge", [0.0, 0.1])
+@pytest.mark.parametrize("size", [1e-15, 1e-170, 1e-300])
+def test_an_output_of_rounding_size_does_not_hide(rng, loss, ridge, size):
+    """Its sign turned, beside others and with all of W as small: squares of 1e-170 are 0."""
+    W, Phi = 0.3 * rng.standard_normal((K, P)), rng.standard_normal((3, P))
+    W = (W @ np.linalg.pinv(Phi) @ Phi) * np.array([[size], [1.0], [1.0], [1.0]])
+    Y = glm_labels(Phi, W, loss=loss, ridge=ridge).labels
+    turned = W * np.array([[-1.0], [1.0], [1.0], [1.0]])
+    assert certify_loss(turned, Phi, Y, loss=loss, ridge=ridge).verdict != "pass"
+    assert certify_loss(turned[:1], Phi, Y[:, :1], loss=loss, ridge=ridge).verdict != "pass"
+    assert certify_loss(W[1:], Phi, Y[:, 1:], loss=loss, ridge=ridge).verdict == "pass"
+
+
+def test_an_output_that_is_rounding_beside_its_intercept_is_a_constant(rng):
+    W, Phi, b = np.full((1, P), 1e-18), rng.standard_normal((M, P)), np.array([2.0])
+    Y = np.full((M, 1), np.exp(2.0))
+    assert certify_loss(W, Phi, Y, loss="poisson", ridge=1.0, intercept=b).verdict == "pass"
+    assert certify_loss(1e10 * W, Phi, Y, loss="poisson", ridge=1.0, intercept=b).verdict == "fail"
+
+
+def test_a_common_shift_of_softmax_weights_fails_at_ridge_zero(rng):
+    """It changes no prediction, but the minimiser of least norm has none."""
+    Phi, W = rng.standard_normal((3, P)), 0.3 * rng.standard_normal((K, P))
+    W = (W - W.mean(axis=0)) @ np.linalg.pinv(Phi) @ Phi
+    Y = glm_labels(Phi, W, loss="softmax", ridge=0.0).labels
+    found = certify_loss(W + 1e-6 * Phi[0], Phi, Y, loss="softmax", ridge=0.0)
+    assert found.verdict == "fail"
+    assert found.relative_error >= 1e-6 * np.sqrt(K) * np.linalg.norm(Phi[0]) / np.linalg.norm(W)
+
+
+@each_loss
+def test_points_of_weight_zero_are_left_out(rng, loss):
+    for ridge in (None, 0.0):
+        W, Phi, Y, options = exact_set(rng, loss, intercept=True, weighted=True)
+        options |= {} if ridge is None else {"ridge": ridge}
+        far, w = rng.standard_normal((2, P)) * 1e9, np.append(options["weights"], [0.0, 0.0])
+        more = np.vstack([Phi, far]), np.vstack([Y, 5.0 * Y[:2]])
+        assert certify_loss(W, *more, **options | {"weights": w}) == certify_loss(W, Phi, Y, **options)
+    with pytest.raises(ValueError, match="must not all be 0"):
+        certify_loss(W, Phi, Y, **options | {"weights": np.zeros(M)})
+
+
+@each_loss
+@pytest.mark.parametrize("ridge", [0.0, 0.5])
+def test_what_is_no_number_passes_nothing(rng, loss, ridge):
+    W, Phi, Y, _ = exact_set(rng, loss)
+    Y = Y if ridge else glm_labels(Phi, W, loss=loss, ridge=0.0).labels
+    b = np.zeros(K)
+    for arrays in ((1e300 * W, Phi, Y), (W, 1e300 * Phi, Y), (W, 0.0 * Phi, Y), (W, Phi, 1e300 * Y)):
+        found = certify_loss(*arrays, loss=loss, ridge=ridge, intercept=b)
+        assert found.verdict != "pass"
+        assert not np.isnan(found.relative_error)
+    for condition in (np.nan, np.inf):
+        assert certify_loss(W, Phi, Y, loss=loss, ridge=ridge, map_condition=condition).verdict != "pass"
+    for bad in (np.full(K, np.nan), np.full(K, np.inf)):
+        with pytest.raises(ValueError, match="intercept must be finite"):
+            certify_loss(W, Phi, Y, loss=loss, ridge=ridge, intercept=bad)
+
+
+@each_loss
+def test_a_singular_value_near_the_cut_off_of_solvers_is_inconclusive(rng, loss):
+    U, V = (np.linalg.qr(rng.standard_normal((side, 3)))[0] for side in (M, P))
+    Phi = (U * np.array([1.0, 0.5, 2.0 * M * 2.0**-52])) @ V.T
+    W = rng.standard_normal((K, 2)) @ V[:, :2].T
+    W = W - W.mean(axis=0)
+    with pytest.warns(RankWarning):
+        Y = glm_labels(Phi, W, loss=loss, ridge=0.0).labels
+    assert certify_loss(W, Phi, Y, loss=loss, ridge=0.0).verdict == "inconclusive"
