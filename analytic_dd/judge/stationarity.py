@@ -8,18 +8,22 @@ gradient and its Hessian are computed by products, without differences and witho
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from analytic_dd.arrays import as_matrix, as_ridge
+from analytic_dd.judge.units import exponents, stored
 
 __all__ = ["NOTE", "StationarityCertificate", "stationarity_certificate"]
 
 NOTE = "local minimum; training from random weights does not find it"
 
 _LARGEST = 4_000  # weights up to which the Hessian is formed: 128 MB
+_LEAST_UNIT = 1e-4
+_AT_KINK = 8.0 * 2.0**-52  # times the width and the sum of the sizes of what the input of a unit is a sum of
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,8 @@ class StationarityCertificate:
     gradient : float
         Norm of the gradient.
     relative_gradient : float
-        To the sum of the norms of its two parts, fit and penalty, which cancel at a stationary point.
+        Of the worst unit, to the sum of the norms of its two parts, fit and penalty, which cancel at a stationary
+        point: a small unit does not hide behind large ones.
     least_eigenvalue, largest_eigenvalue : float
         Of the Hessian.
     kink : float
@@ -83,13 +88,14 @@ def stationarity_certificate(
     Raises
     ------
     ShapeError, ValueError
-        Sizes that do not fit; another activation; a unit at its kink; more than 4,000 weights.
+        Sizes that do not fit; another activation; a unit at its kink, to rounding; more than 4,000 weights.
 
     Notes
     -----
     *Cost.* As many products with the Hessian as there are weights, and one eigendecomposition. *Numerics.* The
-    gradient is rounding up to 1e-9 of its parts; an eigenvalue is 0 up to eps times the number of weights of the
-    largest.
+    gradient is rounding up to 1e-9 of its parts; an eigenvalue is 0 up to eps times the number of weights, and the
+    relative gradient, of the largest. Inputs and weights are judged in units that are powers of two: the units of the
+    data change no verdict.
 
     Examples
     --------
@@ -104,23 +110,57 @@ def stationarity_certificate(
     size = sum(W.size for W in layers)
     if size > _LARGEST:
         raise ValueError(f"the Hessian of {size:,} weights is not formed; at most {_LARGEST:,} are judged")
-    states, masks, kink = _forward(inputs, layers, activation)
-    fit = _backward(states, masks, layers, states[-1] - labels)
-    parts = [(np.ravel(G), ridge * np.ravel(W)) for G, W in zip(fit, layers, strict=True)]
-    gradient = np.concatenate([a + b for a, b in parts])
-    scale = np.linalg.norm([np.linalg.norm(part) for pair in parts for part in pair]) or 1.0
-    rows = list(_hessian(states, masks, layers, states[-1] - labels, ridge))
-    values = np.linalg.eigvalsh(0.5 * (np.array(rows) + np.array(rows).T))
-    relative = float(np.linalg.norm(gradient) / scale)
-    verdict = _verdict(relative, float(values[0]), float(values[-1]), size)
+    with np.errstate(over="ignore", invalid="ignore"):  # what is no number is no minimum
+        X, Y, layers, ridge, of_loss, of_weights = _in_units(stored(inputs), stored(labels), layers, ridge)
+        states, masks, kink = _forward(X, layers, activation)
+        residual = states[-1] - Y
+        fit, penalty = _backward(states, masks, layers, residual), [ridge * W for W in layers]
+        relative, gradient = _relative(fit, penalty)
+        H = np.array(list(_hessian(states, masks, layers, residual, ridge)))
+        values = np.linalg.eigvalsh(0.5 * (H + H.T)) if np.all(np.isfinite(H)) else np.array([math.nan])
+        least, largest = float(values[0]), float(values[-1])
+        slope, (low, high) = (
+            np.ldexp(gradient, of_loss - of_weights),
+            np.ldexp(values[[0, -1]], of_loss - 2 * of_weights),
+        )
     return StationarityCertificate(
-        float(np.linalg.norm(gradient)), relative, float(values[0]), float(values[-1]), kink, verdict
+        float(slope), relative, float(low), float(high), kink, _verdict(relative, least, largest, size)
     )
 
 
+def _in_units(
+    X: np.ndarray, Y: np.ndarray, layers: list[np.ndarray], ridge: float
+) -> tuple[np.ndarray, np.ndarray, list[np.ndarray], float, int, int]:
+    """The problem with inputs and weights of size 1, and the exponents of 2 that the loss and the weights are in.
+
+    With X / 2^f and every W_l / 2^a the labels are Y / 2^(f + a L), the ridge is ridge / 2^(2 f + 2 a (L - 1)), and the
+    loss is in units of 2^(2 f + 2 a L). Division by a power of two is exact.
+    """
+    f, a = int(exponents(X, absent=0)), max((int(exponents(W)) for W in layers if W.any()), default=0)
+    of_labels = f + a * len(layers)
+    shifted = [np.ldexp(W, -a) for W in layers]
+    of_ridge = float(np.ldexp(ridge, 2 * (a - of_labels)))
+    return np.ldexp(X, -f), np.ldexp(Y, -of_labels), shifted, of_ridge, 2 * of_labels, a
+
+
+def _relative(fit: list[np.ndarray], penalty: list[np.ndarray]) -> tuple[float, float]:
+    """The largest gradient of a unit relative to its own two parts, and the norm of the gradient of all.
+
+    The parts of a unit that is below 1e-4 of all count as so much: there is the rounding of the others.
+    """
+    gradient = math.sqrt(sum(float(np.sum((a + b) ** 2)) for a, b in zip(fit, penalty, strict=True)))
+    of_parts = [np.linalg.norm(a, axis=1) + np.linalg.norm(b, axis=1) for a, b in zip(fit, penalty, strict=True)]
+    total = float(np.linalg.norm(np.concatenate(of_parts)))
+    if total == 0.0:
+        return 0.0, gradient
+    wrong = [np.linalg.norm(a + b, axis=1) for a, b in zip(fit, penalty, strict=True)]
+    units = zip(np.concatenate(wrong), np.concatenate(of_parts), strict=True)
+    return float(np.max([found / np.maximum(parts, _LEAST_UNIT * total) for found, parts in units])), gradient
+
+
 def _verdict(relative: float, least: float, largest: float, size: int) -> str:
-    rounding = 8.0 * size * np.finfo(np.float64).eps * largest
-    if relative > 1e-9:
+    rounding = (8.0 * size * np.finfo(np.float64).eps + relative) * largest  # the Hessian has the residuals too
+    if not (relative <= 1e-9 and math.isfinite(rounding)):
         return "not stationary"
     if least > rounding:
         return "strict local minimum"
@@ -136,23 +176,26 @@ def _checked(inputs: np.ndarray, labels: np.ndarray, weights: Sequence[np.ndarra
         as_matrix(W, f"weights[{place - 1}]", columns=width)
         width = W.shape[0]
     as_matrix(labels, "labels", rows=inputs.shape[0], columns=width)
-    return [np.asarray(W, dtype=np.float64) for W in weights]
+    return [stored(W) for W in weights]
 
 
 def _forward(
     inputs: np.ndarray, layers: list[np.ndarray], activation: str
 ) -> tuple[list[np.ndarray], list[np.ndarray], float]:
     """The inputs of every layer and the output, what is active, and the least distance from a kink."""
-    states, masks, kink = [np.asarray(inputs, dtype=np.float64)], [], np.inf
+    states, masks, kink = [inputs], [], np.inf
     for W in layers[:-1]:
         Z = states[-1] @ W.T
         active = np.ones_like(Z) if activation == "linear" else (Z > 0.0).astype(np.float64)
         if activation == "relu":
-            kink = min(kink, float(np.min(np.abs(Z)) / (np.max(np.abs(Z)) or 1.0)))
+            sizes = np.abs(states[-1]) @ np.abs(W).T
+            if np.any(np.abs(Z) <= _AT_KINK * W.shape[1] * sizes):
+                raise ValueError(
+                    "a unit is at its kink at one of the points, to rounding: the loss has no gradient there"
+                )
+            kink = min(kink, float(np.min(np.abs(Z)) / np.max(np.abs(Z))))
         states.append(active * Z)
         masks.append(active)
-    if kink == 0.0:
-        raise ValueError("a unit is at its kink at one of the points: the loss has no gradient there")
     states.append(states[-1] @ layers[-1].T)
     return states, masks, kink
 

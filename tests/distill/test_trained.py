@@ -164,6 +164,46 @@ def test_the_certificate_tells_other_weights_and_other_labels(rng):
     assert found.verdict == "saddle"
 
 
+def test_units_of_the_data_and_of_the_weights_change_no_verdict(rng):
+    made = relu(rng)
+    for data, size in ((2.0**-450, 1.0), (2.0**450, 1.0), (1.0, 2.0**-400), (1.0, 2.0**400)):
+        weights, ridge = [size * W for W in made.weights], RIDGE * data**2 * size**2
+        for labels, verdict in ((made.labels, "strict local minimum"), (made.labels[::-1], "not stationary")):
+            found = stationarity_certificate(data * made.inputs, data * size**2 * labels, weights, ridge=ridge)
+            assert found.verdict == verdict
+    found = stationarity_certificate(1e-200 * made.inputs, 1e-200 * made.labels[::-1], made.weights, ridge=0.0)
+    assert found.verdict == "not stationary"
+    assert stationarity_certificate(made.inputs, 1e300 * made.labels, made.weights, ridge=RIDGE).verdict == (
+        "not stationary"
+    )
+
+
+def test_a_small_unit_does_not_hide_behind_the_others(rng):
+    """The labels at its four points are turned to the other side of what the network says."""
+    sizes = np.array([1.0, 1.0, 1.0, 1e-6])
+    A, B = balanced_units(rng.standard_normal((3, 4)) * sizes, rng.standard_normal((4, 6)) * sizes[:, None])
+    made = relu_network_set(A, B, ridge=RIDGE, rng=rng)
+    labels, own = made.labels.copy(), slice(12, 16)
+    labels[own] = 2.0 * np.maximum(made.inputs[own] @ B.T, 0.0) @ A.T - labels[own]
+    assert stationarity_certificate(made.inputs, made.labels, made.weights, ridge=RIDGE).relative_gradient < 1e-9
+    assert stationarity_certificate(made.inputs, labels, made.weights, ridge=RIDGE).verdict == "not stationary"
+
+
+def test_a_unit_twice_is_no_strict_minimum(rng):
+    """Two halves of a unit are stationary, and flat along what one gives to the other."""
+    made, half = relu(rng), np.sqrt([1.0, 1.0, 1.0, 0.5, 0.5])
+    B, A = (made.weights[0][[0, 1, 2, 3, 3]].T * half).T, made.weights[1][:, [0, 1, 2, 3, 3]] * half
+    assert stationarity_certificate(made.inputs, made.labels, [B, A], ridge=RIDGE).verdict == "stationary point"
+
+
+def test_a_unit_within_rounding_of_its_kink_is_refused(rng):
+    made = relu(rng)
+    inputs, b = made.inputs.copy(), made.weights[0][0]
+    inputs[5] -= b * (inputs[5] @ b) / (b @ b)
+    with pytest.raises(ValueError, match="a unit is at its kink at one of the points, to rounding"):
+        stationarity_certificate(inputs, made.labels, made.weights, ridge=RIDGE)
+
+
 def test_gradient_and_curvature_are_those_of_automatic_differentiation_at_any_weights(rng, ratio):
     weights = [rng.standard_normal((4, 6)), rng.standard_normal((5, 4)), rng.standard_normal((3, 5))]
     for activation in ("relu", "linear"):
