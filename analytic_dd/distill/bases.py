@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 
-from analytic_dd.arrays import Array, eps_of, namespace, norm
+import numpy as np
+
+from analytic_dd.arrays import Array, eps_of, namespace, norm, to_numpy
 from analytic_dd.errors import InfeasibleError
 from analytic_dd.features import FeatureMap
 from analytic_dd.linalg import CholeskyFactor
@@ -84,11 +86,13 @@ class Bases:
         return [i for i in every if i not in self.chosen]
 
     def add(self) -> bool:
-        """Take the candidate whose features are weakest so far; False when none is left, or more do not help."""
-        left = self.left()
-        if not left:
+        """Take the candidate that activates most features which are 0 so far, of several the one with the weakest.
+
+        Return False when none is left, or more do not help.
+        """
+        i = self.next()
+        if i is None:
             return False
-        i = left[0] if len(left) == 1 else self._weakest(left)
         x, xp = self.candidates[i : i + 1, :], namespace(self.values)
         J, f = self.lifted(self.map.jacobian(x).T, 0.0).T, self.values[i, :]
         scale = norm(J) / J.shape[1] ** 0.5 / (norm(f[None, :]) or 1.0)
@@ -99,8 +103,17 @@ class Bases:
         self.gram = 0.5 * (self.gram + xp.matrix_transpose(self.gram))
         return True
 
-    def _weakest(self, left: list[int]) -> int:
-        """The candidate with the largest f^T (S + tau I)^-1 f: one that activates features that are dead so far."""
+    def next(self) -> int | None:
+        """The candidate that activates most features which are 0 so far, of several the one with the weakest."""
+        left = self.left()
+        if len(left) < 2:
+            return left[0] if left else None
+        values = to_numpy(self.values)
+        fresh = np.count_nonzero(values[left][:, ~np.any(values[self.chosen] != 0.0, axis=0)], axis=1)
+        return self.weakest([i for i, count in zip(left, fresh, strict=True) if count == np.max(fresh)])
+
+    def weakest(self, left: list[int]) -> int:
+        """The candidate with the largest f^T (S + tau I)^-1 f: features that the Gram matrix has least of."""
         xp = namespace(self.values)
         F = xp.take(self.values, xp.asarray(left, device=getattr(self.values, "device", None)), axis=0)
         if not self.chosen:

@@ -47,20 +47,21 @@ class ProductBases(Bases):
         """Nothing of p^2 or p d numbers is formed."""
 
     def add(self) -> bool:
-        """Take the candidate that activates most features which are 0 so far, of several the least dependent."""
-        left = self.left()
-        if not left:
+        """Take the next candidate; False when none is left, or more do not help."""
+        i = self.next()
+        if i is None:
             return False
-        values = to_numpy(self.values)
-        F, known = values[left], values[self.chosen]
-        fresh = np.count_nonzero(F[:, ~np.any(known != 0.0, axis=0)], axis=1)
-        basis = np.linalg.qr(known.T)[0] if len(known) else np.zeros((self.p, 0))
-        rest = np.linalg.norm(F - F @ basis @ basis.T, axis=1)
-        i = left[int(np.lexsort((rest, fresh))[-1])]
         size = np.linalg.norm(self._vjp(i, self._random(_PROBES))) / _PROBES**0.5
-        self.scales.append(size / self.map.d**0.5 / (np.linalg.norm(values[i]) or 1.0) or 1.0)
+        self.scales.append(size / self.map.d**0.5 / (norm(self.values[i : i + 1, :]) or 1.0) or 1.0)
         self.chosen.append(i)
         return True
+
+    def weakest(self, left: list[int]) -> int:
+        """The candidate whose features are least dependent on those of the bases."""
+        values = to_numpy(self.values)
+        F = values[left]
+        basis = np.linalg.qr(values[self.chosen].T)[0]
+        return left[int(np.argmax(np.linalg.norm(F - F @ basis @ basis.T, axis=1)))]
 
     def complete(self) -> bool:
         """Whether LSMR reaches the target on these bases."""

@@ -93,7 +93,8 @@ class Network(ForwardMap):
     the text that torch prints of the module, and names, shapes and dtypes of its numbers in their order. Whoever loads
     a set passes the map, and other weights or layers are refused. What only the code of ``forward`` says is not seen.
 
-    *Cost.* A Jacobian is min(p, d) products with it, at most 64 at a time.
+    *Cost.* A Jacobian is min(p, d) products with it, at most 64 at a time; backwards, features that are 0 with their
+    derivative take none.
 
     Examples
     --------
@@ -170,7 +171,9 @@ torch.nn.Flatten()
         if len(self.input_shape) == 1:
             return X
         h, w, c = (*self.input_shape, 1)[:3]
-        return X.reshape(-1, h, w, c).permute(0, 3, 1, 2)
+        images = X.reshape(-1, h, w, c).permute(0, 3, 1, 2)
+        # Convolutions of float32 take channels last in memory, those of float64 take twice the time then
+        return images.contiguous() if X.dtype.itemsize == 8 else images
 
     def _function(self, X: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
         """Return a function of rows, by a copy of the module in the dtype and on the device of ``X``."""
@@ -231,25 +234,47 @@ torch.nn.Flatten()
         return self._returned(torch.func.vjp(self._function(T), T)[1](C)[0], U)
 
     def _jacobian(self, x: Array) -> Array:
-        """Products with unit vectors on the shorter side, a chunk at a time; backwards the input is mapped once."""
+        """Products with unit vectors on the shorter side, a chunk at a time."""
+        if self.p <= self.d:
+            return self._backwards(x)
+        xp = namespace(x)
+        unit, rows = xp.eye(self.d, dtype=x.dtype, device=compat.device(x)), self._chunk()
+        chunks = [self._jvp(x, unit[start : start + rows, :]) for start in range(0, self.d, rows)]
+        return xp.concat(chunks, axis=0).T
+
+    def _backwards(self, x: Array) -> Array:
+        """A chunk of copies of the input is mapped once; each pass back through it gives as many rows."""
         import torch
 
-        xp, short = namespace(x), min(self.p, self.d)
-        T = self._tensor(x)
-        if self.p <= self.d:
-            back = torch.func.vjp(self._function(T), T)[1]
-            many = torch.func.vmap(lambda row: back(row)[0][0])
+        with torch.inference_mode(False), torch.enable_grad():
+            X = self._tensor(x).expand(self._chunk(), -1).clone().requires_grad_(True)
+            found = self._function(X)(X)
 
-            def product(rows: Array) -> Array:
-                return self._returned(many(self._tensor(rows)[:, None, :]), rows)
-        else:
+            def product(C: torch.Tensor) -> torch.Tensor:
+                return torch.autograd.grad(found, X, C, retain_graph=True)[0]
 
-            def product(rows: Array) -> Array:
-                return self._jvp(x, rows)
+            J = torch.zeros((self.p, self.d), dtype=X.dtype, device=X.device)
+            if found.requires_grad:
+                rows = self._active(found.detach(), product)
+                for some in torch.split(rows, len(X)):
+                    C = torch.zeros_like(found)
+                    C[torch.arange(len(some)), some] = 1.0
+                    J[some] = product(C)[: len(some)]
+        return self._returned(J, x)
 
-        unit, rows = xp.eye(short, dtype=x.dtype, device=compat.device(x)), self._chunk()
-        J = xp.concat([product(unit[start : start + rows, :]) for start in range(0, short, rows)], axis=0)
-        return J if self.p <= self.d else J.T
+    def _active(self, found: torch.Tensor, product: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+        """The features that may have a derivative: all, or those that are not 0 where the others have none.
+
+        The product with a random vector of the features that are 0 is 0 only where all of their derivatives are.
+        """
+        import torch
+
+        off = found[0] == 0.0
+        every = torch.arange(self.p, device=found.device)
+        C = torch.zeros_like(found)
+        weights = np.random.default_rng(0).standard_normal(int(off.sum()))
+        C[0, off] = torch.as_tensor(weights, dtype=found.dtype, device=found.device)
+        return every if bool(torch.any(product(C)[0] != 0.0)) else every[~off]
 
     def _block_rows(self) -> int:
         """Return the number of inputs in a block, fewer of large images."""
