@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from analytic_dd.errors import shown
+from analytic_dd.linalg import singular_values
 from analytic_dd.sheet import DPI, drawable, own_style, save
 
 __all__ = ["draw_spectrum"]
@@ -26,7 +27,7 @@ def draw_spectrum(distilled: Any, path: Path) -> None:
     figure = Figure(figsize=(6.0, 3.5), layout="constrained", dpi=DPI)
     axis = figure.subplots()
     for (label, matrix), marker in zip(_spectra(distilled).items(), "ox", strict=True):
-        values = np.linalg.svd(matrix, compute_uv=False)
+        values = np.asarray(singular_values(matrix))
         kept = values[values > max(matrix.shape) * np.finfo(float).eps * values[0]]
         label = f"{label}, rank {len(kept)}" + (f" of {len(values)}" if len(kept) < len(values) else "")
         axis.semilogy(np.arange(1, len(kept) + 1), kept, marker, label=label, ms=4)

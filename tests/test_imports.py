@@ -40,7 +40,7 @@ MAY_IMPORT = {
     "distiller": BELOW_REPORT | {"later_samples", "report"},
     "later_samples": BELOW_REPORT,
     "plot": GROUND | {"sheet"},
-    "spectra": GROUND | {"sheet"},
+    "spectra": GROUND | {"linalg", "sheet"},
     "sheet": GROUND,
     "theorems": set(),
     "progress": set(),

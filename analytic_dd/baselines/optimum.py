@@ -23,7 +23,7 @@ from analytic_dd.distill.exact import distill_features
 from analytic_dd.distill.intercept import contrasts
 from analytic_dd.errors import ShapeError
 from analytic_dd.labels import labels_for
-from analytic_dd.linalg import singular_values, svd
+from analytic_dd.linalg import eigh, singular_values, svd
 
 __all__ = ["DcBound", "KipOptimum", "MomentSet", "dc_bound", "kip_optimum", "moment_set", "mtt_bound"]
 
@@ -105,15 +105,15 @@ def dc_bound(data: Data, *, points: int, weight_std: float = 1.0, rounds: int = 
         if np.linalg.norm(P - before) <= len(g) * np.finfo(float).eps:
             break
     reached = size * np.sum((P * g @ P - np.diag(g)) ** 2) + np.sum((c @ P - c) ** 2)
-    V = np.linalg.eigh(P)[1][:, -m:]
-    h, E = np.linalg.eigh((V.T * g) @ V)
+    V = eigh(P)[1][:, -m:]
+    h, E = eigh((V.T * g) @ V)
     root = np.sqrt(h)[:, None]
     features = root * ((V @ E).T @ space.Vt)
     return DcBound(float(bound), float(reached), features, (c @ V @ E).T / root)
 
 
 def _leading(A: np.ndarray, m: int) -> np.ndarray:
-    vectors = np.linalg.eigh(A)[1][:, -m:]
+    vectors = eigh(A)[1][:, -m:]
     return np.asarray(vectors @ vectors.T)
 
 
@@ -301,7 +301,7 @@ def _given(space: ColumnSpace, unfit: float, squares: float, Ys: np.ndarray, rid
 def _projected(H: np.ndarray, B: np.ndarray, tau: float, tolerance: float) -> tuple[np.ndarray, float]:
     """Minimise |H * E - B|^2 (entries) over |E|_2 <= tau; return E and how far from the least it can be."""
     E, within = B / H, tau * (1.0 - _INSIDE)  # so that T3 admits it after rounding
-    if np.linalg.norm(E, 2) <= within:
+    if float(singular_values(E)[0]) <= within:
         return E, 0.0
     E, step, momentum = _clipped(E, within), 0.5 / float(np.max(H * H)), 1.0
     ahead, gap = E, np.inf

@@ -9,7 +9,7 @@ import numpy as np
 from analytic_dd.arrays import Array, eps_of, namespace, norm, to_numpy
 from analytic_dd.errors import InfeasibleError
 from analytic_dd.features import FeatureMap
-from analytic_dd.linalg import CholeskyFactor
+from analytic_dd.linalg import CholeskyFactor, eigenvalues
 
 __all__ = ["Bases", "memory", "stored_bytes"]
 
@@ -163,7 +163,7 @@ class Bases:
     def rank(self) -> int:
         """Rank of M as its Gram matrix resolves it."""
         xp = namespace(self.gram)
-        values = xp.linalg.eigvalsh(self._without_unused())
+        values = eigenvalues(self._without_unused())
         return int(xp.sum(xp.astype(values > values[-1] / _CONDITION**2, xp.int32)))
 
     def incomplete(self) -> InfeasibleError:

@@ -14,7 +14,7 @@ from analytic_dd.distill.distilled import DistilledFeatures
 from analytic_dd.distill.lift import Lifted
 from analytic_dd.distill.problem import Problem
 from analytic_dd.errors import ShapeError
-from analytic_dd.linalg import svd, thin_svd
+from analytic_dd.linalg import eigh, svd, thin_svd
 
 __all__ = ["Few", "few_features"]
 
@@ -79,7 +79,7 @@ def _leading(W: Array, S: Array | Callable[[Array], Array] | None) -> tuple[Arra
         U, s, _ = svd(W, full=W.shape[0] > W.shape[1])  # no product is squared
         return U, s
     S_product = (S(W) if callable(S) else W @ S) @ W.T
-    values, vectors = xp.linalg.eigh((S_product + S_product.T) / 2.0)
+    values, vectors = eigh((S_product + S_product.T) / 2.0)
     values = xp.flip(values, axis=0)
     return xp.flip(vectors, axis=1), xp.sqrt(xp.where(values > 0.0, values, 0.0 * values))
 

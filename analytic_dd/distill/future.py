@@ -28,7 +28,7 @@ from analytic_dd.distill.column_space import Data, column_space
 from analytic_dd.distill.distilled import FeatureSet
 from analytic_dd.errors import InfeasibleError, ShapeError
 from analytic_dd.labels import labels_for
-from analytic_dd.linalg import row_basis, thin_svd
+from analytic_dd.linalg import eigenvalues, eigh, row_basis, thin_svd
 from analytic_dd.ridge import ridge_weights
 
 __all__ = ["FutureSet", "future_points", "future_set", "merge_sets", "update"]
@@ -319,9 +319,9 @@ def _inverse_times(Phis: Array, V: Array, ridge: float) -> tuple[Array, Array]:
 def _require_held(S: Array, T: Array) -> None:
     """Whether G - V S V^T can be a sum of squares: the eigenvalues of S^(1/2) T S^(1/2) stay below 1."""
     xp = namespace(S)
-    values, vectors = xp.linalg.eigh(S)
+    values, vectors = eigh(S)
     root = (vectors * xp.sqrt(xp.where(values > 0.0, values, 0.0 * values))) @ vectors.T
-    largest = float(xp.max(xp.linalg.eigvalsh(root @ T @ root)))
+    largest = float(xp.max(eigenvalues(root @ T @ root)))
     if largest >= 1.0:
         raise InfeasibleError(
             f"T23c: the samples to be forgotten have leverage {largest:.6g}, samples of the data have less than 1; "
@@ -335,7 +335,7 @@ def _require_held(S: Array, T: Array) -> None:
 def future_points(W: Array, X: Array, Z: Array, ridge: float) -> tuple[Array, Array]:
     """Return the points of the module's head, and their labels, for W, X = M V and Z = V - ridge X."""
     xp = namespace(W)
-    values, vectors = xp.linalg.eigh(X.T @ Z)  # X^T G X
+    values, vectors = eigh(X.T @ Z)  # X^T G X
     kept = values > max(Z.shape) * eps_of(Z) * values[-1]
     count = int(xp.sum(xp.astype(kept, xp.int32)))
     start = values.shape[0] - count

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from analytic_dd.errors import InfeasibleError, RangeError
-from analytic_dd.linalg import svd
+from analytic_dd.linalg import pseudo_inverse, svd
 from analytic_dd.linalg.lattice import combination_lattice
 
 __all__ = ["BLOCK", "Integers", "Pixels", "combinations", "integers_near", "lost", "rounded"]
@@ -89,7 +89,7 @@ def combinations(W: np.ndarray, X: np.ndarray, *, weighted: bool = True) -> np.n
 
     ``weighted``: their lengths are in the proportion of its singular values; else all are 1.
     """
-    _, s, Vt = svd(W @ np.linalg.pinv(X))
+    _, s, Vt = svd(W @ pseudo_inverse(X, rcond=1e-15))
     q, m = int(np.sum(s > max(W.shape) * 2.0**-52 * s[0])), len(X)
     if m <= q:
         raise InfeasibleError(

@@ -19,7 +19,7 @@ from analytic_dd.distill.lift import Lifted
 from analytic_dd.distill.problem import Problem
 from analytic_dd.errors import InfeasibleError
 from analytic_dd.features.ranges import Affine, Circles
-from analytic_dd.linalg import thin_svd
+from analytic_dd.linalg import singular_values, thin_svd
 from analytic_dd.losses import LOSSES
 
 __all__ = ["Minimal", "minimal_features"]
@@ -195,7 +195,7 @@ class Minimal(Sized, Lifted):
     def _size_of_a_point(self, problem: Problem) -> float:
         """The typical size of a feature vector; of a loss no more than gives logits of 2."""
         size = problem.typical_size
-        return size if problem.loss == "squared" else min(size, _LOGITS / float(np.linalg.norm(problem.W, 2)))
+        return size if problem.loss == "squared" else min(size, _LOGITS / float(singular_values(problem.W)[0]))
 
     @classmethod
     def meant_by(cls, words: Any) -> bool:

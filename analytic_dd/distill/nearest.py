@@ -17,7 +17,7 @@ from analytic_dd.distill.nearest_for_labels import nearest_for_labels
 from analytic_dd.distill.references import ReferenceSplit, split_references
 from analytic_dd.distill.spanning import describe, spanning_features
 from analytic_dd.errors import InfeasibleError
-from analytic_dd.linalg import singular_values, svd
+from analytic_dd.linalg import eigh, singular_values, svd
 
 __all__ = ["NearestFeatures", "nearest_features"]
 
@@ -163,7 +163,7 @@ def _cheapest(split: ReferenceSplit, tau: float) -> tuple[Array, float]:
     (m, p), q = N.shape, B.shape[1]
     if tau > 0.0:
         s = singular_values(N)
-        V = xp.linalg.eigh(N @ N.T - tau * (B @ B.T))[1][:, :q]
+        V = eigh(N @ N.T - tau * (B @ B.T))[1][:, :q]
         return V, norm(s[m - q :]) if m - q < s.shape[0] else 0.0
     U, s, _ = svd(N, full=m > p)
     kept = int(xp.sum(xp.astype(s > split.cutoff, xp.int32)))

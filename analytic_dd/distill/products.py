@@ -21,6 +21,7 @@ import numpy as np
 from analytic_dd.arrays import Array, eps_of, namespace, norm, to_numpy
 from analytic_dd.distill.bases import Bases
 from analytic_dd.errors import InfeasibleError
+from analytic_dd.linalg import eigh, svd
 
 __all__ = ["ProductBases"]
 
@@ -144,10 +145,10 @@ class ProductBases(Bases):
         shift = eps_of(rows) * norm(products)  # keeps the small matrix positive definite
         products = products + shift * rows
         core = rows @ products.T
-        values, turn = np.linalg.eigh((core + core.T) / 2.0)
+        values, turn = eigh((core + core.T) / 2.0)
         kept = values > shift
         factor = products.T @ (turn[:, kept] / np.sqrt(values[kept]))
-        U, s, _ = np.linalg.svd(factor, full_matrices=False)
+        U, s, _ = svd(factor)
         values = np.maximum(s**2 - shift, shift)
         self._vectors, self._factors = U, np.sqrt(values[-1] / values) - 1.0
 

@@ -13,7 +13,7 @@ from analytic_dd.arrays import Array, as_matrices, as_ridge, eps_of, namespace, 
 from analytic_dd.distill.distilled import DistilledFeatures
 from analytic_dd.distill.exact import _amplification
 from analytic_dd.errors import ShapeError
-from analytic_dd.linalg import Spectrum, thin_svd
+from analytic_dd.linalg import Spectrum, eigh, thin_svd
 
 __all__ = ["describe", "greedy_rows", "spanning_features"]
 
@@ -184,7 +184,7 @@ def _root_of(metric: Array, W: Array) -> Array:
     p, xp = W.shape[1], namespace(W)
     if S.shape != (p, p):
         raise ShapeError(f"metric must have shape {(p, p)}, got {tuple(S.shape)}")
-    values, vectors = xp.linalg.eigh((S + S.T) / 2.0)
+    values, vectors = eigh((S + S.T) / 2.0)
     least, largest = float(values[0]), float(values[-1])
     if least < -p * eps_of(S) * max(largest, 0.0) or not largest > 0.0:
         raise ValueError(

@@ -28,7 +28,7 @@ from analytic_dd.arrays import Array, as_matrices, as_matrix, as_weights, in_dou
 from analytic_dd.distill.distilled import FeatureSet
 from analytic_dd.distill.intercept import contrasts
 from analytic_dd.errors import RangeError, ShapeError
-from analytic_dd.linalg import CholeskyFactor, StreamingQR, singular_values, thin_svd
+from analytic_dd.linalg import CholeskyFactor, StreamingQR, eigh, singular_values, thin_svd
 
 __all__ = ["SufficientSet", "sufficient_set"]
 
@@ -274,7 +274,7 @@ def _of_sums(sums: Any, intercept: bool) -> SufficientSet:
     xp, G = namespace(sums.C), centred.G
     size = xp.sqrt(xp.linalg.diagonal(G))
     size = xp.where(size > 0.0, size, 1.0 + 0.0 * size)
-    values, vectors = xp.linalg.eigh(G / (size[:, None] * size[None, :]))
+    values, vectors = eigh(G / (size[:, None] * size[None, :]))
     kept = values > G.shape[0] * _EPS * values[-1]
     start = int(values.shape[0]) - int(xp.sum(xp.astype(kept, xp.int32)))
     s, V = xp.sqrt(values[start:]), vectors[:, start:]

@@ -29,7 +29,7 @@ import numpy as np
 
 from analytic_dd.arrays import as_matrix, as_ridge
 from analytic_dd.errors import InfeasibleError
-from analytic_dd.linalg import svd
+from analytic_dd.linalg import svd, thin_svd
 
 __all__ = ["NetworkSet", "balanced_layers", "balanced_units", "linear_network_set", "relu_network_set"]
 
@@ -333,9 +333,9 @@ def _draws(
     h, d = B.shape
     if references is not None:
         return np.asarray(references[rng.permutation(len(references))[:_DRAWS]], dtype=np.float64)
-    if (h == 1 and not alone) or np.linalg.matrix_rank(B) < h:
+    if (h == 1 and not alone) or (basis := thin_svd(B, rcond=max(B.shape) * 2.0**-52)).rank < h:
         return rng.standard_normal((_DRAWS, d))
     sides = -np.ones((1, h)) if alone else rng.choice([-1.0, 1.0], (_DRAWS, h))
     sides[:, unit] = float(alone)
-    draws = np.linalg.lstsq(B, (sides * np.linalg.norm(B, axis=1)).T, rcond=None)[0].T
+    draws = ((sides * np.linalg.norm(B, axis=1)) @ basis.U / basis.s) @ basis.Vt
     return np.asarray(np.sqrt(d) * draws / np.linalg.norm(draws, axis=1, keepdims=True))

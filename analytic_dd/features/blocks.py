@@ -22,6 +22,7 @@ from analytic_dd.arrays import Array, eps_of, namespace
 from analytic_dd.errors import InfeasibleError
 from analytic_dd.features.layers import draw_orthonormal
 from analytic_dd.features.stage import Place
+from analytic_dd.linalg import singular_values
 
 __all__ = ["AdditiveCoupling", "AffineCoupling", "Block", "Conditioner", "ResidualBlock"]
 
@@ -202,7 +203,7 @@ def _cut(b: Array) -> Array:
 
 def _shear(off_diagonal: float, diagonal: float) -> float:
     """Return a bound on the norm of [[1, 0], [S, D]] with |S|, |D| given: the norm of [[1, 0], [|S|, |D|]]."""
-    return float(np.linalg.norm(np.array([[1.0, 0.0], [off_diagonal, diagonal]]), 2))
+    return float(singular_values(np.array([[1.0, 0.0], [off_diagonal, diagonal]]))[0])
 
 
 class ResidualBlock(Block):

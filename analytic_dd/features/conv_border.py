@@ -18,7 +18,7 @@ from analytic_dd.arrays import Array, namespace, to_numpy
 from analytic_dd.errors import InfeasibleError
 from analytic_dd.features.conv_layer import ConvolutionLayer
 from analytic_dd.features.stage import Place
-from analytic_dd.linalg import singular_values
+from analytic_dd.linalg import full_rank_inverse, singular_values
 
 __all__ = ["BorderLayer", "ValidLayer", "ZeroLayer"]
 
@@ -74,7 +74,7 @@ class BorderLayer(ConvolutionLayer):
     @cached_property
     def _inverse(self) -> np.ndarray:
         """(A^+)^T, dense (rows, columns)."""
-        inverse: np.ndarray = np.linalg.pinv(self.matrix.toarray(), rcond=0.0)
+        inverse: np.ndarray = full_rank_inverse(self.matrix.toarray())
         return np.array(inverse.T, order="C")
 
     def _least_norm(self, Z: Array, place: Place) -> Array:

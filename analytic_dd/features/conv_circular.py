@@ -19,6 +19,7 @@ from analytic_dd.arrays import Array, dtype_name, namespace
 from analytic_dd.features.conv_layer import ConvolutionLayer, take
 from analytic_dd.features.sizes import Shape
 from analytic_dd.features.stage import Place
+from analytic_dd.linalg import full_rank_inverse, singular_values
 
 __all__ = ["CircularLayer", "symbols", "torus_norm"]
 
@@ -39,7 +40,7 @@ def symbols(kernel: np.ndarray, shape: Shape, *, stride: int) -> np.ndarray:
 
 def torus_norm(kernel: np.ndarray, shape: Shape, *, stride: int) -> float:
     """Return the spectral norm of a circular convolution on images of that shape."""
-    return float(np.max(np.linalg.svd(symbols(kernel, shape, stride=stride), compute_uv=False)))
+    return float(np.max(singular_values(symbols(kernel, shape, stride=stride))))
 
 
 class CircularLayer(ConvolutionLayer):
@@ -73,13 +74,13 @@ class CircularLayer(ConvolutionLayer):
 
     def singular_values(self) -> np.ndarray:
         """Return the singular values of all symbols, largest first."""
-        return np.sort(np.linalg.svd(self._symbols, compute_uv=False), axis=None)[::-1]
+        return np.sort(singular_values(self._symbols), axis=None)[::-1]
 
     @cached_property
     def _inverse(self) -> np.ndarray:
         """H^+ on the half plane of frequencies, transposed: (2, h', w'//2 + 1, c_out, C), real and imaginary part."""
         half = self._symbols[:, : self.shape_out[1] // 2 + 1]
-        P = np.swapaxes(np.linalg.pinv(half, rcond=0.0), -1, -2)
+        P = np.swapaxes(full_rank_inverse(half), -1, -2)
         return np.stack([P.real, P.imag])
 
     def _least_norm(self, Z: Array, place: Place) -> Array:

@@ -34,6 +34,7 @@ from analytic_dd.features.conv_border import ValidLayer
 from analytic_dd.features.mirror import MirrorAverage
 from analytic_dd.features.registry import MapOptions, option, register
 from analytic_dd.features.sizes import Sizes, as_count, as_image_shape, as_word
+from analytic_dd.linalg import eigh
 from analytic_dd.linalg.threads import shared_among_threads
 
 __all__ = ["Patches"]
@@ -194,7 +195,7 @@ thresholded responses; use near copies of real inputs (near_copies), or points w
         variance = np.mean(centred**2, axis=1)
         V = centred / np.sqrt(variance + contrast)[:, None]
         mean = V.mean(axis=0)
-        values, vectors = np.linalg.eigh((V - mean).T @ (V - mean) / len(V))
+        values, vectors = eigh((V - mean).T @ (V - mean) / len(V))
         whiten = (vectors / np.sqrt(np.maximum(values, 0.0) + whitening)) @ vectors.T
         lively = np.flatnonzero(variance > _FLAT * variance.mean())
         if len(lively) < count:

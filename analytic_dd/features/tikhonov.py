@@ -14,7 +14,7 @@ from analytic_dd.features.base import FeatureMap
 from analytic_dd.features.compose import Compose
 from analytic_dd.features.registry import register
 from analytic_dd.features.sizes import Sizes
-from analytic_dd.linalg import singular_values
+from analytic_dd.linalg import eigenvalues, singular_values
 
 __all__ = ["TikhonovScaling", "penalised"]
 
@@ -138,7 +138,7 @@ def _lower_root(gamma: np.ndarray) -> np.ndarray:
     try:
         return np.asarray(np.linalg.cholesky((gamma + gamma.T) / 2.0))
     except np.linalg.LinAlgError as error:
-        least = float(np.linalg.eigvalsh(gamma)[0])
+        least = float(eigenvalues(gamma)[0])
         raise ValueError(
             f"the Tikhonov penalty must be positive definite, got a least eigenvalue {least:.3g}; add to its diagonal"
         ) from error

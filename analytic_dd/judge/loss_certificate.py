@@ -19,7 +19,7 @@ from analytic_dd.judge.certificate import RATIO_LIMIT, SEVERITY
 from analytic_dd.judge.loss_distance import MEANS, Distance, distance
 from analytic_dd.judge.loss_units import Posed, posed, scaled
 from analytic_dd.judge.refit import decompose
-from analytic_dd.judge.units import exponents, require_sizes, stored
+from analytic_dd.judge.units import about_mean, exponents, require_sizes, stored
 
 __all__ = ["LossCertificate", "certify_loss", "why_inconclusive"]
 
@@ -171,8 +171,8 @@ def certify_loss(
         outputs = _outputs(loss, target, b, F, Y, w, ridge)
         features, mean = outputs[0].F, np.zeros(F.shape[1])
         if b is not None:  # at ridge 0 the columns of the set beside one of ones
-            mean = (w @ features) / w.sum() if ridge > 0.0 else features.mean(axis=0)
-        found = decompose(features - mean)
+            features, mean = about_mean(features) if ridge == 0.0 else _about(features, w)
+        found = decompose(features)
         rank = found.rank(eps_of(Phis))
         doubtful = ridge == 0.0 and found.is_doubtful(eps_of(Phis))
         judged = [_judged(x, distance(x, found, rank, mean), unit) for x in outputs]
@@ -190,6 +190,12 @@ def certify_loss(
         ridge=ridge,
         **measured,
     )
+
+
+def _about(F: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The deviations from the weighted mean, and the mean."""
+    mean = (w @ F) / w.sum()
+    return F - mean, mean
 
 
 def _outputs(

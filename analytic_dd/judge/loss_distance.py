@@ -32,7 +32,7 @@ import numpy as np
 import scipy  # its special functions are loaded where they are used
 
 from analytic_dd.judge.loss_units import Posed
-from analytic_dd.judge.refit import Spectrum
+from analytic_dd.judge.refit import Spectrum, decompose
 
 __all__ = ["MEANS", "Distance", "distance"]
 
@@ -122,7 +122,7 @@ def _penalised(x: Posed) -> Distance:
     gradient = float(np.linalg.norm(pull * (x.reached(size) / size) + W)) if size > 0.0 else float(np.linalg.norm(W))
     beside = moved + slack * gradient
     rounding = float(np.linalg.norm(F)) * float(np.linalg.norm(w[:, None] * (mu - Y)))
-    rounding += float(np.linalg.norm(F, 2)) * _changes_of_logits(x, mu)
+    rounding += decompose(F).largest * _changes_of_logits(x, mu)
     rounding = (x.reached(rounding) + float(np.linalg.norm(W))) * (1.0 + slack)
     return Distance(gradient, beside, math.hypot(gradient, beside), gradient, rounding)
 
@@ -187,7 +187,7 @@ def _by_curvature(x: Posed, Z: np.ndarray, U: np.ndarray) -> tuple[float, float,
 def _changes_of_logits(x: Posed, mu: np.ndarray) -> float:
     """Change of diag(w) (mu - Y) for a relative change of 1 of features, labels and means, to first order."""
     curvature = float(np.max(x.w * _largest_curvature(x.loss, mu)))
-    moved = float(np.ldexp(curvature * float(np.linalg.norm(x.F)) * float(np.linalg.norm(x.W, 2)), x.logits))
+    moved = float(np.ldexp(curvature * float(np.linalg.norm(x.F)) * decompose(x.W).largest, x.logits))
     return moved + float(np.linalg.norm(x.w[:, None] * x.Y)) + float(np.linalg.norm(x.w[:, None] * mu))
 
 

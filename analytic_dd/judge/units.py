@@ -20,7 +20,7 @@ import numpy as np
 from analytic_dd.arrays import Array, as_matrix, to_numpy
 from analytic_dd.errors import ShapeError
 
-__all__ = ["Deviations", "Regression", "about_means", "exponents", "in_units", "require_sizes", "stored"]
+__all__ = ["Deviations", "Regression", "about_mean", "about_means", "exponents", "in_units", "require_sizes", "stored"]
 
 _ABSENT = -(10**6)  # the exponent of zero, below that of every float
 _LEAST = -1000  # a ridge further below acts on exact zeros only, and there its size does not matter
@@ -89,8 +89,8 @@ def about_means(x: Regression) -> Deviations:
     if x.intercept is None:
         zero = np.zeros(len(x.weights))
         return Deviations(x.features, x.labels, zero, zero, zero, 1.0)
-    F, mean = _about_mean(x.features)
-    Y, mean_y = _about_mean(x.labels)
+    F, mean = about_mean(x.features)
+    Y, mean_y = about_mean(x.labels)
     level, spread = x.share * (x.weights @ mean) + x.intercept, float(np.linalg.norm(F))
     of_weights = x.share * np.linalg.norm(x.weights, axis=1) * np.linalg.norm(mean)
     return Deviations(
@@ -103,7 +103,7 @@ def about_means(x: Regression) -> Deviations:
     )
 
 
-def _about_mean(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def about_mean(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the deviations from the column means, and the means.
 
     The second pass removes the rounding of the mean itself: where the mean exceeds the deviations it would count as a

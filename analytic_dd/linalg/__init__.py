@@ -7,8 +7,17 @@ from analytic_dd.linalg.gram import GramStatistics
 from analytic_dd.linalg.gram_spectrum import GramSpectrum, eigendecomposition
 from analytic_dd.linalg.least_squares import column_units, least_squares
 from analytic_dd.linalg.provenance import Provenance, SampleRange
-from analytic_dd.linalg.spectrum import Spectrum, pseudo_inverse, row_basis, singular_values, svd, thin_svd
+from analytic_dd.linalg.spectrum import (
+    Spectrum,
+    full_rank_inverse,
+    pseudo_inverse,
+    row_basis,
+    singular_values,
+    svd,
+    thin_svd,
+)
 from analytic_dd.linalg.sums import Sums
+from analytic_dd.linalg.symmetric import eigenvalues, eigh
 from analytic_dd.linalg.tsqr import StreamingQR
 
 __all__ = [
@@ -25,6 +34,9 @@ __all__ = [
     "accumulate",
     "column_units",
     "eigendecomposition",
+    "eigenvalues",
+    "eigh",
+    "full_rank_inverse",
     "least_squares",
     "merge_files",
     "pseudo_inverse",

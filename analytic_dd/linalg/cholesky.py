@@ -9,6 +9,7 @@ import scipy.linalg
 
 from analytic_dd.arrays import Array, namespace
 from analytic_dd.errors import ShapeError
+from analytic_dd.linalg.symmetric import eigenvalues
 from analytic_dd.linalg.threads import one_thread
 from analytic_dd.linalg.thresholds import LIMITS
 
@@ -110,7 +111,7 @@ class CholeskyFactor:
     def _extremes(self, steps: int) -> tuple[float, float]:
         xp, L, p = namespace(self.L), self.L, self.L.shape[0]
         if p <= LIMITS.eigenvalues:
-            values = xp.linalg.eigvalsh(L @ L.T)
+            values = eigenvalues(L @ L.T)
             return float(values[-1]), max(float(values[0]), 0.0)
         start = xp.asarray(
             np.random.default_rng(0).standard_normal((p, 1)), dtype=L.dtype, device=getattr(L, "device", None)
@@ -131,6 +132,6 @@ def _largest(apply: Callable[[Array], Array], start: Array, steps: int) -> float
         length = float(xp.linalg.vector_norm(w))
         if len(diagonal) == steps or length <= 1e-8 * max(diagonal):
             T = np.diag(diagonal) + np.diag(beside, 1) + np.diag(beside, -1)
-            return float(np.linalg.eigvalsh(T)[-1])
+            return float(eigenvalues(T)[-1])
         beside.append(length)
         basis = xp.concat([basis, w / length], axis=1)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.linalg
 
 from analytic_dd.arrays import Array, namespace, to_numpy
 from analytic_dd.linalg.least_squares import column_units
+from analytic_dd.linalg.symmetric import eigh
 from analytic_dd.linalg.threads import one_thread
 from analytic_dd.linalg.thresholds import LIMITS
 
@@ -60,10 +60,7 @@ def eigendecomposition(G: Array) -> GramSpectrum:
     """
     xp = namespace(G)
     with one_thread(G.shape[0] <= LIMITS.one_thread):
-        if isinstance(G, np.ndarray) and G.shape[0] >= LIMITS.eigh_overwrites:
-            values, vectors = scipy.linalg.eigh(G, driver="evd", check_finite=False)
-        else:
-            values, vectors = xp.linalg.eigh(G)
+        values, vectors = eigh(G)
     # a flipped view, with its negative stride, would be copied again in every product
     order = xp.arange(G.shape[0] - 1, -1, -1, device=getattr(values, "device", None))
     values = xp.take(values, order, axis=0)

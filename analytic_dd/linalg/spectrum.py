@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from analytic_dd.errors import DivergenceError, LapackWarning, RankWarning
 from analytic_dd.linalg.threads import one_thread
 from analytic_dd.linalg.thresholds import LIMITS
 
-__all__ = ["Spectrum", "pseudo_inverse", "row_basis", "singular_values", "svd", "thin_svd"]
+__all__ = ["Spectrum", "full_rank_inverse", "pseudo_inverse", "row_basis", "singular_values", "svd", "thin_svd"]
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,10 @@ def svd(A: Array, *, full: bool = False) -> tuple[Array, Array, Array]:
 
 
 def singular_values(A: Array) -> Array:
-    """Return the min(m, p) singular values of ``A``, descending; as :func:`svd`, which it falls back to."""
+    """Return the min(m, p) singular values of ``A``, descending; as :func:`svd`, which it falls back to.
+
+    Of a stack of matrices (..., m, p) those of each, and of a numpy array only.
+    """
     try:
         s = namespace(A).linalg.svdvals(A)
         if bool(namespace(A).all(namespace(A).isfinite(s))):
@@ -160,7 +164,30 @@ def singular_values(A: Array) -> Array:
     except (np.linalg.LinAlgError, RuntimeError) as error:
         if "converge" not in str(error):
             raise
-    return svd(A)[1]
+    return svd(A)[1] if A.ndim == 2 else _of_each(A, lambda one: svd(one)[1])
+
+
+def full_rank_inverse(A: np.ndarray) -> np.ndarray:
+    """Return the pseudo-inverse (..., p, m) of matrices (..., m, p) that have full rank: nothing is cut off."""
+    try:
+        found: np.ndarray = np.linalg.pinv(A, rcond=0.0)
+    except np.linalg.LinAlgError as error:
+        if "converge" not in str(error):
+            raise
+        return _of_each(A, _inverse_of_one)
+    return found
+
+
+def _inverse_of_one(A: np.ndarray) -> np.ndarray:
+    U, s, Vt = svd(A)
+    inverse: np.ndarray = (Vt.conj().T / s) @ U.conj().T
+    return inverse
+
+
+def _of_each(A: np.ndarray, result: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """The results of all matrices of a stack."""
+    every = [result(one) for one in A.reshape(-1, *A.shape[-2:])]
+    return np.stack(every).reshape(*A.shape[:-2], *every[0].shape)
 
 
 def _by_qr_iteration(A: Array, full: bool) -> tuple[Array, Array, Array]:
@@ -179,7 +206,7 @@ def _by_qr_iteration(A: Array, full: bool) -> tuple[Array, Array, Array]:
             "size, or drop those that are rounding"
         ) from error
     xp, device = namespace(A), getattr(A, "device", None)
-    U, s, Vt = (xp.asarray(part, dtype=A.dtype, device=device) for part in found)
+    U, s, Vt = (xp.asarray(part, device=device) for part in found)  # as precise as A
     return U, s, Vt
 
 

@@ -20,6 +20,7 @@ from analytic_dd.files import read_npz, write_npz
 from analytic_dd.linalg.cholesky import CholeskyFactor
 from analytic_dd.linalg.gram_spectrum import GramSpectrum, eigendecomposition, weights_of_independent
 from analytic_dd.linalg.provenance import Provenance
+from analytic_dd.linalg.symmetric import eigenvalues
 from analytic_dd.linalg.thresholds import LIMITS
 
 __all__ = ["Sums", "read_sums", "require_same_sizes", "write_sums"]
@@ -314,7 +315,7 @@ def _require_sum_of_squares(G: Array, yy: Array, slack: float, slack_y: float) -
     try:
         CholeskyFactor(G + (2.0 * slack) * xp.eye(G.shape[0], dtype=G.dtype, device=getattr(G, "device", None)))
     except ValueError:
-        lowest = float(xp.min(xp.linalg.eigvalsh(G)))
+        lowest = float(xp.min(eigenvalues(G)))
         if lowest < -slack:
             raise ValueError(
                 f"what is left is no sum of squares: its smallest eigenvalue is {lowest:.3g}, rounding allows "

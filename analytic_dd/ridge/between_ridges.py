@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg
 
+from analytic_dd.linalg import thin_svd
+
 __all__ = ["Between", "between"]
 
 _SAMPLED = 96  # eigenvalues that the coefficients are fitted at; the error is that of all
@@ -72,4 +74,6 @@ def between(values: np.ndarray, inverse: np.ndarray, *, tolerance: float) -> Bet
 
 def _shares(basis: np.ndarray, g: np.ndarray) -> np.ndarray:
     """The combination of columns that is next to ``g`` relative to its size."""
-    return np.asarray(np.linalg.lstsq(basis / g[:, None], np.ones(len(g)), rcond=None)[0])
+    relative = basis / g[:, None]
+    found = thin_svd(relative, rcond=max(relative.shape) * float(np.finfo(np.float64).eps))
+    return np.asarray((found.U.sum(axis=0) / found.s) @ found.Vt)

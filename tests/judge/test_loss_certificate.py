@@ -279,3 +279,15 @@ def test_a_singular_value_near_the_cut_off_of_solvers_is_inconclusive(rng, loss)
     with pytest.warns(RankWarning):
         Y = glm_labels(Phi, W, loss=loss, ridge=0.0).labels
     assert certify_loss(W, Phi, Y, loss=loss, ridge=0.0).verdict == "inconclusive"
+
+
+@each_loss
+def test_points_far_from_zero_have_no_singular_value_of_rounding_about_their_mean(rng, loss):
+    """Deviations from the mean of 4 points have rank 3 to rounding: what rounding of the mean left is no direction."""
+    Phi, b = rng.standard_normal((4, P)) + 300.0 * rng.standard_normal(P), rng.standard_normal(K)
+    F = Phi - Phi.mean(axis=0)
+    W = rng.standard_normal((K, 4)) @ F
+    W = 0.1 * (W - W.mean(axis=0))
+    b = b - W @ Phi.mean(axis=0)
+    Y = glm_labels(Phi, W, loss=loss, ridge=0.0, intercept=b).labels
+    assert certify_loss(W, Phi, Y, loss=loss, ridge=0.0, intercept=b).verdict == "pass"

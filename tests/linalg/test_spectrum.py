@@ -1,6 +1,8 @@
 """Thin singular value decomposition: its definition, and the decision on the rank."""
 
+import ast
 import warnings
+from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
@@ -8,9 +10,18 @@ import pytest
 import scipy.linalg
 import torch
 
+import analytic_dd
 from analytic_dd.arrays import namespace, to_numpy
 from analytic_dd.errors import DivergenceError, LapackWarning, RankWarning
-from analytic_dd.linalg import pseudo_inverse, row_basis, thin_svd
+from analytic_dd.linalg import (
+    eigenvalues,
+    eigh,
+    full_rank_inverse,
+    pseudo_inverse,
+    row_basis,
+    singular_values,
+    thin_svd,
+)
 
 M, P = 5, 11
 shapes = pytest.mark.parametrize("shape", [(M, P), (P, M), (1, P), (P, 1)])
@@ -141,3 +152,100 @@ def test_other_errors_of_a_library_are_not_taken_for_divergence(monkeypatch, rng
     monkeypatch.setattr(np.linalg, "svd", fails)
     with pytest.raises(RuntimeError, match="out of memory"):
         thin_svd(rng.standard_normal((3, 5)))
+
+
+def test_stacks_and_complex_matrices_give_way_too(monkeypatch, ratio, rng):
+    """As the symbols of a circular convolution are: the same numbers to rounding, from gesvd."""
+    A = rng.standard_normal((2, 3, 4, 5)) + 1j * rng.standard_normal((2, 3, 4, 5))
+    wanted = singular_values(A), full_rank_inverse(A)
+
+    def fails(*_, **__):
+        raise np.linalg.LinAlgError("SVD did not converge")
+
+    for name in ("svd", "svdvals", "pinv"):
+        monkeypatch.setattr(namespace(A).linalg, name, fails)
+    with pytest.warns(LapackWarning):
+        found = singular_values(A), full_rank_inverse(A)
+    for got, right in zip(found, wanted, strict=True):
+        assert got.shape == right.shape
+        assert ratio(np.abs(got - right) + 1.0, np.ones(right.shape), size=5, amplification=np.linalg.norm(right)) < 30
+    assert found[0].dtype == np.float64
+
+
+@pytest.fixture
+def no_eigenvalues(monkeypatch, library):
+    """Symmetric divide and conquer that fails in every library."""
+
+    def fails(A):
+        if library.name == "torch":
+            raise torch.linalg.LinAlgError("linalg.eigh: The algorithm failed to converge")
+        if library.name == "jax":
+            return jnp.full(len(A), jnp.nan), jnp.full(A.shape, jnp.nan)
+        raise np.linalg.LinAlgError("Eigenvalues did not converge")
+
+    xp = namespace(library.array(np.eye(2)))
+    monkeypatch.setattr(xp.linalg, "eigh", fails)
+    monkeypatch.setattr(xp.linalg, "eigvalsh", lambda A: found[0] if (found := fails(A)) else found)
+    return library
+
+
+def test_eigenvalues_that_do_not_converge_give_way_to_the_qr_iteration(no_eigenvalues, ratio, rng):
+    A = no_eigenvalues.array((B := rng.standard_normal((5, 5))) + B.T)
+    with pytest.warns(LapackWarning, match=r"did not converge by divide and conquer \(syevd\); they .* \(syev\)"):
+        values, vectors = eigh(A)
+    with pytest.warns(LapackWarning):
+        assert no_eigenvalues.owns(values, vectors, eigenvalues(A))
+    s, V = (to_numpy(part).astype(float) for part in (values, vectors))
+    assert np.all(np.diff(s) >= 0.0)
+    assert ratio((V * s) @ V.T, to_numpy(A).astype(float), size=5, eps=no_eigenvalues.eps) < 30
+
+
+def test_eigenvalues_that_converge_by_neither_say_so(monkeypatch):
+    def fails(*_, **__):
+        raise np.linalg.LinAlgError("Eigenvalues did not converge")
+
+    monkeypatch.setattr(np.linalg, "eigh", fails)
+    monkeypatch.setattr(scipy.linalg, "eigh", fails)
+    with pytest.warns(LapackWarning), pytest.raises(DivergenceError, match="neither by syevd nor by syev"):
+        eigh(np.eye(3))
+
+
+DOORS = {"svd", "svdvals", "pinv", "matrix_rank", "lstsq", "cond", "eigh", "eigvalsh"}
+AROUND = {
+    ("linalg/spectrum.py", "svd"),
+    ("linalg/spectrum.py", "svdvals"),
+    ("linalg/spectrum.py", "pinv"),
+    ("linalg/symmetric.py", "eigh"),
+    ("linalg/symmetric.py", "eigvalsh"),
+    ("judge/refit.py", "svd"),  # has both drivers, and shares no solver
+    ("judge/loss_distance.py", "eigh"),
+    ("judge/controls.py", "eigh"),
+    ("judge/stationarity.py", "eigvalsh"),
+    ("baselines/methods/solved_labels.py", "eigh"),  # of torch, with a derivative
+    ("baselines/methods/solved_labels.py", "pinv"),
+}
+
+
+def lapack_calls(source):
+    """Decompositions of a module that may not converge, and spectral norms, which are one."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute) and node.attr in DOORS:
+            base = ast.unparse(node.value)
+            if base.endswith("linalg") or base == "lapack":
+                yield node.attr
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("linalg.norm"):
+            order = [*node.args[1:2], *(word.value for word in node.keywords if word.arg == "ord")]
+            if any(ast.unparse(each) in ("2", "-2", "'nuc'") for each in order):
+                yield "norm"
+
+
+def test_no_module_goes_around_the_doors_of_lapack():
+    package = Path(analytic_dd.__file__).parent
+    found = {
+        (path.relative_to(package).as_posix(), name)
+        for path in package.rglob("*.py")
+        for name in lapack_calls(path.read_text())
+    }
+    assert found == AROUND
+    planted = "s = np.linalg.svd(A)\nn = np.linalg.norm(A, 2)\nn = xp.linalg.norm(A, ord=2)\nn = np.linalg.norm(A)"
+    assert sorted(lapack_calls(planted)) == ["norm", "norm", "svd"]

@@ -24,6 +24,7 @@ import numpy as np
 
 from analytic_dd.data import Dataset
 from analytic_dd.errors import RangeError, ShapeError, unknown_word
+from analytic_dd.linalg import eigh
 
 __all__ = ["CONVENTIONS", "Whitening", "preprocessed"]
 
@@ -100,7 +101,7 @@ class Whitening:
     def _of(cls, centre: np.ndarray, product: np.ndarray, n: int, convention: str, amount: float) -> Whitening:
         if convention not in CONVENTIONS:
             raise ValueError(unknown_word("convention", convention, CONVENTIONS))
-        values, vectors = np.linalg.eigh(product / (n if convention == "relative" else n - 1))
+        values, vectors = eigh(product / (n if convention == "relative" else n - 1))
         floor = len(values) * np.finfo(np.float64).eps * values[-1]  # below it an eigenvalue is rounding
         values = np.where(values > floor, values, 0.0)
         added = float(amount * values.mean() if convention == "relative" else amount)
