@@ -10,6 +10,7 @@ import difflib
 import importlib
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from types import ModuleType
 from typing import Any
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "ShapeError",
     "did_you_mean",
     "moved",
+    "optional",
     "shown",
     "unknown_word",
 ]
@@ -115,6 +117,14 @@ def unknown_word(what: str, word: object, known: Iterable[str]) -> str:
     """
     words = list(known)
     return f"unknown {what} {word!r}; choose from {', '.join(words)}{did_you_mean(word, words)}"
+
+
+def optional(module: str, package: str, *, extra: str, what: str) -> ModuleType:
+    """Import a module of an optional package, or say which extra brings it and what for."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ImportError(f"{package} is needed to {what}; pip install 'analytic-dd[{extra}]'") from error
 
 
 def moved(old: str, new: str, names: Mapping[str, str]) -> Callable[[str], Any]:

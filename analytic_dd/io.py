@@ -18,6 +18,7 @@ import numpy as np
 from analytic_dd.data import normalised, pixels
 from analytic_dd.errors import DataError
 from analytic_dd.export import Exported, export
+from analytic_dd.export.format import Exportable
 from analytic_dd.features import FeatureMap, from_spec
 from analytic_dd.features.function import as_feature_map
 from analytic_dd.features.registry import as_earlier
@@ -45,7 +46,7 @@ class BenchSetError(DataError):
 
 
 @dataclass(frozen=True, repr=False)
-class DistilledSet:
+class DistilledSet(Exportable):
     """A distilled set as it is stored.
 
     Attributes
@@ -84,22 +85,10 @@ class DistilledSet:
         The feature map, where it is code that no file holds.
     """
 
-    inputs: np.ndarray
-    x: np.ndarray
-    y: np.ndarray
-    w: np.ndarray
-    mean: np.ndarray
-    std: np.ndarray
-    classes: np.ndarray
-    meta: dict[str, Any]
-    intercept: np.ndarray | None = None
     class_means: np.ndarray | None = None
     references: np.ndarray | None = None
     path: np.ndarray | None = None
     path_intercepts: np.ndarray | None = None
-    levels: np.ndarray | None = None
-    low: np.ndarray | None = None
-    step: np.ndarray | None = None
     code: FeatureMap | None = None
 
     def __post_init__(self) -> None:
@@ -155,19 +144,9 @@ class DistilledSet:
         return from_spec(self.meta["features"], d=self.inputs.shape[1], p=self.w.shape[1])
 
     @property
-    def ridge(self) -> float:
-        """lambda_s, absolute."""
-        return float(self.meta["distilled_ridge"])
-
-    @property
     def ridges(self) -> tuple[float, ...]:
         """Every lambda_s that the set is exact for; ``ridge`` is the first."""
         return tuple(float(ridge) for ridge in self.meta.get("distilled_ridges") or [self.meta["distilled_ridge"]])
-
-    @property
-    def loss(self) -> str:
-        """The loss whose penalised minimiser on the set is W; older files are of the squared one."""
-        return str(self.meta.get("loss", "squared"))
 
     def verify(self) -> Found:
         """Certify the set; see :meth:`certify`."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import records
-from records import markdown, source
+from records import by_name, markdown, source
 
 _VARIANTS = ["fixed", "learned", "solved", "solved, whole set", "solved-in-graph", "ntk"]
 
@@ -48,4 +48,4 @@ def table4_vs_kip() -> str:
     return markdown(header, [_kip_row(row) for row in sorted(run["rows"], key=place)]) + facts + source(run, path)
 
 
-TABLES: dict[str, Callable[[], str]] = {"table4_vs_kip": table4_vs_kip}
+TABLES = by_name(table4_vs_kip)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import records
-from records import markdown, source
+from records import by_name, markdown, source
 
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
 
@@ -214,17 +214,14 @@ def _beside(row: Mapping[str, Any] | None) -> list[str]:
     return [seconds, f"{row['ratio']:.2f}", f"{mine['megabytes']:.0f} / {theirs['megabytes']:.0f}"]
 
 
-TABLES: dict[str, Callable[[], str]] = {
-    name.__name__: name
-    for name in (
-        stream_memory,
-        conditioning,
-        peers,
-        scaling,
-        sufficient_cost,
-        workers,
-        distill_gpu,
-        distill_cpu,
-        iterative_steps,
-    )
-}
+TABLES = by_name(
+    stream_memory,
+    conditioning,
+    peers,
+    scaling,
+    sufficient_cost,
+    workers,
+    distill_gpu,
+    distill_cpu,
+    iterative_steps,
+)

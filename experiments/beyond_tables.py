@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-import records
-from records import markdown, source
-
-
-def _run(stem: str) -> tuple[dict[str, Any], str]:
-    path = f"experiments/results/{stem}.json"
-    return records.read(records.RESULTS / f"{stem}.json"), path
+from records import by_name, markdown, recorded, source
 
 
 def losses() -> str:
     """Softmax regression on all samples and on the points, by this package and by scipy."""
-    run, path = _run("losses")
+    run, path = recorded("losses")
     rows = []
     for row in run["rows"]:
         certificate, by_scipy = row["certificate"], row.get("error_by_scipy")
@@ -32,7 +23,7 @@ def losses() -> str:
 
 def trajectories() -> str:
     """Points, error of the steps and its bound."""
-    run, path = _run("trajectories")
+    run, path = recorded("trajectories")
     rows = []
     for row in run["rows"]:
         bound = f"{row['bound']:.1e}" if row["bound"] else ""
@@ -44,7 +35,7 @@ def trajectories() -> str:
 
 def penalties() -> str:
     """Coefficients and seconds of other people's estimators, on the data and on the set."""
-    run, path = _run("penalties")
+    run, path = recorded("penalties")
     rows = []
     for row in run["rows"]:
         penalty = "" if row["penalty"] is None else f"{row['penalty']:.3g}"
@@ -63,8 +54,10 @@ def penalties() -> str:
 
 def backbone_peers() -> str:
     """Peers on a frozen network beside the exact sets of near copies on it."""
-    run, path = _run("backbone_peers")
-    copies = [row for row in _run("near_copies")[0]["rows"] if row["run"] in {found["run"] for found in run["rows"]}]
+    run, path = recorded("backbone_peers")
+    copies = [
+        row for row in recorded("near_copies")[0]["rows"] if row["run"] in {found["run"] for found in run["rows"]}
+    ]
     rows = []
     for row in run["rows"]:
         each = "" if row["ipc"] is None else f", {row['ipc']} a class"
@@ -78,9 +71,4 @@ def backbone_peers() -> str:
     return markdown(header, sorted(rows, key=lambda cells: cells[0])) + source(run, path)
 
 
-TABLES: dict[str, Callable[[], str]] = {
-    "losses": losses,
-    "trajectories": trajectories,
-    "penalties": penalties,
-    "backbone_peers": backbone_peers,
-}
+TABLES = by_name(losses, trajectories, penalties, backbone_peers)

@@ -123,8 +123,7 @@ def main() -> None:
             f"partial_fit off by {row['partial_fit_error']:.1e}",
             flush=True,
         )
-    name = "class_incremental_quick.json" if options.quick else "class_incremental.json"
-    records.record(options.out / name, rows, seed=options.seed)
+    records.record_run(options, "class_incremental", rows)
 
 
 if __name__ == "__main__":

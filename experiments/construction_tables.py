@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
-import records
-from records import markdown, source
+from records import by_name, markdown, recorded, source
 
 _ZERO_AND_RIDGE = {"nearest": "nearest, ridge", "box": "box, ridge"}
-
-
-def _run(stem: str) -> tuple[dict[str, Any], str]:
-    path = f"experiments/results/{stem}.json"
-    return records.read(records.RESULTS / f"{stem}.json"), path
 
 
 def _percent(value: float | None, digits: int = 3) -> str:
@@ -45,7 +39,7 @@ def _by_set(rows: list[dict[str, Any]]) -> dict[tuple[str, str, int], dict[str, 
 
 def figure1() -> str:
     """One image a class through three maps."""
-    run, path = _run("figure1_one_per_class")
+    run, path = recorded("figure1_one_per_class")
     rows = []
     for row in run["rows"]:
         found = row["accuracies"]
@@ -57,7 +51,7 @@ def figure1() -> str:
 
 def nearest_vs_published() -> str:
     """Distances of the linear map to the same references."""
-    run, path = _run("nearest_vs_published")
+    run, path = recorded("nearest_vs_published")
     rows = []
     for (name, model, ipc), found in _by_set(run["rows"]).items():
         if model != "identity":
@@ -79,7 +73,7 @@ def nearest_vs_published() -> str:
 
 def published_ridge() -> str:
     """Whether the published formula exists at the ridge of the model."""
-    run, path = _run("nearest_vs_published")
+    run, path = recorded("nearest_vs_published")
     rows = []
     for (name, model, ipc), found in _by_set(run["rows"]).items():
         row = found.get("published, ridge")
@@ -92,7 +86,7 @@ def published_ridge() -> str:
 
 def nearest_optimum() -> str:
     """The 200 random problems in one line."""
-    run, path = _run("nearest_optimum")
+    run, path = recorded("nearest_optimum")
     rows = run["rows"]
     deviation = max(abs(row["relative_distance"] / row["predicted"] - 1.0) for row in rows)
     header = ["random problems", "largest measured / predicted - 1"]
@@ -109,7 +103,7 @@ _KINDS = ("nearest", "tau 0.1", "tau 1", "one-hot labels", "box")
 
 def nearest_kinds() -> str:
     """Distance against conditioning for each kind of realistic set."""
-    run, path = _run("nearest_vs_published")
+    run, path = recorded("nearest_vs_published")
     rows = []
     for (name, model, ipc), found in _by_set(run["rows"]).items():
         for kind in _KINDS if model == "identity" else ():
@@ -126,7 +120,7 @@ def nearest_kinds() -> str:
 
 def nearest_cost() -> str:
     """Labels, and what rounding to 8 bits costs."""
-    run, path = _run("nearest_vs_published")
+    run, path = recorded("nearest_vs_published")
     rows = []
     for (name, model, ipc), found in _by_set(run["rows"]).items():
         for kind in _KINDS if model == "identity" else ():
@@ -143,7 +137,7 @@ def nearest_cost() -> str:
 
 def nearest_maps() -> str:
     """Other maps and the intercept at one size."""
-    run, path = _run("nearest_vs_published")
+    run, path = recorded("nearest_vs_published")
     rows = []
     for (name, model, ipc), found in _by_set(run["rows"]).items():
         if model == "identity":
@@ -164,7 +158,7 @@ def nearest_maps() -> str:
 
 def nearest_tau() -> str:
     """Which settings meet the claim at IPC 50."""
-    run, path = _run("nearest_tau")
+    run, path = recorded("nearest_tau")
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for row in run["rows"]:
         ridge = f"{row['ridge']:.3g}" + (" (leave-one-out)" if row["chosen"] == "loo" else "")
@@ -190,7 +184,7 @@ def nearest_tau() -> str:
 
 def few_points() -> str:
     """Accuracy and error of predictions against m."""
-    run, path = _run("few_points")
+    run, path = recorded("few_points")
     names = ("predictions", "ridge", "weights", "random, best labels", "random, own labels")
     names += ("means, best labels", "means, own labels")
     errors = ("predictions", "random, best labels", "means, best labels")
@@ -211,7 +205,7 @@ def few_points() -> str:
 
 def few_optimum() -> str:
     """The restarts of the direct optimiser."""
-    run, path = _run("few_optimum")
+    run, path = recorded("few_optimum")
     rows = []
     for row in run["rows"]:
         rows.append([f"nearest {row['metric']}, k = {row['k']}, p = {row['p']}", row["m"], row["restarts"]])
@@ -223,7 +217,7 @@ def few_optimum() -> str:
 
 def one_image() -> str:
     """One image and its copies, for each map."""
-    run, path = _run("one_image")
+    run, path = recorded("one_image")
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in run["rows"]:
         groups.setdefault((row["data"], row["features"]), []).append(row)
@@ -245,7 +239,7 @@ def one_image() -> str:
 
 def near_copies() -> str:
     """A few real images and their near copies, on maps that are not onto."""
-    run, path = _run("near_copies")
+    run, path = recorded("near_copies")
     rows = []
     for row in run["rows"]:
         kind = f"{row['copies']} near copies of each" + (", pairs" if row["pairs"] else "")
@@ -263,7 +257,7 @@ def near_copies() -> str:
 
 def ridge_list() -> str:
     """One set for several ridges."""
-    run, path = _run("ridge_list")
+    run, path = recorded("ridge_list")
     rows = []
     for row in run["rows"]:
         certificates, ridges = row["certificates"], row["ridges"]
@@ -281,7 +275,7 @@ def ridge_list() -> str:
 
 def integer_pixels() -> str:
     """8-bit pixels that carry W: the error, the change of the levels, the decisions kept."""
-    run, path = _run("integer_pixels")
+    run, path = recorded("integer_pixels")
     rows = []
     for row in run["rows"]:
         if "refused" in row:
@@ -300,7 +294,7 @@ def integer_pixels() -> str:
 
 def integer_rows() -> str:
     """What W loses by lattices of weighted and of orthonormal rows that were asked for the same error."""
-    run, path = _run("integer_pixels")
+    run, path = recorded("integer_pixels")
     found = {(row["data"], row["ipc"], row["wanted"], row["rows"]): row for row in run["rows"] if "refused" not in row}
     rows = []
     for (name, ipc, wanted, kind), other in found.items():
@@ -328,7 +322,7 @@ def drawn() -> list[dict[str, Any]]:
     """Return every picture of the experiments: script, data, name of the file, bytes."""
     found: dict[str, dict[str, Any]] = {}
     for stem in _FIGURES:
-        for row in _run(stem)[0]["rows"]:
+        for row in recorded(stem)[0]["rows"]:
             if "picture" in row:
                 facts = {"script": stem, "data": row["data"], "picture": row["picture"], "bytes": row["bytes"]}
                 found[row["picture"]] = facts
@@ -344,24 +338,21 @@ def figures() -> str:
     return "\n".join(sections)
 
 
-TABLES: dict[str, Callable[[], str]] = {
-    function.__name__: function
-    for function in (
-        figure1,
-        nearest_vs_published,
-        published_ridge,
-        nearest_optimum,
-        nearest_kinds,
-        nearest_cost,
-        nearest_maps,
-        nearest_tau,
-        few_points,
-        few_optimum,
-        one_image,
-        near_copies,
-        ridge_list,
-        integer_pixels,
-        integer_rows,
-        figures,
-    )
-}
+TABLES = by_name(
+    figure1,
+    nearest_vs_published,
+    published_ridge,
+    nearest_optimum,
+    nearest_kinds,
+    nearest_cost,
+    nearest_maps,
+    nearest_tau,
+    few_points,
+    few_optimum,
+    one_image,
+    near_copies,
+    ridge_list,
+    integer_pixels,
+    integer_rows,
+    figures,
+)

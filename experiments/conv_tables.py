@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import records
-from records import markdown, source
+from records import by_name, markdown, source
 
 PATH = "experiments/results/conv_kernels.json"
 PUBLISHED = "convnet 3"
@@ -87,8 +87,4 @@ def conv_runs() -> str:
     return markdown([*header, "CPU s"], rows) + _source()
 
 
-TABLES: dict[str, Callable[[], str]] = {
-    "conv_cost": conv_cost,
-    "conv_projection": conv_projection,
-    "conv_runs": conv_runs,
-}
+TABLES = by_name(conv_cost, conv_projection, conv_runs)

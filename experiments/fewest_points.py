@@ -92,7 +92,7 @@ def main() -> None:
         for activation in ACTIVATIONS
         if q * p <= LARGEST
     ]
-    path = options.out / ("fewest_points_quick.json" if options.quick else "fewest_points.json")
+    path = records.path_of(options, "fewest_points")
     rows = []
     for place in sorted(cells, key=lambda one: one[1] * one[2]):
         rows.append(cell(*place, options.seed))

@@ -117,7 +117,7 @@ def main() -> None:
                 flush=True,
             )
             rows.append(row)
-    path = options.out / ("gallery_quick.json" if options.quick else "gallery.json")
+    path = records.path_of(options, "gallery")
     every = records.with_others(path, rows, ("data", "features", "ipc"), seed=options.seed)
     order = {picture: place for place, picture in enumerate(PICTURES)}
     every = sorted(every, key=lambda row: (row["data"] != "MNIST", order[row["features"], row["ipc"]]))

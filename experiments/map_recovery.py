@@ -51,8 +51,7 @@ def main() -> None:
             found = measure(dataset, text, reading=reading, seed=options.seed)
             print(*(recovery.line(row, "features", "labels") for row in found), sep="\n", flush=True)
             rows += found
-    name = "map_recovery_quick.json" if options.quick else "map_recovery.json"
-    path = options.out / name
+    path = records.path_of(options, "map_recovery")
     records.record(path, records.with_others(path, rows, ("data", "features"), seed=options.seed), seed=options.seed)
 
 

@@ -82,6 +82,12 @@ def backbone(dataset: Dataset) -> Any:
     return efficientnet_lite0()
 
 
+def on_backbone(data: str, name: str) -> OnBackbone:
+    """Return the run of four real images and their near copies on EfficientNet-Lite0."""
+    copies = NearCopies(bases=4, candidates=256, largest_change=4e-4)
+    return OnBackbone(data, backbone, "gcv", (copies,), "EfficientNet-Lite0 (ImageNet)", name=name)
+
+
 def convnet(dataset: Dataset, *, samples: int = 20_000, batch: int = 128) -> Any:
     """Return a small ConvNet that is trained on the data, up to its 2,048 features before the classifier."""
     import torch
@@ -114,22 +120,8 @@ RUNS = {
     "wide patches": Run(
         "cifar10", "patches:filters=1200,grid=2,threshold=0.5,mirror=true", 1.0, (NearCopies(bases=8),)
     ),
-    "imagenette": OnBackbone(
-        "imagenette-128.tar.xz",
-        backbone,
-        "gcv",
-        (NearCopies(bases=4, candidates=256, largest_change=4e-4),),
-        "EfficientNet-Lite0 (ImageNet)",
-        name="ImageNette",
-    ),
-    "tiny imagenet": OnBackbone(
-        "tiny-imagenet-64.tar.xz",
-        backbone,
-        "gcv",
-        (NearCopies(bases=4, candidates=256, largest_change=4e-4),),
-        "EfficientNet-Lite0 (ImageNet)",
-        name="Tiny ImageNet (100 a class)",
-    ),
+    "imagenette": on_backbone("imagenette-128.tar.xz", "ImageNette"),
+    "tiny imagenet": on_backbone("tiny-imagenet-64.tar.xz", "Tiny ImageNet (100 a class)"),
 }
 
 
@@ -215,8 +207,8 @@ def line(row: Mapping[str, Any]) -> str:
     """Return a row in words for the terminal."""
     return (
         f"{row['data']} {row['features']}: p = {row['p']}, {row['points']} points of {row['bases']} real images, "
-        f"{100 * row['accuracy_original']:.2f} % -> {100 * row['accuracy_distilled']:.2f} %, error "
-        f"{row['certificate']['relative_error']:.1e}, change {row['largest_change']:.4f}, {row['rounded']}"
+        f"{100 * row['accuracy_original']:.2f} % -> {100 * row['accuracy_distilled']:.2f} %, "
+        f"{recovery.judged(row)}, change {row['largest_change']:.4f}, {row['rounded']}"
     )
 
 
@@ -225,7 +217,7 @@ def main() -> None:
     parser = records.parser(__doc__ or "")
     parser.add_argument("runs", nargs="*", metavar="RUN", help=", ".join(RUNS))
     options = parser.parse_args()
-    path = options.out / ("near_copies_quick.json" if options.quick else "near_copies.json")
+    path = records.path_of(options, "near_copies")
     for name in ["quick"] if options.quick else options.runs or list(RUNS)[1:]:
         rows = measure(name, RUNS[name], seed=options.seed)
         print(*map(line, rows), sep="\n", flush=True)

@@ -156,8 +156,7 @@ def line(row: Mapping[str, Any]) -> str:
     """Return a row in words for the terminal."""
     return (
         f"{row['data']:<16} {row['model']:<20} IPC {row['ipc']:>2} {row['kind']:<16} "
-        f"distance {100 * row['relative_distance_features']:.4f} %  "
-        f"error {row['certificate']['relative_error']:.1e} {row['certificate']['verdict']}"
+        f"distance {100 * row['relative_distance_features']:.4f} %  {recovery.judged(row)}"
     )
 
 

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import records
-from records import markdown, source
-
-
-def _run(stem: str) -> tuple[dict[str, Any], str]:
-    return records.read(records.RESULTS / f"{stem}.json"), f"experiments/results/{stem}.json"
+from records import by_name, markdown, recorded, source
 
 
 def optimum_gap() -> str:
     """The objective of linear and finite-feature runs beside its optimum: means and deviations over seeds."""
-    run, path = _run("optimum_gap")
+    run, path = recorded("optimum_gap")
     groups: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
     for row in sorted(run["rows"], key=lambda row: row["data"] == "MNIST"):
         groups.setdefault((row["data"], row["method"], row["ipc"]), []).append(row)
@@ -38,7 +32,7 @@ def _over_seeds(values: list[float]) -> str:
 
 def class_incremental() -> str:
     """A memory of some points against replay of as many real images."""
-    run, path = _run("class_incremental")
+    run, path = recorded("class_incremental")
     rows = []
     for row in run["rows"]:
         scores = [f"{100 * row[name]:.2f}" for name in ("accuracy", "accuracy_at_once")]
@@ -56,7 +50,7 @@ def class_incremental() -> str:
 
 def trained_networks() -> str:
     """Training that goes on from a set that holds its weights."""
-    run, path = _run("trained_networks")
+    run, path = recorded("trained_networks")
     rows = []
     for row in run["rows"]:
         away = f"{row['least_distance']:.1e} to {row['largest_distance']:.1e}"
@@ -75,7 +69,7 @@ def trained_networks() -> str:
 
 def fewest_points() -> str:
     """Counts of each (d, p, q), and what was found and proved for each activation."""
-    run, path = _run("fewest_points")
+    run, path = recorded("fewest_points")
     groups: dict[tuple[int, int, int], dict[str, dict[str, Any]]] = {}
     for row in run["rows"]:
         groups.setdefault((row["d"], row["p"], row["q"]), {})[row["activation"]] = row
@@ -97,9 +91,4 @@ def _found(row: dict[str, Any] | None) -> str:
     return "none" if row["found"] is None else f"{row['found']}{' *' if row['proved'] else ''}"
 
 
-TABLES: dict[str, Callable[[], str]] = {
-    "optimum_gap": optimum_gap,
-    "class_incremental": class_incremental,
-    "trained_networks": trained_networks,
-    "fewest_points": fewest_points,
-}
+TABLES = by_name(optimum_gap, class_incremental, trained_networks, fewest_points)

@@ -93,8 +93,7 @@ def main() -> None:
         rows.append({"model": name, "error": error, "penalty": wanted[1], "penalty_of_set": got[1]})
         rows[-1] |= {"seconds": seconds, "seconds_of_set": fast, "nonzero": int(np.sum(wanted[0] != 0.0))}
         print(f"{name}: error {error:.1e}, {seconds:.2f} s on the data, {fast:.3f} s on the set", flush=True)
-    stem = "penalties_quick.json" if options.quick else "penalties.json"
-    records.record(options.out / stem, rows, seed=options.seed, sizes=scale)
+    records.record(records.path_of(options, "penalties"), rows, seed=options.seed, sizes=scale)
 
 
 if __name__ == "__main__":

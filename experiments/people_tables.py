@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 import records
-from records import markdown, source
+from records import by_name, markdown, source
 
 _SETS = ("images, one-hot labels", "images, learned labels", "rows of a table")
 
@@ -66,9 +65,4 @@ def people() -> str:
     return markdown(["step", "seconds"], rows) + f"\nRecorded in `{path}` on {run['cores']} cores, {run['load']}.\n"
 
 
-TABLES: dict[str, Callable[[], str]] = {
-    "layouts": layouts,
-    "formats": formats,
-    "coded_pixels": coded_pixels,
-    "people": people,
-}
+TABLES = by_name(layouts, formats, coded_pixels, people)

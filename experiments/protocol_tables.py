@@ -7,7 +7,7 @@ from typing import Any
 
 import published
 import records
-from records import markdown, source
+from records import by_name, markdown, source
 
 METHODS = ("dc", "dsa", "dm", "mtt", "kip", "dd", "ld", "lgm", "cafe")  # those that iterate
 
@@ -122,6 +122,4 @@ def networks() -> str:
     return markdown(["one image a class, test accuracy in %", *names], rows) + source(run, path)
 
 
-TABLES: dict[str, Callable[[], str]] = {
-    each.__name__: each for each in (iterative_table, published_protocols, transfer, networks)
-}
+TABLES = by_name(iterative_table, published_protocols, transfer, networks)

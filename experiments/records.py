@@ -109,6 +109,16 @@ def source(run: Mapping[str, Any], path: str) -> str:
     )
 
 
+def by_name(*tables: Callable[[], str]) -> dict[str, Callable[[], str]]:
+    """Return functions that write tables by their names, which the pages call them by."""
+    return {table.__name__: table for table in tables}
+
+
+def recorded(stem: str) -> tuple[dict[str, Any], str]:
+    """Return a recorded run, and its file as the source of a table."""
+    return read(RESULTS / f"{stem}.json"), f"experiments/results/{stem}.json"
+
+
 def parser(description: str) -> argparse.ArgumentParser:
     """Return the options that every experiment has."""
     result = argparse.ArgumentParser(description=description)

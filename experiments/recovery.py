@@ -134,11 +134,15 @@ def measure(
     return rows
 
 
+def judged(row: Mapping[str, Any]) -> str:
+    """Return the error of W of a row and its verdict, in words for the terminal."""
+    return f"error {row['certificate']['relative_error']:.1e} {row['certificate']['verdict']}"
+
+
 def line(row: Mapping[str, Any], *names: str) -> str:
     """Return a row in words for the terminal, led by some of its facts."""
-    certificate = row["certificate"]
     facts = " ".join(f"{name} {row[name]!s:<8}" for name in names)
     return (
         f"{row['data']:<16} {facts} IPC {row['ipc']:>2}  {100 * row['accuracy_original']:.2f} % -> "
-        f"{100 * row['accuracy_distilled']:.2f} %  error {certificate['relative_error']:.1e} {certificate['verdict']}"
+        f"{100 * row['accuracy_distilled']:.2f} %  {judged(row)}"
     )

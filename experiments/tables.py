@@ -23,7 +23,7 @@ import optimum_tables
 import people_tables
 import protocol_tables
 import records
-from records import markdown, source
+from records import by_name, markdown, recorded, source
 
 ROOT = Path(__file__).parents[1]
 _MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -31,8 +31,7 @@ _MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 def linear_recovery() -> str:
     """Accuracy before and after, and the worst error of W over the roots, for each data set and size."""
-    path = "experiments/results/linear_recovery.json"
-    run = records.read(ROOT / path)
+    run, path = recorded("linear_recovery")
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for row in run["rows"]:
         groups.setdefault((row["data"], row["intercept"], row["ipc"]), []).append(row)
@@ -53,8 +52,7 @@ def linear_recovery() -> str:
 
 def map_recovery() -> str:
     """Accuracy before and after, and the error of W for both kinds of labels, for each data set, map and size."""
-    path = "experiments/results/map_recovery.json"
-    run = records.read(ROOT / path)
+    run, path = recorded("map_recovery")
     groups: dict[tuple[Any, ...], dict[str, dict[str, Any]]] = {}
     for row in run["rows"]:
         groups.setdefault((row["data"], row["features"], row["ipc"]), {})[row["labels"]] = row
@@ -138,11 +136,7 @@ def one_pass() -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
-    "linear_recovery": linear_recovery,
-    "map_recovery": map_recovery,
-    "map_seconds": map_seconds,
-    "counts": counts,
-    "one_pass": one_pass,
+    **by_name(linear_recovery, map_recovery, map_seconds, counts, one_pass),
     **construction_tables.TABLES,
     **conv_tables.TABLES,
     **optimum_tables.TABLES,

@@ -104,8 +104,7 @@ def main() -> None:
     B, A = trained(X, np.eye(10)[y], start, steps)
     A, B = balanced_units(A, B)
     rows = [row for per_unit in (4, 2) for row in measured(A, B, per_unit, (Xt, yt), rng, 2 * steps)]
-    name = "trained_networks_quick.json" if options.quick else "trained_networks.json"
-    records.record(options.out / name, rows, seed=options.seed)
+    records.record_run(options, "trained_networks", rows)
 
 
 if __name__ == "__main__":

@@ -77,7 +77,3 @@ class Row:
     worst: str
     detail: str
     seconds: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the row as JSON values."""
-        return asdict(self)

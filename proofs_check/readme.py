@@ -12,6 +12,7 @@ import os
 import platform
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,7 @@ def record(*, deep: bool = True) -> dict[str, Any]:
     return {
         "versions": {"python": platform.python_version()} | {name: version(name) for name in names},
         "hardware": {"machine": platform.machine(), "processor": _processor(), "cores": os.cpu_count()},
-        "runs": {name: [row.to_dict() for row in rows] for name, rows in runs.items()},
+        "runs": {name: [asdict(row) for row in rows] for name, rows in runs.items()},
     }
 
 
@@ -88,7 +89,7 @@ def record_some(ids: Sequence[str], recorded: dict[str, Any]) -> dict[str, Any]:
     for name, rows in recorded["runs"].items():
         found = {(row["theorem"], row["strength"], row["name"]): row for row in rows}
         for row in run(ids, deep=name == "deep"):
-            found[row.theorem, row.strength, row.name] = row.to_dict()
+            found[row.theorem, row.strength, row.name] = asdict(row)
         keys = [(check.theorem, check.strength, check.name) for check in CHECKS]
         recorded["runs"][name] = [found[key] for key in keys if key in found]
     return recorded

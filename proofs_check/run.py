@@ -9,6 +9,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 
 from threadpoolctl import threadpool_limits
 
@@ -70,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         print(f"{options.prefix}{error}", file=sys.stderr)
         return 2
-    print(json.dumps([row.to_dict() for row in rows], indent=1) if options.json else table(rows))
+    print(json.dumps([asdict(row) for row in rows], indent=1) if options.json else table(rows))
     return 0 if all(row.passed for row in rows) else 1
 
 

@@ -195,6 +195,14 @@ def numpy_float64(pytestconfig: pytest.Config) -> Library:
 
 
 @pytest.fixture(scope="session")
+def digits() -> Any:
+    """The digits of scikit-learn, read once."""
+    from analytic_dd import data
+
+    return data.load("digits")
+
+
+@pytest.fixture(scope="session")
 def ratio() -> Callable[..., float]:
     """Return the comparator: |got - wanted| / unit in units of eps * size * amplification; NaN passes no test.
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import analytic_dd
-from analytic_dd import FitOptions, RidgeDistiller, RidgeDistillerRegressor, cli, data, distill, load_distilled
+from analytic_dd import FitOptions, RidgeDistiller, RidgeDistillerRegressor, cli, distill, load_distilled
 from analytic_dd.baselines.bench.closed_form import ClosedFormConfig, closed_form
 from analytic_dd.distill import (
     Exact,
@@ -24,11 +24,6 @@ from analytic_dd.distill import (
 )
 from analytic_dd.errors import DataError, ShapeError
 from analytic_dd.model import DatasetSource
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return data.load("digits")
 
 
 @pytest.fixture(scope="module")

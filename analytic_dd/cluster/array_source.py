@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from analytic_dd.errors import DataError
+from analytic_dd.errors import DataError, optional
 from analytic_dd.files import expanded, file_error, open_file
 
 __all__ = ["ArraySource"]
@@ -87,10 +87,7 @@ def _mapped(path: str) -> np.ndarray:
 def _zarr(path: str) -> Any:
     if not Path(path).exists():
         raise file_error(path, FileNotFoundError(2, "no such file or directory"), "read")
-    try:
-        import zarr
-    except ImportError as error:
-        raise ImportError(f"{path} is read with zarr; install analytic-dd[dask], or give a npy file") from error
+    zarr = optional("zarr", "zarr", extra="dask", what=f"read {path}")
     try:
         return zarr.open_array(path, mode="r")
     except Exception as error:  # zarr raises errors of its own, of no common class

@@ -87,6 +87,8 @@ class Construction(ABC):
         Whether its points are near copies of real samples, which are published with it.
     losses : tuple of str
         The losses whose models it reproduces (T18).
+    loss_labels : tuple of str
+        The labels with which it reproduces models of other losses than the squared one.
     """
 
     mode: ClassVar[str]
@@ -95,6 +97,7 @@ class Construction(ABC):
     realistic: ClassVar[bool] = False
     labels: ClassVar[str] = "learned"
     losses: ClassVar[tuple[str, ...]] = ("squared",)
+    loss_labels: ClassVar[tuple[str, ...]] = ("learned",)
 
     def __post_init__(self) -> None:
         for each in fields(self):
@@ -122,13 +125,16 @@ class Construction(ABC):
         """
 
     def require_loss(self, loss: str) -> None:
-        """Refuse a loss whose models it does not reproduce."""
+        """Refuse a loss whose models it does not reproduce, or not with these labels."""
         if loss not in self.losses:
             own = " or ".join(f"loss={each!r}" for each in self.losses)
             raise ValueError(
                 f"mode={self.mode!r} ({self.summary}) is for {own}, got loss={loss!r}; use mode='exact' or "
                 "mode='nearest' with labels='learned'"
             )
+        if loss != "squared" and self.labels not in self.loss_labels:
+            known = " or ".join(f"labels={each!r}" for each in dict.fromkeys(("learned", *self.loss_labels)))
+            raise ValueError(f"labels={self.labels!r} are for loss='squared', got loss={loss!r}; use {known}")
 
     @property
     def model_ridge(self) -> float | None:

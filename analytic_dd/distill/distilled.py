@@ -14,21 +14,11 @@ __all__ = ["DistilledFeatures", "DistilledInputs", "FeatureSet"]
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """Points in feature space with labels: what every construction makes, beside what is its own.
+    """Points in feature space with labels: what every construction makes, beside what is its own."""
 
-    Attributes
-    ----------
-    features : (m, p) array
-        Phis.
-    labels : (m, k) array
-        Ys.
-    ridge : float
-        lambda_s, absolute: the penalty that the set is meant for, 0 where any penalty enters both sides alike.
-    """
-
-    features: Array = field(repr=False)
-    labels: Array = field(repr=False)
-    ridge: float
+    features: Array = field(repr=False)  # (m, p): Phis
+    labels: Array = field(repr=False)  # (m, k): Ys
+    ridge: float  # lambda_s, absolute: the penalty that the set is meant for; 0 where any enters both sides alike
 
     def __len__(self) -> int:
         return int(self.features.shape[0])

@@ -54,6 +54,7 @@ class Exact(Sized, Lifted):
     mode = "exact"
     summary = "fixed labels"
     losses = ("squared", "softmax")
+    loss_labels = ("one-hot",)  # other labels are no probabilities
 
     labels: str = option(  # type: ignore[misc]
         "one-hot",
@@ -110,15 +111,6 @@ class Exact(Sized, Lifted):
             amplification=1.0 / (1.0 - made.contraction),
             condition=spectrum.condition,
         )
-
-    def require_loss(self, loss: str) -> None:
-        """Refuse other losses, and softmax with labels that are no probabilities."""
-        super().require_loss(loss)
-        if loss != "squared" and self.labels != "one-hot":
-            raise ValueError(
-                f"labels={self.labels!r} are no probabilities, got loss={loss!r}; use labels='learned' or "
-                "labels='one-hot'"
-            )
 
     def leaves_free(self, problem: Problem) -> bool:
         """Whether the labels have more rows than their rank (T1, T2)."""

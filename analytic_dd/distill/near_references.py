@@ -118,15 +118,6 @@ class Nearest(Sized):
                     f"{name} is for learned labels (T6), got labels={self.labels!r}; leave one of them out"
                 )
 
-    def require_loss(self, loss: str) -> None:
-        """Refuse other losses than the squared one where labels are fixed (T6b)."""
-        super().require_loss(loss)
-        if loss != "squared" and self.labels != "learned":
-            raise ValueError(
-                f"labels={self.labels!r} near real samples are for loss='squared' (T6b), got loss={loss!r}; use "
-                "labels='learned'"
-            )
-
     def count(self, problem: Problem) -> int:
         """Return the number of references, and one more for a box."""
         return (self.size(problem.k) if problem.references is None else len(problem.references)) + bool(self.box)

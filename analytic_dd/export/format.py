@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -27,71 +28,41 @@ __all__ = [
 ]
 
 
-class Exportable(Protocol):
-    """What is asked of a distilled set; :class:`analytic_dd.io.DistilledSet` says what it all is."""
+@dataclass(frozen=True, repr=False)
+class Exportable(ABC):
+    """What formats are written from; :class:`analytic_dd.io.DistilledSet` says what it all is."""
 
-    @property
-    def inputs(self) -> np.ndarray:
-        """Inputs of the feature map (m, d)."""
-
-    @property
-    def x(self) -> np.ndarray:
-        """The same in the data's units (m, *image_shape)."""
-
-    @property
-    def y(self) -> np.ndarray:
-        """Labels (m, k)."""
-
-    @property
-    def w(self) -> np.ndarray:
-        """Weights (k, p)."""
-
-    @property
-    def mean(self) -> np.ndarray:
-        """In the data's units."""
-
-    @property
-    def std(self) -> np.ndarray:
-        """In the data's units."""
-
-    @property
-    def classes(self) -> np.ndarray:
-        """Names of the outputs."""
-
-    @property
-    def meta(self) -> dict[str, Any]:
-        """JSON values."""
-
-    @property
-    def intercept(self) -> np.ndarray | None:
-        """Intercept (k,), or None."""
+    inputs: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    w: np.ndarray
+    mean: np.ndarray
+    std: np.ndarray
+    classes: np.ndarray
+    meta: dict[str, Any]
+    intercept: np.ndarray | None = None
+    levels: np.ndarray | None = None
+    low: np.ndarray | None = None
+    step: np.ndarray | None = None
 
     @property
     def ridge(self) -> float:
-        """lambda_s."""
+        """lambda_s, absolute."""
+        return float(self.meta["distilled_ridge"])
 
     @property
     def loss(self) -> str:
-        """The loss whose penalised minimiser on the set is W."""
+        """The loss whose penalised minimiser on the set is W; older files are of the squared one."""
+        return str(self.meta.get("loss", "squared"))
 
     @property
-    def levels(self) -> np.ndarray | None:
-        """Integer pixels (m, *image_shape), or None."""
-
-    @property
-    def low(self) -> np.ndarray | None:
-        """x = low + step * levels."""
-
-    @property
-    def step(self) -> np.ndarray | None:
-        """x = low + step * levels."""
-
-    @property
+    @abstractmethod
     def feature_map(self) -> Any:
         """The feature map."""
 
+    @abstractmethod
     def certify(self, *, inputs: np.ndarray | None = None) -> Any:
-        """The certificate, of other inputs where they are given."""
+        """Certify the set, or other inputs in their place."""
 
 
 @dataclass(frozen=True)

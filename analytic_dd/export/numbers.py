@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from analytic_dd.errors import optional
 from analytic_dd.export.format import Exportable, Exported, facts, recovery_note, register
 from analytic_dd.files import atomic_write
 
@@ -44,32 +45,25 @@ def to_torch(distilled: Exportable, path: Path) -> Exported:
 @register("safetensors", "float64 tensors with the certificate in the metadata", suffix=".safetensors")
 def to_safetensors(distilled: Exportable, path: Path) -> Exported:
     """Write the tensors of the torch format; the facts are the metadata of the file."""
-    try:
-        from safetensors.numpy import save
-    except ImportError as error:
-        raise ImportError("safetensors is needed for this format; pip install 'analytic-dd[export]'") from error
-
+    safetensors = optional("safetensors.numpy", "safetensors", extra="export", what="write this format")
     arrays = {name: np.ascontiguousarray(array) for name, array in _arrays(distilled).items()}
     with atomic_write(path) as stream:
-        stream.write(save(arrays, metadata=facts(distilled)))
+        stream.write(safetensors.save(arrays, metadata=facts(distilled)))
     return Exported((path,), (recovery_note(distilled, distilled.inputs, "inputs and labels are float64"), _WHICH))
 
 
 @register("parquet", "one row a point: its inputs, then its labels, in float64", suffix=".parquet")
 def to_parquet(distilled: Exportable, path: Path) -> Exported:
     """Write columns of inputs, named as the table's or by number, and a column label=NAME for each output."""
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise ImportError("pyarrow is needed for this format; pip install 'analytic-dd[tables]'") from error
-
+    pyarrow, parquet = (
+        optional(name, "pyarrow", extra="tables", what="write this format") for name in ("pyarrow", "pyarrow.parquet")
+    )
     names = distilled.meta.get("columns") or [f"input {i}" for i in range(distilled.inputs.shape[1])]
     labels = [f"label={name}" for name in distilled.classes]
     columns = dict(zip([*names, *labels], np.hstack([distilled.inputs, distilled.y]).T, strict=True))
     more = {name: repr(getattr(distilled, name).tolist()) for name in ("mean", "std")}
     table = pyarrow.table(columns).replace_schema_metadata(facts(distilled) | more)
     with atomic_write(path) as stream:
-        pyarrow.parquet.write_table(table, stream)
+        parquet.write_table(table, stream)
     normalised = "inputs are normalised: value = input * std + mean, both in the metadata of the file"
     return Exported((path,), (recovery_note(distilled, distilled.inputs, "columns are float64"), normalised))

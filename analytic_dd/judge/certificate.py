@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from analytic_dd.errors import ShapeError
 from analytic_dd.judge.refit import Refit, refit
 from analytic_dd.judge.units import Deviations, Regression, about_means, in_units, require_sizes, stored
 
-__all__ = ["RATIO_LIMIT", "SEVERITY", "Certificate", "certify_recovery", "worst"]
+__all__ = ["RATIO_LIMIT", "SEVERITY", "Certificate", "Judged", "certify_recovery", "worst"]
 
 RATIO_LIMIT = 30.0  # LAPACK's own test suite accepts a backward error of 30 eps times the size
 SEVERITY = ("pass", "inconclusive", "fail")
@@ -31,7 +31,23 @@ _MEANINGFUL = 1e-6  # a bound above this would let a visibly wrong model pass
 
 
 @dataclass(frozen=True)
-class Certificate:
+class Judged:
+    """What every certificate of a set says, whatever the loss."""
+
+    verdict: str
+    relative_error: float
+    bound: float
+    ratio: float
+    amplification: float
+    condition: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the certificate as JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Certificate(Judged):
     """The measured error of a distilled set, and what it means.
 
     Attributes
@@ -68,12 +84,6 @@ class Certificate:
         The largest relative error of one output's predictions on the stored features, intercept included.
     """
 
-    verdict: str
-    relative_error: float
-    bound: float
-    ratio: float
-    amplification: float
-    condition: float
     out_of_span: float
     in_span: float
     rank: int
@@ -83,10 +93,6 @@ class Certificate:
     output_error: float
     prediction_error: float
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the certificate as JSON values."""
-        return asdict(self)
-
     def __str__(self) -> str:
         return (
             f"{self.verdict}: |W_s - W| / |W| = {self.relative_error:.1e} (bound {self.bound:.1e}, "
@@ -94,15 +100,7 @@ class Certificate:
         )
 
 
-class _Judged(Protocol):
-    @property
-    def verdict(self) -> str: ...
-
-    @property
-    def relative_error(self) -> float: ...
-
-
-Found = TypeVar("Found", bound=_Judged)
+Found = TypeVar("Found", bound=Judged)
 
 
 def worst(certificates: Iterable[Found]) -> Found:

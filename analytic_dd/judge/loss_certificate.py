@@ -9,13 +9,12 @@ means of scipy, and shares no code with the constructions or with the fit.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from analytic_dd.arrays import Array, as_ridge, as_weights, eps_of
-from analytic_dd.judge.certificate import RATIO_LIMIT, SEVERITY
+from analytic_dd.judge.certificate import RATIO_LIMIT, SEVERITY, Judged
 from analytic_dd.judge.loss_distance import MEANS, Distance, distance
 from analytic_dd.judge.loss_units import Posed, posed, scaled
 from analytic_dd.judge.refit import decompose
@@ -28,7 +27,7 @@ _EPS = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
-class LossCertificate:
+class LossCertificate(Judged):
     """The measured gradient of a set at W, and what it means.
 
     Attributes
@@ -60,21 +59,11 @@ class LossCertificate:
     ridge : float
     """
 
-    verdict: str
-    relative_error: float
-    bound: float
-    ratio: float
-    amplification: float
-    condition: float
     gradient: float
     intercept_error: float
     loss: str
     points: int
     ridge: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the certificate as JSON values."""
-        return asdict(self)
 
     def __str__(self) -> str:
         return (

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analytic_dd.errors import optional
+
 __all__ = ["Lattice", "combination_lattice"]
 
 _UNIT = 1024  # a component is an integer of this fraction: LLL is exact, and rounding C S to it changes no result
@@ -70,10 +72,7 @@ def combination_lattice(C: np.ndarray, scale: float) -> Lattice:
     >>> Z.ravel().tolist(), bool(abs(golden @ Z) < 0.02)
     ([34.0, 55.0], True)
     """
-    try:
-        import flint  # 10 MB that only integers need
-    except ImportError as error:
-        raise ImportError("integers that carry W need python-flint; pip install 'analytic-dd[bytes]'") from error
+    flint = optional("flint", "python-flint", extra="bytes", what="find integers that carry W")  # 10 MB
     q, m = C.shape
     rows = np.hstack([np.eye(m), scale * C.T])
     integers = flint.fmpz_mat([[round(float(value) * _UNIT) for value in row] for row in rows])

@@ -11,16 +11,7 @@ __all__ = ["Poisson"]
 
 
 class Poisson(Loss):
-    """``A(z) = sum_j exp z_j``, ``mu_j = exp z_j``; labels are counts or rates >= 0.
-
-    Theorem: T18.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> Poisson().mean(np.array([[0.0]]))
-    array([[1.]])
-    """
+    """``A(z) = sum_j exp z_j``, ``mu_j = exp z_j``; labels are counts or rates >= 0."""
 
     name: ClassVar[str] = "poisson"
     lowest: ClassVar[float] = 0.0

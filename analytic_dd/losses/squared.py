@@ -11,16 +11,7 @@ __all__ = ["Squared"]
 
 
 class Squared(Loss):
-    """``A(z) = |z|^2 / 2``, ``mu(z) = z``: with the penalty ``ridge |W|^2 / 2`` this is ridge regression at that ridge.
-
-    Theorem: T18.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> Squared().mean(np.array([[1.0, 2.0]]))
-    array([[1., 2.]])
-    """
+    """``A(z) = |z|^2 / 2``, ``mu(z) = z``: with the penalty ``ridge |W|^2 / 2``, ridge regression."""
 
     name: ClassVar[str] = "squared"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import array_api_strict
@@ -24,6 +25,11 @@ def penalty(p: int) -> np.ndarray:
     return A.T @ A
 
 
+def patches(shape: tuple[int, ...], **options: Any) -> features.Patches:
+    X = np.random.default_rng(7).standard_normal((20, math.prod(shape)))
+    return features.Patches.from_data(X, shape, filters=5, rng=np.random.default_rng(8), **options)
+
+
 SMOOTH = {
     "identity": features.Identity(6),
     "tikhonov-diagonal": features.TikhonovScaling(np.geomspace(0.1, 10.0, 6)),
@@ -36,25 +42,8 @@ SMOOTH = {
     "inn-affine": features.InvertibleNetwork((2, 4), coupling="affine", squeeze="haar", blocks=2, rng=8),
     "inn-checkerboard": features.InvertibleNetwork((4, 2, 2), coupling="affine", squeeze="checkerboard", rng=8),
     "inn-residual": features.InvertibleNetwork(9, coupling="residual", blocks=2, rng=8),
-    "patches-softplus": features.Patches.from_data(
-        np.random.default_rng(7).standard_normal((20, 108)),
-        (6, 6, 3),
-        filters=5,
-        size=3,
-        grid=2,
-        activation="softplus",
-        rng=np.random.default_rng(8),
-    ),
-    "patches-mirror": features.Patches.from_data(
-        np.random.default_rng(7).standard_normal((20, 72)),
-        (4, 6, 3),
-        filters=5,
-        size=3,
-        grid=2,
-        activation="softplus",
-        mirror=True,
-        rng=np.random.default_rng(8),
-    ),
+    "patches-softplus": patches((6, 6, 3), size=3, grid=2, activation="softplus"),
+    "patches-mirror": patches((4, 6, 3), size=3, grid=2, activation="softplus", mirror=True),
     "compose-smooth": features.Compose(
         [
             features.FullyConnected([8, 7], activation="tanh", rng=1),
@@ -63,9 +52,7 @@ SMOOTH = {
     ),
 }
 PIECEWISE = {
-    "patches": features.Patches.from_data(
-        np.random.default_rng(7).standard_normal((20, 80)), (8, 10), filters=5, size=4, rng=np.random.default_rng(8)
-    ),
+    "patches": patches((8, 10), size=4),
     "cnn-circular": features.Convolutional((4, 6), [3], stride=2, rng=7),
     "cnn-circular-5": features.Convolutional((4, 4, 2), [5, 4], size=5, stride=[2, 1], bias=True, rng=7),
     "cnn-average": features.Convolutional((4, 4, 2), [3], pool="average", rng=7),

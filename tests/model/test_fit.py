@@ -10,11 +10,6 @@ from analytic_dd.model import DatasetSource, FitOptions, fit_source
 
 
 @pytest.fixture(scope="module")
-def digits():
-    return data.load("digits")
-
-
-@pytest.fixture(scope="module")
 def colours():
     """Bytes with three channels."""
     rng = np.random.default_rng(0)

@@ -23,11 +23,6 @@ run = partial(run_and_draw, picture=False)  # sets of every kind are drawn in th
 
 
 @pytest.fixture(scope="module")
-def digits():
-    return data.load("digits")
-
-
-@pytest.fixture(scope="module")
 def made(digits, tmp_path_factory):
     """Return a function: run a recipe once and give (report, stored set)."""
     kept = {}

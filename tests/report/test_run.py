@@ -19,11 +19,6 @@ from analytic_dd.report import describe, run
 
 
 @pytest.fixture(scope="module")
-def digits():
-    return data.load("digits")
-
-
-@pytest.fixture(scope="module")
 def model(digits):
     return fit_source(DatasetSource(digits), Identity(64), rng=np.random.default_rng(0))
 

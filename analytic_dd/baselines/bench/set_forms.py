@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from analytic_dd.data.image import decode
-from analytic_dd.errors import DataError
+from analytic_dd.errors import DataError, optional
 from analytic_dd.files import open_file, read_npz
 
 __all__ = ["ForeignSet", "foreign_sets"]
@@ -112,14 +112,11 @@ def _of_npz(path: Path) -> list[ForeignSet]:
 
 
 def _of_safetensors(path: Path) -> list[ForeignSet]:
-    try:
-        from safetensors.numpy import load
-    except ImportError as error:
-        raise ImportError("safetensors is needed for this file; pip install 'analytic-dd[export]'") from error
+    safetensors = optional("safetensors.numpy", "safetensors", extra="export", what=f"read {path}")
     with open_file(path) as stream:
         content = stream.read()
     try:
-        return [_of_arrays(load(content), path, "first")]
+        return [_of_arrays(safetensors.load(content), path, "first")]
     except DataError:
         raise
     except Exception as error:

@@ -12,8 +12,7 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from analytic_dd.baselines.methods.matching import QUICK, Matching, MatchingConfig
-from analytic_dd.baselines.nets.augment import Augmentation
+from analytic_dd.baselines.methods.matching import QUICK, Augmented, Matching, MatchingConfig
 from analytic_dd.baselines.nets.network import Network, Parameters
 from analytic_dd.baselines.nets.training import Course, trained
 
@@ -23,7 +22,7 @@ _HALVED_AT = (1_200, 1_600, 1_800)  # steps at which the step size of the images
 
 
 @dataclass(frozen=True)
-class CafeConfig(MatchingConfig):
+class CafeConfig(MatchingConfig, Augmented):
     """Options of CAFE; see :class:`MatchingConfig` for the others."""
 
     steps: int = 2_000
@@ -42,8 +41,7 @@ class CafeConfig(MatchingConfig):
     held: int = 128  # number of real samples of a class on which an accuracy is measured
     net_lr: float = 0.01  # step size of the training, without momentum
     net_batch: int = 256
-    augment: bool = False  # whether the real and the synthetic images of a class go through the same random operation
-    digits: bool = False  # whether to leave out mirror images, in which digits and letters mean something else
+    augment: bool = False
 
     quick: ClassVar[Mapping[str, Any]] = QUICK | {
         "steps": 8,
@@ -172,11 +170,6 @@ class FeatureAlignment(Matching):
     name = "cafe"
     config_type = CafeConfig
     config: CafeConfig
-
-    def _augmentation(self) -> Augmentation | None:
-        if not self.config.augment:
-            return None
-        return Augmentation.for_images(self.task.shape, digits=self.config.digits)
 
     def step(self, index: int) -> float:
         """Draw a network, update the images and train it in turns, and return the mean loss of the updates."""

@@ -9,21 +9,18 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from analytic_dd.baselines.methods.matching import QUICK, Matching, MatchingConfig
+from analytic_dd.baselines.methods.matching import QUICK, Augmented, Matching, MatchingConfig
 from analytic_dd.baselines.methods.objective import Objective, class_sums
-from analytic_dd.baselines.nets.augment import Augmentation
 
 __all__ = ["DistributionMatching", "DmConfig", "distance_of_means"]
 
 
 @dataclass(frozen=True)
-class DmConfig(MatchingConfig):
+class DmConfig(MatchingConfig, Augmented):
     """Options of distribution matching; see :class:`MatchingConfig` for the others."""
 
     steps: int = 20_000
     lr: float = 1.0
-    augment: bool = True  # whether the real and the synthetic images of a class go through the same random operation
-    digits: bool = False  # whether to leave out mirror images, in which digits and letters mean something else
 
     quick: ClassVar[Mapping[str, Any]] = QUICK | {"steps": 100, "augment": False}
 
@@ -62,11 +59,6 @@ class DistributionMatching(Matching):
     name = "dm"
     config_type = DmConfig
     config: DmConfig
-
-    def _augmentation(self) -> Augmentation | None:
-        if not self.config.augment:
-            return None
-        return Augmentation.for_images(self.task.shape, digits=self.config.digits)
 
     def step(self, index: int) -> float:
         """Draw a network, and move every class towards its mean features."""

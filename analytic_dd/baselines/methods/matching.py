@@ -11,12 +11,13 @@ import torch
 from torch.nn import functional as F
 
 from analytic_dd.baselines.methods.method import Config, Method, named, part
+from analytic_dd.baselines.methods.task import Task
 from analytic_dd.baselines.nets.augment import Augmentation
 from analytic_dd.baselines.nets.named import network_named
 from analytic_dd.baselines.nets.network import Parameters
 from analytic_dd.baselines.nets.optimizers import Sgd
 
-__all__ = ["QUICK", "Matching", "MatchingConfig"]
+__all__ = ["QUICK", "Augmented", "Matching", "MatchingConfig"]
 
 QUICK: dict[str, Any] = {"batch": 64, "width": 32, "depth": 2}  # sizes for digits
 
@@ -45,6 +46,18 @@ class MatchingConfig(Config):
         self.require_fraction("momentum")
 
 
+@dataclass(frozen=True)
+class Augmented(Config):
+    """Options of a method that changes real and synthetic images by one random operation alike."""
+
+    augment: bool = True
+    digits: bool = False  # whether to leave out mirror images, in which digits and letters mean something else
+
+    def augmentation(self, task: Task) -> Augmentation | None:
+        """Return the augmentation for the images of a task, or None where it is switched off."""
+        return Augmentation.for_images(task.shape, digits=self.digits) if self.augment else None
+
+
 class Matching(Method):
     """Synthetic images that descend so that they act on random networks as real ones do.
 
@@ -66,8 +79,8 @@ class Matching(Method):
         self.sgd = Sgd(self.config.lr, momentum=self.config.momentum)
 
     def _augmentation(self) -> Augmentation | None:
-        """Return the augmentation of real and synthetic batches; there is none by default."""
-        return None
+        """Return the augmentation of real and synthetic batches, where the options ask for one."""
+        return self.config.augmentation(self.task) if isinstance(self.config, Augmented) else None
 
     def draw_network(self, generator: torch.Generator) -> Parameters:
         """Return a fresh network."""

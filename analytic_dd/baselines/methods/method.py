@@ -39,13 +39,7 @@ _C = TypeVar("_C", bound="DataclassInstance")
 
 @dataclass(frozen=True)
 class Config:
-    """Options that every method has; a method adds its own, with the published values as defaults.
-
-    Attributes
-    ----------
-    steps : int
-        Number of outer steps.
-    """
+    """Options that every method has, the number of outer steps; a method adds its own, with published defaults."""
 
     steps: int = 1000
 

@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from analytic_dd.baselines.methods.matching import Augmented
 from analytic_dd.baselines.methods.method import Method, named, part
 from analytic_dd.baselines.methods.objective import Objective
 from analytic_dd.baselines.methods.task import Task
 from analytic_dd.baselines.methods.unroll import Variables, descend, passes, unrolled_gradient
 from analytic_dd.baselines.methods.unrolled_config import QUICK, UnrolledConfig, out_of_range, remedy
-from analytic_dd.baselines.nets.augment import Augmentation, AugmentParameters
+from analytic_dd.baselines.nets.augment import AugmentParameters
 from analytic_dd.baselines.nets.network import Parameters
 from analytic_dd.baselines.nets.optimizers import Sgd
 from analytic_dd.baselines.optimum import mtt_bound
@@ -39,11 +40,12 @@ PUBLISHED: dict[tuple[str, int], dict[str, float]] = {  # (data, images a class)
 
 
 @dataclass(frozen=True)
-class MttConfig(UnrolledConfig):
+class MttConfig(UnrolledConfig, Augmented):
     """Options of trajectory matching; see :class:`UnrolledConfig` for the network and the experts.
 
     By default the max_start - 1 + M epochs that are matched are trained (``expert_epochs``). Experts have a constant
-    step size, so that further epochs change nothing.
+    step size, so that further epochs change nothing. Experts and students train with Siamese augmentation, with
+    parameters for each image.
     """
 
     steps: int = 5_000
@@ -63,8 +65,6 @@ class MttConfig(UnrolledConfig):
     lr_0: float = None  # type: ignore[assignment]
     momentum: float = 0.5  # momentum of the images and of eta
     synthetic_batch: int | None = None  # number of images in a step of the student; all by default
-    augment: bool = True  # whether experts and students train with Siamese augmentation, with parameters for each image
-    digits: bool = False  # whether to leave out mirror images, in which digits and letters mean something else
     init: str = "real"  # whether the images start as ``real`` samples or ``noise``
 
     quick: ClassVar[Mapping[str, Any]] = QUICK | {
@@ -186,7 +186,7 @@ class TrajectoryMatching(Method):
         """Make what follows from the config, the task and the seed."""
         self.settings = settings = self.config.completed(self.task, self.points_per_class)
         self.network = settings.network_for(self.task)
-        self.augmentation = self._augmentation()
+        self.augmentation = self.config.augmentation(self.task)
         self.experts = settings.experts_for(
             self.task, seed=self.seed, ledger=self.ledger, augmentation=self.augmentation
         )
@@ -194,11 +194,6 @@ class TrajectoryMatching(Method):
         self.sgd_lr = Sgd(settings.lr_lr / settings.lr_0**2, momentum=settings.momentum)
         self.counts = self.passes_per_step()
         self.fault, self.used = "", settings.lr_0
-
-    def _augmentation(self) -> Augmentation | None:
-        if not self.config.augment:
-            return None
-        return Augmentation.for_images(self.task.shape, digits=self.config.digits)
 
     @property
     def step_size(self) -> torch.Tensor:

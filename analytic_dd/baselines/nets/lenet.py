@@ -18,11 +18,6 @@ class LeNet(Network):
 
     w is 6 in the literature (LeCun, Bottou, Bengio, Haffner, "Gradient-based learning applied to document recognition",
     1998). Images of less than 32 pixels are padded by 2.
-
-    Examples
-    --------
-    >>> LeNet((1, 28, 28), 10, width=6).size()
-    61706
     """
 
     def __init__(self, shape: tuple[int, int, int], k: int, *, width: int) -> None:
@@ -77,11 +72,6 @@ class AlexCifarNet(Network):
     References
     ----------
     Wang, Zhu, Torralba, Efros, "Dataset distillation", arXiv:1811.10959, 2018.
-
-    Examples
-    --------
-    >>> AlexCifarNet((3, 32, 32), 10, width=64).size()
-    1756426
     """
 
     def __init__(self, shape: tuple[int, int, int], k: int, *, width: int) -> None:

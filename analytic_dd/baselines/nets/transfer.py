@@ -66,11 +66,6 @@ class ResNet18(Network):
 
     Each stage but the first begins with a stride of 2. Convolutions have no bias. w is 64 in the literature (He, Zhang,
     Ren, Sun, "Deep residual learning for image recognition", CVPR 2016).
-
-    Examples
-    --------
-    >>> ResNet18((3, 32, 32), 10, width=64).size()
-    11173962
     """
 
     def __init__(self, shape: tuple[int, int, int], k: int, *, width: int) -> None:
@@ -126,11 +121,6 @@ class Vgg11(_Plain):
 
     w is 64 in the literature (Simonyan, Zisserman, "Very deep convolutional networks for large-scale image
     recognition", ICLR 2015, A).
-
-    Examples
-    --------
-    >>> Vgg11((3, 32, 32), 10, width=64).size()
-    9231114
     """
 
     title, norm = "VGG-11", True
@@ -146,11 +136,6 @@ class AlexNet(_Plain):
 
     This is the version of the distillation literature for 32 x 32 pixels, with one linear layer at the end and w = 128
     (Krizhevsky, Sutskever, Hinton, "ImageNet classification with deep convolutional neural networks", NIPS 2012).
-
-    Examples
-    --------
-    >>> AlexNet((3, 32, 32), 10, width=128).size()
-    1872202
     """
 
     title, norm = "AlexNet", False

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from analytic_dd import data
 from analytic_dd.baselines.bench.closed_form import (
     ClosedFormConfig,
     closed_form,
@@ -20,11 +19,6 @@ from analytic_dd.errors import DataError
 from analytic_dd.files import write_npz
 from analytic_dd.model import DatasetSource, FitOptions, fit_source
 from analytic_dd.ridge import ridge_weights
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return data.load("digits")
 
 
 @pytest.mark.parametrize(

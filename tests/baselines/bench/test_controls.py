@@ -8,11 +8,6 @@ from analytic_dd.baselines.bench.controls import CONTROLS, control_set, k_means,
 from analytic_dd.data import Dataset
 
 
-@pytest.fixture(scope="module")
-def digits():
-    return data.load("digits")
-
-
 @pytest.fixture
 def uneven(rng):
     """Colour images of three classes with 1, 4 and 15 samples."""

@@ -6,18 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from analytic_dd import data
 from analytic_dd.baselines.bench import evaluate as protocol
 from analytic_dd.baselines.bench.controls import random_real
 from analytic_dd.baselines.bench.evaluate import Networks, evaluate, targets_of
 from analytic_dd.baselines.nets.named import network_named
 from analytic_dd.data import Dataset
 from analytic_dd.errors import DataError, ShapeError
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return data.load("digits")
 
 
 @pytest.fixture(scope="module")

@@ -4,15 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from analytic_dd import data
 from analytic_dd.baselines.methods.driver import distill
 from analytic_dd.baselines.methods.kernel_config import own_kernel
 from analytic_dd.baselines.methods.krr import krr_accuracy, predict, ridge_value
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return data.load("digits")
 
 
 def training_loss(found, dataset, labels, *, scale=1.0):

@@ -1,5 +1,6 @@
 """Networks: sizes of the literature, the layers of torch, first weights, and none that is blind to its image."""
 
+import itertools
 import math
 
 import pytest
@@ -195,6 +196,12 @@ def test_another_rule_is_refused():
         drawn("glorot")
 
 
+def dense(*widths):
+    """Fully connected layers of these widths with a ReLU between two."""
+    layers = [[nn.Linear(*pair), nn.ReLU()] for pair in itertools.pairwise(widths)]
+    return [nn.Flatten(), *itertools.chain(*layers)][:-1]
+
+
 def test_the_networks_of_unrolled_distillation_are_those_of_torch_layer_by_layer(ratio):
     """LeNet, and AlexCifarNet with torch's own norm over channels."""
     norm = nn.LocalResponseNorm(4, alpha=0.001 / 9.0, beta=0.75, k=1)
@@ -206,12 +213,7 @@ def test_the_networks_of_unrolled_distillation_are_those_of_torch_layer_by_layer
             nn.Conv2d(4, 10, 5),
             nn.ReLU(),
             nn.MaxPool2d(2),
-            nn.Flatten(),
-            nn.Linear(250, 80),
-            nn.ReLU(),
-            nn.Linear(80, 56),
-            nn.ReLU(),
-            nn.Linear(56, 3),
+            *dense(250, 80, 56, 3),
         ],
         ("alexcifar", (3, 32, 32)): [
             nn.Conv2d(3, 4, 5, padding=2),
@@ -222,12 +224,7 @@ def test_the_networks_of_unrolled_distillation_are_those_of_torch_layer_by_layer
             nn.ReLU(),
             norm,
             nn.MaxPool2d(3, 2, padding=1),
-            nn.Flatten(),
-            nn.Linear(256, 24),
-            nn.ReLU(),
-            nn.Linear(24, 12),
-            nn.ReLU(),
-            nn.Linear(12, 3),
+            *dense(256, 24, 12, 3),
         ],
     }
     for (name, shape), layers in plans.items():
