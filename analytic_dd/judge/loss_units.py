@@ -25,31 +25,17 @@ __all__ = ["Posed", "posed", "scaled"]
 
 @dataclass(frozen=True)
 class Posed:
-    """A loss on a stored set at weights W (k, p), every size near 1; sample weights are all above 0.
-
-    Attributes
-    ----------
-    loss : str
-    W, F, Y, w : (k, p), (m, p), (m, k), (m,) arrays
-    b : (k,) array or None
-        In units of the logits that the loss sees.
-    logits : int
-        Of what the loss sees, ``F W^T 2^logits + b``.
-    unit : int
-        Of logits: an error of them is divided by 2^unit.
-    reach : (float, int)
-        Mantissa and exponent of 2^(f+h-g) / ridge; (0, 0) where the ridge is 0.
-    """
+    """A loss on a stored set at weights W (k, p), every size near 1; sample weights are all above 0."""
 
     loss: str
-    W: np.ndarray
-    b: np.ndarray | None
-    F: np.ndarray
-    Y: np.ndarray
-    w: np.ndarray
-    logits: int
-    unit: int
-    reach: tuple[float, int]
+    W: np.ndarray  # (k, p)
+    b: np.ndarray | None  # (k,), in units of the logits that the loss sees
+    F: np.ndarray  # (m, p)
+    Y: np.ndarray  # (m, k)
+    w: np.ndarray  # (m,)
+    logits: int  # the loss sees F W^T 2^logits + b
+    unit: int  # an error of logits is divided by 2^unit
+    reach: tuple[float, int]  # mantissa and exponent of 2^(f+h-g) / ridge; (0, 0) where the ridge is 0
 
     @property
     def Z(self) -> np.ndarray:
