@@ -125,7 +125,10 @@ def glm_labels(
     spectrum = _span(F, W, limit, about_mean=intercept is not None)
     inside = spectrum.Vt @ W.T
     missing = norm(W.T - spectrum.Vt.T @ inside) / (norm(W) or 1.0)
-    E = (spectrum.U / spectrum.s) @ inside / root
+    E = (spectrum.U / spectrum.s) @ inside
+    if intercept is not None:  # small singular values magnify the part along 1 that rounding left in U; F has none
+        E = E - root @ (root.T @ E) / norm(root) ** 2
+    E = E / root
     Z = Phi @ W.T if intercept is None else Phi @ W.T + intercept[None, :]
     mu = loss.mean(Z)
     largest = loss.largest_multiple(mu, E)

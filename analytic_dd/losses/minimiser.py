@@ -143,7 +143,8 @@ def _least(fit: GLMWeights, Phi: Array) -> GLMWeights:
     """Return the minimiser whose W alone has the least norm: the limit of small ridges, for which b is free."""
     xp = namespace(Phi)
     mean = xp.mean(Phi, axis=0)
-    rows = thin_svd(Phi - mean[None, :]).Vt
+    about = Phi - mean[None, :]
+    rows = thin_svd(about - xp.mean(about, axis=0)[None, :]).Vt  # the rounding of the mean is no direction
     W = (fit.weights @ rows.T) @ rows
     assert fit.intercept is not None
     return replace(fit, weights=W, intercept=fit.intercept + (fit.weights - W) @ mean)
@@ -174,25 +175,17 @@ def stream_glm_weights(
     objective = PenalisedLoss(blocks, loss=as_loss(loss), ridge=ridge, intercept=intercept, any_labels=any_labels)
     columns = objective.p + intercept
     small = objective.k * columns <= _NEWTON or columns <= _COLUMNS
-    first = objective.start() if start is None else _joined(start)
+    first = objective.start() if start is None else objective.point(start.weights, start.intercept)
     theta, found = newton(objective, start=first, settled=settled) if small else _lbfgs(objective, first, settled)
-    gradient, p = norm(found.gradient), objective.p
+    gradient = objective.slope(found.gradient)
     return GLMWeights(
-        theta[:, :p],
-        theta[:, p] if intercept else None,
+        *objective.model(theta),
         gradient,
         gradient / objective.ridge if objective.ridge > 0.0 else math.inf,
         found.value,
         objective.passes,
         "newton" if small else "l-bfgs",
     )
-
-
-def _joined(model: GLMWeights) -> Array:
-    """Weights and intercept as one matrix (k, p')."""
-    if model.intercept is None:
-        return model.weights
-    return namespace(model.weights).concat([model.weights, model.intercept[:, None]], axis=1)
 
 
 def _lbfgs(objective: PenalisedLoss, start: Array, settled: float) -> tuple[Array, Evaluation]:

@@ -145,7 +145,7 @@ def _shifts(objective: PenalisedLoss, H: Array) -> Array:
 def _preconditioner(objective: PenalisedLoss, theta: Array) -> Callable[[Array], Array]:
     xp, G = namespace(theta), objective.curvature_gram(theta)
     size = G.shape[0]
-    floor = objective.ridge + 1e-12 * float(xp.linalg.trace(G)) / size
+    floor = objective.penalty + 1e-12 * float(xp.linalg.trace(G)) / size
     factor = CholeskyFactor(G + floor * xp.eye(size, dtype=G.dtype, device=getattr(G, "device", None)))
     return lambda D: factor.solve(D.T).T
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from analytic_dd.arrays import Array, as_matrix, as_ridge, as_weights, in_double, namespace
+from analytic_dd.arrays import Array, as_matrix, as_ridge, as_weights, in_double, namespace, norm
 from analytic_dd.losses.loss import Loss
 
 __all__ = ["Evaluation", "PenalisedLoss"]
 
 Blocks = Iterable[tuple[Array, ...]]
+
+_MOST = 500  # exponents of 2 up to which a square is a number
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,9 @@ class Evaluation:
 class PenalisedLoss:
     r"""``f(W, b) = sum_i w_i (A(z_i) - y_i.z_i) + ridge / 2 |W|^2,  z_i = W phi_i + b``, over blocks of samples.
 
-    A point is theta = [W b] (k, p'), with p' = p + 1 where the model has an (unpenalised) intercept, else p.
+    A point is theta = [W / unit b] (k, p'), with p' = p + 1 where the model has an (unpenalised) intercept, else p. The
+    unit is the power of two in which the largest feature is 1: weights of features of any size are numbers beside
+    intercepts, and no result depends on the unit of the features.
 
     Theorem: T18.
 
@@ -48,6 +53,9 @@ class PenalisedLoss:
     ----------
     n, p, k : int
     mean_label : (k,) array
+    unit : float
+    penalty : float
+        The ridge of W / unit, ``ridge * unit^2``.
     passes : int
         How often the samples were read.
 
@@ -75,14 +83,18 @@ class PenalisedLoss:
         self.passes = self.n = 0
         self._means: tuple[Any, list[Array]] = (None, [])
         total: Any = 0.0
+        largest = 0.0
         for Phi, Y, weight in self._checked():
             if not any_labels:
                 self.loss.require_targets(Y, first=self.n)
             xp = namespace(Y)
+            largest = max(largest, float(xp.max(xp.where(weight > 0.0, xp.max(xp.abs(Phi), axis=1), 0.0 * weight))))
             total = total + xp.concat([xp.sum(weight[:, None] * Y, axis=0), xp.sum(weight)[None]])
             self.n, self.p, self.k = self.n + int(Y.shape[0]), int(Phi.shape[1]), int(Y.shape[1])
         if self.n == 0 or not float(total[self.k]) > 0.0:
             raise ValueError("there are no samples, or none has a weight above 0; give some")
+        self.unit = _unit(largest, self.ridge)
+        self.penalty = self.ridge * self.unit**2
         self.mean_label = total[: self.k] / total[self.k]
         if intercept and not any_labels:
             loss.require_mean(self.mean_label)
@@ -118,7 +130,7 @@ class PenalisedLoss:
                 gradient = gradient + self._pull(Phi, weight[:, None] * (self.loss.mean(Z) - Y))
                 separated = separated and self.ridge == 0.0 and self.loss.separated(Z, Y)
         W = theta[:, : self.p]
-        return Evaluation(value + 0.5 * self.ridge * float(namespace(W).sum(W * W)), gradient, separated)
+        return Evaluation(value + 0.5 * self.penalty * float(namespace(W).sum(W * W)), gradient, separated)
 
     def product(self, theta: Array, D: Array) -> Array:
         """Return the Hessian at ``theta`` times the direction ``D``, both (k, p').
@@ -145,7 +157,7 @@ class PenalisedLoss:
                 for b in range(a + 1):
                     blocks[a][b] = blocks[a][b] + F.T @ (curvature[:, a, b][:, None] * F)
         rows = [xp.concat([blocks[max(a, b)][min(a, b)] for b in range(k)], axis=1) for a in range(k)]
-        ones = xp.ones_like(theta) * self.ridge
+        ones = xp.ones_like(theta) * self.penalty
         if self.intercept:
             ones = xp.concat([ones[:, : self.p], 0.0 * ones[:, self.p :]], axis=1)
         ridge = xp.reshape(ones, (-1,))
@@ -162,20 +174,42 @@ class PenalisedLoss:
         return total
 
     def _logits(self, Phi: Array, theta: Array) -> Array:
-        Z = Phi @ theta[:, : self.p].T
+        Z = Phi @ (theta[:, : self.p].T * self.unit)
         return Z + theta[:, self.p][None, :] if self.intercept else Z
 
     def _pull(self, Phi: Array, R: Array) -> Array:
-        """``R^T [Phi 1]``."""
-        xp, product = namespace(R), R.T @ Phi
+        """``R^T [Phi unit 1]``."""
+        xp, product = namespace(R), (R.T @ Phi) * self.unit
         return xp.concat([product, xp.sum(R, axis=0)[:, None]], axis=1) if self.intercept else product
 
     def _penalty(self, theta: Array) -> Array:
-        xp, W = namespace(theta), self.ridge * theta[:, : self.p]
+        xp, W = namespace(theta), self.penalty * theta[:, : self.p]
         return xp.concat([W, 0.0 * theta[:, self.p :]], axis=1) if self.intercept else W
 
     def _augmented(self, Phi: Array) -> Array:
+        Phi = self.unit * Phi
         return namespace(Phi).concat([Phi, 0.0 * Phi[:, :1] + 1.0], axis=1) if self.intercept else Phi
+
+    def point(self, W: Array, b: Array | None) -> Array:
+        """Return theta (k, p') of a model."""
+        W = W / self.unit
+        return namespace(W).concat([W, b[:, None]], axis=1) if b is not None else W
+
+    def model(self, theta: Array) -> tuple[Array, Array | None]:
+        """Return the weights and the intercept of a point."""
+        return theta[:, : self.p] * self.unit, theta[:, self.p] if self.intercept else None
+
+    def slope(self, gradient: Array) -> float:
+        """Return the norm of a gradient in W and b."""
+        return math.hypot(norm(gradient[:, : self.p]) / self.unit, norm(gradient[:, self.p :]))
+
+
+def _unit(largest: float, ridge: float) -> float:
+    """2^-f with features below 2^f; larger where the ridge would be no number."""
+    if largest == 0.0:
+        return 1.0
+    f = math.frexp(largest)[1]
+    return math.ldexp(1.0, -max(f, (math.frexp(ridge)[1] - _MOST) // 2, -_MOST))
 
 
 def _device(A: Array) -> Any:

@@ -217,3 +217,15 @@ def test_bad_input_is_refused(rng):
         glm_labels(Phi, W, loss="squared", ridge=0.1, weights=np.zeros(M))
     with pytest.raises(ValueError, match="unknown loss 'hinge'"):
         glm_labels(Phi, W, loss="hinge", ridge=0.1)
+
+
+def test_labels_of_ill_conditioned_points_still_balance_the_intercept(rng):
+    """A singular value of 1e-9 magnifies what rounding leaves of 1 in its vector; the labels' sums stay exact."""
+    U, V = (np.linalg.qr(rng.standard_normal((side, 3)))[0] for side in (5, 4))
+    Phi = (U * np.array([1.0, 1e-4, 1e-9])) @ V.T + 1.0
+    W = rng.standard_normal((2, 3)) @ V.T
+    b = rng.standard_normal(2)
+    w = rng.uniform(0.5, 2.0, 5)
+    found = glm_labels(Phi, W, loss="squared", ridge=1.0, intercept=b, weights=w, tolerance=1.0)
+    E = found.labels - Phi @ W.T - b
+    assert np.all(np.abs(w @ E) <= 30 * 2.0**-52 * (w @ np.abs(E)))
