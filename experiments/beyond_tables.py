@@ -33,6 +33,20 @@ def trajectories() -> str:
     return markdown(header, rows) + source(run, path)
 
 
+def kept() -> str:
+    """What each set keeps of the data beside the model."""
+    run, path = recorded("kept")
+    rows = []
+    for row in run["rows"]:
+        found = row["certificate"]
+        rows.append([f"{row['data']}, {row['kind']}", row["theorem"], f"{row['points']:,}"])
+        rows[-1] += [f"{row['error_kept']:.1e}", f"{found['relative_error']:.1e}", found["verdict"]]
+        rows[-1] += [f"{100 * row[name]:.2f}" for name in ("accuracy_original", "accuracy_distilled")]
+        rows[-1] += [f"{sum(row[name].values()):.1f}" for name in ("model_seconds", "seconds")]
+    header = ["data, set", "theorem", "points", "error of what it keeps", "error of W", "verdict", "all data, %"]
+    return markdown([*header, "distilled, %", "s of the model", "s of the set"], rows) + source(run, path)
+
+
 def penalties() -> str:
     """Coefficients and seconds of other people's estimators, on the data and on the set."""
     run, path = recorded("penalties")
@@ -71,4 +85,4 @@ def backbone_peers() -> str:
     return markdown(header, sorted(rows, key=lambda cells: cells[0])) + source(run, path)
 
 
-TABLES = by_name(losses, trajectories, penalties, backbone_peers)
+TABLES = by_name(losses, trajectories, kept, penalties, backbone_peers)

@@ -64,7 +64,8 @@ def read_image_folder(
     Returns
     -------
     Dataset
-        uint8 images (h, w) or (h, w, 3), ordered by class, then name; the classes are the sorted folder names.
+        uint8 images (h, w) or (h, w, 3), ordered by class, then name; the classes are the sorted folder names. Grey
+        images among coloured ones have three equal channels, and ``source`` says how many.
 
     Raises
     ------
@@ -96,7 +97,7 @@ def read_image_folder(
     parts, left_out = _Layout(path, images.places, found).parts()
     x_train, labels = images.part(parts[0])
     x_test, test_labels = images.part(parts[1]) if len(parts) > 1 else (None, None)
-    source = str(path) + (f" ({', '.join(left_out)} not used)" if left_out else "")
+    source = str(path) + (f" ({', '.join(left_out)} not used)" if left_out else "") + images.mixed
     if resize is not None:
         source += f"; resized to {resize} x {resize}{' of the centred square' if crop else ''}"
     arrays = (x_train, labels, x_test, test_labels)
@@ -127,6 +128,7 @@ class _Images:
         self._path, self._max_bytes, self._bytes = path, max_bytes, 0
         self._resize, self._crop = resize, crop
         self._pixels: np.ndarray = np.empty((0,), np.uint8)
+        self.grey = 0
         self._offenders: list[tuple[str, str]] = []
         self._unread: list[tuple[Folders, str]] = []
 
@@ -143,6 +145,9 @@ class _Images:
             self._offenders.append((member, str(error)))
             return
         count = len(self.places)
+        if count and pixels.ndim != self._pixels.ndim - 1:
+            pixels = self._in_colours(pixels)
+        self.grey += pixels.ndim == 2
         if count and pixels.shape != self._pixels.shape[1:]:
             first, got = ("x".join(map(str, shape)) for shape in (self._pixels.shape[1:], pixels.shape))
             self._offenders.append((member, f"is {got}, but {'/'.join(self._member(0))!r} is {first}"))
@@ -158,6 +163,19 @@ class _Images:
             self._grow(max(1, 2 * count), pixels.shape)
         self._pixels[count] = pixels
         self.places.append((folders, file))
+
+    def _in_colours(self, pixels: np.ndarray) -> np.ndarray:
+        """Return the image with as many channels as the others; those that are grey get three equal ones."""
+        if pixels.ndim == 2:
+            self.grey += 1
+            return np.repeat(pixels[:, :, None], 3, axis=2)
+        self._pixels = np.repeat(self._pixels[: len(self.places), :, :, None], 3, axis=3)
+        return pixels
+
+    @property
+    def mixed(self) -> str:
+        """What is said of grey images among others."""
+        return f"; {self.grey:,} grey images in three equal channels" if self.grey and self._pixels.ndim == 4 else ""
 
     def _member(self, index: int) -> tuple[str, ...]:
         folders, file = self.places[index]

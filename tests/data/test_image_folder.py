@@ -25,12 +25,9 @@ def two(image):
     ]
 
 
-def test_images_of_other_sizes_or_colours_are_named(two, tmp_path, write, image, refused):
-    for odd in (np.zeros((7, 5, 3), np.uint8), np.zeros((5, 7), np.uint8)):
-        path = write["tar"](tmp_path / "a.tar", [*two, ("train/b/odd.png", image(odd))])
-        refused(
-            lambda path=path: read_image_folder(path), path, "'train/b/odd.png'", "x".join(map(str, odd.shape)), "5x7x3"
-        )
+def test_images_of_other_sizes_are_named(two, tmp_path, write, image, refused):
+    path = write["tar"](tmp_path / "a.tar", [*two, ("train/b/odd.png", image(np.zeros((7, 5, 3), np.uint8)))])
+    refused(lambda: read_image_folder(path), path, "'train/b/odd.png'", "7x5x3", "5x7x3")
 
 
 def test_test_images_of_another_size_are_refused(two, tmp_path, write, image, refused):
@@ -232,6 +229,25 @@ def test_what_is_hidden_or_left_by_a_system_is_no_class(kind, two, tmp_path, wri
 def test_names_with_backslashes_are_paths(two, tmp_path, write):
     path = write["zip"](tmp_path / "a.zip", [(name.replace("/", "\\"), data) for name, data in two])
     assert read_image_folder(path).sha256 == read_image_folder(write["zip"](tmp_path / "b.zip", two)).sha256
+
+
+@pytest.mark.parametrize("grey", [(0, 2), (1, 2), (3,)], ids=["first", "among", "last"])
+def test_grey_images_among_coloured_ones_have_three_equal_channels(grey, tmp_path):
+    """As torchvision reads them; Tiny ImageNet has some hundreds."""
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    wanted = rng.integers(0, 256, (4, 5, 7, 3), dtype=np.uint8)
+    for index in range(4):
+        if index in grey:
+            wanted[index] = wanted[index, :, :, :1]
+        folder = tmp_path / "ab"[index // 2]
+        folder.mkdir(exist_ok=True)
+        Image.fromarray(wanted[index, :, :, 0] if index in grey else wanted[index]).save(folder / f"{index}.png")
+    found = read_image_folder(tmp_path)
+    every = np.concatenate([found.x_train, found.x_test])
+    assert sorted(image.tobytes() for image in every) == sorted(image.tobytes() for image in wanted)
+    assert f"{len(grey)} grey images in three equal channels" in found.source
 
 
 def test_palettes_become_colours_and_bits_become_grey(tmp_path):

@@ -119,7 +119,7 @@ LAYOUTS = {
     "opaque alpha": (images("a", "b", make=lambda: alpha(True)), "", None, (2, 8, 2)),
     "transparent": (images("a", "b", make=lambda: alpha(False)), "", None, "10 of 10 images cannot be used"),
     "16 bits": (images("a", make=bits16) | images("b"), "", None, "5 of 10 images cannot be used"),
-    "grey and colour": (images("a") | images("b", make=lambda: png((6, 6, 3))), "", None, "is 6x6x3, but"),
+    "grey and colour": (images("a") | images("b", make=lambda: png((6, 6, 3))), "", None, (2, 8, 2)),
     "mixed sizes": (images("a") | images("b", make=lambda: png((9, 6))), "", None, "resize=64 brings them to one"),
     "mixed sizes, resized": (images("a") | images("b", make=lambda: png((9, 6))), "", Reading(resize=4), (2, 8, 2)),
     "mixed sizes, cropped": (

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+SLOW = (("losses", 3), ("kept", 5))
 RESULTS = Path(__file__).parents[2] / "experiments" / "results"
 
 
@@ -34,6 +35,17 @@ def test_recorded_steps_are_those_on_the_data_within_the_bound():
         assert row["bound"] == 0.0 or row["error"] <= row["bound"]
 
 
+def test_recorded_sets_keep_what_they_are_made_for():
+    rows = recorded("kept")["rows"]
+    kinds = {(row["data"], row["kind"].partition(",")[0].partition(" ")[0]) for row in rows}
+    modes = ("gradients", "trajectory", "future", "sufficient")
+    assert kinds == {(data, mode) for data in ("MNIST", "CIFAR-10 (JPEG)") for mode in modes}
+    for row in rows:
+        assert row["certificate"]["verdict"] == "pass"
+        assert row["accuracy_distilled"] == row["accuracy_original"]
+        assert row["error_kept"] <= (0.01 if row["kind"].endswith("%") else 1e-8)
+
+
 def test_recorded_estimators_find_the_same_model_on_the_set():
     run = recorded("penalties")
     sizes = run["sizes"]
@@ -61,7 +73,7 @@ def test_no_recorded_run_is_below_the_optimum_by_more_than_rounding():
 
 @pytest.mark.parametrize(
     ("script", "rows"),
-    [("penalties", 5), ("trajectories", 5), pytest.param("losses", 3, marks=pytest.mark.slow)],
+    [("penalties", 5), ("trajectories", 5), *(pytest.param(*run, marks=pytest.mark.slow) for run in SLOW)],
 )
 def test_a_quick_run_records_its_rows(script, rows, quick_rows):
     assert len(quick_rows(script)) == rows
