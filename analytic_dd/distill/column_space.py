@@ -145,10 +145,21 @@ def orthonormal_columns(A: Array, *, rcond: float | None = None) -> Array:
     return U[:, : int(xp.sum(xp.astype(s > relative * s[0], xp.int32)))]
 
 
-def model_space(sums: Any, W: Array, ridge: float) -> ColumnSpace:
+def model_space(sums: Any, W: Array, ridge: float, *, unresolved: bool = False) -> ColumnSpace:
     """Return the coordinates of the data with labels for which ``W`` is the model at ``ridge`` to rounding.
 
     They are the labels of the data up to the rounding of their sums, eps cond_eff^2 (T13); those of T4 do not have it.
+
+    Parameters
+    ----------
+    sums : GramStatistics
+    W : (k, p) array
+    ridge : float
+    unresolved : bool
+        With the directions of W that the sums do not resolve. Where eigenvalues of G are below the rounding of the
+        largest, W has components of that size, the rounding of its solver. Few points of small features give W more
+        exactly than that. Each such direction has a sample at the limit of what the sums resolve, so that G stays what
+        it is to rounding.
 
     Raises
     ------
@@ -160,4 +171,17 @@ def model_space(sums: Any, W: Array, ridge: float) -> ColumnSpace:
     if not ridge > 0.0:
         raise ValueError("this mode needs a ridge > 0 of the original model, got ridge=0.0; give one")
     space = column_space(sums)
+    if unresolved:
+        space = _with_rows(space, W - (W @ space.Vt.T) @ space.Vt, 8.0 * eps_of(W) * norm(W))
     return replace(space, labels=labels_for(space.features, W, ridge=ridge, rcond=0.0))
+
+
+def _with_rows(space: ColumnSpace, rows: Array, above: float) -> ColumnSpace:
+    """Return the coordinates with the directions of ``rows`` that are longer than ``above``."""
+    xp = namespace(rows)
+    _, s, Vt = svd(rows)
+    more = Vt[: int(xp.sum(xp.astype(s > above, xp.int32))), :]
+    size = space.s[0] * (space.p * eps_of(rows)) ** 0.5 + 0.0 * more[:, 0]
+    return replace(space, s=xp.concat([space.s, size]), Vt=xp.concat([space.Vt, more], axis=0))
+
+

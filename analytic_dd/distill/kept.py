@@ -90,7 +90,7 @@ class Gradients(_Kept):
 
     def features(self, problem: Problem, near: np.ndarray | None) -> DistilledFeatures:
         """Return the set of T20a."""
-        space = model_space(problem.sums, problem.W, problem.ridge)
+        space = model_space(problem.sums, problem.W, problem.ridge, unresolved=True)
         return self.along(problem, space, [-space.labels], "T20a")
 
 
@@ -119,7 +119,8 @@ class Trajectory(_Kept):
 
     def features(self, problem: Problem, near: np.ndarray | None) -> DistilledFeatures:
         """Return the set of T19a, or of T19d, measured."""
-        space, zero = model_space(problem.sums, problem.W, problem.ridge), 0.0 * problem.W
+        zero = 0.0 * problem.W
+        space = model_space(problem.sums, problem.W, problem.ridge, unresolved=True)
         V = krylov(space.s**2, -space.labels, self.steps)
         m = V.shape[1] if self.tolerance is None else fewest_points(space, V, zero, self.steps, self.tolerance)
         at_model = space.residual(problem.W)

@@ -6,6 +6,7 @@ import pytest
 from analytic_dd import FitOptions, cli, distill, load_distilled, ridge_weights
 from analytic_dd.distill import Future, Gradients, Problem, Sufficient, Trajectory
 from analytic_dd.features import Identity
+from analytic_dd.judge import certify_recovery
 from analytic_dd.linalg import GramStatistics
 
 N, P, K, RIDGE = 60, 9, 2, 0.7
@@ -42,6 +43,21 @@ def test_ridge_regression_on_the_set_gives_the_model(data, mode):
         assert made.verify().verdict == "pass"
         points = {"gradients": 2 * K, "trajectory": 3 * K, "future": 3 + K, "sufficient": P + 1}
         assert len(made.inputs) == points[mode] + intercept
+
+
+@pytest.mark.parametrize("construction", [Gradients(), Trajectory(steps=1)], ids=["gradients", "trajectory"])
+def test_rounding_of_the_solver_in_directions_that_the_sums_do_not_resolve_is_part_of_the_model(construction, rng):
+    """MNIST has pixels that are constant: W has components of 1e-11 there, and a set of few points is more exact."""
+    X, Y = rng.standard_normal((N, P)), rng.standard_normal((N, K))
+    X[:, 0] *= 1e6
+    X[:, 1:3] = 0.0
+    sums = GramStatistics(P, K).update(X, Y)
+    W = sums.weights(RIDGE)
+    W[:, 1:3] = 1e-10 * np.linalg.norm(W) * rng.standard_normal((K, 2))
+    built = construction.build(Problem(W, Identity(P), rng, sums=sums, ridge=RIDGE))
+    certificate = certify_recovery(W, built.inputs, built.distilled.labels, ridge=RIDGE)
+    assert certificate.verdict == "pass"
+    assert certificate.relative_error < 1e-11
 
 
 def test_gradients_at_zero_and_at_the_model_are_those_of_the_data(data, ratio):
