@@ -183,5 +183,3 @@ def _with_rows(space: ColumnSpace, rows: Array, above: float) -> ColumnSpace:
     more = Vt[: int(xp.sum(xp.astype(s > above, xp.int32))), :]
     size = space.s[0] * (space.p * eps_of(rows)) ** 0.5 + 0.0 * more[:, 0]
     return replace(space, s=xp.concat([space.s, size]), Vt=xp.concat([space.Vt, more], axis=0))
-
-
