@@ -108,7 +108,7 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
 
 
 def unknown_word(what: str, word: object, known: Iterable[str]) -> str:
-    """Return the message for a word that is none of the known ones.
+    """Return the message for a word that is not one of the known ones.
 
     Examples
     --------

@@ -37,8 +37,8 @@ _OF_BENCH = "analytic_dd.BaselineResult/1"
 
 _NUMBERS = ("inputs", "x", "y", "w", "mean", "std")
 _OPTIONAL = ("intercept", "class_means", "references", "path", "path_intercepts", "low", "step")
-_THUMBNAILS = 10  # images that a notebook shows
-_INFLATION = 100  # times its size on disk that a file may unpack to: sets are written uncompressed
+_THUMBNAILS = 10  # a notebook shows so many images
+_INFLATION = 100  # a file may unpack to so many times its size on disk; sets are written uncompressed
 
 
 class BenchSetError(DataError):
@@ -54,8 +54,8 @@ class DistilledSet(Exportable):
     inputs : (m, d) float64 array
         The feature map's inputs: the exact set.
     x : (m, *image_shape) float64 array
-        The same in original pixel units, ``inputs * std + mean`` in C order, for eyes and exports: adding the mean
-        rounds.
+        The same in original pixel units, ``inputs * std + mean`` in C order. They are for eyes and exports, because
+        adding the mean rounds.
     y : (m, k) float64 array
         Labels.
     w : (k, p) float64 array
@@ -71,8 +71,8 @@ class DistilledSet(Exportable):
     class_means : (k, *image_shape) float64 array or None
         Mean training image of each class, for comparison.
     references : (r, *image_shape) float64 array or None
-        Real images in pixel units that the points of a realistic set are near copies of: the i-th of the i-th (r = m,
-        or m - 1 with a box), or one image of all.
+        Real images in pixel units that the points of a realistic set are near copies of: one for each point, in their
+        order (r = m, or m - 1 with a box), or one image for all.
     path : (L, k, p) float64 array or None
         What ridge regression on the set reproduces for each of ``ridges``, where there are several (T11).
     path_intercepts : (L, k) float64 array or None
@@ -216,7 +216,7 @@ class DistilledSet(Exportable):
 
     def certificates(self, *, inputs: np.ndarray | None = None) -> list[Found]:
         """Certify the set for each of ``ridges``; see :meth:`certify`."""
-        W = self.w[None] if self.path is None else np.concatenate([self.w[None], self.path[1:]])  # w is what is used
+        W = self.w[None] if self.path is None else np.concatenate([self.w[None], self.path[1:]])  # users fit w
         b = [self.intercept] * len(W) if self.path_intercepts is None else list(self.path_intercepts)
         X = self.inputs if inputs is None else inputs
         return certificates_of(self.feature_map, X, self.y, weights=W, intercepts=b, ridges=self.ridges, loss=self.loss)
@@ -232,7 +232,7 @@ class DistilledSet(Exportable):
 
 
 def _require_meta(meta: Mapping[str, Any], k: int) -> None:
-    """Check all of the meta that is read later, so that nothing else need be."""
+    """Check everything in the meta that is read later, so that no reader checks it again."""
     ridge, ridges = meta.get("distilled_ridge"), meta.get("distilled_ridges")
     data, diagnostics, certificate = (meta.get(name) for name in ("data", "diagnostics", "certificate"))
     classes = meta.get("reference_classes")
@@ -257,7 +257,7 @@ def _require_meta(meta: Mapping[str, Any], k: int) -> None:
 
 
 def _is_number(value: object) -> bool:
-    """A number, or None: JSON has no infinity."""
+    """Whether a value is a number, or None in the place of an infinity, which JSON lacks."""
     return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
 
 
@@ -266,7 +266,7 @@ def _is_ridge(value: Any) -> bool:
 
 
 def _channels(image_shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
-    """Shapes of a mean: one number a channel; of rows one for all, or one a column of a table."""
+    """Return the shapes that a mean may have: a number a channel for images, one number or one a column for rows."""
     return ((image_shape[2],),) if len(image_shape) == 3 else ((1,), image_shape)[: 3 - len(image_shape)]
 
 

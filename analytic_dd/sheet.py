@@ -19,9 +19,9 @@ VECTOR = (".svg", ".pdf")
 COLOURS = ("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd")
 MARKERS = "osD^vPX<>h"
 
-Scale = tuple[tuple[float, float], ...]  # what is black and white, of all channels or of each
+Scale = tuple[tuple[float, float], ...]  # the values that are drawn black and white, for all channels or for each
 
-# Fonts that have the letters of East Asia, of which a system has one or none; matplotlib's own has none of them.
+# Fonts with the letters of East Asia, which matplotlib's own lacks; a system may have one of them.
 _EAST_ASIAN = (
     *("Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans CJK KR", "Source Han Sans", "WenQuanYi Zen Hei"),
     *("Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "Hiragino Sans", "PingFang SC", "Arial Unicode MS"),
@@ -50,7 +50,7 @@ def _families() -> list[str]:
 
 
 def drawable(words: str) -> str:
-    """Return a text with what no font here has by its number, as U+732B; matplotlib would draw boxes, and warn."""
+    """Return a text with U+732B in the place of a letter that no font has; matplotlib would draw a box, and warn."""
     from matplotlib import font_manager
 
     files = (font_manager.findfont(name) for name in _families())
@@ -105,7 +105,7 @@ class Sheet:
 
 
 def save(figure: Any, path: Path) -> None:
-    """Write a file by its ending: SVG, PDF, or PNG with grey levels where there are no colours, no transparency."""
+    """Write SVG, PDF or PNG by the ending of a file; a PNG has no transparency, and grey levels if it has no colour."""
     if path.suffix in VECTOR:
         with atomic_write(path) as stream:
             figure.savefig(

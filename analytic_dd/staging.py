@@ -103,7 +103,7 @@ def _end(folder: Path) -> None:
 
 
 def _despite_interrupts(action: Callable[[], None]) -> None:
-    """Do what may be done again until it is done; an interrupt that comes meanwhile is raised after it."""
+    """Repeat an operation until it is complete; an interrupt that comes meanwhile is raised afterwards."""
     stop: KeyboardInterrupt | None = None
     while True:
         try:

@@ -61,7 +61,7 @@ def tex(text: str, *, prose: bool = True) -> str:
     Raises
     ------
     NoFormula
-        A character or a word that is none of the grammar, or a bracket without its other.
+        A character or a word that the grammar does not have, or a bracket without its partner.
 
     Examples
     --------

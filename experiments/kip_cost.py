@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-BATCH = 5_000
 STEPS = 30_000  # published
 THROUGHPUT = 1e13  # float64 operations a second that large products reach on a data-centre GPU
 # For factorisations of tall matrices, which wait for memory. With it the published seconds of KIP with Label Solve on

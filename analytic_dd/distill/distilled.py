@@ -84,7 +84,7 @@ class DistilledInputs:
         What the set gives for each of several ridges (T11); ``weights`` is the first.
     path_intercepts : (L, k) array or None
     references : References or None
-        The real samples that the points are near copies of: the i-th of the i-th, or the one of all.
+        The real samples that the points are near copies of: one for each point, in their order, or one for all.
     init_used : bool
         Whether real samples took part in a set that is not made of near copies: nothing may be left free.
     row_scale : (float, float)

@@ -1,4 +1,4 @@
-"""Formats that a distilled set can be written in, by name: a format is a function with its words."""
+"""Formats in which a distilled set can be written. A format is a function with a name and a line of help."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Exportable(ABC):
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export wrote, and what its reader must know.
+    """The files that an export wrote, and the notes that their reader needs.
 
     Attributes
     ----------
@@ -84,7 +84,7 @@ class Exported:
 
 @dataclass(frozen=True)
 class Format:
-    """A format.
+    """A format, which :func:`register` adds.
 
     Attributes
     ----------
@@ -92,9 +92,9 @@ class Format:
     about : str
         What is written, for the help.
     suffix : str
-        Of the file; empty for a folder.
+        The ending of the file; empty where a folder is written.
     write : callable
-        From the set and a path to files and notes.
+        It writes a set to a path and returns the files and the notes.
     """
 
     name: str
@@ -129,7 +129,7 @@ def export(distilled: Exportable, name: str, path: str | Path) -> Exported:
     name : str
         ``torch, sklearn, safetensors, dc, mtt, kip, dd-ranking, folder`` or ``parquet``.
     path : str or Path
-        The file; of ``mtt``, ``dd-ranking`` and ``folder`` the folder.
+        The file to write, or the folder for ``mtt``, ``dd-ranking`` and ``folder``.
 
     Returns
     -------

@@ -16,7 +16,7 @@ def imported(path: str, what: str) -> Any:
     Raises
     ------
     ValueError
-        There is none, or the text has another form; ``what`` says what it should be.
+        The module has no such object, or the text has another form; ``what`` says in the message what it should be.
 
     Examples
     --------

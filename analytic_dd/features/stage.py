@@ -87,7 +87,7 @@ class ActivationStage(Stage):
     name : str
         A name in :data:`analytic_dd.features.activations.ACTIVATIONS`.
     slope : float
-        What a sloped activation has below 0.
+        Slope below 0 of an activation that has one.
     """
 
     def __init__(self, shape: Shape, name: str, *, slope: float) -> None:

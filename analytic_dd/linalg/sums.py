@@ -157,7 +157,7 @@ class Sums:
         return Sums(self.n - other.n, weight, *left, provenance=provenance, gram_error=error)
 
     def _told_with(self, other: Sums) -> tuple[Provenance, Provenance] | None:
-        """Both provenances, or None where there is none."""
+        """Return both provenances, or None where neither sum has one."""
         if self.provenance is None and other.provenance is None:
             return None
         if self.provenance is None or other.provenance is None:

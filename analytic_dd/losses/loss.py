@@ -101,7 +101,7 @@ class Loss(ABC):
 
 
 def _least_quotient(room: Array, speed: Array) -> float:
-    """min room / speed over positive speeds; infinite where there is none."""
+    """Return the least room / speed over positive speeds; infinite where no speed is positive."""
     xp = namespace(room)
     moving = speed > 0.0
     if not bool(xp.any(moving)):

@@ -14,7 +14,7 @@ from analytic_dd.model.source import Source
 
 __all__ = ["FeatureStream"]
 
-_BLOCK_BYTES = 16 * 2**20  # of float64 inputs
+_BLOCK_BYTES = 16 * 2**20  # bytes of float64 inputs
 _LEAST_ROWS = 4096
 _DEVICE_ROWS = 8192
 
@@ -26,7 +26,7 @@ class FeatureStream:
     source: Source
     feature_map: FeatureMap
     dtype: type  # arithmetic of the map
-    device: str  # ``cpu``: numpy on the host. Others: torch there (``cpu:0`` too).
+    device: str  # ``cpu`` computes by numpy on the host, any other name (``cpu:0`` too) by torch on that device
     clock: Clock
     listener: Listener | None = None  # receives (stage, done, total)
 
@@ -38,7 +38,7 @@ class FeatureStream:
     def blocks(
         self, order: np.ndarray | None = None, *, stage: str = "", most: int | None = None
     ) -> Iterator[tuple[Any, ...]]:
-        """Yield the samples in their order, or those of ``order``; ``stage`` is what progress is shown under.
+        """Yield the samples in their order, or those of ``order``; ``stage`` names the pass to show progress by.
 
         ``most`` limits the rows of a block on the host. A block is valid until the next is asked for.
         """
@@ -65,7 +65,7 @@ class FeatureStream:
                 self.listener(stage, done, total)
 
     def _wait(self) -> None:
-        """Wait for the device, so that a stage has the time that it took."""
+        """Wait for the device, so that the seconds of a stage count all of its work."""
         if self.device.startswith("cuda"):
             import torch
 

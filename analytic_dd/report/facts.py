@@ -96,7 +96,7 @@ def realistic_facts(stored: DistilledSet, dataset: Dataset, model: OriginalModel
 
 
 def _privacy(in_features: float | None, in_pixels: float | None, largest: float | None) -> str:
-    """What T17 has to say of it."""
+    """Return what the file tells of the reference images (T17)."""
     if _far(in_pixels):
         shown = (
             f"the features of its reference images up to a change of {_percent(in_features)}, and its file the images"
@@ -119,7 +119,7 @@ def _ratio(value: float, unit: float) -> float | None:
 
 
 def _predicted(stored: DistilledSet) -> float:
-    """What the theorem says; 0 where it names no distance."""
+    """Return the distance that the theorem predicts; 0 where it predicts none."""
     return float(stored.meta["diagnostics"].get("predicted_distance", 0.0))
 
 
@@ -191,7 +191,7 @@ def describe_realistic(content: Mapping[str, Any], construction: Construction) -
         for name in ("before", "after")
     )
     part = "test" if eight["decisions_on"] == "test" else "training"
-    if content["pixels"] == "float":  # of integers already, another rounding says nothing
+    if content["pixels"] == "float":  # integers are rounded already
         lines.append(
             f"  rounded to 8 bits: {' as before; with labels re-solved: '.join(rounding)} as before "
             f"({eight['decisions']:,} {part} samples)"

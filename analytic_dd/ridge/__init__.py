@@ -2,7 +2,6 @@
 
 from analytic_dd.ridge.choice import (
     RidgeChoice,
-    choose_by_gcv,
     choose_ridge,
     ridge_grid,
     select_ridge,
@@ -27,7 +26,6 @@ __all__ = [
     "SampleStream",
     "SolverChoice",
     "StreamWeights",
-    "choose_by_gcv",
     "choose_ridge",
     "choose_solver",
     "fit_weights",

@@ -31,7 +31,7 @@ class Between:
 
     @classmethod
     def none(cls, L: int) -> Between:
-        """Every ridge is chosen."""
+        """Return the choice of every ridge of a grid of L."""
         return cls(np.arange(L), np.eye(L), np.zeros(L))
 
     @property

@@ -24,7 +24,6 @@ from analytic_dd.ridge.scores import (
 __all__ = [
     "CRITERIA",
     "RidgeChoice",
-    "choose_by_gcv",
     "choose_ridge",
     "ridge_grid",
     "select_ridge",
@@ -68,14 +67,6 @@ def ridge_grid(statistics: Sums | DualStatistics, *, lowest: float = 1e-10, coun
     """Return ``count`` ridges from ``lowest * s_1^2`` to ``s_1^2``, evenly on a log scale (two a decade by default)."""
     largest = statistics.largest_eigenvalue()
     return (largest if largest > 0.0 else 1.0) * np.geomspace(lowest, 1.0, count)
-
-
-def choose_by_gcv(statistics: Sums, *, intercept: bool = False) -> RidgeChoice:
-    """Choose the ridge by generalised cross-validation from sums that are not centred, without reading a sample.
-
-    The score is the squared error, of classes too.
-    """
-    return choose_ridge(statistics, statistics.centred() if intercept else None, criterion="gcv")
 
 
 def choose_ridge(

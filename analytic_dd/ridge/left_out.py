@@ -21,8 +21,8 @@ __all__ = ["LeftOut", "right_decisions"]
 _UNIT = 2.0**-24  # unit round-off of float32
 _PROBES = 32  # rows of a block whose float32 coordinates are compared with float64
 _LEAST = 16  # fewer coordinates are not worth a product
-_USEFUL = 0.25  # a bound on the leverage with a larger mean is of no use
-_SAFETY = 8.0  # times the largest error that the probes show is the bound of all
+_USEFUL = 0.25  # a bound on the leverage is of no use where its mean is larger
+_SAFETY = 8.0  # so many times the largest error of the probes bounds the error of all rows
 _BETWEEN = 1e-5  # relative error of models that follow from those at other ridges: as float32 leaves of long products
 _MANY = 2e6  # entries of all models from which it takes longer to multiply them than to find which are needed
 
@@ -40,7 +40,7 @@ class _Shared:
 
     @property
     def reach(self) -> np.ndarray:
-        """Norms of what is added to make the models at every ridge (L,), which rounds."""
+        """Norms (L,) of the terms that make the model at each ridge; their sum rounds."""
         return np.asarray(self.norms[self.between.chosen] @ np.abs(self.between.coefficients))
 
     def at_all(self, fitted: np.ndarray, k: int) -> np.ndarray:
@@ -210,7 +210,7 @@ class LeftOut:
     def _leverage(
         self, F: np.ndarray, size: np.ndarray, rows: np.ndarray, lost: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        r"""h (r, L) of some rows through float32, and its error: |T~ - T| <= e gives 2 e sqrt(g h) + g e^2."""
+        r"""Return h (r, L) of some rows by float32, and its error: |T~ - T| <= e gives 2 e sqrt(g h) + g e^2."""
         h, error, _, _ = self._part_of_leverage(F, size, rows, lost, len(self.values))
         return h + (1.0 / self.weight if self.intercept else 0.0), error
 

@@ -80,7 +80,7 @@ _LOSSES = (
             "T18a/float64/loss_certificate",
         ),
         (
-            "a bound at ridge 0 that is none",
+            "a bound at ridge 0 that does not hold",
             "certify_loss",
             fields(relative_error=lambda out, given: 0.01 * out.relative_error),
             "T18a/float64/loss_certificate",
@@ -122,7 +122,7 @@ _TRAJECTORIES = errors_in(
         "T19c/float64/segments_of_experts",
     ),
     (
-        "a bound of fewer points that is none",
+        "a bound of fewer points that does not hold",
         "trajectory_set",
         fields(bound=lambda out, given: 1e-6 * out.bound),
         "T19d/float64/fewer_points",

@@ -1,4 +1,4 @@
-"""What a benchmark will take: counted passes at the rate of this machine, or a measured step; and GPU hours by a model.
+"""How long a benchmark will take, by counted passes at the rate of this machine or by a measured step; and GPU hours.
 
 The model of a graphics card that is not at hand: operations of all passes at ``THROUGHPUT``, and ``LATENCY`` for every
 call of a network, which small batches are bound by. The published 0.5 s an iteration of trajectory matching (CIFAR-10,
@@ -41,7 +41,7 @@ _LONG = 5.0  # seconds of a step after which no second one is measured
 
 @dataclass(frozen=True)
 class Work:
-    """The passes and the network calls of a step, and those of all that is done once."""
+    """The passes and network calls of a step, and those of what is done once before the first step."""
 
     step: Mapping[str, int]
     calls: int
@@ -57,9 +57,9 @@ class Estimate:
     steps: int
     # Passes of one sample, forward and backward, of the distillation; None where none are counted before a run
     passes: int | None
-    seconds: float  # of the distillation on this machine
-    scoring: float  # seconds of its networks on this machine
-    gpu_hours: float | None  # of the distillation by the model; None without counted passes
+    seconds: float  # seconds of the distillation on this machine
+    scoring: float  # seconds of the networks that score it, on this machine
+    gpu_hours: float | None  # GPU hours of the distillation by the model; None without counted passes
     basis: str  # what ``seconds`` rests on
 
     def __str__(self) -> str:

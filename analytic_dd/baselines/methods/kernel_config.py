@@ -25,7 +25,7 @@ __all__ = ["KERNELS", "KernelConfig", "feature_map_of", "first_points", "kernel_
 
 _CONVOLUTIONAL = tuple(f"{network}-{of}" for network in ("conv", "convnet", "myrtle") for of in ("ntk", "nngp"))
 KERNELS = ("ntk", "nngp", "rbf", "linear", *_CONVOLUTIONAL)
-_DEPTHS = {"convnet": 3, "myrtle": 5}  # of the published networks
+_DEPTHS = {"convnet": 3, "myrtle": 5}  # depths of the published networks
 _STREAM = 0x6B65726E  # names a stream of random numbers that no method draws from
 _SAMPLE = 1_000  # training rows from which a lengthscale is chosen
 
@@ -62,7 +62,7 @@ class KernelConfig(Config):
 
     def __post_init__(self) -> None:
         if self.kernel is not None and self.features is not None:
-            raise ValueError(f"a kernel or features, not both: got {self.kernel!r} and {self.features!r}")
+            raise ValueError(f"give a kernel or features, not both; got {self.kernel!r} and {self.features!r}")
         if isinstance(self.features, FeatureMap):
             self._set("features", self.features.spec())
         if isinstance(self.features, str):
@@ -81,7 +81,7 @@ class KernelConfig(Config):
                 f"{self.kernel or 'features'} in {self.engine}; take kernel='convnet-ntk' for a network that pools"
             )
         if self.engine == "neural-tangents" and self.kernel not in ("ntk", "nngp", "conv-ntk"):
-            raise ValueError(f"the engine neural-tangents has ntk, nngp, conv-ntk, got {self.kernel or 'features'}")
+            raise ValueError(f"the engine neural-tangents has ntk, nngp and conv-ntk, got {self.kernel or 'features'}")
         if not self.ridge_relative > 0.0 or not (self.ridge is None or self.ridge > 0.0):
             raise ValueError(f"ridges must be > 0, got relative {self.ridge_relative} and absolute {self.ridge}")
         self.require_at_least(1, "depth")
@@ -95,7 +95,7 @@ class KernelConfig(Config):
 
     @property
     def soft_labels(self) -> bool:
-        """False: labels that are solved or centred are no probabilities."""
+        """Whether labels are probabilities: those that are solved or centred are not."""
         return False
 
     def _set(self, name: str, value: Any) -> None:

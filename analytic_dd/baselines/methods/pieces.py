@@ -51,7 +51,7 @@ def rectangles(m: int, n: int, *, rows: int, columns: int, upper: bool = False) 
 def in_pieces(
     function: Function, pieces: Sequence[Piece], shape: tuple[int, ...], *tensors: torch.Tensor
 ) -> torch.Tensor:
-    """Return the tensor of ``shape`` that ``function`` fills piece by piece, zero where there is none.
+    """Return the tensor of ``shape`` that ``function`` fills piece by piece; what no piece covers is zero.
 
     Parameters
     ----------

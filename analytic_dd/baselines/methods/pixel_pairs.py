@@ -137,7 +137,7 @@ def convolved(K: torch.Tensor, pairs: PixelPairs) -> torch.Tensor:
 
 
 class _Convolution(torch.autograd.Function):
-    """Three terms along each side. It is its own adjoint, since neighbours are so of each other."""
+    """Sum three terms along each side. The sum is its own adjoint, because pixels are neighbours of each other."""
 
     @staticmethod
     def forward(ctx: Any, K: torch.Tensor, pairs: PixelPairs) -> torch.Tensor:

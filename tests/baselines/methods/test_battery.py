@@ -46,7 +46,6 @@ class Row:
     refused: tuple = ()
 
 
-TWO_STEPS = {"experts": 1, "steps": 2}
 SAMPLES = 17  # real samples of a step: classes of 20, 9 and 1 with batches of 8
 ROWS = {
     "dm": Row(
