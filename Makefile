@@ -45,7 +45,7 @@ demo: $(VENV)/base
 	@$(BIN)/python experiments/demo.py
 
 test: $(VENV)/test
-	$(ONE_THREAD) $(BIN)/python -m pytest -q -n 2
+	$(ONE_THREAD) $(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 # Every OpenBLAS kernel of this processor, 1 and 2 threads, both orders of matrices: for people, some minutes a kernel;
 # a part of them: make test-kernels KERNELS="--kernels Haswell Zen --threads 1 --orders C"

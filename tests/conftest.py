@@ -119,7 +119,18 @@ def _torch(d: str) -> Library:
 def _strict(d: str) -> Library:
     import array_api_strict as strict
 
-    return Library("strict", d, type(strict.zeros(1)), lambda A: strict.asarray(A, dtype=getattr(strict, d)))
+    kind = type(strict.zeros(1))
+
+    def refuse(array: Any, key: Any, value: Any) -> None:
+        raise TypeError("arrays of some libraries cannot be written to")
+
+    @contextlib.contextmanager
+    def immutable() -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(kind, "__setitem__", refuse)
+            yield
+
+    return Library("strict", d, kind, lambda A: strict.asarray(A, dtype=getattr(strict, d)), immutable)
 
 
 def _jax(d: str) -> Library:
@@ -136,7 +147,25 @@ COVERING = ["numpy-float32", "torch-float32", "jax-float32", "numpy-float64", "t
 WITH_ALL = {  # files and tests of what everything else is made of: every library with every dtype
     "test_arrays",
     "test_comparators",
+    "test_weights_are_those_of_the_exact_oracle",
+}
+
+# jax compiles every operation for every shape, seconds a test: in other tests its cases are slow ones. That no array
+# is written to, which jax does not allow, all tests show, since strict arrays refuse it here
+WITH_JAX = {
+    "test_arrays",
+    "test_comparators",
+    "test_chunks_add_up_to_the_whole",
+    "test_every_library_makes_the_choice_of_numpy",
+    "test_exact_sets_of_every_library_pass",
+    "test_factors_are_orthonormal_and_multiply_to_the_matrix",
+    "test_labels_are_of_the_library_of_the_classes",
+    "test_labels_are_orthonormal_and_every_library_agrees",
+    "test_learned_labels_are_exact",
+    "test_points_that_span_the_weights_are_exact",
+    "test_scaled_labels_admit_the_ridge_with_the_margin",
     "test_set_is_exact_in_every_library",
+    "test_value_mean_and_hessian_in_every_library",
     "test_weights_are_those_of_the_exact_oracle",
 }
 
@@ -146,14 +175,19 @@ os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llv
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Deal out the array libraries."""
-    everywhere = {metafunc.module.__name__.rpartition(".")[2], metafunc.function.__name__} & WITH_ALL
+    names = {metafunc.module.__name__.rpartition(".")[2], metafunc.function.__name__}
+
+    def dealt(libraries: list[str]) -> list[Any]:
+        slow = [] if names & WITH_JAX else [pytest.mark.slow]
+        return [pytest.param(name, marks=slow if name.startswith("jax") else []) for name in libraries]
+
     if "library" in metafunc.fixturenames and not any(
         "library" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")
     ):
-        metafunc.parametrize("library", LIBRARIES if everywhere else COVERING, indirect=True)
+        metafunc.parametrize("library", dealt(LIBRARIES if names & WITH_ALL else COVERING), indirect=True)
     if "summing_library" in metafunc.fixturenames:
         chosen = [name.replace("jax-float32", "jax-float64") for name in COVERING]
-        metafunc.parametrize("summing_library", chosen, indirect=True)
+        metafunc.parametrize("summing_library", dealt(chosen), indirect=True)
 
 
 @functools.cache

@@ -17,7 +17,7 @@ def distil(tmp_path, capsys):
     """Distil the digits and return what is stored and reported."""
 
     def call(*arguments):
-        status = cli.main(["distill", "--out", str(tmp_path / "out"), "--json", *map(str, arguments)])
+        status = cli.main(["distill", "--out", str(tmp_path / "out"), "--no-picture", "--json", *map(str, arguments)])
         captured = capsys.readouterr()
         assert status == 0, captured.err
         return load_distilled(tmp_path / "out"), json.loads(captured.out)
@@ -28,7 +28,7 @@ def distil(tmp_path, capsys):
 @pytest.fixture
 def refused(tmp_path, capsys):
     def call(*arguments):
-        status = cli.main(["distill", "--out", str(tmp_path / "out"), *map(str, arguments)])
+        status = cli.main(["distill", "--out", str(tmp_path / "out"), "--no-picture", *map(str, arguments)])
         captured = capsys.readouterr()
         assert status == 2
         assert len(captured.err.splitlines()) == 1

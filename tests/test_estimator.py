@@ -24,8 +24,6 @@ from analytic_dd import (
 VARIANTS = [
     RidgeDistiller(),
     RidgeDistiller(fit_intercept=True),
-    RidgeDistiller(labels="centred"),
-    RidgeDistiller(labels="learned", points_per_class=2),
     RidgeDistiller(mode="nearest", points_per_class=2),
     RidgeDistillerRegressor(),
     RidgeDistillerRegressor(fit_intercept=True, labels="learned"),

@@ -1,8 +1,9 @@
 """Each benchmark runs on small sizes, records what its table needs, and its own arithmetic is right."""
 
 import json
-import subprocess
 import sys
+import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,14 +20,33 @@ def scripts(scripts_as_modules):
     return scripts_as_modules(*MODULES)
 
 
-def quick(script, folder, *options):
-    """Run a script on small sizes and return its recorded run."""
-    command = [sys.executable, str(FOLDER / f"{script}.py"), "--quick", "--out", str(folder), *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stderr
-    (path,) = folder.glob("*_quick.json")
-    assert str(path.name) in done.stdout
-    return json.loads(path.read_text())
+@pytest.fixture
+def quick(scripts_as_modules, monkeypatch, capsys, tmp_path):
+    """Return a function that runs a script on small sizes and returns its recorded run.
+
+    ``here`` makes the measurements in this process too, for those whose memory is not what they are about.
+    """
+
+    def run(script, *options, here=False):
+        module = scripts_as_modules(script)[script]
+        monkeypatch.setattr(sys, "argv", [script, "--quick", "--out", str(tmp_path), *options])
+        if here:
+            for holder in (module, sys.modules["measurement"]):
+                monkeypatch.setattr(holder, "measured", partial(measured_here, module), raising=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")  # as in a process of its own
+            module.main()
+        (path,) = tmp_path.glob("*_quick.json")
+        assert str(path.name) in capsys.readouterr().out
+        return json.loads(path.read_text())
+
+    return run
+
+
+def measured_here(module, script, name, **arguments):
+    """A measurement without a process of its own."""
+    assert script == module.__file__
+    return getattr(module, name)(**arguments) | {"megabytes": 1.0}
 
 
 def written(scripts, monkeypatch, folder, table):
@@ -42,30 +62,30 @@ def written(scripts, monkeypatch, folder, table):
     return text
 
 
-def test_a_busy_machine_is_compared_with_a_quiet_one(tmp_path):
-    run = quick("under_load", tmp_path)
+def test_a_busy_machine_is_compared_with_a_quiet_one(quick):
+    run = quick("under_load", here=True)
     (row,) = run["rows"]
     assert row["ratio"] == row["busy"]["seconds"] / row["quiet"]["seconds"] > 0.0
     assert run["goal"] == 2.5
 
 
-def test_the_set_for_every_penalty_is_timed_beside_one_product(scripts, monkeypatch, tmp_path):
-    (row,) = quick("sufficient_set", tmp_path)["rows"]
+def test_the_set_for_every_penalty_is_timed_beside_one_product(quick, scripts, monkeypatch, tmp_path):
+    (row,) = quick("sufficient_set")["rows"]
     assert row["points"] == row["p"] + 2
     assert row["error"] < 30 * EPS * row["n"] ** 0.5 * 10
     assert f"{row['ratio']:.2f}" in written(scripts, monkeypatch, tmp_path, "sufficient_cost")
 
 
-def test_peak_memory_of_a_stream_is_constant_in_n(scripts, monkeypatch, tmp_path):
-    run = quick("stream_memory", tmp_path)
+def test_peak_memory_of_a_stream_is_constant_in_n(quick, scripts, monkeypatch, tmp_path):
+    run = quick("stream_memory")
     assert run["rows"][-1]["n"] * run["rows"][-1]["p"] * 8 > 100 * 2**20  # of float64, were it held
     assert 0.9 < run["peak_growth"] < 1.1
     assert all(row["error"] < 30 * EPS * row["n"] for row in run["rows"])  # condition 1
     assert "to the power" in written(scripts, monkeypatch, tmp_path, "stream_memory")
 
 
-def test_errors_are_within_their_bounds_and_auto_near_the_better(scripts, monkeypatch, tmp_path):
-    run = quick("conditioning", tmp_path)
+def test_errors_are_within_their_bounds_and_auto_near_the_better(quick, scripts, monkeypatch, tmp_path):
+    run = quick("conditioning")
     assert {row["cond"] for row in run["rows"]} == {1.0, 1e5, 1e10}
     assert 0.0 < run["largest_error_over_bound"] <= 1.0
     assert run["largest_auto"] <= 30.0
@@ -150,8 +170,8 @@ def test_a_measurement_that_fails_says_why(scripts, tmp_path):
         scripts["measurement"].measured(str(script), "fail")
 
 
-def test_device_benchmark_runs_dry_on_the_cpu(scripts, monkeypatch, tmp_path):
-    run = quick("distill_gpu", tmp_path, "--device", "cpu")
+def test_device_benchmark_runs_dry_on_the_cpu(quick, scripts, monkeypatch, tmp_path):
+    run = quick("distill_gpu", "--device", "cpu", here=True)
     (row,) = run["rows"]
     assert row["device"] == "cpu"
     assert row["error"] < 30 * EPS * row["n"] * 10
@@ -168,8 +188,8 @@ def test_a_table_that_was_not_recorded_says_how(scripts, monkeypatch, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["peers", "scaling", "workers"])
-def test_the_others_run_on_small_sizes(scripts, monkeypatch, tmp_path, name):
-    run = quick(name, tmp_path)
+def test_the_others_run_on_small_sizes(quick, scripts, monkeypatch, tmp_path, name):
+    run = quick(name)
     assert all(row["error"] < 30 * EPS * row["n"] * 10 for row in run["rows"])
     assert all(row["megabytes"] > 0.0 for row in run["rows"])
     written(scripts, monkeypatch, tmp_path, name)

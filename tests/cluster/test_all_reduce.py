@@ -1,4 +1,4 @@
-"""``torch.distributed`` with gloo: two processes on loopback, each with the sums of its share."""
+"""``torch.distributed`` with gloo: two processes of torchrun on loopback, each with the sums of its share."""
 
 import os
 import subprocess
@@ -14,16 +14,20 @@ from analytic_dd.linalg import GramStatistics
 
 SCRIPT = textwrap.dedent(
     """
+    import os
     import sys
 
     import numpy as np
     import torch
     import torch.distributed as dist
 
+    from analytic_dd import cli
     from analytic_dd.cluster import all_reduce_statistics
     from analytic_dd.linalg import GramStatistics, Provenance
 
-    rank, folder = int(sys.argv[1]), sys.argv[2]
+    rank, folder = int(os.environ["RANK"]), sys.argv[1]
+    command = ["stats", "--data", "digits", "--state", f"{folder}/command/state"]
+    assert cli.main([*command, "--out", f"{folder}/command/sums.npz"]) == 0
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     rng = np.random.default_rng(5)
     Phi, Y = rng.standard_normal((41, 7)), rng.standard_normal((41, 3))
@@ -65,27 +69,32 @@ SCRIPT = textwrap.dedent(
 )
 
 
-def test_two_processes_get_the_sums_of_all(tmp_path, ratio):
-    script = tmp_path / "process.py"
-    script.write_text(SCRIPT)
-    command = [sys.executable, "-W", "error::UserWarning:analytic_dd", str(script)]
+@pytest.fixture(scope="module")
+def two_processes(tmp_path_factory):
+    """Run the script by torchrun, and return what it printed and the folder with what it wrote."""
+    folder = tmp_path_factory.mktemp("torchrun")
+    (folder / "process.py").write_text(SCRIPT)
+    (folder / "command").mkdir()
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     environment = {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
-    running = [
-        subprocess.Popen(
-            [*command, str(rank), str(tmp_path)], env=os.environ | environment, stderr=subprocess.PIPE, text=True
-        )
-        for rank in (0, 1)
-    ]
-    try:
-        ends = [process.communicate(timeout=120) for process in running]
-    finally:
-        for process in running:
-            process.kill()
-    assert [process.returncode for process in running] == [0, 0], [end[1] for end in ends]
+    environment["PYTHONWARNINGS"] = "error::UserWarning:analytic_dd"
+    done = subprocess.run(
+        [*command, str(folder / "process.py"), str(folder)],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout, folder
+
+
+def test_two_processes_get_the_sums_of_all(two_processes, ratio):
+    _, folder = two_processes
     rng = np.random.default_rng(5)
     wanted = GramStatistics(7, 3).update(rng.standard_normal((41, 7)), rng.standard_normal((41, 3)))
     for kind in ("asarray", "as_tensor"):
-        first, second = (GramStatistics.load(tmp_path / f"{kind}-{rank}.npz") for rank in (0, 1))
+        first, second = (GramStatistics.load(folder / f"{kind}-{rank}.npz") for rank in (0, 1))
         for name in ("G", "C", "yy", "sum_phi", "sum_y"):
             assert ratio(getattr(first, name), getattr(wanted, name), size=41) < 30
             assert np.array_equal(getattr(first, name), getattr(second, name))
@@ -98,17 +107,11 @@ def test_without_a_group_it_is_refused():
         all_reduce_statistics(GramStatistics(2, 1).update(np.ones((1, 2)), np.ones((1, 1))))
 
 
-def test_processes_of_torchrun_write_the_sums_of_all(tmp_path, ratio):
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command += ["-m", "analytic_dd", "stats", "--data", "digits", "--state", str(tmp_path / "state")]
-    environment = os.environ | {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*command, "--out", str(tmp_path / "sums.npz")], env=environment, capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 1  # of the first process
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["state.1", "state.2", "sums.npz"]
-    found = GramStatistics.load(tmp_path / "sums.npz")
+def test_the_command_in_processes_of_torchrun_writes_the_sums_of_all(two_processes, tmp_path, ratio):
+    printed, folder = two_processes
+    assert len(printed.splitlines()) == 1  # of the first process
+    assert sorted(file.name for file in (folder / "command").iterdir()) == ["state.1", "state.2", "sums.npz"]
+    found = GramStatistics.load(folder / "command" / "sums.npz")
     cli.main(["stats", "--data", "digits", "--out", str(tmp_path / "whole.npz")])
     wanted = GramStatistics.load(tmp_path / "whole.npz")
     assert found.n == found.provenance.count == wanted.n

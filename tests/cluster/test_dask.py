@@ -172,7 +172,7 @@ def test_memory_of_a_worker_does_not_grow_with_the_samples(client, tmp_path):
 
 def test_worker_killed_in_the_middle_changes_no_bit(client, source):
     """Last in this file: afterwards a nanny has started another worker."""
-    made = tasks(source, 2, rows=1)  # 1,500 blocks a task: seconds
+    made = tasks(source, 2, rows=4)  # 375 blocks a task: longer than what is waited below
     pending = []
 
     class Watching:
@@ -193,7 +193,7 @@ def test_worker_killed_in_the_middle_changes_no_bit(client, source):
                 if busy:
                     break
                 time.sleep(0.01)
-            time.sleep(0.1)
+            time.sleep(0.05)
             states = [future.status for future in pending]
             os.kill(workers[busy[0]], signal.SIGKILL)
             assert "pending" in states

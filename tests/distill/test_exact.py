@@ -24,7 +24,7 @@ def exactness(ratio, refit, W, distilled, eps=EPS):
 
 def test_set_is_exact_in_every_library(library, ratio, refit, rng):
     """m from rank W to more than p; the free matrix gives full rank where m <= p or a ridge makes it superfluous."""
-    sizes = [5, 7] if library.name == "jax" else [3, 5, 7, 11]  # jax compiles for every shape
+    sizes = [5] if library.name == "jax" else [3, 5, 7, 11]  # jax compiles for every shape
     for m, fraction, root in itertools.product(sizes, [0.0, 1e-6, 0.3, 1.0], ["large", "small"]):
         W, Ys = library.array(rng.standard_normal((K, P))), library.array(rng.standard_normal((m, K)))
         free = library.array(0.3 * rng.standard_normal((m, P)))

@@ -153,11 +153,11 @@ def test_torch(rng):
     assert missed(W, np.tanh(to_numpy(built.inputs) @ A.numpy().T)) < lost(to_numpy(built.features)) < 1e-3
 
 
-def network():
+def network(p=P):
     """A map with p > d whose products are exact."""
     torch = pytest.importorskip("torch")
     torch.manual_seed(0)
-    layers = torch.nn.Linear(D, P), torch.nn.Tanh(), torch.nn.Linear(P, P), torch.nn.Softplus()
+    layers = torch.nn.Linear(D, p), torch.nn.Tanh(), torch.nn.Linear(p, p), torch.nn.Softplus()
     return Network(torch.nn.Sequential(*layers).double().eval(), (D,))
 
 
@@ -182,8 +182,9 @@ def test_products_have_the_least_solution_of_stored_jacobians(ratio, rng, monkey
 
 @pytest.mark.parametrize("with_intercept", [False, True])
 def test_copies_by_products_are_exact_as_those_by_stored_jacobians_are(rng, with_intercept):
-    phi, X = network(), rng.standard_normal((30, D))
-    W, b = rng.standard_normal((Q, P)), rng.standard_normal(Q) if with_intercept else None
+    p = 17  # LSMR takes steps enough to show what is claimed
+    phi, X = network(p), rng.standard_normal((30, D))
+    W, b = rng.standard_normal((Q, p)), rng.standard_normal(Q) if with_intercept else None
     for jacobians in ("stored", "products"):
         built = near_copies(W, phi, X, ridge=0.1, intercept=b, jacobians=jacobians)
         certificate = certify_recovery(W, phi(built.inputs), built.labels, ridge=0.1, intercept=b)
@@ -194,11 +195,11 @@ def test_copies_by_products_are_exact_as_those_by_stored_jacobians_are(rng, with
 
 
 def test_a_base_that_wakes_a_dead_feature_is_taken_by_products_too(rng):
-    A, W = rng.standard_normal((12, D)), rng.standard_normal((Q, 13))
-    X = rng.uniform(-1, 1, (60, D))
+    A, W = rng.standard_normal((8, D)), rng.standard_normal((Q, 9))
+    X = rng.uniform(-1, 1, (9, D))
     X[-2:, 0] += 9.0
-    phi = Function(lambda X: np.hstack([np.tanh(X @ A.T), np.maximum(X[:, :1] - 7.0, 0.0)]), D, 13)
-    assert max(near_copies(W, phi, X, jacobians="products").chosen) >= 58
+    phi = Function(lambda X: np.hstack([np.tanh(X @ A.T), np.maximum(X[:, :1] - 7.0, 0.0)]), D, 9)
+    assert max(near_copies(W, phi, X, jacobians="products").chosen) >= 7
     with pytest.raises(InfeasibleError, match=r"must reach the rows of W, got a residual of 0\.\d+ from \d+ of them"):
         near_copies(W, phi, X[:-2], jacobians="products")
 

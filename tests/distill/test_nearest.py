@@ -42,7 +42,8 @@ def size_of(W, m):
 
 
 def test_learned_labels_are_exact(library, ratio, refit, rng):
-    for ridge, m in itertools.product([0.0, 0.25], [K, M]):
+    cases = [(0.25, M)] if library.name == "jax" else itertools.product([0.0, 0.25], [K, M])
+    for ridge, m in cases:  # jax compiles for every shape
         W, references = rng.standard_normal((K, P)), rng.standard_normal((m, P))
         built = nearest_features(library.array(W), library.array(references), ridge=ridge)
         assert library.owns(built.features, built.labels)

@@ -1,25 +1,26 @@
-"""What the tests of the experiments share: a quick run of a script in a process of its own."""
+"""What the tests of the experiments share: a quick run of a script."""
 
 import json
-import os
-import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-EXPERIMENTS = Path(__file__).parents[2] / "experiments"
-
 
 @pytest.fixture
-def quick_rows(tmp_path: Path) -> Callable[[str], list[dict]]:
+def quick_rows(
+    scripts_as_modules: Callable[..., dict[str, ModuleType]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], list[dict]]:
     """Return a function that runs a script with --quick in the test's folder and returns the rows that it records."""
 
     def run(script: str) -> list[dict]:
-        environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
-        command = [sys.executable, str(EXPERIMENTS / f"{script}.py"), "--quick", "--out", str(tmp_path)]
-        subprocess.run(command, check=True, env=environment, timeout=600, stdout=subprocess.DEVNULL)
+        monkeypatch.setattr(sys, "argv", [script, "--quick", "--out", str(tmp_path)])
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")  # as in a process of its own
+            scripts_as_modules(script)[script].main()
         return list(json.loads((tmp_path / f"{script}_quick.json").read_text())["rows"])
 
     return run

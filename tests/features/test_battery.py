@@ -185,14 +185,14 @@ def every_map(test: Callable[[str], None]) -> Callable[[str], None]:
     return holds
 
 
-# Six representative maps in every library; the others in numpy, in double precision.
+# Six representative maps in every library, three of them in jax, which compiles for every shape; the others in numpy.
 SIX = ("rff-gaussian", "fcnn-tanh", "linear-wide-bias", "cnn-max", "inn-affine", "compose-tanh-first")
 FOREIGN = ("numpy-float32", "torch-float32", "strict-float32", "jax-float64")
 
 
 def libraries_of(name: str) -> Iterator[Library]:
     """The libraries in which a map is tested, each in its context."""
-    for key in ("numpy-float64", *(FOREIGN if name in SIX else ())):
+    for key in ("numpy-float64", *(FOREIGN[: 4 if name in SIX[::2] else 3] if name in SIX else ())):
         with LIBRARIES[key].context():
             yield LIBRARIES[key]
 
@@ -246,7 +246,7 @@ def test_condition_is_a_bound_and_not_wildly_pessimistic(name: str) -> None:
     case, phi = CASES[name], MAPS[name]
     Phi = features_in_range(phi, case, rows=400)
     worst = max(
-        ratio(phi(phi.preimage(row)), row, phi, case, NUMPY.eps) for row in (Phi[i : i + 1] for i in range(0, 400, 8))
+        ratio(phi(phi.preimage(row)), row, phi, case, NUMPY.eps) for row in (Phi[i : i + 1] for i in range(0, 400, 16))
     )
     assert worst < RATIO
     assert worst > (1e-4 if name.startswith("compose") else 1e-3) or name.startswith(("identity", "tangent-one"))

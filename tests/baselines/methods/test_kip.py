@@ -202,7 +202,7 @@ def test_a_matrix_that_is_not_definite_says_what_to_do():
 @pytest.mark.parametrize("labels", ["fixed", "learned", "solved"])
 def test_on_digits_ten_points_score_more_than_ninety_per_cent(labels):
     digits = data.load("digits")
-    config = {"kernel": "ntk", "target_batch": 500, "steps": 300, "labels": labels}
+    config = {"kernel": "ntk", "target_batch": 200, "steps": 60, "labels": labels}
     found = distill("kip", digits, config=config)
     kernel = own_kernel(found, digits)
     start = distill("kip", digits, config=config | {"steps": 0})

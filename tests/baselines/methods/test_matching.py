@@ -57,7 +57,7 @@ def test_rows_are_neither_augmented_nor_folded():
         distill("dc", small((11,)), config={"steps": 1})
 
 
-DIGITS = {"depth": 2, "width": 32, "batch": 64}
+DIGITS = {"depth": 2, "width": 16, "batch": 32}
 
 
 @pytest.fixture(scope="module")
@@ -68,10 +68,11 @@ def digits():
 
 @pytest.fixture(scope="module")
 def scored(digits):
-    """Return the mean test accuracy of two networks trained on a set."""
+    """Return the test accuracy of a network trained on a set, of two larger ones with augmentation."""
 
     def score(inputs, labels, *, augment=False):
-        networks = Networks(width=32, depth=2, nets=2, augment=augment, epochs=500 if augment else None)
+        few = Networks(width=16, depth=2, nets=1, epochs=60, lr=0.05)
+        networks = Networks(width=32, depth=2, nets=2, augment=True, epochs=500) if augment else few
         return evaluate(inputs, labels, digits, networks).mean
 
     return score
@@ -85,12 +86,13 @@ def class_means(dataset):
 @pytest.mark.parametrize(
     ("method", "config", "least"),
     [
-        ("dm", {"steps": 60, "digits": True}, 0.82),
-        ("dc", {"steps": 80, "init": "real"}, 0.82),
-        pytest.param("dsa", {"steps": 80, "digits": True}, 0.86, marks=pytest.mark.slow),
+        ("dm", {"steps": 15, "digits": True}, 0.74),
+        ("dc", {"steps": 20, "init": "real"}, 0.74),
+        pytest.param("dsa", {"steps": 80, "width": 32, "batch": 64, "digits": True}, 0.86, marks=pytest.mark.slow),
     ],
 )
 def test_ten_digits_train_a_network(method, config, least, digits, scored):
+    """Ten random images reach 0.65 to 0.68."""
     found = distill(method, digits, config=DIGITS | config)
     score = scored(found.inputs, found.classes_of_points, augment=method == "dsa")
     print(f"{method} {score:.3f}")

@@ -61,7 +61,8 @@ def test_gradients_are_those_of_finite_differences(operation):
     for count in [1, 2]:
         images, parameters = some(2, 2, 4, 5).requires_grad_(), drawn(operation, count, seed=1)
         assert torch.autograd.gradcheck(lambda x: AUGMENTATION(x, parameters), images)
-        assert torch.autograd.gradgradcheck(lambda x: AUGMENTATION(x, parameters) ** 2, images)
+        # along random directions: all entries take a hundred times as long
+        assert torch.autograd.gradgradcheck(lambda x: AUGMENTATION(x, parameters) ** 2, images, fast_mode=True)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
