@@ -49,7 +49,7 @@ def test_recorded_sets_keep_what_they_are_made_for():
 def test_recorded_estimators_find_the_same_model_on_the_set():
     run = recorded("penalties")
     sizes = run["sizes"]
-    assert sizes["n"] >= 200_000
+    assert sizes["n"] >= 1_000_000
     models = {"LassoCV", "ElasticNetCV", "RidgeCV", "forward", "NNLS"}
     assert (sizes["points"], sizes["points_of_folds"]) == (sizes["p"] + 2, 5 * (sizes["p"] + 2))
     assert {row["model"].partition(" ")[0] for row in run["rows"]} == models
