@@ -19,9 +19,9 @@ def test_recorded_softmax_models_are_found_again_by_scipy():
     for row in rows:
         assert row["accuracy_distilled"] == row["accuracy_original"]
         assert row["certificate"]["relative_error"] < 1e-12
+        assert row["certificate"]["verdict"] == "pass"
         if "error_by_scipy" in row:
             assert row["error_by_scipy"] < 1e-8
-            assert row["certificate"]["verdict"] == "pass"
             assert row["labels"][0] >= 0.0
     assert {row["points"] for row in rows} >= {9, 10}
 
