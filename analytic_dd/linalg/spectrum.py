@@ -9,12 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg
 
-from analytic_dd.arrays import Array, as_matrix, eps_of, namespace, to_numpy
-from analytic_dd.errors import DivergenceError, LapackWarning, RankWarning
+from analytic_dd.arrays import Array, as_matrix, eps_of, namespace
+from analytic_dd.errors import RankWarning
+from analytic_dd.linalg.convergence import by_qr_iteration, tried
 from analytic_dd.linalg.threads import one_thread
 from analytic_dd.linalg.thresholds import LIMITS
 
 __all__ = ["Spectrum", "full_rank_inverse", "pseudo_inverse", "row_basis", "singular_values", "svd", "thin_svd"]
+
+_REMEDY = "scale its columns to one size, or drop those that are rounding"
 
 
 @dataclass(frozen=True)
@@ -140,16 +143,21 @@ def svd(A: Array, *, full: bool = False) -> tuple[Array, Array, Array]:
     -----
     *Cost.* O(m p min(m, p)); some five times as much by gesvd.
     """
-    xp = namespace(A)
-    try:
-        with one_thread(max(A.shape) * min(A.shape) ** 2 <= LIMITS.one_thread**3):
-            U, s, Vt = xp.linalg.svd(A, full_matrices=full)
-        converged = bool(xp.all(xp.isfinite(s)))  # jax returns NaN where others raise
-    except (np.linalg.LinAlgError, RuntimeError) as error:  # torch's LinAlgError is a RuntimeError
-        if "converge" not in str(error):
-            raise
-        converged = False
-    return (U, s, Vt) if converged else _by_qr_iteration(A, full)
+    with one_thread(max(A.shape) * min(A.shape) ** 2 <= LIMITS.one_thread**3):
+        found = tried(lambda: namespace(A).linalg.svd(A, full_matrices=full))
+    if found is not None and _finite(found[1]):
+        U, s, Vt = found
+        return U, s, Vt
+    U, s, Vt = by_qr_iteration("the SVD", ("gesdd", "gesvd"), lambda A: _gesvd(A, full), A, _REMEDY)
+    return U, s, Vt
+
+
+def _gesvd(A: np.ndarray, full: bool) -> tuple[np.ndarray, ...]:
+    return tuple(scipy.linalg.svd(A, full_matrices=full, lapack_driver="gesvd"))
+
+
+def _finite(s: Array) -> bool:
+    return bool(namespace(s).all(namespace(s).isfinite(s)))  # jax returns NaN where others raise
 
 
 def singular_values(A: Array) -> Array:
@@ -157,25 +165,16 @@ def singular_values(A: Array) -> Array:
 
     Of a stack of matrices (..., m, p) those of each, and of a numpy array only.
     """
-    try:
-        s = namespace(A).linalg.svdvals(A)
-        if bool(namespace(A).all(namespace(A).isfinite(s))):
-            return s
-    except (np.linalg.LinAlgError, RuntimeError) as error:
-        if "converge" not in str(error):
-            raise
+    s = tried(lambda: namespace(A).linalg.svdvals(A))
+    if s is not None and _finite(s):
+        return s
     return svd(A)[1] if A.ndim == 2 else _of_each(A, lambda one: svd(one)[1])
 
 
 def full_rank_inverse(A: np.ndarray) -> np.ndarray:
     """Return the pseudo-inverse (..., p, m) of matrices (..., m, p) that have full rank: nothing is cut off."""
-    try:
-        found: np.ndarray = np.linalg.pinv(A, rcond=0.0)
-    except np.linalg.LinAlgError as error:
-        if "converge" not in str(error):
-            raise
-        return _of_each(A, _inverse_of_one)
-    return found
+    found: np.ndarray | None = tried(lambda: np.linalg.pinv(A, rcond=0.0))
+    return _of_each(A, _inverse_of_one) if found is None else found
 
 
 def _inverse_of_one(A: np.ndarray) -> np.ndarray:
@@ -188,26 +187,6 @@ def _of_each(A: np.ndarray, result: Callable[[np.ndarray], np.ndarray]) -> np.nd
     """The results of all matrices of a stack."""
     every = [result(one) for one in A.reshape(-1, *A.shape[-2:])]
     return np.stack(every).reshape(*A.shape[:-2], *every[0].shape)
-
-
-def _by_qr_iteration(A: Array, full: bool) -> tuple[Array, Array, Array]:
-    shape = tuple(A.shape)
-    warnings.warn(
-        f"the SVD of a matrix {shape} did not converge by divide and conquer (gesdd); it was computed by the QR "
-        "iteration (gesvd), which is slower",
-        LapackWarning,
-        stacklevel=4,
-    )
-    try:
-        found = scipy.linalg.svd(to_numpy(A), full_matrices=full, lapack_driver="gesvd")
-    except np.linalg.LinAlgError as error:
-        raise DivergenceError(
-            f"the SVD of a matrix {shape} converges neither by gesdd nor by gesvd ({error}); scale its columns to one "
-            "size, or drop those that are rounding"
-        ) from error
-    xp, device = namespace(A), getattr(A, "device", None)
-    U, s, Vt = (xp.asarray(part, device=device) for part in found)  # as precise as A
-    return U, s, Vt
 
 
 def pseudo_inverse(A: Array, *, rcond: float | None = None) -> Array:

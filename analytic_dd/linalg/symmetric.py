@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import scipy.linalg
 
-from analytic_dd.arrays import Array, namespace, to_numpy
-from analytic_dd.errors import DivergenceError, LapackWarning
+from analytic_dd.arrays import Array, namespace
+from analytic_dd.linalg.convergence import by_qr_iteration, tried
 from analytic_dd.linalg.thresholds import LIMITS
 
 __all__ = ["eigenvalues", "eigh"]
@@ -48,32 +47,18 @@ def eigenvalues(A: Array) -> Array:
 
 def _tried(compute: Callable[[], tuple[Any, ...]], A: Array) -> Any:
     """What a library finds, or None where it does not converge; of what is no number it is no number."""
-    xp = namespace(A)
-    try:
-        found = compute()
-    except (np.linalg.LinAlgError, RuntimeError) as error:  # torch's LinAlgError is a RuntimeError
-        if "converge" not in str(error):
-            raise
-        return None
-    found_all = bool(xp.all(xp.isfinite(found[0])))  # jax returns NaN where others raise
-    return found if found_all or not bool(xp.all(xp.isfinite(A))) else None
+    xp, found = namespace(A), tried(compute)
+    if found is None or bool(xp.all(xp.isfinite(found[0]))):  # jax returns NaN where others raise
+        return found
+    return None if bool(xp.all(xp.isfinite(A))) else found
 
 
 def _by_qr_iteration(A: Array) -> tuple[Array, Array]:
-    shape = tuple(A.shape)
-    warnings.warn(
-        f"the eigenvalues of a matrix {shape} did not converge by divide and conquer (syevd); they were computed by "
-        "the QR iteration (syev), which is slower",
-        LapackWarning,
-        stacklevel=4,
+    values, vectors = by_qr_iteration(
+        "the eigendecomposition",
+        ("syevd", "syev"),
+        lambda A: tuple(scipy.linalg.eigh(A, driver="ev")),
+        A,
+        "scale its rows and columns to one size",
     )
-    try:
-        found = scipy.linalg.eigh(to_numpy(A), driver="ev")
-    except np.linalg.LinAlgError as error:
-        raise DivergenceError(
-            f"the eigenvalues of a matrix {shape} converge neither by syevd nor by syev ({error}); scale its rows and "
-            "columns to one size"
-        ) from error
-    xp, device = namespace(A), getattr(A, "device", None)
-    values, vectors = (xp.asarray(part, dtype=A.dtype, device=device) for part in found)
     return values, vectors
