@@ -7,14 +7,14 @@ target batch of KIP are the published ones; real batches, inner epochs and stude
 ``--part``. MTT at IPC 50 takes two student steps, because the textbook keeps their graph.
 
 Run: python benchmarks/iterative_steps.py [--quick] [--repeats 3] [--steps 1] [--part 4] [--methods dm dc] [--ipc 1 10]
-     (some methods or sizes: their rows replace those that are recorded)
+     (some methods or sizes: their rows replace those that are recorded; after an interrupt: --missing)
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import measurement
@@ -27,6 +27,7 @@ IPCS, K, GOAL = (1, 10, 50), 10, 1.2
 INNER = {1: 0, 10: 50, 50: 10}  # epochs between two updates of DC and DSA
 STUDENT = {1: 50, 10: 30, 50: 8}  # steps of MTT's student; 30 at IPC 50 as published
 
+KEYS = ("data", "method", "ipc")
 HEADER = ("method, data, IPC", "ours, s", "textbook, s", "ratio", "ours, MB", "textbook, MB")
 
 Step = Callable[[int], Any]
@@ -238,7 +239,7 @@ MEASURES = {"ours": ours, "textbook": textbook}
 
 
 def main() -> None:
-    """Measure, print the table, record it."""
+    """Measure, record each row as it comes, print the table."""
     measurement.answer(MEASURES)
     chosen = measurement.options(
         __doc__,
@@ -247,29 +248,30 @@ def main() -> None:
         methods={"nargs": "+", "default": METHODS, "choices": METHODS, "help": "some of the methods"},
         data={"nargs": "+", "default": list(SHAPES), "choices": list(SHAPES), "help": "shapes of images"},
         ipc={"nargs": "+", "type": int, "default": IPCS, "choices": IPCS, "help": "images a class"},
+        missing={"action": "store_true", "help": "leave out rows that are recorded"},
     )
-    width, ipcs = (4, (1,)) if chosen.quick else (128, chosen.ipc)
+    every = list(cases(chosen))
+    facts = {"threads": 1, "goal": GOAL, "torch": _torch()}
+    done, write = measurement.row_by_row(chosen, "iterative_steps", every, KEYS, **facts)
     rows = []
+    for case in every:
+        if chosen.missing and tuple(case[name] for name in KEYS) in done:
+            continue
+        found = measurement.alternating(__file__, [("ours", case), ("textbook", case)], chosen.repeats)
+        rows.append(row(case, *found))
+        print(cells(rows[-1]), flush=True)
+        write(rows[-1])
+    measurement.show(HEADER, map(cells, rows))
+
+
+def cases(chosen: Any) -> Iterator[dict[str, Any]]:
+    """Yield what is measured, a row each."""
+    width, ipcs = (4, (1,)) if chosen.quick else (128, chosen.ipc)
     for data in chosen.data:
         for method in chosen.methods:
-            for ipc in ipcs:
-                n = (
-                    6_000
-                    if chosen.quick
-                    else 10_000
-                    if method not in KERNELS
-                    else {"cifar10": 50_000}.get(data, 60_000)
-                )
-                sizes = {"n": n, "part": chosen.part, "width": width, "steps": chosen.steps}
-                case = {"method": method, "data": data, "ipc": ipc} | sizes
-                found = measurement.alternating(__file__, [("ours", case), ("textbook", case)], chosen.repeats)
-                rows.append(row(case, *found))
-                print(cells(rows[-1]), flush=True)
-    measurement.show(
-        ("method, data, IPC", "ours, s", "textbook, s", "ratio", "ours, MB", "textbook, MB"), map(cells, rows)
-    )
-    facts = {"threads": 1, "goal": GOAL, "torch": _torch()}
-    measurement.recorded_part(chosen, "iterative_steps", rows, ("data", "method", "ipc"), **facts)
+            n = 6_000 if chosen.quick else SAMPLES[data] if method in KERNELS else 10_000
+            sizes = {"n": n, "part": chosen.part, "width": width, "steps": chosen.steps}
+            yield from ({"method": method, "data": data, "ipc": ipc} | sizes for ipc in ipcs)
 
 
 def row(case: dict[str, Any], mine: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> dict[str, Any]:

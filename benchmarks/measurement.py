@@ -141,6 +141,33 @@ def recorded_part(
     return recorded(chosen, stem, sorted(every, key=lambda row: [row[key] for key in keys]), **facts)
 
 
+def row_by_row(
+    chosen: argparse.Namespace, stem: str, planned: Sequence[Mapping[str, Any]], keys: Sequence[str], **facts: Any
+) -> tuple[list[tuple[Any, ...]], Callable[[Mapping[str, Any]], Path]]:
+    """Return the keys of rows that are recorded, and what records one more row at once: an interrupt loses one row.
+
+    Recorded rows that were made in the same way stay until a row of their keys comes; where versions or hardware are
+    others, all of them must be planned, and none stays.
+    """
+    import records
+
+    path, same = _file(chosen, stem), json.loads(json.dumps(facts | {"repeats": chosen.repeats}))
+    records.with_others(path, planned, keys, **same)  # ends the program where rows would be mixed
+    try:
+        rows = list(records.with_others(path, [], keys, **same))
+    except SystemExit:
+        rows = []
+
+    def key(row: Mapping[str, Any]) -> tuple[Any, ...]:
+        return tuple(row[name] for name in keys)
+
+    def write(row: Mapping[str, Any]) -> Path:
+        rows[:] = sorted([*(one for one in rows if key(one) != key(row)), row], key=key)
+        return recorded(chosen, stem, rows, **facts)
+
+    return [key(row) for row in rows], write
+
+
 def _file(chosen: argparse.Namespace, stem: str) -> Path:
     path: Path = chosen.out / (f"{stem}_quick.json" if chosen.quick else f"{stem}.json")
     path.parent.mkdir(parents=True, exist_ok=True)

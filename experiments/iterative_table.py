@@ -22,7 +22,7 @@ from analytic_dd.baselines.bench.plan import SetCell, Variant
 from analytic_dd.baselines.bench.settings import settings_options
 
 METHODS = ["random", "class_mean", "k_means", "dc", "dsa", "dm", "mtt", "kip", "closed-form:features=identity"]
-PREDICTORS = ["convnet", "convnet+dsa", "krr-own", "krr-common"]
+PREDICTORS = ["convnet", "convnet+dsa", "convnet+dsa+lr", "krr-own", "krr-common"]  # +lr: of MTT alone
 
 
 def draw(rows: list[dict[str, Any]], options: Any) -> dict[str, Any]:

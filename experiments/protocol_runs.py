@@ -57,33 +57,48 @@ def run(
         dataset = data.load(name, offline=True)
         settings = SETTINGS[options.settings]
         config = settings.get(dataset.name, settings[""])
-        cells = plan(
-            [dataset],
-            [variant for text in options.methods or methods for variant in parse_variant(text)],
-            ipcs=options.ipc or ipcs,
-            seeds=range(options.seed, options.seed + options.repeats),
-            predictors=predictors,
-            config=config,
-        )
-        folder = options.runs / stem / f"{options.settings}-{name}-{options.device}".replace("/", "-")
-        benchmark = Benchmark(
-            cells,
-            [dataset],
-            out=folder,
-            protocol=config.get("evaluate", {}),
-            device=options.device,
-            budget=options.budget,
-            resume=True,
-            progress=sys.stderr.isatty(),
-        )
-        failed = benchmark.run()
-        print(benchmark.report()[1])
-        if failed:
-            print(f"{failed} cells failed; the rows of {folder} say why", file=sys.stderr)
-        keys = {cell.key(predictor) for cell in cells.sets for predictor in cell.predictors}
-        asked = [row for row in benchmark.rows() if tuple(row[key] for key in _CELL) in keys]
-        rows += recorded(asked, options)
+        chosen = {"methods": options.methods or methods, "ipcs": options.ipc or ipcs}
+        rows += run_on(dataset, options, stem, predictors=predictors, config=config, name=name, **chosen)
     return rows
+
+
+def run_on(
+    dataset: data.Dataset,
+    options: Any,
+    stem: str,
+    *,
+    methods: Sequence[str],
+    predictors: Sequence[str],
+    ipcs: Sequence[int],
+    config: Mapping[str, Mapping[str, Any]],
+    name: str = "",
+) -> list[dict[str, Any]]:
+    """Do what is not done of one data set, whose journal has a ``name``, and return the rows to record."""
+    cells = plan(
+        [dataset],
+        [variant for text in methods for variant in parse_variant(text)],
+        ipcs=ipcs,
+        seeds=range(options.seed, options.seed + options.repeats),
+        predictors=predictors,
+        config=config,
+    )
+    folder = options.runs / stem / f"{options.settings}-{name or dataset.name}-{options.device}".replace("/", "-")
+    benchmark = Benchmark(
+        cells,
+        [dataset],
+        out=folder,
+        protocol=config.get("evaluate", {}),
+        device=options.device,
+        budget=options.budget,
+        resume=True,
+        progress=sys.stderr.isatty(),
+    )
+    failed = benchmark.run()
+    print(benchmark.report()[1])
+    if failed:
+        print(f"{failed} cells failed; the rows of {folder} say why", file=sys.stderr)
+    keys = {cell.key(predictor) for cell in cells.sets for predictor in cell.predictors}
+    return recorded([row for row in benchmark.rows() if tuple(row[key] for key in _CELL) in keys], options)
 
 
 _CELL = ("method", "variant", "data", "ipc", "seed", "predictor")
@@ -100,6 +115,8 @@ def recorded(rows: Sequence[Mapping[str, Any]], options: Any) -> list[dict[str, 
             row = {"data": name, "settings": options.settings, "ipc": ipc, "method": label, "predictor": predictor}
             row |= {"accuracy": one.accuracy, "over_seeds": one.over_seeds, "over_networks": one.over_networks}
             row |= {"seconds": one.seconds, "finished": one.finished, "seeds": options.repeats}
+            if one.step_size is not None:
+                row["step_size"] = one.step_size
             row |= {"device": options.device, "torch": str(torch.__version__), "threads": mine["threads"]}
             published = anchor(name, ipc, label, predictor)
             cell = {"name": name, "settings": options.settings, "predictor": predictor}

@@ -87,9 +87,13 @@ def iterative_table() -> str:
 
     def cells(found: Found) -> list[str]:
         anchors = [text for text in map(_published, found.values()) if text]
-        return ["; ".join(anchors), f"{next(iter(found.values()))['seconds']:.3g}"]
+        first = next(iter(found.values()))
+        size = [f"{first['step_size']:.3g}" if "step_size" in first else ""] if learned else []
+        return ["; ".join(anchors), *size, f"{first['seconds']:.3g}"]
 
-    return _by_predictor("iterative_table", ("published", "s"), cells)
+    rows = records.read(records.RESULTS / "iterative_table.json")["rows"]
+    learned = ["learned lr"] if any("step_size" in row for row in rows) else []
+    return _by_predictor("iterative_table", ("published", *learned, "s"), cells)
 
 
 def published_protocols() -> str:
@@ -122,4 +126,26 @@ def networks() -> str:
     return markdown(["one image a class, test accuracy in %", *names], rows) + source(run, path)
 
 
-TABLES = by_name(iterative_table, published_protocols, transfer, networks)
+def mtt_ablations() -> str:
+    """Trajectory matching with one thing changed: accuracies, the learned step size, seconds; and seconds a step."""
+    run = records.read(records.RESULTS / "mtt_ablations.json")
+    every = [row for row in run["rows"] if row["part"] != "seconds"]
+    predictors = list(dict.fromkeys(row["predictor"] for row in every))
+    found: dict[tuple[Any, ...], dict[str, Row]] = {}
+    for row in every:
+        found.setdefault((row["data"], row["part"], row["method"], row["ipc"]), {})[row["predictor"]] = row
+    rows = []
+    for (name, part, method, ipc), by in found.items():
+        first = next(iter(by.values()))
+        size = f"{first['step_size']:.3g}" if "step_size" in first else ""
+        scores = [_cell(by.get(predictor)) for predictor in predictors]
+        rows.append([f"{name}, {part}: {method}", str(ipc), *scores, size, f"{first['seconds']:.3g}"])
+    header = ["data, part: method", "IPC", *(f"{name}, %" for name in predictors), "learned lr", "s"]
+    timed = [row for row in run["rows"] if row["part"] == "seconds"]
+    steps = [[row["data"], row["ipc"], row["student_steps"], f"{row['seconds_a_step']:.3g}"] for row in timed]
+    text = markdown(header, rows) + (_facts(every) if every else "")
+    text += "\n" + markdown(["data", "IPC", "N", "seconds a step"], steps) if steps else ""
+    return text + source(run, "experiments/results/mtt_ablations.json")
+
+
+TABLES = by_name(iterative_table, published_protocols, transfer, networks, mtt_ablations)

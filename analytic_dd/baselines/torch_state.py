@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 
@@ -17,7 +19,9 @@ def plain_torch() -> Iterator[None]:
     """Run with the global state that torch begins with, and give the caller's back; also a decorator.
 
     The default dtype is float32, the default device the CPU, products of float32 are those of float32; gradients are
-    recorded, in no inference mode; nothing is cast by autocast; the random state is the caller's again at the end.
+    recorded, in no inference mode; nothing is cast by autocast; the random state is the caller's again at the end, also
+    after an error or an interrupt. Dtype and precision belong to the process: of several threads the last that ends
+    gives them back.
 
     Examples
     --------
@@ -25,7 +29,6 @@ def plain_torch() -> Iterator[None]:
     ...     torch.is_grad_enabled(), torch.is_autocast_enabled("cpu"), torch.get_default_dtype()
     (True, False, torch.float32)
     """
-    dtype, precision = torch.get_default_dtype(), torch.get_float32_matmul_precision()
     with contextlib.ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng(devices=[]))
         stack.enter_context(torch.inference_mode(False))
@@ -35,10 +38,49 @@ def plain_torch() -> Iterator[None]:
                 stack.enter_context(torch.autocast(kind, enabled=False))
         if torch.get_default_device().type != "cpu":
             stack.enter_context(torch.device("cpu"))
-        try:
-            torch.set_default_dtype(torch.float32)
-            torch.set_float32_matmul_precision("highest")
-            yield
-        finally:
-            torch.set_default_dtype(dtype)
-            torch.set_float32_matmul_precision(precision)
+        stack.enter_context(_plain_numbers())
+        yield
+
+
+@dataclass(eq=False)
+class _Numbers:
+    """The dtype and the precision that a block found, which are those of the whole process."""
+
+    dtype: torch.dtype
+    precision: str
+
+
+_INSIDE: list[_Numbers] = []  # of the blocks that have begun and not ended, in the order in which they began
+_LOCK = threading.RLock()
+
+
+@contextlib.contextmanager
+def _plain_numbers() -> Iterator[None]:
+    with _LOCK:
+        mine = _Numbers(torch.get_default_dtype(), torch.get_float32_matmul_precision())
+    try:
+        with _LOCK:
+            _INSIDE.append(mine)
+            _set(_Numbers(torch.float32, "highest"))
+        yield
+    finally:
+        with _LOCK:
+            _leave(mine)
+
+
+def _leave(mine: _Numbers) -> None:
+    """Give back what a block found, or leave it to the block that began next and has not ended."""
+    if mine not in _INSIDE:
+        return
+    index = _INSIDE.index(mine)
+    later = _INSIDE[index + 1 :]
+    del _INSIDE[index]
+    if later:
+        later[0].dtype, later[0].precision = mine.dtype, mine.precision
+    else:
+        _set(mine)
+
+
+def _set(numbers: _Numbers) -> None:
+    torch.set_default_dtype(numbers.dtype)
+    torch.set_float32_matmul_precision(numbers.precision)

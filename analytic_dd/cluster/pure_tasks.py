@@ -43,7 +43,7 @@ def over_dask(where: Any) -> Iterator[Any]:
         if isinstance(where, int) or str(where).isdecimal():
             if int(where) < 1:
                 raise ValueError(f"dask must be a number of workers >= 1 or the address of a scheduler, got {where}")
-            options = {"threads_per_worker": 1, "dashboard_address": None, "host": "127.0.0.1"}
+            options = {"threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "host": "127.0.0.1"}
             where = stack.enter_context(LocalCluster(n_workers=int(where), processes=True, **options))
         client = where if hasattr(where, "submit") else stack.enter_context(Client(where))
         token = _CLIENT.set(client)

@@ -1,5 +1,8 @@
 """The textbook that the iterative methods are timed against has their losses and their gradients, in float64."""
 
+import json
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -145,6 +148,40 @@ def test_draws_of_the_textbook_have_the_parameters_of_every_operation(book):
         chosen, values = book.drawn(4, (operation,))
         wanted = Augmentation((operation,)).draw(4, torch.Generator()).values
         assert (chosen, {name: len(value) for name, value in values.items()}) == (operation, dict.fromkeys(wanted, 4))
+
+
+def test_a_row_is_recorded_as_it_comes(scripts_as_modules, tmp_path, monkeypatch, capsys):
+    """An interrupt loses the row that it meets; the run that goes on makes those that are missing."""
+    steps = scripts_as_modules("iterative_steps", "measurement", "records")["iterative_steps"]
+    path, made = tmp_path / "iterative_steps_quick.json", []
+
+    def measured(script, both, repeats):
+        if len(made) == 2:
+            raise KeyboardInterrupt
+        made.append(both[0][1]["method"])
+        return [[{"seconds": 1.0 + turn, "wall": 1.0, "megabytes": 1.0}] for turn in range(2)]
+
+    monkeypatch.setattr(steps.measurement, "alternating", measured)
+    words = ["iterative_steps", "--quick", "--out", str(tmp_path), "--data", "mnist", "--methods", "dm", "dc", "dsa"]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(KeyboardInterrupt):
+        steps.main()
+    assert [row["method"] for row in json.loads(path.read_text())["rows"]] == ["dc", "dm"]
+    made.clear()
+    monkeypatch.setattr(sys, "argv", [*words, "--missing"])
+    steps.main()
+    assert made == ["dsa"]
+    content = json.loads(path.read_text())
+    assert [row["method"] for row in content["rows"]] == ["dc", "dm", "dsa"]
+    path.write_text(json.dumps(content | {"hardware": "another"}))
+    monkeypatch.setattr(sys, "argv", words[:-1])
+    with pytest.raises(SystemExit, match="has rows of other hardware"):
+        steps.main()
+    made.clear()
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(KeyboardInterrupt):
+        steps.main()
+    assert [row["method"] for row in json.loads(path.read_text())["rows"]] == ["dc", "dm"]
 
 
 @pytest.mark.parametrize("method", ["kip", "label-solve", "dm", "dc", "dsa", "mtt", "dd"])

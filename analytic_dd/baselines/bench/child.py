@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from analytic_dd.baselines.methods.registry import method_type, methods_of_others
+from analytic_dd.cluster import current_client, over_dask
 
 __all__ = ["available", "found_in_child"]
 
@@ -34,7 +35,7 @@ def found_in_child(function: Callable[..., Iterator[Any]], *arguments: Any) -> I
     """Yield what ``function(*arguments)`` yields in a process of its own.
 
     The process forks from a server that has torch imported and no thread started. An interrupt is passed on once, and
-    the child ends when this process does.
+    the child ends when this process does. Inside :func:`over_dask` the child has the workers of the same scheduler.
 
     Raises
     ------
@@ -44,7 +45,8 @@ def found_in_child(function: Callable[..., Iterator[Any]], *arguments: Any) -> I
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["analytic_dd.baselines.bench.run"])
     mine, other = context.Pipe()
-    facts = methods_of_others(), torch.get_num_threads()
+    client = current_client()
+    facts = methods_of_others(), torch.get_num_threads(), None if client is None else client.scheduler.address
     child = context.Process(target=_serve, args=(other, facts, function, arguments))
     with _main_left_out():
         child.start()
@@ -111,19 +113,20 @@ def _words(code: int) -> str:
 
 def _serve(
     other: Connection,
-    facts: tuple[list[str], int],
+    facts: tuple[list[str], int, str | None],
     function: Callable[..., Iterator[Any]],
     arguments: tuple[Any, ...],
 ) -> None:
     os.setpgid(0, 0)  # Ctrl-C reaches the parent alone, which passes it on once
     threading.Thread(target=_watch, args=(other,), daemon=True).start()
-    methods, threads = facts
+    methods, threads, scheduler = facts
     torch.set_num_threads(threads)
     try:
         for path in methods:
             method_type(path)
-        for found in function(*arguments):
-            other.send(found)
+        with over_dask(scheduler):
+            for found in function(*arguments):
+                other.send(found)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
 

@@ -60,7 +60,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--predictors",
         nargs="+",
         metavar="PREDICTOR",
-        help="what scores a set: convnet mlp resnet18 vgg11 alexnet (each with +dsa, +soft), krr-own, own-steps, "
+        help="what scores a set: convnet mlp resnet18 vgg11 alexnet (each with +dsa or +dc, +soft, and +lr "
+        "for the learned step size of mtt, dd and ld), wide, krr-own, own-steps, "
         f"krr-common, ridge, ridge:MAP (default {' '.join(_DEFAULTS['predictors'])})",
     )
     add(
@@ -79,8 +80,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add(
         "--preprocess",
         metavar="zca[:CONVENTION[=AMOUNT]]",
-        help="whiten the data first, by the training part: zca:kip and zca:pixels as the code of kip and of mtt does, "
-        "zca:relative and zca:absolute on pixels that are normalised by channel; the amount is 0.1 by default",
+        help="whiten the data first, by the training part: zca:kip and zca:mtt as kip and mtt do, zca:pixels as the "
+        "code of mtt does, zca:relative and zca:absolute on pixels that are normalised by channel; the amount is 0.1 "
+        "by default, and 0.094 of zca:mtt",
     )
     add("--device", default="cpu", help="cpu, cuda, cuda:1, ... (default cpu)")
     add(

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from analytic_dd.baselines.bench.plan import Plan, SetCell
 from analytic_dd.baselines.bench.protocol import Protocol, predictor_kind
+from analytic_dd.baselines.bench.wide import wide_network
 from analytic_dd.baselines.ledger import Ledger
 from analytic_dd.baselines.methods.dc import DcConfig
 from analytic_dd.baselines.methods.matching import Matching
@@ -207,6 +208,11 @@ def _estimate(cell: SetCell, dataset: Dataset, protocol: Protocol, device: str, 
 
 def _scoring(cell: SetCell, dataset: Dataset, predictor: str, protocol: Protocol, rate: Any) -> float:
     """Return the seconds of the networks of a predictor; other predictors take seconds and are not counted."""
+    if predictor_kind(predictor) == "wide" and cell.ipc is not None:
+        wide, m = protocol.wide(), len(dataset.classes) * cell.ipc
+        passes = 3.0 * wide.steps * m + len(dataset.y_test)
+        found = wide_network(wide, dataset)
+        return wide.nets * passes * forward_flops(found) / float(rate(found))
     if predictor_kind(predictor) != "network":
         return 0.0
     settings = protocol.networks(predictor, full=cell.ipc is None)

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from analytic_dd.baselines.methods.task import height_width_channels
 from analytic_dd.baselines.nets.augment import Augmentation
+from analytic_dd.baselines.nets.each_image import EachImage
 from analytic_dd.baselines.nets.named import network_named
 from analytic_dd.baselines.nets.network import Network, Parameters
 from analytic_dd.baselines.nets.training import Course, train_networks
@@ -34,7 +35,9 @@ class Networks:
     depth: int | None = None
     nets: int = 5  # number of networks, which differ in their first weights and in the order of their batches
     seed: int = 0  # equal seeds give every set the same networks
-    augment: bool = False  # whether they train with Siamese augmentation, with parameters for each image
+    # Whether they train with Siamese augmentation, with parameters for each image, or "dc": with an operation for each
+    # image as gradient matching was evaluated on MNIST (:class:`EachImage`)
+    augment: bool | str = False
     soft: bool = False  # whether the labels are the targets of the cross-entropy; they must then be probabilities
     epochs: int | None = None  # 300 by default, or 1,000 with augmentation
     batch: int = 256  # largest number of samples in a step
@@ -42,10 +45,14 @@ class Networks:
     momentum: float = 0.9
     weight_decay: float = 5e-4
 
+    def __post_init__(self) -> None:
+        if self.augment not in (False, True, "dc"):
+            raise ValueError(f"augment must be true, false or 'dc', got {self.augment!r}")
+
     def course(self, dataset: Dataset) -> Course:
         """Return how the networks train on sets of ``dataset``."""
         epochs = (_EPOCHS_AUGMENTED if self.augment else _EPOCHS) if self.epochs is None else self.epochs
-        augmentation = augmentation_of(dataset) if self.augment else None
+        augmentation = EachImage() if self.augment == "dc" else augmentation_of(dataset) if self.augment else None
         lr, momentum, decay = self.lr, self.momentum, self.weight_decay
         return Course(epochs, self.batch, lr, momentum, decay, drops=True, augmentation=augmentation)
 

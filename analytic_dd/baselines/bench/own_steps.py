@@ -13,11 +13,13 @@ from analytic_dd.baselines.methods.registry import METHODS, method_type
 from analytic_dd.baselines.methods.task import Task
 from analytic_dd.baselines.methods.unroll import Variables, descend
 from analytic_dd.baselines.nets.network import Network, Parameters, apart
+from analytic_dd.baselines.torch_state import plain_torch
 from analytic_dd.data import Dataset
 
 __all__ = ["own_accuracies", "trained_networks"]
 
 
+@plain_torch()
 def own_accuracies(
     result: BaselineResult, dataset: Dataset, *, nets: int = 1, device: str = "cpu"
 ) -> tuple[float, ...]:
@@ -26,6 +28,7 @@ def own_accuracies(
     return tuple(test_accuracies(network, trained, dataset, device))
 
 
+@plain_torch()
 def trained_networks(
     result: BaselineResult, dataset: Dataset, *, nets: int = 1, device: str = "cpu"
 ) -> tuple[Network, list[Parameters]]:

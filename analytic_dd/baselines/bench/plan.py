@@ -11,7 +11,14 @@ from typing import Any
 
 from analytic_dd.baselines.bench.closed_form import ClosedFormConfig
 from analytic_dd.baselines.bench.controls import CONTROLS
-from analytic_dd.baselines.bench.protocol import LARGEST_KERNEL, OWN, Protocol, own_predictor, predictor_kind
+from analytic_dd.baselines.bench.protocol import (
+    LARGEST_KERNEL,
+    OWN,
+    Protocol,
+    learns_step_size,
+    own_predictor,
+    predictor_kind,
+)
 from analytic_dd.baselines.bench.settings import published, settings_options
 from analytic_dd.baselines.methods.method import configured
 from analytic_dd.baselines.methods.registry import METHODS, entry_point, method_type
@@ -255,13 +262,17 @@ def _require_options(variant: Variant) -> None:
 def reason_against(predictor: str, variant: Variant, dataset: Dataset) -> str | None:
     """Return None where a predictor applies, or the reason against it, which is empty where it need not be said."""
     kind, method = predictor_kind(predictor), variant.method
-    if kind in OWN and kind != own_predictor(method):
+    marks = predictor.split("+")[1:]
+    if (kind in OWN and kind != own_predictor(method)) or ("lr" in marks and not learns_step_size(method)):
         return ""
     if kind == "krr-common" and method == "full" and len(dataset.y_train) > LARGEST_KERNEL:
         return f"a kernel matrix of {len(dataset.y_train):,} points; at most {LARGEST_KERNEL:,} are solved"
-    if kind == "network" and predictor not in ("mlp", "mlp+soft") and len(dataset.image_shape) == 1:
+    plain = predictor.split("+")[0] == "mlp" and not {"dsa", "dc"} & set(marks)
+    if kind in ("network", "wide") and not plain and len(dataset.image_shape) == 1:
         return "samples are rows, not images"
-    if "soft" in predictor.split("+") and not _may_be_probabilities(variant):
+    if kind == "wide" and method == "full":
+        return "it fits the labels of all points at once"
+    if "soft" in marks and not _may_be_probabilities(variant):
         return "its labels are no probabilities"
     return None
 
@@ -283,4 +294,6 @@ def settings_of(cell: SetCell, predictor: str, dataset: Dataset, protocol: Proto
     found = {"options": dict(cell.variant.options), "data_sha256": dataset.sha256}
     if predictor_kind(predictor) == "network":
         found["network"] = asdict(protocol.networks(predictor, full=cell.ipc is None))
+    if predictor_kind(predictor) == "wide":
+        found["network"] = asdict(protocol.wide())
     return dict(json.loads(json.dumps(found)))

@@ -2,8 +2,12 @@
 
 convnet, mlp, resnet18, vgg11, alexnet    networks trained on the set, with the largest of its labels as the class
 ...+dsa, ...+soft                         the same under Siamese augmentation; with labels that are probabilities
+...+dc                                    the same under the augmentation that gradient matching scored MNIST with
+...+lr                                    the same at the step size that a set of mtt, dd or ld learned, in place of lr
 krr-own                                   kernel (or feature) ridge regression with the kernel of the method itself; the
                                           loss of a closed-form set that has another one, on its own map
+wide                                      convolutional networks of width 1,024 in the scaling of the wide limit, fitted
+                                          to the labels as they are by least squares, as KIP is transferred
 own-steps                                 networks after the gradient steps that a set of dd or ld was made for
 krr-common                                the tangent kernel of depth 1 and relative ridge 1e-6 for every set
 ridge, ridge:MAP                          ridge regression on a feature map, the linear one by default
@@ -13,7 +17,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,6 +25,7 @@ import numpy as np
 from analytic_dd.baselines.bench.closed_form import closed_form_kernel, map_named, weights_of_set
 from analytic_dd.baselines.bench.evaluate import Networks, evaluate
 from analytic_dd.baselines.bench.own_steps import own_accuracies
+from analytic_dd.baselines.bench.wide import WideNetworks, wide_accuracies
 from analytic_dd.baselines.methods.driver import BaselineResult
 from analytic_dd.baselines.methods.kernel_config import own_kernel
 from analytic_dd.baselines.methods.kernels import InfiniteNetwork
@@ -33,9 +38,20 @@ from analytic_dd.features import FeatureMap, check_text
 from analytic_dd.judge.controls import best_ridge
 from analytic_dd.model import DatasetSource, fit_source
 
-__all__ = ["LARGEST_KERNEL", "OWN", "Protocol", "Score", "own_predictor", "predictor_kind", "score"]
+__all__ = [
+    "LARGEST_KERNEL",
+    "MARKS",
+    "OWN",
+    "Protocol",
+    "Score",
+    "learns_step_size",
+    "own_predictor",
+    "predictor_kind",
+    "score",
+]
 
 OWN = ("krr-own", "own-steps")  # predictors that only some methods have
+MARKS = ("dsa", "dc", "soft", "lr")  # of a network, in their order; the first two are different augmentations
 LARGEST_KERNEL = 20_000  # points up to which a kernel matrix is solved: 3.2 GB
 
 _STREAM = 0x72696467  # names the stream of random numbers
@@ -60,22 +76,37 @@ class Protocol:
     lr: float = 0.01
     momentum: float = 0.9
     weight_decay: float = 5e-4
+    wide_width: int = 1024  # sizes of ``wide``, and the number of its gradient steps, each on all points
+    wide_depth: int = 3
+    wide_steps: int = 1_000
 
-    quick: ClassVar[Mapping[str, Any]] = {"width": 32, "depth": 2, "epochs_full": 30}
+    quick: ClassVar[Mapping[str, Any]] = {
+        "width": 32,
+        "depth": 2,
+        "epochs_full": 30,
+        "wide_width": 32,
+        "wide_depth": 2,
+        "wide_steps": 100,
+    }
 
     def __post_init__(self) -> None:
-        for name in ("nets", "epochs", "epochs_augmented", "batch"):
+        for name in ("nets", "epochs", "epochs_augmented", "batch", "wide_width", "wide_depth", "wide_steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.seed < 0 or not self.lr > 0.0:
             raise ValueError(f"seed must be >= 0 and lr > 0, got {self.seed} and {self.lr}")
+
+    def wide(self) -> WideNetworks:
+        """Return the networks of the predictor ``wide``."""
+        return WideNetworks(self.wide_width, self.wide_depth, self.wide_steps, self.nets, self.seed)
 
     def networks(self, predictor: str, *, full: bool) -> Networks:
         """Return the networks of a predictor such as ``convnet+dsa``; ``full`` says that they train on all the data."""
         name, *marks = predictor.split("+")
         sizes = {"convnet": (self.width, self.depth), "mlp": (self.mlp_width, self.mlp_depth)}
         width, depth = sizes.get(name, (self.transfer_width, None))
-        epochs = self.epochs_augmented if "dsa" in marks else self.epochs
+        augment = "dc" if "dc" in marks else "dsa" in marks
+        epochs = self.epochs_augmented if augment else self.epochs
         epochs = self.epochs_full if full and self.epochs_full is not None else epochs
         return Networks(
             name,
@@ -83,7 +114,7 @@ class Protocol:
             depth,
             nets=self.nets,
             seed=self.seed,
-            augment="dsa" in marks,
+            augment=augment,
             soft="soft" in marks,
             epochs=epochs,
             batch=self.batch,
@@ -105,7 +136,7 @@ class Score:
 
 
 def predictor_kind(name: str) -> str:
-    """Return ``network``, ``krr-own``, ``own-steps``, ``krr-common`` or ``ridge``.
+    """Return ``network``, ``wide``, ``krr-own``, ``own-steps``, ``krr-common`` or ``ridge``.
 
     Raises
     ------
@@ -113,16 +144,16 @@ def predictor_kind(name: str) -> str:
         There is no such predictor, or no such map.
     """
     network, *marks = name.split("+")
-    if network in NETWORKS and marks in ([], ["dsa"], ["soft"], ["dsa", "soft"]):
+    if network in NETWORKS and marks == [one for one in MARKS if one in marks] and marks[:2] != ["dsa", "dc"]:
         return "network"
-    if name in (*OWN, "krr-common", "ridge"):
+    if name in (*OWN, "wide", "krr-common", "ridge"):
         return name
     if name.startswith("ridge:") and len(name) > 6:
         check_text(name[6:])
         return "ridge"
     raise ValueError(
-        f"unknown predictor {name!r}; choose from {', '.join(NETWORKS)} (with +dsa, +soft or +dsa+soft), krr-own, "
-        "own-steps, krr-common, ridge, ridge:MAP"
+        f"unknown predictor {name!r}; choose from {', '.join(NETWORKS)} (with +dsa or +dc, +soft, +lr in this order), "
+        "wide, krr-own, own-steps, krr-common, ridge, ridge:MAP"
     )
 
 
@@ -131,6 +162,11 @@ def own_predictor(method: str) -> str | None:
     if method == "closed-form":
         return "krr-own"
     return method_type(method).config_type.own_predictor if method in METHODS else None
+
+
+def learns_step_size(method: str) -> bool:
+    """Whether a method learns the step size with which networks train on its set."""
+    return method in METHODS and method_type(method).config_type.learns_step_size
 
 
 @plain_torch()
@@ -144,13 +180,22 @@ def score(
     kind, started = predictor_kind(predictor), time.perf_counter()
     if kind == "network":
         networks = protocol.networks(predictor, full=result.method == "full")
+        if "lr" in predictor.split("+"):
+            if "step_size" not in result.learned:
+                raise ValueError(f"{result.method} learns no step size; leave {predictor} out")
+            networks = replace(networks, lr=float(result.learned["step_size"]))
         found = evaluate(result.inputs, result.y, dataset, networks, device=device)
-        details = {"labels": found.labels, "epochs": found.epochs, "diverged": found.diverged}
-        return Score(found.mean, found.std, found.accuracies, found.seconds, details)
-    if kind == "own-steps":
-        accuracies = own_accuracies(result, dataset, nets=protocol.nets, device=device)
+        facts = {"labels": found.labels, "epochs": found.epochs, "diverged": found.diverged, "lr": networks.lr}
+        return Score(found.mean, found.std, found.accuracies, found.seconds, facts)
+    if kind in ("own-steps", "wide"):
+        details: dict[str, Any] = {}
+        if kind == "wide":
+            accuracies, left = wide_accuracies(result, dataset, protocol.wide(), device=device)
+            details = {"labels_left": left}
+        else:
+            accuracies = own_accuracies(result, dataset, nets=protocol.nets, device=device)
         std = float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else None
-        return Score(float(np.mean(accuracies)), std, accuracies, time.perf_counter() - started)
+        return Score(float(np.mean(accuracies)), std, accuracies, time.perf_counter() - started, details)
     maker = {"krr-own": _own, "krr-common": _common, "ridge": _ridge}[kind]
     accuracy, details = maker(predictor, result, dataset, device)
     return Score(accuracy, None, (accuracy,), time.perf_counter() - started, details)

@@ -75,7 +75,7 @@ def ranking(
 
     found: dict[str, float] = {}
     for predictor in of_set:
-        if "+" in predictor or predictor.partition(":")[0] in ("ridge", "krr-own", "krr-common", "own-steps"):
+        if "+" in predictor or predictor.partition(":")[0] in ("ridge", "krr-own", "krr-common", "own-steps", "wide"):
             continue
         plain, augmented, whole = gain(predictor), gain(f"{predictor}+dsa"), _accuracy(of_all, predictor)
         mine = _accuracy(of_set, predictor)

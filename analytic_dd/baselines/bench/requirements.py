@@ -11,6 +11,7 @@ import torch
 from analytic_dd.baselines.bench.estimate import made
 from analytic_dd.baselines.bench.plan import Plan, SetCell
 from analytic_dd.baselines.bench.protocol import Protocol, predictor_kind
+from analytic_dd.baselines.bench.wide import wide_network
 from analytic_dd.baselines.methods.kernel_config import KernelConfig
 from analytic_dd.baselines.methods.method import Method
 from analytic_dd.baselines.methods.registry import METHODS
@@ -112,3 +113,5 @@ def _require_networks(cell: SetCell, dataset: Dataset, protocol: Protocol) -> No
             networks = protocol.networks(predictor, full=cell.ipc is None)
             shape, k = (channels, height, width), len(dataset.classes)
             network_named(networks.network, shape, k, width=networks.width, depth=networks.depth)
+        if predictor_kind(predictor) == "wide":
+            wide_network(protocol.wide(), dataset)

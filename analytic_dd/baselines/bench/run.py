@@ -32,6 +32,7 @@ from analytic_dd.baselines.methods.method import configured
 from analytic_dd.baselines.methods.objective import Objective
 from analytic_dd.baselines.methods.registry import METHODS, method_type
 from analytic_dd.baselines.methods.task import Task
+from analytic_dd.baselines.torch_state import plain_torch
 from analytic_dd.data import Dataset, pixels, require_device
 from analytic_dd.errors import DataError, shown
 from analytic_dd.files import atomic_write
@@ -273,6 +274,7 @@ def _failure(error: Exception) -> dict[str, Any]:
     return {"accuracy": None, "accuracy_std": None, "seconds": None, "error": words}
 
 
+@plain_torch()
 def control_result(name: str, dataset: Dataset, points_per_class: int, *, seed: int) -> BaselineResult:
     """Return a control as a result, whose ledger has the seconds that it took."""
     ledger = Ledger(steps=1)
@@ -294,6 +296,7 @@ def control_result(name: str, dataset: Dataset, points_per_class: int, *, seed: 
     )
 
 
+@plain_torch()
 def objective_of(result: BaselineResult, dataset: Dataset) -> Objective | None:
     """Return what the method of a set minimises there, and the optimum; None where no closed form is known (T20)."""
     if result.method not in METHODS:

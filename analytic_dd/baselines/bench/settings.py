@@ -77,7 +77,7 @@ _OF_MTT = (
             ipc,
             _CONVNET | dict(options) | ({"synthetic_batch": 125} if (data, ipc) == ("cifar100", 50) else {}),
             _CVPR22 + (", batch of dc_benchmark" if (data, ipc) == ("cifar100", 50) else ""),
-            "zca:pixels" if (data, ipc) in _WHITENED else "",
+            "zca:mtt" if (data, ipc) in _WHITENED else "",
         )
         for (data, ipc), options in MTT.items()
     ),

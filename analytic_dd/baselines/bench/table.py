@@ -30,6 +30,10 @@ _KNOWN = (
 )
 
 
+_LEARNED = "learned lr"
+_SIZES = (
+    "learned lr: the step size that a set was made for, a mean over its steps and seeds; NETWORK+lr trains with it."
+)
 _RANKED = ("LRS", "ARS")
 _RANKING = "LRS, ARS: label- and augmentation-robust scores of DD-Ranking, in %, by the first network with hard labels."
 _LOW = "~ not above random images of the same size: with these settings the method does not distil."
@@ -47,6 +51,8 @@ class Summary:
         square over seeds (None where nothing is random).
     seconds : float or None
         Mean over seeds.
+    step_size : float or None
+        Mean over seeds of what the method learned as the step size of networks, or None.
     objective : (S, 3) array
         Objective reached, optimum and gap of each seed, of a linear or finite-feature run (T20); else empty.
     finished : bool
@@ -62,6 +68,8 @@ class Summary:
         self.over_seeds = float(np.std(scores, ddof=1)) if len(scores) > 1 else None
         self.over_networks = math.sqrt(float(np.mean(np.square(spreads)))) if spreads else None
         self.seconds = float(np.mean(seconds)) if seconds else None
+        sizes = [(row.get("learned") or {}).get("step_size") for row in good]
+        self.step_size = float(np.mean([size for size in sizes if size is not None])) if any(sizes) else None
         known = [row["objective"] for row in good if row.get("objective") is not None]
         self.objective = np.array([[one[name] for name in ("reached", "optimum", "gap")] for one in known], float)
         self.finished = all(row.get("finished", True) for row in good)
@@ -104,18 +112,21 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
         known = any(len(one.objective) for value in part.values() for one in value.values())
         scores = {key: _ranking(part, key) for key in part}
         ranked = [name for name in _RANKED if any(name in one for one in scores.values())]
-        content = [[data, "IPC", *predictors, *ranked, "seconds", *(_OBJECTIVE if known else ())]]
+        sized = [_LEARNED] if any(_step_size(value) for value in part.values()) else []
+        content = [[data, "IPC", *predictors, *ranked, *sized, "seconds", *(_OBJECTIVE if known else ())]]
         for key, values in sorted(part.items(), key=lambda item: _size(item[0][1])):
             _, ipc, label = key
             cells = [f"{values[name]}{_mark(part, key, name)}" if name in values else "" for name in predictors]
             cells += [_percent(scores[key].get(name)) if name in scores[key] else "" for name in ranked]
+            cells += [_step_size(values)] if sized else []
             seconds = [one.seconds for one in values.values() if one.seconds is not None]
             content.append([label, "all" if ipc is None else str(ipc), *cells, _seconds(seconds)])
             content[-1] += _objective(values.values()) if known else []
         lines += [*_aligned(content), ""]
     every = [one for values in found.values() for one in values.values()]
     failed = sum(one.failed for one in every)
-    notes = [*_KNOWN] if any(len(one.objective) for one in every) else []
+    notes = [_SIZES] if any(_step_size(values) for values in found.values()) else []
+    notes += [*_KNOWN] if any(len(one.objective) for one in every) else []
     notes += [_LOW] if any(_mark(found, key, name) for key, values in found.items() for name in values) else []
     notes += [_RANKING] if any(_ranking(found, key) for key in found) else []
     notes += [] if all(one.finished for one in every) else ["* stopped by its budget before it was finished."]
@@ -126,6 +137,10 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
 def _beside(found: Mapping[Group, Mapping[str, Summary]], key: Group) -> Mapping[str, Summary]:
     """Return what random images of the same data and size score."""
     return found.get((key[0], key[1], "random"), {})
+
+
+def _step_size(values: Mapping[str, Summary]) -> str:
+    return next((f"{one.step_size:.3g}" for one in values.values() if one.step_size is not None), "")
 
 
 def _ranking(found: Mapping[Group, Mapping[str, Summary]], key: Group) -> dict[str, float]:

@@ -45,6 +45,7 @@ class Config:
 
     quick: ClassVar[Mapping[str, Any]] = {}  # options with which ten digits take seconds on one core
     own_predictor: ClassVar[str | None] = None  # krr-own or own-steps: scores a set as the method does
+    learns_step_size: ClassVar[bool] = False  # whether ``learned()`` has a ``step_size`` for networks to train with
 
     def require_choice(self, name: str, known: Sequence[str]) -> None:
         """Refuse a word that is not one of ``known``, with the nearest one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -44,6 +44,8 @@ class UnrolledConfig(Config):
     # where it is expected to take at most ``unroll_memory`` bytes
     unroll: str = "auto"
     unroll_memory: float = 4e9
+
+    learns_step_size: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         self.require_choice("network", NETWORKS)

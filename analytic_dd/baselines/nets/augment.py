@@ -151,6 +151,10 @@ class Augmentation:
             values = {"angle": uniform(-self.rotate, self.rotate)}
         return AugmentParameters(chosen, values)
 
+    def augmented(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Return the images after one operation that is drawn, with parameters for each image."""
+        return self(images, self.draw(len(images), generator))
+
     def __call__(self, images: torch.Tensor, parameters: AugmentParameters) -> torch.Tensor:
         """Return the images (n, c, h, w) after the operation of ``parameters``.
 

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from analytic_dd.baselines.ledger import Ledger
 from analytic_dd.baselines.nets.augment import Augmentation
+from analytic_dd.baselines.nets.each_image import EachImage
 from analytic_dd.baselines.nets.network import ConvNet, MultiLayerPerceptron, Network, Parameters, apart, stacked
 from analytic_dd.baselines.nets.optimizers import Sgd
 
@@ -33,7 +34,8 @@ class Course:
     momentum: float = 0.0
     weight_decay: float = 0.0
     drops: bool = False  # whether the step size falls to a tenth in the second half of the epochs
-    augmentation: Augmentation | None = None  # each batch goes through one operation, with parameters for each image
+    # Each batch goes through one operation with parameters for each image, or each image through its own
+    augmentation: Augmentation | EachImage | None = None
     # Whether a batch that holds the whole set is shuffled too, as in the published gradient matching
     always_shuffled: bool = False
 
@@ -137,7 +139,7 @@ def _drawn(
     """Return the (augmented) images of some rows and their targets."""
     images, targets = samples(rows)
     if course.augmentation is not None:
-        images = course.augmentation(images, course.augmentation.draw(len(rows), generator))
+        images = course.augmentation.augmented(images, generator)
     return images, targets
 
 

@@ -14,6 +14,7 @@ from analytic_dd import cli
 from analytic_dd.baselines.bench import child
 from analytic_dd.baselines.bench.journal import read_rows
 from analytic_dd.baselines.methods import registry
+from analytic_dd.cluster import over_dask
 
 MORTALS = """
 import os
@@ -148,3 +149,19 @@ def test_methods_that_another_process_cannot_import_stay_in_this_one(monkeypatch
 
     monkeypatch.setitem(registry.METHODS, "here", Here)
     assert not child.available()
+
+
+def test_a_cell_in_a_process_of_its_own_has_the_workers_of_dask_and_the_same_bits(folder):
+    from distributed import Client, LocalCluster
+
+    method = "kip:kernel=convnet-ntk,depth=1,steps=1,target_batch=3"
+    here = words(method)
+    here[here.index("out")] = "here"
+    assert cli.main([*here, "--in-process"]) == 0
+    options = {"processes": False, "protocol": "tcp", "host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(n_workers=1, threads_per_worker=1, **options) as cluster, Client(cluster) as client:
+        with over_dask(client):
+            assert cli.main(words(method)) == 0
+        assert "on_worker" in cluster.scheduler.task_prefixes
+    one, other = (np.load(next((folder / out / "sets").iterdir())) for out in ("here", "out"))
+    assert all(np.array_equal(one[name], other[name]) for name in ("inputs", "y"))

@@ -89,8 +89,8 @@ def test_a_plan_has_the_settings_of_each_number_of_points_and_options_go_over_th
     assert [found["mtt", ipc]["student_steps"] for ipc in (1, 10)] == [3, 3]
     assert found["mtt", 10]["steps"] == 7  # those of the variant are the last
     notes = unlike_published(cells, [COLOUR], None)
-    assert list(notes.values()) == ["zca:pixels"] * 2
-    assert unlike_published(cells, [COLOUR], "zca:pixels") == {}
+    assert list(notes.values()) == ["zca:mtt"] * 2
+    assert unlike_published(cells, [COLOUR], "zca:mtt") == {}
 
 
 @pytest.mark.parametrize(

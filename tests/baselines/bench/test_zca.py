@@ -109,6 +109,24 @@ def test_whitening_of_pixels_is_that_of_the_code_of_trajectory_matching(ratio):
     assert Task.of(white).images(np.arange(3)).numpy().ravel() == pytest.approx(wanted[:3].ravel(), abs=1e-5)
 
 
+def test_whitening_of_trajectory_matching_adds_a_part_of_the_mean_eigenvalue_of_pixels(ratio):
+    """On [0, 1]: 0.094 of the mean eigenvalue, where the code adds another part of it, by the scale of the pixels."""
+    digits = data.load("digits")
+    X = digits.x_train.reshape(len(digits.y_train), -1) / np.float64(digits.value_range()[1])
+    S = np.cov(X.T, ddof=0)
+    values, vectors = np.linalg.eigh(S)
+    added = 0.094 * np.trace(S) / 64
+    wanted = (X - X.mean(axis=0)) @ (vectors / np.sqrt(np.maximum(values, 0.0) + added)) @ vectors.T
+    found = preprocessed("zca:mtt", digits).x_train.reshape(len(X), -1)
+    condition = (values[-1] + added) / added
+    assert ratio(found, wanted, size=64, eps=2.0**-23, amplification=condition) < 30
+    same = preprocessed(f"zca:pixels={added:.17g}", digits).x_train.reshape(len(X), -1)
+    slack = np.abs(same - found).max() / np.abs(found).max()
+    assert 0.0 < slack < 1.0 / len(X)  # its covariance is over n - 1
+    brighter = replace(digits, x_train=digits.x_train / 2.0, x_test=digits.x_test / 2.0)
+    assert ratio(preprocessed("zca:mtt", brighter).x_train.reshape(len(X), -1), found, size=64, eps=2.0**-23) < 30
+
+
 def test_whitening_of_inducing_points_centres_each_image_and_gives_it_unit_norm(ratio):
     digits = data.load("digits")
     X = digits.x_train.reshape(len(digits.y_train), -1).astype(np.float64)
