@@ -26,7 +26,7 @@ _DEFAULTS: dict[str, Any] = {
     "data": ["digits"],
     "ipc": [1],
     "seeds": [0, 1, 2],
-    "predictors": ["convnet", "mlp", "krr-own", "krr-common", "ridge"],
+    "predictors": ["convnet", "mlp", "krr-own", "own-steps", "krr-common", "ridge"],
 }
 
 _BESIDE_SETS = ("random", "class_mean")  # methods, where sets in files came and no methods
