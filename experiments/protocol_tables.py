@@ -128,7 +128,7 @@ def networks() -> str:
 
 def mtt_ablations() -> str:
     """Trajectory matching with one thing changed: accuracies, the learned step size, seconds; and seconds a step."""
-    run = records.read(records.RESULTS / "mtt_ablations.json")
+    run, path = records.recorded("mtt_ablations")
     every = [row for row in run["rows"] if row["part"] != "seconds"]
     predictors = list(dict.fromkeys(row["predictor"] for row in every))
     found: dict[tuple[Any, ...], dict[str, Row]] = {}
@@ -145,7 +145,7 @@ def mtt_ablations() -> str:
     steps = [[row["data"], row["ipc"], row["student_steps"], f"{row['seconds_a_step']:.3g}"] for row in timed]
     text = markdown(header, rows) + (_facts(every) if every else "")
     text += "\n" + markdown(["data", "IPC", "N", "seconds a step"], steps) if steps else ""
-    return text + source(run, "experiments/results/mtt_ablations.json")
+    return text + source(run, path)
 
 
 TABLES = by_name(iterative_table, published_protocols, transfer, networks, mtt_ablations)
