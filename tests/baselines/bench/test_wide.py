@@ -9,6 +9,7 @@ from analytic_dd.baselines.bench.plan import parse_variant, plan
 from analytic_dd.baselines.bench.protocol import Protocol, score
 from analytic_dd.baselines.bench.requirements import require_possible
 from analytic_dd.baselines.bench.run import control_result
+from analytic_dd.baselines.methods.conv_kernel import ConvolutionalKernel, convnet
 from analytic_dd.baselines.nets.network import LinearNetwork
 from analytic_dd.baselines.nets.wide import WideConvNet, fitted, largest_eigenvalue
 from analytic_dd.data import Dataset
@@ -43,6 +44,26 @@ def test_layers_are_scaled_draws_of_unit_variance():
     assert error < 30 * np.finfo(float).eps * 45 * 3  # terms of a sum, layers
     numbers = torch.cat([value.flatten() for value in drawn.values()])
     assert abs(float(numbers.square().mean()) - 1.0) < 5.0 * (2.0 / len(numbers)) ** 0.5
+
+
+def test_the_tangent_kernel_of_wide_networks_is_the_kernel_of_kip():
+    """On average over draws, with an error of one over the width; other scales are far from it."""
+    rows = torch.randn(3, 16, generator=generator(), dtype=torch.float64)
+    found = torch.zeros(3, 3, dtype=torch.float64)
+    for seed in range(4):
+        network = WideConvNet((1, 4, 4), 1, width=64, depth=1)
+        drawn = network.draw(generator(seed), dtype=torch.float64)
+        leaves = [value.requires_grad_() for value in drawn.values()]
+        logits = network.logits(drawn, rows.reshape(3, 1, 4, 4))[:, 0]
+        slopes = [torch.autograd.grad(one, leaves, retain_graph=True) for one in logits]
+        J = torch.stack([torch.cat([slope.flatten() for slope in each]) for each in slopes])
+        found += J @ J.T / 4.0
+    errors = {}
+    for of, W_std in (("ntk", 2.0**0.5), ("ntk", 1.3), ("nngp", 2.0**0.5)):
+        expected = ConvolutionalKernel((4, 4, 1), convnet(1), of=of, W_std=W_std, b_std=0.1)(rows)
+        errors[of, W_std] = float((found - expected).norm() / expected.norm())
+    right = errors.pop(("ntk", 2.0**0.5))
+    assert right < 0.1 < 0.2 < min(errors.values())
 
 
 def test_the_step_size_is_that_of_the_tangent_kernel_and_the_fit_of_a_linear_network_is_the_nearest():
