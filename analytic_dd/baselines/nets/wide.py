@@ -60,7 +60,7 @@ class WideConvNet(Network):
     Examples
     --------
     >>> WideConvNet((3, 32, 32), 10, width=8).size()
-    3258
+    3266
     """
 
     def __init__(
