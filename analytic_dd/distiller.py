@@ -115,7 +115,7 @@ class Distiller(LaterSamples, BaseEstimator):
         self._take(found)
 
     def _ridges(self) -> tuple[float, ...]:
-        """The ridges of a list, or none."""
+        """Return the ridges where a list was given, else an empty tuple."""
         given: Any = self.ridge
         if np.ndim(given) and not len(given):
             raise ValueError("ridge must be a number >= 0 or several, got an empty list")
@@ -155,7 +155,7 @@ class Distiller(LaterSamples, BaseEstimator):
         return distilled_set(found, self._fit_options(self._ridges()), seed=seed, clock=Clock(), origin=origin)
 
     def _names(self) -> tuple[Any, ...]:
-        """Names of the outputs."""
+        """Return the names of the outputs."""
         return tuple(range(len(self._labels_of_points[0])))
 
     def _store(self, found: Distillation) -> None:

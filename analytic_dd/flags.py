@@ -100,7 +100,7 @@ def _add_distill(commands: Any, run: Command) -> None:
 
 
 def _add_reading(add: Any) -> None:
-    """Flags that say how data of one's own are read."""
+    """Add the flags that say how data of one's own are read."""
     add("--target", metavar="COLUMN", help="of a table (csv, parquet, npy): the column of the labels")
     add("--task", default="classify", choices=("classify", "regress"), help="labels are classes, or quantities")
     add("--resize", type=int, metavar="N", help="bring images of other sizes to N x N pixels")
@@ -108,12 +108,12 @@ def _add_reading(add: Any) -> None:
 
 
 def _modes_in_words() -> str:
-    """What each mode makes, for the help."""
+    """Return what each mode makes, for the help."""
     return "; ".join(f"{mode}: {kinds[0].summary}" for mode, kinds in modes().items()) + " (default exact)"
 
 
 def _add_options_of_constructions(command: argparse.ArgumentParser) -> None:
-    """A flag for every option that a construction has, of the type of its default."""
+    """Add a flag for every option that a construction has, of the type of its default."""
     size = command.add_mutually_exclusive_group()
     everywhere = len(modes())
     for name, (each, users) in options().items():
@@ -136,7 +136,7 @@ _FLAGS = {"points_per_class": "--ipc", "sample_weight": "--sample-weights"}
 
 
 def flag(name: str) -> str:
-    """The flag of an option."""
+    """Return the flag of an option."""
     return _FLAGS.get(name, "--" + name.replace("_", "-"))
 
 
@@ -200,7 +200,7 @@ def _add_verify(commands: Any, run: Command) -> None:
 
 
 def _add_code(command: argparse.ArgumentParser) -> None:
-    """The flag that names the map of a set whose map is code."""
+    """Add the flag that names the map of a set whose map is code."""
     words = "network:PACKAGE.MODULE:FACTORY of a set on a torch module; weights stored beside the set are read"
     command.add_argument("--features", metavar="MAP", help=words)
 
@@ -258,7 +258,7 @@ def _ridge(text: str) -> float | str:
 
 
 def _path(text: str) -> Path:
-    """A path in which ~ is the home folder."""
+    """Return a path in which ~ is the home folder."""
     try:
         return expanded(text)
     except DataError as error:

@@ -159,7 +159,7 @@ class LaterClasses:
         return self
 
     def _indices(self: Any, y: np.ndarray) -> np.ndarray:
-        """The places of classes in ``classes_``."""
+        """Return the places of classes in ``classes_``."""
         new = np.setdiff1d(y, self.classes_)
         if len(new):
             raise ValueError(

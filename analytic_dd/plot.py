@@ -110,7 +110,7 @@ def thumbnails(distilled: Drawable, *, most: int) -> tuple[list[bytes], float, f
 
 
 def _on_one_scale(distilled: Drawable, rows: np.ndarray) -> tuple[list[np.ndarray], float, float]:
-    """Points as pictures from 0 to 1: the 1st to the 99th percentile of all pixels."""
+    """Return points as pictures from 0 to 1, which are the 1st and the 99th percentile of all pixels."""
     low, high = (float(end) for end in np.percentile(distilled.x, [1.0, 99.0]))
     scaled = np.clip((distilled.x[rows] - low) / (high - low if high > low else 1.0), 0.0, 1.0)
     pictures = [as_picture(image) for image in scaled]
@@ -118,7 +118,7 @@ def _on_one_scale(distilled: Drawable, rows: np.ndarray) -> tuple[list[np.ndarra
 
 
 def _names(distilled: Drawable) -> list[str]:
-    """The classes, as they may be drawn whatever file they come from."""
+    """Return the classes, as they may be drawn whatever file they come from."""
     return [shown(name, most=_LONGEST) for name in distilled.classes]
 
 
@@ -174,7 +174,7 @@ def _realistic(distilled: Drawable, most: int) -> list[_Block]:
 
 
 def _roots(references: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The first row of each different reference, in order, and which of them each row is."""
+    """Return the first row of each different reference, in order, and which of them each row is."""
     flat = references.reshape(len(references), -1)
     _, rows, of = np.unique(flat, axis=0, return_index=True, return_inverse=True)
     order = np.argsort(rows)

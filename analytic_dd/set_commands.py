@@ -50,13 +50,13 @@ def verify(options: argparse.Namespace) -> int:
 
 
 def _sets_in(path: Path) -> list[Path]:
-    """A file or folder of a set as it is; of a folder of bench its sets."""
+    """Return a file or folder of a set as it is, and the sets of a folder of bench."""
     of_bench = path.is_dir() and not (path / "distilled.npz").exists() and (path / "sets").is_dir()
     return sorted((path / "sets").glob("*.npz")) if of_bench else [path]
 
 
 def _certified(options: argparse.Namespace, path: Path) -> tuple[Any, list[str]]:
-    """The certificate of a stored set, the worst of several ridges, and what the file says of itself that is false."""
+    """Return the worst certificate of a stored set over its ridges, and what the file says of itself that is false."""
     from analytic_dd.io import BenchSetError, load_distilled
 
     try:
@@ -71,7 +71,7 @@ def _certified(options: argparse.Namespace, path: Path) -> tuple[Any, list[str]]
 
 
 def code_of(given: argparse.Namespace, path: Path) -> Any:
-    """The module of a set that the user names, with the weights beside the set where these are stored; or None."""
+    """Return the module of a set that the user names, with the weights that lie beside the set; or None."""
     from analytic_dd.features.network import load_weights, module_named
     from analytic_dd.report.run import MODULE
 

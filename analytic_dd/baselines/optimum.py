@@ -321,7 +321,7 @@ def _projected(H: np.ndarray, B: np.ndarray, tau: float, tolerance: float) -> tu
 
 
 def _clipped(E: np.ndarray, tau: float) -> np.ndarray:
-    """The nearest matrix with singular values up to ``tau``."""
+    """Return the nearest matrix with singular values up to ``tau``."""
     left, t, right = svd(E)
     nearest: np.ndarray = (left * np.minimum(t, tau)) @ right
     return nearest

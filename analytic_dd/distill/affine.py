@@ -212,12 +212,12 @@ def _in_range(Phis: Array, B: Array, c: Array, amplification: float) -> Array:
 
 
 def _inside(U: Array, x: Array) -> Array:
-    """The projection of x on the span of the orthonormal columns of U."""
+    """Return the projection of x on the span of the orthonormal columns of U."""
     return U @ (U.T @ x)
 
 
 def _outside(U: Array, x: Array) -> Array:
-    """The part of x orthogonal to the orthonormal columns of U; twice, so that rounding leaves nothing."""
+    """Project x twice off the orthonormal columns of U, so that rounding leaves nothing of them."""
     for _ in range(2):
         x = x - U @ (U.T @ x)
     return x
@@ -250,7 +250,7 @@ def _complement(basis: Array, f: Array) -> Array:
 
 
 def _simplex(m: int) -> np.ndarray:
-    """Rows (m, m - 1) with S^T S = I and 1^T S = 0: equal singular values beside the constant row."""
+    """Return rows (m, m - 1) with S^T S = I and 1^T S = 0: equal singular values beside the constant row."""
     if m == 1:
         return np.zeros((1, 0))
     return np.linalg.qr(np.eye(m) - 1.0 / m)[0][:, : m - 1]

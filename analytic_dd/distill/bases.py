@@ -72,7 +72,7 @@ class Bases:
         return self.factor is not None
 
     def lifted(self, A: Array, value: float) -> Array:
-        """Rows with the constant feature of a model with an intercept."""
+        """Return rows with the constant feature of a model with an intercept."""
         return namespace(A).concat([A, 0.0 * A[:, :1] + value], axis=1) if self.constant else A
 
     def phi(self, X: Array) -> Array:
@@ -80,7 +80,7 @@ class Bases:
         return self.lifted(self.map(X), 1.0)
 
     def left(self) -> list[int]:
-        """The candidates that may still be taken; none where more of them do not help."""
+        """Return the candidates that may still be taken; none where more of them do not help."""
         most = 2 * (-(-self.p // (int(self.map.d) + 1))) + _SPARE
         every = range(self.values.shape[0]) if len(self.chosen) < most else range(0)
         return [i for i in every if i not in self.chosen]
@@ -104,7 +104,7 @@ class Bases:
         return True
 
     def next(self) -> int | None:
-        """The candidate that activates most features which are 0 so far, of several the one with the weakest."""
+        """Return the candidate that activates most features which are 0 so far, of several the one with the weakest."""
         left = self.left()
         if len(left) < 2:
             return left[0] if left else None
@@ -113,7 +113,7 @@ class Bases:
         return self.weakest([i for i, count in zip(left, fresh, strict=True) if count == np.max(fresh)])
 
     def weakest(self, left: list[int]) -> int:
-        """The candidate with the largest f^T (S + tau I)^-1 f: features that the Gram matrix has least of."""
+        """Return the candidate with the largest f^T (S + tau I)^-1 f: features that the Gram matrix has least of."""
         xp = namespace(self.values)
         F = xp.take(self.values, xp.asarray(left, device=getattr(self.values, "device", None)), axis=0)
         if not self.chosen:
@@ -136,16 +136,16 @@ class Bases:
         return self.condition <= _CONDITION
 
     def _dead(self) -> Array:
-        """Which features have no value and no derivative at any base."""
+        """Return which features have no value and no derivative at any base."""
         return namespace(self.gram).linalg.diagonal(self.gram) <= 0.0
 
     def _unused(self) -> Array:
-        """Which of them the target does not have, up to rounding: those that were dead in all the data."""
+        """Return which of them the target does not have, up to rounding: those that were dead in all the data."""
         xp, sizes = namespace(self.target), namespace(self.target).max(abs(self.target), axis=0)
         return self._dead() & (sizes <= self.p * eps_of(self.target) * xp.max(sizes))
 
     def _without_unused(self) -> Array:
-        """The Gram matrix with 1 on the diagonal of features that the target does not have: they stay 0."""
+        """Return the Gram matrix with 1 on the diagonal of features that the target lacks, so that they stay 0."""
         xp, unused = namespace(self.gram), self._unused()
         if not bool(xp.any(unused)):
             return self.gram
@@ -153,7 +153,7 @@ class Bases:
         return self.gram + one * xp.eye(self.p, dtype=self.gram.dtype) * xp.astype(unused, self.gram.dtype)[None, :]
 
     def solve(self, R: Array) -> tuple[list[Array], list[Array]]:
-        """The least alpha_i (q,) and v_i (q, d) with  sum_i alpha_i phi(xi_i) + J(xi_i) v_i = r  for rows r of R."""
+        """Return the least alpha_i (q,), v_i (q, d) with sum_i alpha_i phi(xi_i) + J(xi_i) v_i = r  for rows r of R."""
         if self.factor is None:
             raise ValueError("the bases are not complete")
         dual = self.factor.solve(R.T).T
@@ -188,7 +188,7 @@ def stored_bytes(phi: FeatureMap, like: Array) -> int:
 
 
 def memory() -> float:
-    """The bytes of memory of this machine; infinite where it does not say."""
+    """Return the bytes of memory of this machine; infinite where it does not say."""
     try:
         return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     except (AttributeError, ValueError, OSError):

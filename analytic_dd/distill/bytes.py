@@ -167,7 +167,7 @@ def _parts(distilled: Any) -> tuple[Array, Array, float]:
 
 
 def _wanted(bits: int, error: float | None, changes: float | None) -> tuple[int, float, float]:
-    """The largest level, the wanted error of W, the largest change of a level."""
+    """Return the largest level, the wanted error of W, the largest change of a level."""
     if bits not in (8, 16):
         raise ValueError(f"bits must be 8 or 16, got {bits}")
     if error is not None and changes is not None:

@@ -61,7 +61,7 @@ class ColumnSpace:
         return self.residual(W).T @ self.features
 
     def kept(self, V: Array) -> tuple[Array, Array]:
-        """Features and labels (V^T F, V^T T) of the samples along the orthonormal columns V (r, m)."""
+        """Return features and labels (V^T F, V^T T) of the samples along the orthonormal columns V (r, m)."""
         xp = namespace(V)
         return xp.astype(V.T @ self.features, self.dtype), xp.astype(V.T @ self.labels, self.dtype)
 

@@ -240,7 +240,7 @@ def _solve_for_singular_values(spectrum: Spectrum, ridge: float, root: str | Seq
 
 
 def _round_up(value: float) -> str:
-    """Three significant digits, rounded up so that the factor printed is enough."""
+    """Round up to three significant digits, so that the factor printed is enough."""
     unit = 10.0 ** (math.floor(math.log10(value)) - 2)
     return f"{math.ceil(value / unit) * unit:.3g}"
 
@@ -274,7 +274,7 @@ def _amplification(Ys: Array, spectrum: Spectrum, s: Array, ridge: float) -> flo
 
 
 def _power_of_two(size: float) -> float:
-    """The power of two next to a size; division by it is exact."""
+    """Return the power of two next to a size; division by it is exact."""
     return math.ldexp(1.0, min(max(math.frexp(size)[1], -1000), 1000))
 
 

@@ -73,7 +73,7 @@ def few_features(W: Array, m: int, *, metric: Array | Callable[[Array], Array] |
 
 
 def _leading(W: Array, S: Array | Callable[[Array], Array] | None) -> tuple[Array, Array]:
-    """Eigenvectors of W S W^T, leading first, with the square roots of the eigenvalues."""
+    """Return eigenvectors of W S W^T, leading first, with the square roots of the eigenvalues."""
     xp = namespace(W)
     if S is None:
         U, s, _ = svd(W, full=W.shape[0] > W.shape[1])  # no product is squared

@@ -266,7 +266,7 @@ def _require_inside(subspace: Array, rows: Array, what: str) -> None:
 
 
 def _stored(Phis: Array, Ys: Array, ridge: float, V: Array, W: Array, *, dtype: Any, theorem: str) -> FutureSet:
-    """The set in the dtype of the data."""
+    """Return the set in the dtype of the data."""
     Phis, Ys, V, W = (namespace(A).astype(A, dtype) for A in (Phis, Ys, V, W))
     return FutureSet(Phis, Ys, ridge, V, W, theorem)
 
@@ -298,7 +298,7 @@ def _coordinates(Phi: Array, V: Array, *, limit: float) -> Array:
 
 
 def _same_classes(old: Array, new: Array) -> tuple[Array, Array]:
-    """Both labels with as many columns as the wider of them: what was not there is 0."""
+    """Return both labels with as many columns as the wider of them: what was not there is 0."""
     xp, k = namespace(old, new), max(old.shape[1], new.shape[1])
 
     def padded(A: Array) -> Array:

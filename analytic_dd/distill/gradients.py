@@ -123,7 +123,7 @@ def _several(weights: Array | Sequence[Array]) -> list[Array]:
 
 
 def _truncated(space: ColumnSpace, W: Array, m: int) -> tuple[Array, Array]:
-    """The m leading terms A_i sigma_i B_i^T of the gradient, each by a point along B_i, as long as the data."""
+    """Return the m leading terms A_i sigma_i B_i^T of the gradient, each by a point along B_i, as long as the data."""
     xp = namespace(W)
     A, sigma, Bt = svd(space.gradient(W))
     length = xp.sqrt(xp.sum(space.predictions(Bt[:m, :]) ** 2, axis=0))[:, None]

@@ -153,7 +153,7 @@ def _require(W: Array, Y: Array, ridge: float) -> None:
 
 
 def _centred_labels(Y: Array) -> Spectrum:
-    """The SVD of Y - 1/k at rank k - 1, which it must have."""
+    """Return the SVD of Y - 1/k at rank k - 1, which it must have."""
     k = int(Y.shape[1])
     spectrum = thin_svd(Y - 1.0 / k)
     if spectrum.rank < k - 1:

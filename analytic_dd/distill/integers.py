@@ -176,7 +176,7 @@ def _code(values: np.ndarray, top: int, margin: float) -> tuple[float, float]:
 def _searched(
     W: np.ndarray, pixels: Pixels, Cn: np.ndarray, low: float, step: float, wanted: float, most: float
 ) -> Integers:
-    """The least S with the wanted error, or the largest whose changes are small enough, by the law of T24."""
+    """Return the least S with the wanted error, or the largest whose changes are small enough, by the law of T24."""
     exponent = 1.0 - len(Cn) / len(pixels.X)
 
     def at(scale: float) -> Integers:
@@ -219,7 +219,7 @@ def _searched(
 
 
 def _at_scale(W: np.ndarray, pixels: Pixels, Cn: np.ndarray, low: float, step: float, scale: float) -> Integers:
-    """Integers for one S, a block of images after the other: each block's target holds what those before it missed."""
+    """Return integers for one S; the target of each block of images holds what the blocks before it missed."""
     target = (pixels.values - low) / step
     levels = np.zeros_like(target)
     count = -(-len(target) // max(BLOCK, 2 * len(Cn)))

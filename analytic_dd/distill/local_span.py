@@ -192,7 +192,7 @@ def near_copies(
 
 
 def _kind(phi: FeatureMap, X_ref: Array, jacobians: str) -> type[Bases]:
-    """How Jacobians are had."""
+    """Return how Jacobians are computed."""
     if jacobians not in JACOBIANS:
         raise ValueError(unknown_word("jacobians", jacobians, JACOBIANS))
     fits = 2 * stored_bytes(phi, X_ref) <= memory()
@@ -222,7 +222,7 @@ class _Part:
 
 
 def _groups(W: Array, directions: Array, n: int, classes: Any, most: int) -> list[tuple[Array, np.ndarray]]:
-    """The rows that are carried together, and the references that may carry them."""
+    """Return the rows that are carried together, and the references that may carry them."""
     if classes is None:
         return [(directions, np.arange(min(most, n)))]
     y = np.asarray(classes)
@@ -241,7 +241,7 @@ def _rows(A: Array, rows: np.ndarray) -> Array:
 
 
 def _limits(X_ref: Array, share: float, ranges: Array | None) -> Array:
-    """The largest change of each entry, in units of inputs."""
+    """Return the largest change of each entry, in units of inputs."""
     xp = namespace(X_ref)
     if not 0.0 < share < float("inf"):
         raise ValueError(f"largest_change must be finite and > 0, got {share}; it is a share of the range of X_ref")
@@ -257,7 +257,7 @@ def _limits(X_ref: Array, share: float, ranges: Array | None) -> Array:
 
 
 def _carried(bases: Bases, members: np.ndarray, wanted: _Wanted, share: float, *, pairs: bool) -> _Part:
-    """Points that carry the target to within ``rtol``, from as few bases as do."""
+    """Return points that carry the target to within ``rtol``, from as few bases as do."""
     best = None
     while best is None or not best.error <= wanted.rtol:
         if not bases.add():
@@ -340,7 +340,7 @@ def _iterated(bases: Bases, first: tuple[list[Array], list[Array]], eps: Array, 
 def _described(
     phi: FeatureMap, W: Array, parts: list[_Part], ridge: float, intercept: Array | None, share: float
 ) -> LocalSpan:
-    """The set with its labels, and the error of W on the features of its inputs as they are."""
+    """Return the set with its labels, and the error of W on the features of its inputs as they are."""
     xp = namespace(W)
     inputs = xp.concat([part.inputs for part in parts], axis=0)
     Phis = phi(inputs)

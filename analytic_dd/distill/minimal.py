@@ -193,7 +193,7 @@ class Minimal(Sized, Lifted):
         return with_learned_labels(built, built.features, problem.W, problem.intercept, loss=problem.loss)
 
     def _size_of_a_point(self, problem: Problem) -> float:
-        """The typical size of a feature vector; of a loss no more than gives logits of 2."""
+        """Return the typical size of a feature vector; for other losses no more than gives logits of 2."""
         size = problem.typical_size
         return size if problem.loss == "squared" else min(size, _LOGITS / float(singular_values(problem.W)[0]))
 

@@ -226,7 +226,7 @@ class NearCopies(Copies):
 
 
 def _of(references: References, rows: np.ndarray) -> References:
-    """The references of these rows, one for each point."""
+    """Return the references of these rows, one for each point."""
     classes, samples = references.classes, references.rows
     return References(
         references.inputs[rows],

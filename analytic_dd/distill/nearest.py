@@ -192,7 +192,7 @@ def _require_span(spanned: Array, split: ReferenceSplit, tau: float) -> None:
 
 
 def _refuse_with_labels(ridge: float, tau: float, pixels: Array | None, box: object) -> None:
-    """What T6b does not cover."""
+    """Refuse what T6b does not cover."""
     if ridge > 0.0:
         raise InfeasibleError(
             f"T6b: fixed labels are for ridge 0, got {ridge:.3g}; use learned labels (labels=None) or distill_features",

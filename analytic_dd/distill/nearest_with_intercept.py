@@ -97,7 +97,7 @@ def nearest_with_intercept(
 
 
 def _shift(W: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """The smallest change of mu that changes W mu by ``wanted``."""
+    """Return the smallest change of mu that changes W mu by ``wanted``."""
     shift: np.ndarray = pseudo_inverse(W) @ wanted
     missing, size = norm(W @ shift - wanted), norm(wanted)
     if missing > 1e-8 * size:  # labels and intercept of one model sum alike: what is left is rounding, or no model

@@ -58,7 +58,7 @@ class ProductBases(Bases):
         return True
 
     def weakest(self, left: list[int]) -> int:
-        """The candidate whose features are least dependent on those of the bases."""
+        """Return the candidate whose features are least dependent on those of the bases."""
         values = to_numpy(self.values)
         F = values[left]
         basis = np.linalg.qr(values[self.chosen].T)[0]
@@ -73,7 +73,7 @@ class ProductBases(Bases):
         return self.reached
 
     def solve(self, R: Array) -> tuple[list[Array], list[Array]]:
-        """The least alpha_i (q,) and v_i (q, d) with  sum_i alpha_i phi(xi_i) + J(xi_i) v_i = r  for rows r of R."""
+        """Return the least alpha_i (q,), v_i (q, d) with sum_i alpha_i phi(xi_i) + J(xi_i) v_i = r  for rows r of R."""
         from scipy.sparse.linalg import LinearOperator, lsmr  # loaded when used: most sets need none
 
         rows = to_numpy(R)
@@ -153,7 +153,7 @@ class ProductBases(Bases):
         self._vectors, self._factors = U, np.sqrt(values[-1] / values) - 1.0
 
     def _whitened(self, R: np.ndarray) -> np.ndarray:
-        """Rows times P^-1/2, a symmetric matrix."""
+        """Multiply rows by the symmetric matrix P^-1/2."""
         if self._vectors is None:
             return R
         whitened: np.ndarray = R + ((R @ self._vectors) * self._factors) @ self._vectors.T

@@ -126,7 +126,7 @@ def segment_set(
 
 
 def _one_step(space: ColumnSpace, step: float, steps: int) -> ColumnSpace:
-    """The data whose gradient is what the expert's steps change: sums F and W* F."""
+    """Return the data whose gradient is what the expert's steps change: sums F and W* F."""
     xp = namespace(space.s)
     x = step * space.s**2
     largest = float(xp.max(x))
@@ -149,7 +149,7 @@ def _one_step(space: ColumnSpace, step: float, steps: int) -> ColumnSpace:
 
 
 def _student(A: Array, B: Array, step: float, steps: int) -> tuple[Array, Array]:
-    """Features and labels with  I - (I - step G_s)^steps = A^T A  and the minimisers of (A, B)."""
+    """Return features and labels with  I - (I - step G_s)^steps = A^T A  and the minimisers of (A, B)."""
     xp = namespace(A)
     U, a, Qt = svd(A)
     squares = xp.where(a < 1.0, a * a, xp.ones_like(a))  # above 1 by rounding only

@@ -135,7 +135,7 @@ def several_ridges_features(
 
 
 def _resolved(stats: Sums | GramStatistics) -> tuple[Array, Array]:
-    """Eigenvectors (p, r) and eigenvalues (r,) of G above p eps of the largest; the others are rounding."""
+    """Return eigenvectors (p, r) and eigenvalues (r,) of G above p eps of the largest; the others are rounding."""
     spectrum = stats.spectrum()
     xp, cutoff = namespace(spectrum.values), stats.p * eps_of(spectrum.values) * float(spectrum.values[0])
     rank = int(xp.sum(xp.astype(spectrum.values > cutoff, xp.int32)))

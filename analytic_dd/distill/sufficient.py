@@ -160,7 +160,7 @@ def _each_fold(Phi: Array, Y: Array, weight: Array | None, intercept: bool, fold
 
 
 def _one(Phi: Array, Y: Array, weight: Array | None, intercept: bool) -> SufficientSet:
-    """The set of one fold."""
+    """Return the set of one fold."""
     xp, (n, p), k = namespace(Phi), Phi.shape, int(Y.shape[1])
     joint = _joint_gram(Phi, Y, weight)
     if not bool(xp.all(xp.isfinite(joint))):
@@ -199,7 +199,7 @@ def _joint_gram(Phi: Array, Y: Array, weight: Array | None) -> Array:
 
 
 def _by_qr(Phi: Array, Y: Array, weight: Array | None, means: Array) -> tuple[Array, float]:
-    """The triangular factor of the weighted data about their means, a block at a time, at its rank."""
+    """Return the triangular factor of the weighted data about their means, a block at a time, at its rank."""
     (n, p), k, xp = Phi.shape, int(Y.shape[1]), namespace(Phi)
     qr, rows = StreamingQR(p, k), max(4096, 4 * (p + k))
     for start in range(0, n, rows):
@@ -212,7 +212,7 @@ def _by_qr(Phi: Array, Y: Array, weight: Array | None, means: Array) -> tuple[Ar
 
 
 def _cholesky(G: Array, means: Array, total: float) -> tuple[Array | None, float]:
-    """The upper factor of the joint Gram matrix about the means, and the condition of its scaled columns.
+    """Return the upper factor of the joint Gram matrix about the means, and the condition of its scaled columns.
 
     None where QR is better: the Gram matrix has lost what the means exceed the deviations by, squared, and then what
     the condition is, squared.
@@ -249,7 +249,7 @@ def _rows_of_rank(R: Array) -> tuple[Array, float]:
 def _assembled(
     R: Array, means: Array, total: float, intercept: bool, k: int, condition: float, dtype: Any
 ) -> SufficientSet:
-    """The factor as points: as it is, or about the means with equal weights."""
+    """Return the factor as points: as it is, or about the means with equal weights."""
     xp = namespace(R)
     if intercept:
         m = int(R.shape[0]) + 1 if norm(R) > 0.0 else 1

@@ -61,7 +61,7 @@ def to_folder(distilled: Exportable, path: Path) -> Exported:
 
 
 def _code(distilled: Exportable) -> tuple[np.ndarray, float, float]:
-    """The levels (m, *image_shape) with low and step: those of the set, or 16 bits over the range of x."""
+    """Return the levels (m, *image_shape) with low and step: those of the set, or 16 bits over the range of x."""
     if distilled.levels is not None and distilled.low is not None and distilled.step is not None:
         return distilled.levels, float(distilled.low), float(distilled.step)
     low, high = float(distilled.x.min()), float(distilled.x.max())

@@ -16,7 +16,7 @@ _WHICH = "fit on inputs, not on images: images are for eyes, and float32 images 
 
 
 def _arrays(distilled: Exportable) -> dict[str, np.ndarray]:
-    """The arrays of a set with images channels first, as torch has them."""
+    """Return the arrays of a set with images channels first, as torch has them."""
     x = distilled.x
     channels_first = np.moveaxis(x, -1, 1) if x.ndim == 4 else x[:, None] if x.ndim == 3 else x
     arrays = {

@@ -70,7 +70,7 @@ def _poisson(distilled: Exportable, X: np.ndarray) -> _Made:
 
 
 def _classes(distilled: Exportable, X: np.ndarray) -> _Made:
-    """A row for each point and class, with the probability of the class as its weight."""
+    """Return a row for each point and class, with the probability of the class as its weight."""
     y = distilled.y
     shares = np.concatenate([1.0 - y, y], axis=1) if distilled.loss == "logistic" else y
     if distilled.loss == "logistic" and y.shape[1] != 1:

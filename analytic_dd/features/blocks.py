@@ -188,7 +188,7 @@ class AffineCoupling(Block):
         return namespace(V).concat([first, by_b * v], axis=1)
 
     def _partials(self, V: Array, place: Place) -> tuple[Array, Array]:
-        """Derivatives of  b + (e^s - 1) b^  by b, and by the network that s is alpha tanh of."""
+        """Return the derivatives of  b + (e^s - 1) b^  by b, and by the network that s is alpha tanh of."""
         xp = namespace(V)
         b = V[:, self.half :]
         bend = xp.tanh(self.bend(V[:, : self.half], place))

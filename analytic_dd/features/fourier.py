@@ -260,7 +260,7 @@ class RandomFourier(FeatureMap):
         )
 
     def _radii(self, Phi: Array) -> Array:
-        """Sizes of the pairs in units of the radius, (m, p/2)."""
+        """Return the sizes of the pairs in units of the radius, (m, p/2)."""
         xp = namespace(Phi)
         half = self.p // 2
         return xp.hypot(Phi[:, :half], Phi[:, half:]) / self.radius

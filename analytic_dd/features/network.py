@@ -234,7 +234,7 @@ torch.nn.Flatten()
         return self._returned(torch.func.vjp(self._function(T), T)[1](C)[0], U)
 
     def _jacobian(self, x: Array) -> Array:
-        """Products with unit vectors on the shorter side, a chunk at a time."""
+        """Multiply by unit vectors on the shorter side, a chunk at a time."""
         if self.p <= self.d:
             return self._backwards(x)
         xp = namespace(x)
@@ -263,7 +263,7 @@ torch.nn.Flatten()
         return self._returned(J, x)
 
     def _active(self, found: torch.Tensor, product: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
-        """The features that may have a derivative: all, or those that are not 0 where the others have none.
+        """Return the features that may have a derivative: all, or those that are not 0 where the others have none.
 
         The product with a random vector of the features that are 0 is 0 only where all of their derivatives are.
         """

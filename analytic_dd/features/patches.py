@@ -227,7 +227,7 @@ thresholded responses; use near copies of real inputs (near_copies), or points w
         return self._pooled([self._act(xp, Z - self.threshold), self._act(xp, -Z - self.threshold)])
 
     def _write_features(self, V: np.ndarray, out: np.ndarray) -> None:
-        """The features of one image from its normalised patches, some filters at a time, so that all is in the cache.
+        """Write the features of one image from its normalised patches, as many filters at a time as the cache holds.
 
         With  Z = A^T v - a - t  the other side is  -Z - 2 t .
         """
@@ -257,7 +257,7 @@ thresholded responses; use near copies of real inputs (near_copies), or points w
         return U / sigma, sigma
 
     def _unfolded(self, X: Array) -> Array:
-        """The patches (N, positions, n) of the rows of ``X``."""
+        """Return the patches (N, positions, n) of the rows of ``X``."""
         images = namespace(X).reshape(X, (-1, *self._layer.shape_in))
         if isinstance(images, np.ndarray):  # a view is copied in runs of size * channels numbers
             side = self.kernel.shape[:2]

@@ -264,7 +264,7 @@ def _first_positive(*sizes: np.ndarray) -> np.ndarray:
 
 
 def _parts(x: Regression, found: Refit) -> tuple[float, float]:
-    """The two parts of T16 over all outputs, relative to |W|, with the outputs in the units that they came in."""
+    """Return the two parts of T16 over all outputs, relative to |W|, with outputs in the units that they came in."""
     common = np.ldexp(1.0, x.exponents - x.exponents.max())
     total = np.linalg.norm(x.weights * common[:, None])
     out = np.hypot(np.linalg.norm(found.missing, axis=1), np.linalg.norm(found.delta[:, found.rank :], axis=1))

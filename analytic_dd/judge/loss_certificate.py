@@ -182,7 +182,7 @@ def certify_loss(
 
 
 def _about(F: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The deviations from the weighted mean, and the mean."""
+    """Return the deviations from the weighted mean, and the mean."""
     mean = (w @ F) / w.sum()
     return F - mean, mean
 
@@ -190,7 +190,7 @@ def _about(F: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _outputs(
     loss: str, W: np.ndarray, b: np.ndarray | None, F: np.ndarray, Y: np.ndarray, w: np.ndarray, ridge: float
 ) -> list[Posed]:
-    """The problems with minimisers of their own: an output each, or all classes of softmax."""
+    """Return the problems with minimisers of their own: an output each, or all classes of softmax."""
     groups = [slice(None)] if loss == "softmax" else [slice(j, j + 1) for j in range(len(W))]
     return [posed(loss, W[of], None if b is None else b[of], F, Y[:, of], w, ridge) for of in groups]
 
@@ -218,7 +218,7 @@ def _verdict(ratio: float, bound: float, meaningful: float, *, doubtful: bool) -
 
 
 def _scale(x: Posed) -> float:
-    """The size that errors are relative to: the least |W_j| of an output, so that none hides behind the others.
+    """Return the size that errors are relative to: the least |W_j| of an output, so that none hides behind the others.
 
     Classes of softmax that are rounding beside the others are 0, and so is an output that is rounding beside its own
     intercept: no prediction shows it.

@@ -192,7 +192,7 @@ def _changes_of_logits(x: Posed, mu: np.ndarray) -> float:
 
 
 def _largest_curvature(loss: str, mu: np.ndarray) -> np.ndarray:
-    """The Frobenius norm (m,) of Hess A."""
+    """Return the Frobenius norm (m,) of Hess A."""
     if loss == "softmax":  # diag(mu) - mu mu^T
         squares = np.sum(mu**2, axis=1)
         return np.asarray(np.sqrt(np.maximum(squares - 2.0 * np.sum(mu**3, axis=1) + squares**2, 0.0)))

@@ -46,7 +46,7 @@ class Spectrum:
         return float(self.s[0])
 
     def rank(self, eps: float) -> int:
-        """Number of singular values above max(m, p) eps, relative to the largest."""
+        """Return the number of singular values above max(m, p) eps, relative to the largest."""
         return int(np.sum(self.s > self._cut(eps))) if self.largest > 0.0 else 0
 
     def is_doubtful(self, eps: float) -> bool:

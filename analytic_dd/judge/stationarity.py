@@ -131,7 +131,7 @@ def stationarity_certificate(
 def _in_units(
     X: np.ndarray, Y: np.ndarray, layers: list[np.ndarray], ridge: float
 ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray], float, int, int]:
-    """The problem with inputs and weights of size 1, and the exponents of 2 that the loss and the weights are in.
+    """Return the problem with inputs and weights of size 1, and the exponents of 2 of the loss and of the weights.
 
     With X / 2^f and every W_l / 2^a the labels are Y / 2^(f + a L), the ridge is ridge / 2^(2 f + 2 a (L - 1)), and the
     loss is in units of 2^(2 f + 2 a L). Division by a power of two is exact.
@@ -144,7 +144,7 @@ def _in_units(
 
 
 def _relative(fit: list[np.ndarray], penalty: list[np.ndarray]) -> tuple[float, float]:
-    """The largest gradient of a unit relative to its own two parts, and the norm of the gradient of all.
+    """Return the largest gradient of a unit relative to its own two parts, and the norm of the gradient of all.
 
     The parts of a unit that is below 1e-4 of all count as so much: there is the rounding of the others.
     """
@@ -182,7 +182,7 @@ def _checked(inputs: np.ndarray, labels: np.ndarray, weights: Sequence[np.ndarra
 def _forward(
     inputs: np.ndarray, layers: list[np.ndarray], activation: str
 ) -> tuple[list[np.ndarray], list[np.ndarray], float]:
-    """The inputs of every layer and the output, what is active, and the least distance from a kink."""
+    """Return the inputs of every layer and the output, what is active, and the least distance from a kink."""
     states, masks, kink = [inputs], [], np.inf
     for W in layers[:-1]:
         Z = states[-1] @ W.T
@@ -203,7 +203,7 @@ def _forward(
 def _backward(
     states: list[np.ndarray], masks: list[np.ndarray], layers: list[np.ndarray], residual: np.ndarray
 ) -> list[np.ndarray]:
-    """The gradient of 1/2 |f(X) - Y|^2 in every layer."""
+    """Return the gradient of 1/2 |f(X) - Y|^2 in every layer."""
     found, D = [], residual
     for place in range(len(layers) - 1, -1, -1):
         found.append(D.T @ states[place])
@@ -235,7 +235,7 @@ def _along(
     V: np.ndarray,
     ridge: float,
 ) -> np.ndarray:
-    """The derivative of the gradient along V in the layer ``moved`` (Pearlmutter's products)."""
+    """Return the derivative of the gradient along V in the layer ``moved`` (Pearlmutter's products)."""
     last, rates = len(layers) - 1, [np.zeros_like(states[0])]
     for place, W in enumerate(layers):
         rate = rates[-1] @ W.T + (states[place] @ V.T if place == moved else 0.0)

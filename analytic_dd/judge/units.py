@@ -131,7 +131,7 @@ def require_sizes(W: Array, Phis: Array, Ys: Array, intercept: Array | None) -> 
 
 
 def stored(A: Array) -> np.ndarray:
-    """On the host, in float64, by rows: the memory order of what is judged does not change the sums."""
+    """Return an array on the host, in float64, by rows, so that the order of its memory does not change the sums."""
     return np.array(to_numpy(A), dtype=np.float64, order="C")
 
 

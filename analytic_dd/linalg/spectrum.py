@@ -184,7 +184,7 @@ def _inverse_of_one(A: np.ndarray) -> np.ndarray:
 
 
 def _of_each(A: np.ndarray, result: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """The results of all matrices of a stack."""
+    """Return the results of all matrices of a stack."""
     every = [result(one) for one in A.reshape(-1, *A.shape[-2:])]
     return np.stack(every).reshape(*A.shape[:-2], *every[0].shape)
 

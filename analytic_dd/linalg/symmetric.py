@@ -46,7 +46,7 @@ def eigenvalues(A: Array) -> Array:
 
 
 def _tried(compute: Callable[[], tuple[Any, ...]], A: Array) -> Any:
-    """What a library finds, or None where it does not converge; of what is no number it is no number."""
+    """Return what a library finds, or None where it does not converge; NaN goes in and NaN comes out."""
     xp, found = namespace(A), tried(compute)
     if found is None or bool(xp.all(xp.isfinite(found[0]))):  # jax returns NaN where others raise
         return found

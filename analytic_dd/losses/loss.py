@@ -51,7 +51,7 @@ class Loss(ABC):
 
     @abstractmethod
     def link(self, mu: Array) -> Array:
-        """The logits (k,) whose mean is ``mu`` (k,), strictly inside of the range."""
+        """Return the logits (k,) whose mean is ``mu`` (k,), strictly inside of the range."""
 
     def hessian(self, Z: Array) -> Array:
         """``Hess A(z)`` (n, k, k) of each sample."""
@@ -94,7 +94,7 @@ class Loss(ABC):
         return False
 
     def largest_multiple(self, mu: Array, E: Array) -> float:
-        """The largest t >= 0 for which all of ``mu + t E`` are labels of this model."""
+        """Return the largest t >= 0 for which all of ``mu + t E`` are labels of this model."""
         down = _least_quotient(mu - self.lowest, -E) if math.isfinite(self.lowest) else math.inf
         up = _least_quotient(self.highest - mu, E) if math.isfinite(self.highest) else math.inf
         return min(down, up)

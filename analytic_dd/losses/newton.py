@@ -119,7 +119,7 @@ class _Direction:
 
 
 def _direct(objective: PenalisedLoss, theta: Array, gradient: Array) -> Array:
-    """The step from a Cholesky factor; where the Hessian is singular, that of minimum norm."""
+    """Return the step from a Cholesky factor; where the Hessian is singular, that of minimum norm."""
     xp, H = namespace(gradient), objective.hessian(theta)
     right = -xp.reshape(gradient, (-1, 1))
     if objective.ridge > 0.0:
@@ -133,7 +133,7 @@ def _direct(objective: PenalisedLoss, theta: Array, gradient: Array) -> Array:
 
 
 def _shifts(objective: PenalisedLoss, H: Array) -> Array:
-    """A multiple of the projector on shifts of the intercept that are common to all outputs; 0 where these count."""
+    """Return a multiple of the projector on shifts of the intercept common to all outputs; 0 where these count."""
     if not (objective.loss.shift_free and objective.intercept):
         return 0.0
     xp, k, columns = namespace(H), objective.k, objective.p + 1

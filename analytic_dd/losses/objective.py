@@ -100,7 +100,7 @@ class PenalisedLoss:
             loss.require_mean(self.mean_label)
 
     def __iter__(self) -> Iterator[tuple[Array, Array, Array]]:
-        """Blocks (Phi, Y, weight) in float64."""
+        """Yield blocks (Phi, Y, weight) in float64."""
         self.passes += 1
         blocks = self._blocks() if callable(self._blocks) else self._blocks
         for Phi, Y, *weights in blocks:

@@ -227,7 +227,7 @@ def _loss_model(stream: FeatureStream, options: FitOptions, *, rng: np.random.Ge
 def _sums_of_bytes(
     source: Source, feature_map: FeatureMap, options: FitOptions, clock: Clock, listener: Listener | None
 ) -> Any:
-    """Sums of normalised bytes from sums of the bytes, which are exact: no sample is normalised; None for others."""
+    """Return sums of normalised bytes from exact sums of the bytes, or None for other samples."""
     plain = feature_map.is_identity and options.device == "cpu" and options.dtype is np.float64
     by_sums = source.n >= source.d and options.solver not in ("dual", "svd")  # these keep the rows
     blocks = source.bytes_of(_BYTE_ROWS) if plain and by_sums else None

@@ -140,7 +140,7 @@ def _kept(stream: FeatureStream, loss: Loss) -> tuple[Blocks, Moments]:
 
 
 def _own(Phi: Any) -> Any:
-    """A block of its own: the next one may reuse the memory of this one."""
+    """Copy a block, because the next one may reuse its memory."""
     return Phi.copy() if isinstance(Phi, np.ndarray) else Phi
 
 
@@ -177,7 +177,7 @@ def _choose(
 
 
 def _held_out(rows: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """A fifth of each class, so that none is left out of the fit."""
+    """Return a fifth of each class, so that none is left out of the fit."""
     found = [rows[groups == group] for group in np.unique(groups)]
     return np.concatenate([some[: round(_HELD_OUT * len(some))] for some in found])
 
@@ -187,7 +187,7 @@ def _drawn(stream: FeatureStream, rows: np.ndarray) -> list[tuple[Any, ...]]:
 
 
 def _score(loss: Loss, model: GLMWeights, blocks: list[tuple[Any, ...]], scoring: str) -> float:
-    """The weighted mean score of a model."""
+    """Return the weighted mean score of a model."""
     total, weight = 0.0, 0.0
     for Phi, Y, *weights in blocks:
         Z = in_double(Phi) @ model.weights.T

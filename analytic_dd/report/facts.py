@@ -31,7 +31,7 @@ def reference_images(found: Distillation) -> np.ndarray:
 
 
 def _value_range(model: OriginalModel, result: DistilledInputs) -> list[float]:
-    """The range of the pixels of the data; of the references where the data are sums."""
+    """Return the range of the pixels of the data, or of the references where the data are sums."""
     if all(map(math.isfinite, model.value_range)):
         return list(model.value_range)
     assert result.references is not None

@@ -161,7 +161,7 @@ def _points(stored: DistilledSet) -> str:
 
 
 def _label(stored: DistilledSet, index: int) -> str:
-    """The class of a one-hot row, or the two strongest outputs."""
+    """Return the class of a one-hot row, or the two strongest outputs."""
     row, names = stored.y[index], [str(name) for name in stored.classes]
     order = np.argsort(-row, kind="stable")
     rest = np.delete(row, order[0])
@@ -171,7 +171,7 @@ def _label(stored: DistilledSet, index: int) -> str:
 
 
 def _rows(stored: DistilledSet) -> str:
-    """Rows in the units of the data, with their labels."""
+    """Return rows in the units of the data, with their labels."""
     d = stored.x.shape[1]
     names = stored.meta.get("columns") or [f"input {i}" for i in range(d)]
     head = "".join(f"<th>{escape(str(name))}</th>" for name in ["label", *names[:_COLUMNS]])
@@ -184,7 +184,7 @@ def _rows(stored: DistilledSet) -> str:
 
 
 def _spectra(stored: DistilledSet) -> str:
-    """The picture of the spectra as SVG, without the declarations of a file."""
+    """Return the picture of the spectra as SVG, without the declarations of a file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "spectrum.svg"
         draw_spectrum(stored, path)

@@ -206,7 +206,7 @@ def store_and_report(
 
 
 def _test_samples(source: Any) -> int:
-    """How many samples the test part has, where there is one."""
+    """Return how many samples the test part has, where there is one."""
     whole = getattr(source, "dataset", None) or getattr(source, "table", None)
     return 0 if whole is None else len(whole.y_test)
 
@@ -219,7 +219,7 @@ def _rates(model: OriginalModel, clock: Clock) -> dict[str, Any]:
 
 
 def _models_by_ridge(stored: DistilledSet) -> dict[str, Model]:
-    """Models of all the data and of the set for each of several ridges."""
+    """Return models of all the data and of the set for each of several ridges."""
     if stored.path is None:
         return {}
     zeros = np.zeros(stored.path.shape[:2])

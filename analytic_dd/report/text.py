@@ -29,7 +29,7 @@ def _criterion(choice: Mapping[str, Any]) -> str:
 
 
 def _recovery(content: Mapping[str, Any], construction: Construction) -> list[str]:
-    """What the certificate is about, and what it does not cover."""
+    """Return what the certificate is about, and what it does not cover."""
     recovery = content["recovery"]
     error = f"{recovery['relative_error']:.1e}"
     lines = [
@@ -67,7 +67,7 @@ def _real(content: Mapping[str, Any]) -> list[str]:
 
 
 def _told_of_data(content: Mapping[str, Any]) -> list[str]:
-    """How the data were read, where that is the reader's choice: a test part set aside, one-hot columns, sizes."""
+    """Return how the data were read where readers choose: a test part set aside, one-hot columns, sizes."""
     told = content["data"].get("source", "").split("; ")[1:]
     if content.get("columns"):
         told = [f"each of the {len(content['columns'])} columns is normalised by its own mean and deviation", *told]

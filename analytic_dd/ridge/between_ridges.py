@@ -73,7 +73,7 @@ def between(values: np.ndarray, inverse: np.ndarray, *, tolerance: float) -> Bet
 
 
 def _shares(basis: np.ndarray, g: np.ndarray) -> np.ndarray:
-    """The combination of columns that is next to ``g`` relative to its size."""
+    """Return the combination of columns that is next to ``g`` relative to its size."""
     relative = basis / g[:, None]
     found = thin_svd(relative, rcond=max(relative.shape) * float(np.finfo(np.float64).eps))
     return np.asarray((found.U.sum(axis=0) / found.s) @ found.Vt)

@@ -248,12 +248,12 @@ def _ridge(predictor: str, result: BaselineResult, dataset: Dataset, device: str
 
 
 def _own_ridge(result: BaselineResult) -> str | None:
-    """The map on which ridge regression is what a set was made for."""
+    """Return the map on which ridge regression is what a set was made for."""
     return result.config["features"] if result.config.get("loss", "squared") == "squared" else None
 
 
 def _right(W: np.ndarray, phi: FeatureMap, dataset: Dataset) -> float:
-    """The part of the test samples that a model decides rightly."""
+    """Return the part of the test samples that a model decides rightly."""
     mean, std = dataset.statistics()
     right = sum(int(np.sum((phi(X) @ W.T).argmax(axis=1) == y)) for X, y in dataset.blocks("test", mean=mean, std=std))
     return right / len(dataset.y_test)

@@ -57,7 +57,7 @@ def _rows(data: Sequence[str], ipcs: Sequence[int], options: Mapping[str, Any], 
 
 
 def _matching(source: str, **options: Any) -> tuple[Published, ...]:
-    """The rows of DC or DSA, whose loops depend on the number of points."""
+    """Return the rows of DC or DSA, whose loops depend on the number of points."""
     common = _CONVNET | {"steps": 1_000, "batch": 256, "lr": 0.1, "momentum": 0.5, "net_lr": 0.01, "net_batch": 256}
     return tuple(
         Published(data, ipc, common | {"outer": outer, "inner": inner, "distance": "published"} | options, source)
