@@ -54,7 +54,7 @@ test-kernels: $(VENV)/test
 
 # The numerical part with two threads; `make test` has one a process
 test-threads: $(VENV)/test
-	OMP_NUM_THREADS=2 OPENBLAS_NUM_THREADS=2 $(BIN)/python -m pytest -q --libraries numpy $(NUMERICAL)
+	OMP_NUM_THREADS=2 OPENBLAS_NUM_THREADS=2 $(BIN)/python -m pytest -q -n 2 --dist worksteal --libraries numpy $(NUMERICAL)
 
 test-ntk: $(VENV)/ntk
 	$(ONE_THREAD) $(BIN)/python -m pytest -q -m ntk tests/baselines/methods/test_neural_tangents.py

@@ -144,11 +144,7 @@ MAKERS = {"numpy": _numpy, "torch": _torch, "strict": _strict, "jax": _jax}
 LIBRARIES = [f"{name}-{d}" for d in ("float32", "float64") for name in MAKERS]
 # Each library and each dtype, since jax compiles for every shape: jax in its own precision, unless sums need float64
 COVERING = ["numpy-float32", "torch-float32", "jax-float32", "numpy-float64", "torch-float64", "strict-float64"]
-WITH_ALL = {  # files and tests of what everything else is made of: every library with every dtype
-    "test_arrays",
-    "test_comparators",
-    "test_weights_are_those_of_the_exact_oracle",
-}
+WITH_ALL = {"test_arrays", "test_comparators"}  # of what everything else is made of: every library with every dtype
 
 # jax compiles every operation for every shape, seconds a test: in other tests its cases are slow ones. That no array
 # is written to, which jax does not allow, all tests show, since strict arrays refuse it here
@@ -175,7 +171,8 @@ os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llv
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Deal out the array libraries."""
-    names = {metafunc.module.__name__.rpartition(".")[2], metafunc.function.__name__}
+    file = metafunc.module.__name__.rpartition(".")[2]
+    names = {file, metafunc.function.__name__}
 
     def dealt(libraries: list[str]) -> list[Any]:
         slow = [] if names & WITH_JAX else [pytest.mark.slow]
@@ -184,7 +181,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "library" in metafunc.fixturenames and not any(
         "library" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")
     ):
-        metafunc.parametrize("library", dealt(LIBRARIES if names & WITH_ALL else COVERING), indirect=True)
+        metafunc.parametrize("library", dealt(LIBRARIES if file in WITH_ALL else COVERING), indirect=True)
     if "summing_library" in metafunc.fixturenames:
         chosen = [name.replace("jax-float32", "jax-float64") for name in COVERING]
         metafunc.parametrize("summing_library", dealt(chosen), indirect=True)

@@ -120,7 +120,7 @@ def test_an_update_that_is_interrupted_twice_is_whole_or_refuses_to_be_read(monk
 
     monkeypatch.setattr(GramStatistics, "_settle", settles)
     refused = 0
-    for place in range(0, count, 11):
+    for place in range(0, count, 23):
         for later in (0, 5, 50, 150):
             statistics, *_ = interrupted(kind, place, again=[later])
             got = content_or_refusal(statistics)
