@@ -196,10 +196,10 @@ def test_copies_by_products_are_exact_as_those_by_stored_jacobians_are(rng, with
 
 def test_a_base_that_wakes_a_dead_feature_is_taken_by_products_too(rng):
     A, W = rng.standard_normal((8, D)), rng.standard_normal((Q, 9))
-    X = rng.uniform(-1, 1, (9, D))
+    X = rng.uniform(-1, 1, (30, D))
     X[-2:, 0] += 9.0
     phi = Function(lambda X: np.hstack([np.tanh(X @ A.T), np.maximum(X[:, :1] - 7.0, 0.0)]), D, 9)
-    assert max(near_copies(W, phi, X, jacobians="products").chosen) >= 7
+    assert max(near_copies(W, phi, X, jacobians="products").chosen) >= 28
     with pytest.raises(InfeasibleError, match=r"must reach the rows of W, got a residual of 0\.\d+ from \d+ of them"):
         near_copies(W, phi, X[:-2], jacobians="products")
 
