@@ -350,12 +350,12 @@ def scripts_as_modules() -> Iterator[Callable[..., dict[str, ModuleType]]]:
 
 
 @pytest.fixture(scope="session")
-def modules_after() -> Callable[[str], set[str]]:
-    """Return a function that gives the names in sys.modules of a new process that runs a statement."""
+def modules_after() -> Callable[..., list[set[str]]]:
+    """Return a function that gives the names in sys.modules of a new process after each of some statements."""
 
-    def loaded(statement: str) -> set[str]:
-        code = f"import sys\n{statement}\nprint(' '.join(sys.modules))"
+    def loaded(*statements: str) -> list[set[str]]:
+        code = "\n".join(["import sys", *(f"{statement}\nprint(' '.join(sys.modules))" for statement in statements)])
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        return set(done.stdout.split())
+        return [set(line.split()) for line in done.stdout.splitlines()]
 
     return loaded

@@ -149,9 +149,16 @@ def test_circles_are_noticed(back):
     assert circle(sources | {third: "import numpy"}) == []
 
 
-def test_importing_the_package_loads_nothing_of_it(modules_after):
-    loaded = modules_after("import analytic_dd")
-    assert {name for name in loaded if name.startswith(("analytic_dd", "numpy", "scipy"))} == {"analytic_dd"}
+@pytest.fixture(scope="module")
+def loaded(modules_after):
+    """What a process has loaded that imports the package, then its functions of arrays, then all of its names."""
+    names = [name for name in analytic_dd.__all__ if not name.startswith("RidgeDistiller")]
+    statements = "import analytic_dd", f"from analytic_dd import {', '.join(names)}", "from analytic_dd import *"
+    return dict(zip(("package", "functions", "everything"), modules_after(*statements), strict=True))
+
+
+def test_importing_the_package_loads_nothing_of_it(loaded):
+    assert {name for name in loaded["package"] if name.startswith(("analytic_dd", "numpy", "scipy"))} == {"analytic_dd"}
 
 
 def test_public_names_are_imported_from_where_they_are_declared():
@@ -166,11 +173,9 @@ def test_public_names_are_imported_from_where_they_are_declared():
         assert getattr(analytic_dd, name) is getattr(importlib.import_module(home), name)
 
 
-def test_functions_of_arrays_load_no_optional_library(modules_after):
-    names = [name for name in analytic_dd.__all__ if not name.startswith("RidgeDistiller")]
-    loaded = modules_after(f"from analytic_dd import {', '.join(names)}")
-    assert "analytic_dd.distill.exact" in loaded
-    assert not loaded & {
+def test_functions_of_arrays_load_no_optional_library(loaded):
+    assert "analytic_dd.distill.exact" in loaded["functions"]
+    assert not loaded["functions"] & {
         "torch",
         "jax",
         "jaxlib",
@@ -189,8 +194,8 @@ def test_functions_of_arrays_load_no_optional_library(modules_after):
     }
 
 
-def test_estimators_are_imported_where_they_are_asked_for(modules_after):
-    assert "sklearn" in modules_after("from analytic_dd import *")
+def test_estimators_are_imported_where_they_are_asked_for(loaded):
+    assert "sklearn" in loaded["everything"]
     assert "RidgeDistiller" in dir(analytic_dd)
     assert analytic_dd.RidgeDistiller.__module__ == "analytic_dd.estimator"
     with pytest.raises(AttributeError, match="module 'analytic_dd' has no attribute 'Distiller'"):
@@ -199,7 +204,7 @@ def test_estimators_are_imported_where_they_are_asked_for(modules_after):
 
 def test_the_judge_loads_no_solver_of_the_constructions(modules_after):
     bare = "import types; p = types.ModuleType('analytic_dd'); p.__path__ = [{!r}]; sys.modules['analytic_dd'] = p"
-    loaded = modules_after(bare.format(str(ROOT)) + "; import analytic_dd.judge")
-    ours = {name for name in loaded if name.startswith("analytic_dd.")}
+    (found,) = modules_after(bare.format(str(ROOT)) + "; import analytic_dd.judge")
+    ours = {name for name in found if name.startswith("analytic_dd.")}
     assert "analytic_dd.judge.certificate" in ours
     assert {name.split(".")[1] for name in ours} <= {"judge", *GROUND}
