@@ -77,7 +77,10 @@ def _layout(path: Path, there: list[str]) -> tuple[str, ...]:
     fitting = [layout for layout in _LAYOUTS if {*layout[:2]} <= {*there}]
     if not fitting:
         found = ", ".join(map(shown, there[:10])) or "nothing"
-        raise DataError(f"{path} has no x_train and y_train, but {found}; store {', '.join(_LAYOUTS[0])}")
+        raise DataError(
+            f"{path} has no x_train and y_train, but {found}; store the samples as x_train and the labels as y_train "
+            "(or x and y), and a test part, if there is one, as x_test and y_test"
+        )
     return fitting[0]
 
 

@@ -232,7 +232,7 @@ def _size(path: Path) -> int:
 
 
 def _is_path(name: str) -> bool:
-    return os.sep in name or "/" in name or name.startswith("~") or os.path.exists(name)
+    return any(mark in name for mark in (os.sep, "/", ".")) or name.startswith("~") or os.path.exists(name)
 
 
 def _entry(name: object) -> Entry:

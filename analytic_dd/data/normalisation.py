@@ -10,7 +10,7 @@ import numpy as np
 from analytic_dd.data.blocks import block_rows
 from analytic_dd.errors import DataError
 
-__all__ = ["channel_moments", "class_means", "normalised", "pixels", "value_range"]
+__all__ = ["channel_moments", "class_means", "column_ranges", "normalised", "pixels", "value_range"]
 
 # 255^2 * 65536 < 2^32: a column of this many squared bytes cannot overflow the unsigned sum below.
 _EXACT_ROWS = 65536
@@ -34,6 +34,19 @@ def value_range(x: np.ndarray) -> tuple[float, float]:
     if x.dtype.kind == "f" and low >= 0.0 and high <= 1.0:
         return 0.0, 1.0
     return low, high
+
+
+def column_ranges(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the smallest and the largest value (d,) of each column of a table; a constant has a range of 1 about it.
+
+    Examples
+    --------
+    >>> column_ranges(np.array([[1.0, 7.0], [5.0, 7.0]]))
+    (array([1. , 6.5]), array([5. , 7.5]))
+    """
+    low, high = (np.asarray(each, dtype=np.float64) for each in (x.min(axis=0), x.max(axis=0)))
+    spare = np.where(low == high, 0.5, 0.0)
+    return low - spare, high + spare
 
 
 def channel_moments(x: np.ndarray, channels: int) -> tuple[np.ndarray, np.ndarray]:

@@ -225,7 +225,7 @@ def _target(columns: Mapping[str, np.ndarray], target: str | None) -> str:
     names = ", ".join(shown(name) for name in list(columns)[:20])
     if target is not None:
         hint = did_you_mean(target, columns)
-        raise DataError(f"there is no column target={target!r}; the columns are {names}{hint}")
+        raise DataError(f"target={target!r} is no column; the columns are {names}{hint}")
     usual = [name for name in columns if name.lower() in _USUAL_TARGETS]
     if len(usual) == 1:
         return usual[0]

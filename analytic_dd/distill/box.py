@@ -74,7 +74,9 @@ def move_into_box(Phis: Array, lower: float | Array, upper: float | Array, *, in
     return xp.concat([moved, g], axis=0)
 
 
-def pixel_box(low: float, high: float, *, mean: np.ndarray, std: np.ndarray, d: int) -> tuple[np.ndarray, np.ndarray]:
+def pixel_box(
+    low: float | np.ndarray, high: float | np.ndarray, *, mean: np.ndarray, std: np.ndarray, d: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the range of the pixels  x = v * std + mean  as bounds of the inputs v, (d,) each, channels last.
 
         (low - mean) / std + margin,   (high - mean) / std - margin,   margin = 8 eps max(|low|, |high|, |mean|) / std
@@ -83,7 +85,7 @@ def pixel_box(low: float, high: float, *, mean: np.ndarray, std: np.ndarray, d: 
 
     Parameters
     ----------
-    low, high : float
+    low, high : float or (channels,) array
         In units of the pixels.
     mean, std : (channels,) arrays
     d : int
@@ -107,7 +109,7 @@ def pixel_box(low: float, high: float, *, mean: np.ndarray, std: np.ndarray, d: 
     channels = len(mean)
     if d % channels:
         raise ShapeError(f"d must be a multiple of the {channels} channels, got {d}")
-    margin = 8.0 * np.finfo(np.float64).eps * np.maximum(np.abs(mean), max(abs(low), abs(high))) / std
+    margin = 8.0 * np.finfo(np.float64).eps * np.maximum(np.abs(mean), np.maximum(np.abs(low), np.abs(high))) / std
     lower, upper = (low - mean) / std + margin, (high - mean) / std - margin
     return np.tile(lower, d // channels), np.tile(upper, d // channels)
 

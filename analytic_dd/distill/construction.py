@@ -136,6 +136,15 @@ class Construction(ABC):
             known = " or ".join(f"labels={each!r}" for each in dict.fromkeys(("learned", *self.loss_labels)))
             raise ValueError(f"labels={self.labels!r} are for loss='squared', got loss={loss!r}; use {known}")
 
+    def require_samples(self, *, tabular: bool) -> None:
+        """Refuse integer pixels for a table: one step of levels does not fit columns of several units (T24)."""
+        integers = getattr(self, "pixels", "float")
+        if tabular and integers != "float":
+            raise ValueError(
+                f"pixels={integers!r} are for images, whose pixels have one unit; the columns of a table have their "
+                "own, so leave it out"
+            )
+
     @property
     def model_ridge(self) -> float | None:
         """The ridge of the original model, where the construction names it."""

@@ -30,7 +30,7 @@ __all__ = ["SERVES", "NearCopies", "OneImage"]
 
 SERVES = (
     "it carries this model on this map, to rounding, and nothing more: another network that is trained on it learns "
-    "little beyond what its real images show; the model stands in low-order bits, which 8 bits a pixel do not keep"
+    "little beyond what its real samples show; the model stands in low-order bits, which 8 bits a number do not keep"
 )
 _SERVES_LINE = f"  what it is for: {SERVES}"
 _CANDIDATES = 256

@@ -12,8 +12,8 @@ from analytic_dd.distill.box import move_into_box
 from analytic_dd.distill.dependent_references import nearest_to_dependent
 from analytic_dd.distill.intercept import contrasts, labels_with_intercept
 from analytic_dd.distill.nearest import NearestFeatures
-from analytic_dd.errors import ShapeError
-from analytic_dd.linalg import pseudo_inverse
+from analytic_dd.errors import InfeasibleError, ShapeError
+from analytic_dd.linalg import pseudo_inverse, thin_svd
 
 __all__ = ["nearest_with_intercept"]
 
@@ -69,11 +69,19 @@ def nearest_with_intercept(
     >>> nearest_with_intercept(W, references[:1], b=b)
     Traceback (most recent call last):
         ...
-    analytic_dd.errors.ShapeError: an intercept takes at least 2 references, got 1; give rank W + 1
+    analytic_dd.errors.InfeasibleError: T12: with an intercept at least rank W + 1 = 2 references are needed, got 1;
+    use points=2 or more
     """
     m = Phi_ref.shape[0]
-    if m < 2:
-        raise ShapeError(f"an intercept takes at least 2 references, got {m}; give rank W + 1")
+    least = thin_svd(W).rank + 1
+    if m < max(least, 2):
+        raise InfeasibleError(
+            f"T12: with an intercept at least rank W + 1 = {least} references are needed, got {m}; use points={least} "
+            "or more",
+            theorem="T12",
+            value=m,
+            limit=least,
+        )
     H, mean = contrasts(m), Phi_ref.mean(axis=0)
     fixed = None if labels is None else H @ labels
     built = nearest_to_dependent(W, H @ Phi_ref, ridge=ridge, labels=fixed, tau=tau)

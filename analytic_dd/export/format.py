@@ -188,6 +188,10 @@ def hard_labels(distilled: Exportable, name: str) -> tuple[np.ndarray, float]:
         Soft labels: of those a class keeps the largest entry only, and W does not come back.
     """
     y = distilled.y
+    if distilled.meta.get("task") == "regress":
+        raise DataError(
+            f"format {name} holds classes, and this set has quantities; export to sklearn, torch or parquet"
+        )
     size = float(y.max(initial=0.0))
     classes = y.argmax(axis=1)
     hard = np.zeros_like(y)

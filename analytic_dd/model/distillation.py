@@ -104,6 +104,7 @@ def distil(
     """
     clock, options = clock or Clock(), fit_options(construction, options)
     construction.require_loss(options.loss)
+    construction.require_samples(tabular=source.tabular)
     source = source if options.loss == "squared" else source.as_given()
     construction = for_given(construction, references, source.k)
     map_rng, loo_rng, free_rng = streams(seed)
@@ -173,7 +174,7 @@ def problem_of(
         loss=model.loss,
         references=References(references) if isinstance(references, np.ndarray) else references,
         box=None
-        if not np.isfinite(high - low)
+        if not np.all(np.isfinite(np.subtract(high, low)))
         else pixel_box(low, high, mean=model.mean, std=model.std, d=model.feature_map.d),
         mean=mean,
         std=std,

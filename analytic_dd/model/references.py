@@ -28,6 +28,8 @@ def choose_references(
     m = construction.references_for(source.k)
     if not m:
         return None
+    if model.intercept is not None and not source.classified and getattr(construction, "points_per_class", 0) == 1:
+        m = max(m, source.k + 1 if getattr(construction, "points", None) is None else m)  # outputs have full rank (T12)
     by_class = construction.references_by_class and source.classified
     y, k = (source.groups, source.k) if by_class else (np.zeros(source.n, dtype=np.int64), 1)
     choice = getattr(construction, "references")  # noqa: B009 - every construction with references has the field

@@ -16,7 +16,7 @@ from analytic_dd.arrays import Array, as_weights
 from analytic_dd.data import Dataset
 from analytic_dd.data.blocks import device_blocks
 from analytic_dd.data.dataset import content_sha256
-from analytic_dd.data.normalisation import class_means, normalised, value_range
+from analytic_dd.data.normalisation import class_means, column_ranges, normalised, value_range
 from analytic_dd.data.tables import Table
 from analytic_dd.errors import DataError
 from analytic_dd.labels import centred_one_hot, one_hot
@@ -68,6 +68,8 @@ class Source(ABC):
         Positive.
     units : (k,) array or None
         What outputs are divided by, powers of two; None for classes.
+    tabular : bool
+        Whether inputs are rows of a table, each column in its own unit.
     """
 
     n: int
@@ -80,6 +82,7 @@ class Source(ABC):
     label_kind: str
     weights: np.ndarray | None
     units: np.ndarray | None = None
+    tabular: bool = False
 
     @abstractmethod
     def blocks(
@@ -102,8 +105,8 @@ class Source(ABC):
 
     @property
     @abstractmethod
-    def value_range(self) -> tuple[float, float]:
-        """The range of the pixels, in the data's units."""
+    def value_range(self) -> tuple[Any, Any]:
+        """The range of the pixels, or two (d,) arrays for a table, whose columns have units of their own."""
 
     @property
     @abstractmethod
@@ -159,7 +162,7 @@ class DatasetSource(Source):
         self.weights, rows = _kept(weights, len(dataset.y_train))
         self.dataset = dataset if rows is None else dataset.only(rows)
         self.n, self.d, self.k = len(self.dataset.y_train), dataset.d, len(dataset.classes)
-        self.image_shape, self.classified = dataset.image_shape, True
+        self.image_shape, self.classified, self.tabular = dataset.image_shape, True, bool(dataset.columns)
         self.mean, self.std = self.dataset.statistics() if moments is None else moments
         self.label_kind = "centred" if centred else "one-hot"
         self.labels = np.asarray((centred_one_hot if centred else one_hot)(np.arange(self.k), self.k))
@@ -199,9 +202,9 @@ class DatasetSource(Source):
         return self.dataset.y_train
 
     @cached_property
-    def value_range(self) -> tuple[float, float]:
-        """The range of the pixels, in the data's units."""
-        return self.dataset.value_range()
+    def value_range(self) -> tuple[Any, Any]:
+        """The range of the pixels, or of each column of a table, in the data's units."""
+        return column_ranges(self.dataset.x_train) if self.tabular else self.dataset.value_range()
 
     @cached_property
     def origin(self) -> Origin:
@@ -285,7 +288,7 @@ class ArraySource(Source):
         return self.y if self.classified else np.zeros(self.n, dtype=np.int64)
 
     @cached_property
-    def value_range(self) -> tuple[float, float]:
+    def value_range(self) -> tuple[Any, Any]:
         """The range of the entries; 0 to 1 where they lie in it."""
         return value_range(self.X)
 
@@ -320,12 +323,12 @@ class TableSource(ArraySource):
     ) -> None:
         mean, std = table.statistics() if moments is None else moments
         super().__init__(normalised(table.x_train, mean, std), table.y_train, weights=weights)
-        self.table, self.mean, self.std = table, mean, std
+        self.table, self.mean, self.std, self.tabular = table, mean, std, True
 
     @cached_property
-    def value_range(self) -> tuple[float, float]:
-        """The range of the entries, in the data's units."""
-        return value_range(self.table.x_train)
+    def value_range(self) -> tuple[Any, Any]:
+        """The range of each column, in the data's units."""
+        return column_ranges(self.table.x_train)
 
     @cached_property
     def origin(self) -> Origin:

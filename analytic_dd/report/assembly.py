@@ -64,6 +64,7 @@ def distilled_set(
     facts = _USUAL | construction.facts()
     meta = facts | {
         "method": "closed-form",
+        "task": "regress" if model.label_kind == "outputs" else "classify",
         "theorem": built.theorem,
         "ridge": model.ridge,
         "loss": model.loss,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeGuard
 
 import numpy as np
 
-from analytic_dd.data import Dataset, normalised, pixels
+from analytic_dd.data import Dataset, Table, normalised, pixels
 from analytic_dd.distill.construction import Construction
 from analytic_dd.distill.distilled import DistilledInputs
 from analytic_dd.distill.learned_labels import learned_labels
@@ -30,10 +30,10 @@ def reference_images(found: Distillation) -> np.ndarray:
     return pixels(references.inputs, model.mean, model.std, shape)
 
 
-def _value_range(model: OriginalModel, result: DistilledInputs) -> list[float]:
-    """Return the range of the pixels of the data, or of the references where the data are sums."""
-    if all(map(math.isfinite, model.value_range)):
-        return list(model.value_range)
+def _value_range(model: OriginalModel, result: DistilledInputs) -> list[Any]:
+    """Return the range of the pixels, or of each column of a table; of the references where the data are sums."""
+    if np.all(np.isfinite(model.value_range)):
+        return [np.asarray(bound).tolist() for bound in model.value_range]
     assert result.references is not None
     return [float(result.references.inputs.min()), float(result.references.inputs.max())]
 
@@ -50,7 +50,9 @@ def reference_facts(model: OriginalModel, result: DistilledInputs) -> dict[str, 
     }
 
 
-def realistic_facts(stored: DistilledSet, dataset: Dataset, model: OriginalModel, *, seed: int) -> dict[str, Any]:
+def realistic_facts(
+    stored: DistilledSet, dataset: Dataset | Table, model: OriginalModel, *, seed: int
+) -> dict[str, Any]:
     """Measure a stored realistic set.
 
     Returns
@@ -59,24 +61,31 @@ def realistic_facts(stored: DistilledSet, dataset: Dataset, model: OriginalModel
         ``distance_features``, ``distance_pixels``: Frobenius norms of the differences from the references, in features
         and in the data's units, with ``relative_...`` to the norm of the references. ``predicted_distance`` of the
         features by the theorem, ``predicted_distance_ratio`` measured to predicted. ``largest_pixel_change`` in the
-        data's units, ``largest_pixel_change_fraction`` of their range ``value_range``. ``condition`` of the features.
+        data's units, ``largest_pixel_change_fraction`` of their range ``value_range``. Of a table, whose columns have
+        units of their own, all these are of the normalised columns, in their deviations. ``condition`` of the features.
         ``label_range`` (smallest, largest). ``label_agreement``: fraction of points whose strongest label is the class
-        of their reference, None where the classes are not known. ``eight_bit``, see :func:`_eight_bit`. ``privacy``.
+        of their reference, None where the classes are not known. ``eight_bit``, see :func:`_eight_bit`; None of a
+        table. ``privacy``.
         The point that a box appends has no reference and counts in the labels' range and the condition only.
     """
     assert stored.references is not None
-    references, (low, high) = stored.references, stored.meta["value_range"]
+    references = stored.references
     copies = len(stored.x) if len(references) == 1 else len(references)
     phi = stored.feature_map
     Phis = phi(stored.inputs)
-    Phi_ref = phi(normalised(references, stored.mean, stored.std))
-    change = stored.x[:copies] - references
+    near = normalised(references, stored.mean, stored.std)
+    Phi_ref = phi(near)
+    if dataset.columns:
+        change, shown, unit = stored.inputs[:copies] - near, near, 1.0
+    else:
+        low, high = stored.meta["value_range"]
+        change, shown, unit = stored.x[:copies] - references, references, high - low
     moved = float(np.linalg.norm(Phis[:copies] - Phi_ref))
     predicted = _predicted(stored)
     size = math.sqrt(copies / len(references))  # one image is the reference of several points
     largest = float(np.max(np.abs(change)))
     in_features = _ratio(moved, size * float(np.linalg.norm(Phi_ref)))
-    in_pixels = _ratio(float(np.linalg.norm(change)), size * float(np.linalg.norm(references)))
+    in_pixels = _ratio(float(np.linalg.norm(change)), size * float(np.linalg.norm(shown)))
     return {
         "reference_count": len(np.unique(references.reshape(len(references), -1), axis=0)),
         "distance_features": moved,
@@ -86,13 +95,26 @@ def realistic_facts(stored: DistilledSet, dataset: Dataset, model: OriginalModel
         "distance_pixels": float(np.linalg.norm(change)),
         "relative_distance_pixels": in_pixels,
         "largest_pixel_change": largest,
-        "largest_pixel_change_fraction": _ratio(largest, high - low),
+        "largest_pixel_change_fraction": _ratio(largest, unit),
         "condition": stored.certify().condition,
         "label_range": [float(stored.y.min()), float(stored.y.max())],
-        "label_agreement": _label_agreement(stored, copies),
-        "eight_bit": _eight_bit(stored, dataset, model, seed=seed),
-        "privacy": _privacy(in_features, in_pixels, _ratio(largest, high - low)),
+        "label_agreement": _label_agreement(stored, copies) if isinstance(dataset, Dataset) else None,
+        "eight_bit": None if not _has_pixels(dataset) else _eight_bit(stored, dataset, model, seed=seed),
+        "privacy": _privacy_of_table(largest)
+        if dataset.columns
+        else _privacy(in_features, in_pixels, _ratio(largest, unit)),
     }
+
+
+def _has_pixels(dataset: Dataset | Table) -> TypeGuard[Dataset]:
+    return isinstance(dataset, Dataset) and not dataset.columns
+
+
+def _privacy_of_table(largest: float) -> str:
+    return (
+        f"a realistic set publishes its reference rows, here up to a change of {largest:.3g} deviations of a column, "
+        "and its file the rows themselves, beside W; choose rows that may be public"
+    )
 
 
 def _privacy(in_features: float | None, in_pixels: float | None, largest: float | None) -> str:
@@ -166,16 +188,15 @@ def _eight_bit(stored: DistilledSet, dataset: Dataset, model: OriginalModel, *, 
 def describe_realistic(content: Mapping[str, Any], construction: Construction) -> list[str]:
     """Return the lines that the command line prints for a realistic set."""
     facts, eight = content["realistic"], content["realistic"]["eight_bit"]
-    low, high = content["value_range"]
     agreement, in_pixels = facts["label_agreement"], facts["relative_distance_pixels"]
-    count = facts["reference_count"]
-    what = "one image" if count == 1 else f"{count} images"
-    near = f"near {what} in features only, not as images" if _far(in_pixels) else f"near copies of {what}"
+    count, table = facts["reference_count"], bool(content.get("columns"))
+    kind, entries = ("row", "normalised columns") if table else ("image", "pixels")
+    what = f"one {kind}" if count == 1 else f"{count} {kind}s"
+    near = f"near {what} in features only, not as {kind}s" if _far(in_pixels) else f"near copies of {what}"
     lines = [
         f"  {near} ({content['references']}): distance {_percent(facts['relative_distance_features'])} of the "
-        f"features, {construction.optimum(content)}; {_percent(in_pixels)} of the pixels",
-        f"  largest change of a pixel {facts['largest_pixel_change']:.3g}, "
-        f"{_percent(facts['largest_pixel_change_fraction'])} of the range {low:g} to {high:g}",
+        f"features, {construction.optimum(content)}; {_percent(in_pixels)} of the {entries}",
+        _largest_change(facts, None if table else content["value_range"]),
         f"  condition of the features {facts['condition']:.2g}, labels {facts['label_range'][0]:.3g} to "
         f"{facts['label_range'][1]:.3g}"
         + ("" if agreement is None else f"; strongest at the reference's class in {_percent(agreement)} of the points"),
@@ -186,20 +207,25 @@ def describe_realistic(content: Mapping[str, Any], construction: Construction) -
             f"  rows of features were scaled by {smallest:.4g} to {largest:.4g} into the range of the map, labels "
             "follow (T4)"
         )
-    rounding = (
-        f"error of W {eight['recovery'][name]:.1e}, {_percent(eight['decision_agreement'][name])} of the decisions"
-        for name in ("before", "after")
-    )
-    part = "test" if eight["decisions_on"] == "test" else "training"
-    if content["pixels"] == "float":  # integers are rounded already
+    if eight is not None and content["pixels"] == "float":  # integers are rounded already
+        rounding = (
+            f"error of W {eight['recovery'][name]:.1e}, {_percent(eight['decision_agreement'][name])} of the decisions"
+            for name in ("before", "after")
+        )
+        part = "test" if eight["decisions_on"] == "test" else "training"
         lines.append(
             f"  rounded to 8 bits: {' as before; with labels re-solved: '.join(rounding)} as before "
             f"({eight['decisions']:,} {part} samples)"
         )
-    return [
-        *lines,
-        f"  privacy (T17): {facts['privacy']}",
-    ]
+    return [*lines, f"  privacy (T17): {facts['privacy']}"]
+
+
+def _largest_change(facts: Mapping[str, Any], pixel_range: Sequence[float] | None) -> str:
+    if pixel_range is None:
+        return f"  largest change of a number {facts['largest_pixel_change']:.3g} deviations of its column"
+    low, high = pixel_range
+    share = _percent(facts["largest_pixel_change_fraction"])
+    return f"  largest change of a pixel {facts['largest_pixel_change']:.3g}, {share} of the range {low:g} to {high:g}"
 
 
 def _percent(fraction: float | None) -> str:

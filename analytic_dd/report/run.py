@@ -24,6 +24,7 @@ from analytic_dd.model.distillation import Features
 from analytic_dd.report.assembly import distilled_set
 from analytic_dd.report.facts import realistic_facts
 from analytic_dd.report.flops import Sizes, stage_rates
+from analytic_dd.report.intercept import WITH_INTERCEPT, with_intercept
 from analytic_dd.staging import staged
 
 __all__ = ["BESIDE", "FILES", "MODULE", "Report", "draw", "refit", "run", "store_and_report"]
@@ -173,7 +174,7 @@ def store_and_report(
             models = control_models(dataset, model, len(stored.inputs), seed=seed)
         with clock("evaluation"):
             models |= {"original": (model.weights, _or_zero(model)), "distilled": refit(stored)}
-            models |= _models_by_ridge(stored)
+            models |= _models_by_ridge(stored) | with_intercept(model)
             scores = accuracies_on_test(dataset, model, models, progress=listener)
         accuracies = {name: scores[name] for name in ("original", "distilled", "class_mean")}
         draws = [scores[name] for name in scores if name.startswith("random")]
@@ -185,13 +186,15 @@ def store_and_report(
             compared = {"original": found.model_in_outputs(), "distilled": refit(stored)}
             r2 = r2_on_test(table.x_test, table.y_test, model, compared)
     realistic: dict[str, Any] = {}
-    if stored.references is not None and dataset is not None:
+    whole = found.source.table if isinstance(found.source, TableSource) else dataset
+    if stored.references is not None and whole is not None:
         with clock("realistic"):
-            realistic = {"realistic": realistic_facts(stored, dataset, model, seed=seed)}
+            realistic = {"realistic": realistic_facts(stored, whole, model, seed=seed)}
     by_ridge = {} if stored.path is None else {"recovery_by_ridge": _by_ridge(stored, scores)}
     content = stored.meta | {
         **by_ridge,
         "accuracies": accuracies,
+        "accuracy_with_intercept": scores.get(WITH_INTERCEPT),
         "r2": r2 or None,
         "recovery": _recovery(certificate),
         "recovery_from_pixels": _recovery(from_pixels),
