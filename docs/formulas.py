@@ -12,9 +12,8 @@ from collections.abc import Iterator
 
 __all__ = ["NoFormula", "display", "docstring", "page", "tex"]
 
-GREEK = (
-    "alpha beta gamma delta eps eta theta lam lambda mu nu pi xi rho sigma tau phi psi omega Gamma Delta Phi Psi Sigma"
-)
+GREEK = "alpha beta gamma delta eps eta theta lam lambda mu nu pi xi rho sigma tau phi psi omega"
+GREEK += " Gamma Delta Phi Pi Psi Sigma"
 GREEK_TEX = {name: f"\\{name}" for name in GREEK.split()} | {
     "eps": "\\varepsilon",
     "lam": "\\lambda",

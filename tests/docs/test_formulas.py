@@ -73,6 +73,10 @@ def test_every_displayed_formula_of_the_theory_is_read(formulas, page):
     text = formulas.page(page.read_text())
     prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
     assert not re.findall(r"^    \S.*$", prose, re.MULTILINE)
+    for mark in re.finditer(r"^[-+*] ", prose, re.MULTILINE):  # at the start of a line a minus makes an item of a list
+        assert prose[prose.rfind("\n\n", 0, mark.start()) : mark.start()].count("`") % 2 == 0, prose[mark.start() :][
+            :60
+        ]
     for formula in [*re.findall(r"```\{math\}\n(.*?)\n```", text, re.DOTALL), *re.findall(r"\$([^$]+)\$", prose)]:
         assert formula.count("{") == formula.count("}"), formula
     assert re.findall(r"```python.*?```", text, re.DOTALL) == re.findall(
