@@ -13,18 +13,31 @@ __all__ = ["check"]
 def check(names: Sequence[str], *, deep: bool = False, json: bool = False, quiet: bool = False) -> int:
     """Run ``proofs_check`` for some theorems, all without a name, and return its exit status: 1 if a check fails.
 
+    The checks are those beside this package; where it is installed without them, those of the clone that is the working
+    folder, which check the package of that clone.
+
     Raises
     ------
     ValueError
-        The package is installed without its repository, or the checks cannot be imported.
+        The package is installed without its repository and the working folder is no clone of it, or the checks cannot
+        be imported.
     """
-    root = Path(__file__).parents[1]
+    root, here = Path(__file__).parents[1], Path.cwd()
+    if not (root / "proofs_check" / "run.py").is_file() and _is_clone(here):
+        root = here
     if not (root / "proofs_check" / "run.py").is_file():
-        raise ValueError("the theorem checks are in the repository, not in the installed package; run this in a clone")
+        raise ValueError(
+            "the theorem checks are in the repository, not in the installed package; run this in the folder of a clone"
+        )
     _require_imports(root)
     flags = [flag for flag, given in (("--deep", deep), ("--json", json)) if given]
     command = [sys.executable, "-m", "proofs_check.run", *names, *flags, "--prefix", "analytic-dd: "]
     return subprocess.run(command, cwd=root, check=False, stdout=subprocess.DEVNULL if quiet else None).returncode
+
+
+def _is_clone(folder: Path) -> bool:
+    """Say whether a folder has the package and its checks side by side."""
+    return all((folder / file).is_file() for file in ("analytic_dd/theorems.py", "proofs_check/run.py"))
 
 
 def _require_imports(root: Path) -> None:

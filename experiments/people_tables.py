@@ -61,8 +61,15 @@ def people() -> str:
     """Seconds from a clone to a certified table, and of each person's pages."""
     path = "tests/people/results/run.json"
     run = json.loads((records.RESULTS.parents[1] / path).read_text())
-    rows = [[what, f"{seconds:.1f}"] for what, seconds in run["seconds"].items()]
-    return markdown(["step", "seconds"], rows) + f"\nRecorded in `{path}` on {run['cores']} cores, {run['load']}.\n"
+    steps = {person: f"pages of the {person}" for person in ("practitioner", "theorist", "benchmarker")}
+    rows = [
+        [steps.get(what, what), f"{seconds:.1f}", "a page failed" if what in run["failed"] else "done"]
+        for what, seconds in run["seconds"].items()
+    ]
+    return (
+        markdown(["step", "seconds", "outcome"], rows)
+        + f"\nRecorded in `{path}` on {run['cores']} cores, {run['load']}.\n"
+    )
 
 
 TABLES = by_name(layouts, formats, coded_pixels, people)

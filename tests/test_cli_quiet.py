@@ -34,14 +34,17 @@ def test_pictures_need_no_display(folder, monkeypatch):
     assert os.environ["MPLBACKEND"] == "Agg"
 
 
-def test_theorems_that_cannot_be_imported_say_why(tmp_path, monkeypatch, capfd):
-    checks = tmp_path / "proofs_check"
-    checks.mkdir()
-    (checks / "run.py").write_text("import a_library_that_is_not_there\n")
-    (checks / "__init__.py").touch()
-    monkeypatch.setattr(theorems, "__file__", str(tmp_path / "analytic_dd" / "theorems.py"))
+def test_an_installed_package_checks_the_theorems_of_the_clone_that_it_runs_in(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(theorems, "__file__", str(tmp_path / "installed" / "analytic_dd" / "theorems.py"))
+    monkeypatch.chdir(tmp_path)
     assert cli.main(["verify", "--theorems", "T1"]) == 2
-    assert "No module named 'a_library_that_is_not_there'" in capfd.readouterr().err
+    assert "run this in the folder of a clone" in capfd.readouterr().err
+    for file, code in (("analytic_dd/theorems.py", ""), ("proofs_check/__init__.py", "print('checked')\n")):
+        (tmp_path / file).parent.mkdir()
+        (tmp_path / file).write_text(code)
+    (tmp_path / "proofs_check" / "run.py").touch()
+    assert cli.main(["verify", "--theorems", "T1"]) == 0
+    assert "checked" in capfd.readouterr().out
 
 
 def test_stages_are_logged(caplog):

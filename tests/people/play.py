@@ -95,9 +95,9 @@ def main() -> int:
     parser.add_argument("people", nargs="*", choices=[*PEOPLE, []], help="default: all")
     parser.add_argument("--install", action="store_true", help="in an environment of the clone's own")
     parser.add_argument("--table", action="store_true", help="with --install: only the certified table, no pages")
-    parser.add_argument("--out", type=Path, help="write the seconds there")
+    parser.add_argument("--out", type=Path, help="write the seconds there, beside those of people who are not played")
     options = parser.parse_args()
-    failed = 0
+    failed: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         found: dict[str, float] = {}
         if options.install:
@@ -112,14 +112,16 @@ def main() -> int:
             started = time.perf_counter()
             done = play(person, cloned, shell, here=False)
             found[person] = time.perf_counter() - started
-            failed += bool(done.returncode)
+            failed += [person] if done.returncode else []
             print(done.stdout, flush=True)
     for name, value in found.items():
         print(f"{name}: {value:.1f} s")
     if options.out is not None:
         options.out.parent.mkdir(parents=True, exist_ok=True)
+        old = json.loads(options.out.read_text()) if options.people and options.out.exists() else {}
+        failed += [person for person in old.get("failed", ()) if person not in found]
         load = f"load average {os.getloadavg()[0]:.1f}"
-        record = {"seconds": found, "failed": failed, "cores": os.cpu_count(), "load": load}
+        record = {"seconds": old.get("seconds", {}) | found, "failed": failed, "cores": os.cpu_count(), "load": load}
         options.out.write_text(json.dumps(record, indent=1) + "\n")
     return int(bool(failed))
 
