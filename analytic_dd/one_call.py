@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from analytic_dd.arrays import Array, refuse_masked, to_numpy
+from analytic_dd.arrays import Array, as_weights, refuse_masked, to_numpy
 from analytic_dd.clock import Clock
 from analytic_dd.data import Dataset, Table
 from analytic_dd.data.classes import as_labels, encode
@@ -124,11 +124,21 @@ def _source(X: Any, y: Any, *, centred: bool, weights: np.ndarray | None) -> Arr
     rows = len(y) if outputs is None else len(outputs)
     if len(samples) != rows:
         raise ShapeError(f"X and y must have one row a sample, got {len(samples)} and {rows}")
+    kept = _counted(weights, rows)
+    weights = None if weights is None else weights[kept]
     if outputs is not None:
-        return ArraySource(samples, outputs, weights=weights)
-    labels = as_labels(y, "y")
+        return ArraySource(samples[kept], outputs[kept], weights=weights)
+    labels = as_labels(y, "y")[kept]
     indices, _, classes = encode(labels, labels[:0], None)
-    return ArraySource(samples, indices, classes=classes, centred=centred, weights=weights)
+    return ArraySource(samples[kept], indices, classes=classes, centred=centred, weights=weights)
+
+
+def _counted(weights: np.ndarray | None, n: int) -> Any:
+    """The samples of a weight above 0, where there are any: a class of others is none."""
+    if weights is None:
+        return slice(None)
+    counted = as_weights(weights, n) > 0.0
+    return counted if np.any(counted) and not np.all(counted) else slice(None)
 
 
 def _outputs(y: Any) -> np.ndarray | None:

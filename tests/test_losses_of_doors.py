@@ -267,3 +267,11 @@ def test_the_doors_agree_on_a_loss(tmp_path, capsys, ratio):
         assert ratio(W, stored.w, size=64, amplification=amplification) < 30
         assert ratio(b, stored.intercept, size=64, amplification=amplification) < 30
         assert ratio(points, stored.inputs, size=64, amplification=amplification * called.verify().condition ** 2) < 30
+
+
+@each_loss
+@pytest.mark.parametrize(("size", "said"), [(1e-160, "too small"), (1e160, "beyond 1e.250")])
+def test_features_whose_squares_are_no_numbers_are_refused(rng, loss, size, said):
+    X = rng.standard_normal((N, D))
+    with pytest.raises(ValueError, match=said):
+        distill(size * X, outputs_of(rng, X, loss), fit=FitOptions(loss=loss, ridge=1.0))

@@ -17,7 +17,7 @@ import numpy as np
 from analytic_dd.arrays import in_double, to_numpy
 from analytic_dd.losses import GLMWeights, Loss, as_loss, stream_glm_weights
 from analytic_dd.model.stream import FeatureStream
-from analytic_dd.ridge import RidgeChoice
+from analytic_dd.ridge import RidgeChoice, require_scale
 from analytic_dd.ridge.choice import choose
 
 __all__ = ["LossFit", "Moments", "fit_loss"]
@@ -102,13 +102,14 @@ def fit_loss(
     InfeasibleError
         T18e: ridge = 0 and samples that are separated; an intercept for a class that no sample has.
     ValueError
-        Labels that are no data of the loss; classes for a loss of counts.
+        Labels that are no data of the loss; classes for a loss of counts; features whose squares are no numbers.
     """
     source, model = stream.source, as_loss(loss)
     if source.classified and loss == "poisson":
         raise ValueError("loss='poisson' is for counts, got classes; use loss='softmax', or give counts as floats")
-    with stream.clock.rest_of("moments"):
+    with stream.clock.rest_of("moments"), np.errstate(over="ignore", invalid="ignore"):  # no number is refused below
         blocks, moments = _kept(stream, model)
+    require_scale(moments, moments, "validation" if ridge is None else ridge)
     choice = start = None
     if isinstance(ridge, str):
         with stream.clock.rest_of("choice"):

@@ -346,7 +346,15 @@ def _from_rows(rows: DualStatistics, ridge: float, solver: str) -> tuple[Array, 
         return rows.weights_by_svd(ridge), "svd", f"svd, since {error}"
 
 
-def require_scale(statistics: Statistics, fitted: Statistics, ridge: float | str, *, rows: bool = False) -> None:
+class Traced(Protocol):
+    """What knows the trace of a Gram matrix."""
+
+    @property
+    def trace(self) -> float:
+        """The sum of the squared features."""
+
+
+def require_scale(statistics: Traced, fitted: Traced, ridge: float | str, *, rows: bool = False) -> None:
     """Refuse features that leave nothing to fit, and a ridge at which the weights underflow.
 
     ``fitted`` are the statistics about the mean for a model with an intercept, and ``statistics`` for others; ``rows``
@@ -356,18 +364,23 @@ def require_scale(statistics: Statistics, fitted: Statistics, ridge: float | str
     rounding = 64.0 * np.finfo(np.float64).eps  # of the mean
     rounding = rounding**2 if rows else rounding
     least = max(rounding * (whole if fitted is not statistics else 0.0), LIMITS.least_trace)
+    require_squares(whole)
     if not trace > least:
         what = "constant" if whole > LIMITS.least_trace else "zero or too small"
         raise ValueError(
             f"the features of all samples are {what}: their squares add up to {trace:.3g}, and float64 needs more than "
             f"{least:.3g}; look at the data and its scale"
         )
-    if not trace < LIMITS.largest_trace:
-        raise ValueError(
-            f"the squared features add up to {trace:.3g}, beyond {LIMITS.largest_trace:.3g}; scale the features down"
-        )
     if not isinstance(ridge, str) and float(ridge) > LIMITS.largest_ridge * trace:
         raise ValueError(
             f"ridge {float(ridge):.3g} is too large: the squared features add up to {trace:.3g}, and the weights would "
             "underflow; take a smaller one"
+        )
+
+
+def require_squares(total: float) -> None:
+    """Refuse features whose squares, which add up to ``total``, are beyond what float64 can add and multiply."""
+    if not total < LIMITS.largest_trace:
+        raise ValueError(
+            f"the squared features add up to {total:.3g}, beyond {LIMITS.largest_trace:.3g}; scale the features down"
         )

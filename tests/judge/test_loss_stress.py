@@ -117,7 +117,7 @@ def minimiser(x):
     penalty = arb(x.ridge) * (weights.transpose() * weights)
     sample = [arb(float(x.w[s])) for s in range(m) for _ in range(k)]
     labels = [value for row in x.Y for value in probabilities(x.loss, [arb(float(y)) for y in row])]
-    for _ in range(40):
+    for _ in range(200):
         z = [row[0] for row in (logits * theta).table()]
         mu, second = means(x.loss, z, k)
         pull = arb_mat([[w * (a - y)] for w, a, y in zip(sample, mu, labels, strict=True)])
@@ -126,6 +126,8 @@ def minimiser(x):
                 second[i, j] = w * second[i, j]
         gradient = logits.transpose() * pull + penalty * theta
         step = middle((logits.transpose() * middle(second) * logits + penalty).solve(gradient))
+        longest = max(abs(float(row[0].mid())) for row in (logits * step).table())
+        step = step * arb(min(1.0, 2.0 / longest)) if longest > 2.0 else step  # logits of exponentials, far away
         theta = middle(theta - step)
         if norm(step) <= norm(theta) * arb(2) ** -200:
             W, c = weights * theta, intercepts * theta

@@ -163,6 +163,13 @@ def test_a_weight_of_0_is_a_sample_left_out(door, name, tmp_path, capsys):
     one.assert_same(other)
 
 
+@pytest.mark.parametrize("door", ["distill", "estimator"])
+def test_a_class_of_samples_of_weight_0_is_no_class(door):
+    X, y = samples()
+    one = through(door, X[y < 2], y[y < 2], np.ones(np.sum(y < 2)), folder=None)
+    one.assert_same(through(door, X, y, (y < 2).astype(float), folder=None))
+
+
 @pytest.mark.parametrize("name", WORDS)
 @pytest.mark.parametrize("door", DOORS)
 def test_the_unit_of_the_samples_changes_no_bit(door, name, tmp_path, capsys, ratio):
