@@ -258,7 +258,9 @@ def _ridge(text: str) -> float | str:
 
 
 def _path(text: str) -> Path:
-    """Return a path in which ~ is the home folder."""
+    """Return a path in which ~ is the home folder; an empty one, as an unset variable leaves, is no folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("a path is missing, got ''; name a file or a folder")
     try:
         return expanded(text)
     except DataError as error:

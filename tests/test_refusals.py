@@ -45,6 +45,12 @@ FAMILIES = {  # targets, options of the model, options of the construction, and 
         "dimensions must be an integer >= 1, got 0",
     ),
     "no steps": (CLASSES, {"ridge": 1.0}, {"mode": "trajectory", "steps": 0}, "steps must be an integer >= 1, got 0"),
+    "steps that take days": (
+        CLASSES,
+        {"ridge": 1.0},
+        {"mode": "trajectory", "steps": 10**9},
+        "steps must be at most 100,000, since each is taken and measured, got 1,000,000,000",
+    ),
     "a class that no fold can hold out": (
         np.arange(N) // 2,
         {"loss": "softmax"},
@@ -107,3 +113,16 @@ def test_a_fold_without_a_class_is_as_exact_as_any_and_one_without_weight_is_ref
     assert np.linalg.norm(T.T @ F - wanted) < 30 * N * np.finfo(float).eps * np.linalg.norm(X) ** 2
     with pytest.raises(ValueError, match=r"a fold .*has no sample weight above 0; give it samples"):
         sufficient_set(X, Y, folds=folds, sample_weight=folds.astype(float))
+
+
+def test_more_references_than_memory_holds_are_refused_before_they_are_drawn():
+    construction = chosen(mode="nearest", points_per_class=10**12)
+    with pytest.raises(
+        MemoryError, match=r"references of 8 numbers, inputs and features, take .* GiB, this machine has"
+    ):
+        distill(X, CLASSES, construction=construction, fit=FitOptions(ridge=1.0))
+
+
+def test_an_empty_path_is_no_folder(capsys):
+    assert cli.main(["distill", "--out", ""]) == 2
+    assert "argument --out: a path is missing, got ''; name a file or a folder" in capsys.readouterr().err

@@ -24,9 +24,18 @@ from analytic_dd.linalg import thin_svd
 __all__ = ["Future", "Gradients", "Sufficient", "Trajectory"]
 
 
+_STEPS = 100_000  # some seconds
+
+
 def _positive(name: str, value: Any) -> None:
     if value is not None and not 0.0 < value < math.inf:
         raise ValueError(f"{name} must be finite and > 0, got {value}")
+
+
+def _measurable(name: str, value: Any) -> None:
+    whole_number(name, value)
+    if value is not None and value > _STEPS:
+        raise ValueError(f"{name} must be at most {_STEPS:,}, since each is taken and measured, got {value:,}")
 
 
 @dataclass(frozen=True)
@@ -112,7 +121,7 @@ class Trajectory(_Kept):
     mode = "trajectory"
     summary = "the same steps of gradient descent as on the data"
 
-    steps: int = option(10, "steps of gradient descent from 0 (default 10)", check=whole_number, metavar="T")
+    steps: int = option(10, "steps of gradient descent from 0 (default 10)", check=_measurable, metavar="T")
     tolerance: float | None = option(
         None, "as few points as keep the steps to this relative error (T19d)", check=_positive, metavar="TOL"
     )

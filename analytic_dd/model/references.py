@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from analytic_dd.data import normalised
+from analytic_dd.distill.bases import memory
 from analytic_dd.distill.construction import Construction
 from analytic_dd.distill.problem import References
 from analytic_dd.distill.reference_choice import choose_rows
@@ -30,6 +31,7 @@ def choose_references(
         return None
     if model.intercept is not None and not source.classified and getattr(construction, "points_per_class", 0) == 1:
         m = max(m, source.k + 1 if getattr(construction, "points", None) is None else m)  # outputs have full rank (T12)
+    _require_memory(m, model.feature_map.d + model.feature_map.p)
     by_class = construction.references_by_class and source.classified
     y, k = (source.groups, source.k) if by_class else (np.zeros(source.n, dtype=np.int64), 1)
     choice = getattr(construction, "references")  # noqa: B009 - every construction with references has the field
@@ -42,6 +44,16 @@ def choose_references(
     X, classes = source.inputs(rows)
     # outputs have no classes; their fixed labels are unit vectors, one block of points an output
     return References(X, repeated_classes(source.k, len(rows)) if classes is None else classes, rows)
+
+
+def _require_memory(m: int, numbers: int) -> None:
+    """Refuse references that the machine cannot hold, inputs and features, before any is drawn."""
+    needed, there = 16.0 * m * numbers, memory()
+    if needed > there:
+        raise MemoryError(
+            f"{m:,} references of {numbers:,} numbers, inputs and features, take {needed / 2**30:,.1f} GiB, this "
+            f"machine has {there / 2**30:.1f}; ask for fewer points"
+        )
 
 
 def given_references(
