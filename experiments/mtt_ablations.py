@@ -3,7 +3,8 @@
 Each part changes one thing of the small settings; experts are trained first and kept in --runs for all of them. A
 distillation ends after --budget seconds, and its row says so, so that a cell takes at most ten minutes on two cores.
 ``seconds`` times steps with one expert on 2,000 samples, since neither number changes what a step takes. --dry-run
-prints the cells, --estimate also what they take here; both run nothing. A run that was interrupted goes on.
+prints the cells, --estimate also what they take here, each with experts of its own, which a run trains once for all;
+both run nothing. A run that was interrupted goes on.
 
 Run: python experiments/mtt_ablations.py [--quick] [--data digits mnist cifar10] [--parts start ...] [--estimate]
 """
