@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,8 @@ def draw_set(distilled: Drawable, path: Path, *, most: int = _MOST) -> None:
     they have colours, and values beyond are clipped. The class means have their own scale, and the title states both.
     Where a class fills whole rows, its name stands beside them; elsewhere the class or the strongest labels stand above
     each image. Each row of a realistic set is drawn below the row of its references, on one scale for both, and near
-    copies of one image are followed by their changes on another scale.
+    copies of one image are followed by their changes on another scale. Rows of a table are strips of their columns, in
+    deviations of each.
 
     Parameters
     ----------
@@ -53,6 +55,7 @@ def draw_set(distilled: Drawable, path: Path, *, most: int = _MOST) -> None:
         Largest number of points that are drawn, equally many of each class; half of it for a realistic set. Of more
         than 100 class means the first are drawn. The title counts what is drawn.
     """
+    distilled = _drawable(distilled)
     blocks = _plain(distilled, most) if distilled.references is None else _realistic(distilled, most // 2)
     drawn = sum(len(block.images) for block in blocks if block.name in (_DISTILLED, _APPENDED))
     save(_draw(blocks, _title(distilled, blocks, drawn)), path)
@@ -93,7 +96,22 @@ def draw_on(distilled: Drawable, axes: Any, *, most: int = 100) -> None:
         grid[top : top + height, left : left + width] = picture
     axes.imshow(grid, cmap="gray", vmin=0.0, vmax=1.0, interpolation="nearest")
     axes.set_axis_off()
-    axes.set_title(f"{len(pictures)} of {len(distilled.x)} points, {low:.3g} to {high:.3g}", fontsize="small")
+    unit = " deviations" if distilled.meta.get("columns") else ""
+    axes.set_title(f"{len(pictures)} of {len(distilled.x)} points, {low:.3g} to {high:.3g}{unit}", fontsize="small")
+
+
+def _drawable(distilled: Drawable) -> Drawable:
+    """Return the set, or of a table one whose samples are strips (1, d) of the normalised columns."""
+    if not distilled.meta.get("columns"):
+        return distilled
+
+    def strips(x: np.ndarray | None) -> np.ndarray | None:
+        return None if x is None else ((x.reshape(len(x), -1) - distilled.mean) / distilled.std)[:, None, :]
+
+    names = ("y", "w", "ridge", "classes", "meta")
+    samples = {name: strips(getattr(distilled, name)) for name in ("class_means", "references")}
+    kept = {name: getattr(distilled, name) for name in names}
+    return SimpleNamespace(x=distilled.inputs[:, None, :], **samples, **kept)
 
 
 def thumbnails(distilled: Drawable, *, most: int) -> tuple[list[bytes], float, float]:
@@ -111,6 +129,7 @@ def thumbnails(distilled: Drawable, *, most: int) -> tuple[list[bytes], float, f
 
 def _on_one_scale(distilled: Drawable, rows: np.ndarray) -> tuple[list[np.ndarray], float, float]:
     """Return points as pictures from 0 to 1, which are the 1st and the 99th percentile of all pixels."""
+    distilled = _drawable(distilled)
     low, high = (float(end) for end in np.percentile(distilled.x, [1.0, 99.0]))
     scaled = np.clip((distilled.x[rows] - low) / (high - low if high > low else 1.0), 0.0, 1.0)
     pictures = [as_picture(image) for image in scaled]
@@ -269,21 +288,21 @@ def _title(distilled: Drawable, blocks: Sequence[_Block], drawn: int) -> list[st
         f"labels, {meta['theorem']}, ridge {distilled.ridge:.3g}; error of {kept} "
         f"{error:.1e}, {certificate.get('verdict', 'not certified')}",
     ]
-    return [shown(line, most=_LONGEST_LINE) for line in (*lines, _scales(blocks))]
+    return [shown(line, most=_LONGEST_LINE) for line in (*lines, _scales(blocks, table=bool(meta.get("columns"))))]
 
 
-def _scales(blocks: Sequence[_Block]) -> str:
+def _scales(blocks: Sequence[_Block], *, table: bool = False) -> str:
     """Return what is black and white in each block."""
     named: dict[Scale, dict[str, str]] = {}  # blocks on one scale share its ends
     for block in blocks:
         named.setdefault(block.scale, {})[block.name] = block.label
     scales = [
         f"{', '.join(names.values())} {_all_ends(scale)}"
-        + ("" if {_MEANS, _CHANGE} & names.keys() else " (98 % of the pixels)")
+        + ("" if {_MEANS, _CHANGE} & names.keys() else f" (98 % of the {'numbers' if table else 'pixels'})")
         for scale, names in named.items()
     ]
     kind = "Scale of each channel" if any(len(scale) > 1 for scale in named) else "Grey scale"
-    return f"{kind} (data units): {'; '.join(scales)}"
+    return f"{kind} ({'deviations of each column' if table else 'data units'}): {'; '.join(scales)}"
 
 
 def _all_ends(scale: Scale) -> str:

@@ -9,6 +9,7 @@ from analytic_dd.distill import chosen
 from analytic_dd.errors import DataError
 from analytic_dd.export.format import hard_labels
 from analytic_dd.model import FitOptions
+from analytic_dd.plot import _drawable, thumbnails
 from analytic_dd.report import describe, run
 
 NAMES = ("age", "seconds since 1970", "income", "share")
@@ -91,6 +92,20 @@ def test_what_an_intercept_would_bring_is_said_where_it_is_much(table, made):
     assert "--intercept" in text
     assert with_one["accuracy_with_intercept"] is None
     assert "--intercept" not in silent
+
+
+@pytest.mark.parametrize("mode", ["exact", "nearest"])
+def test_rows_are_drawn_in_deviations_of_their_columns(table, made, mode):
+    """On one scale of the data's units, a time in seconds would be white and all else black."""
+    stored = made(table, mode=mode)[2]
+    drawn = _drawable(stored)
+    assert np.array_equal(drawn.x[:, 0], stored.inputs)
+    for name in ("class_means", "references"):
+        samples = getattr(stored, name)
+        if samples is not None:
+            assert np.array_equal(getattr(drawn, name)[:, 0], (samples - stored.mean) / stored.std)
+    low, high = thumbnails(stored, most=2)[1:]
+    assert np.abs(stored.inputs).max() >= max(-low, high)
 
 
 def test_quantities_are_not_exported_as_classes(quantities, made):
