@@ -15,7 +15,7 @@ def honest(tmp_path_factory):
     """A set for one ridge and a set for three, as the command line stores them."""
     folder = tmp_path_factory.mktemp("honest")
     for name, arguments in (("one", ["--ridge", "10"]), ("three", ["--ridge", "0.1", "1", "10", "--intercept"])):
-        assert cli.main(["distill", "--data", "digits", *arguments, "--out", str(folder / name)]) == 0
+        assert cli.main(["distill", "--data", "digits", "--no-picture", *arguments, "--out", str(folder / name)]) == 0
     return {name: load_distilled(folder / name) for name in ("one", "three")}
 
 
