@@ -246,14 +246,18 @@ def _require_meta(meta: Mapping[str, Any], k: int) -> None:
         "distilled_ridge": _is_ridge(ridge),
         "distilled_ridges": not ridges
         or (isinstance(ridges, (list, tuple)) and all(map(_is_ridge, ridges)) and ridges[0] == ridge),
-        "loss": meta.get("loss", "squared") in LOSSES,
+        "loss": isinstance(meta.get("loss", "squared"), str) and meta.get("loss", "squared") in LOSSES,
         "features": isinstance(meta.get("features"), Mapping),
         "labels": isinstance(meta.get("labels"), str),
         "theorem": isinstance(meta.get("theorem"), str),
         "data": isinstance(data, Mapping) and isinstance(data.get("name"), str),
         "diagnostics": isinstance(diagnostics, Mapping) and _is_number(diagnostics.get("condition", "")),
         "certificate": certificate is None
-        or (isinstance(certificate, Mapping) and _is_number(certificate.get("relative_error", ""))),
+        or (
+            isinstance(certificate, Mapping)
+            and _is_number(certificate.get("relative_error", ""))
+            and _is_number(certificate.get("bound"))
+        ),
         "reference_classes": classes is None
         or (isinstance(classes, list) and all(isinstance(c, int) and 0 <= c < k for c in classes)),
     }

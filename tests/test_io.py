@@ -118,6 +118,8 @@ def test_no_temporary_file_stays(folder):
         ({"features": "identity"}, "must hold a valid features"),
         ({"data": None, "diagnostics": {}}, "must hold a valid data, diagnostics"),
         ({"certificate": "pass"}, "must hold a valid certificate"),
+        ({"certificate": {"relative_error": 0.0, "bound": "abc"}}, "must hold a valid certificate"),
+        ({"loss": ["squared"]}, "must hold a valid loss"),
         ({"reference_classes": [0, 3]}, "must hold a valid reference_classes"),
     ],
 )

