@@ -341,7 +341,7 @@ def future_points(W: Array, X: Array, Z: Array, ridge: float) -> tuple[Array, Ar
     start = values.shape[0] - count
     half = vectors[:, start:] / xp.sqrt(values[start:])
     first = half.T @ Z.T
-    rest = W - (W @ X @ half) @ first  # times X it is 0: rounding that is not would count as much as a point
+    rest = W - (W @ (X @ half)) @ first  # times X it is 0: rounding that is not would count as much as a point
     across = row_basis(X.T)
     rest = rest - (rest @ across.T) @ across
     amplification = 1.0 + (norm(X) * norm(Z) / float(values[start]) if count else 0.0)

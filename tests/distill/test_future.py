@@ -210,3 +210,14 @@ def test_bad_input_is_refused(rng):
         update(built, new, answers[1:])
     from_the_set_alone = update(replace(built, weights=None), new, answers)
     assert np.array_equal(from_the_set_alone.weights, update(built, new, answers).weights)
+
+
+@pytest.mark.parametrize("power", [-498, -400, 400, 498])
+def test_the_unit_of_the_features_changes_no_point(rng, ratio, power):
+    """Features times c and the ridge times c^2: (X^T X)^-1 is of size c^-2, which W of size 1 / c must not overflow."""
+    Phi, Y, V = rng.standard_normal((40, 7)), rng.standard_normal((40, 2)), np.linalg.qr(rng.standard_normal((7, 3)))[0]
+    unit = 2.0**power
+    one, other = future_set((Phi, Y), V, ridge=1.0), future_set((unit * Phi, Y), V, ridge=unit**2)
+    assert len(one) == len(other) == 5
+    G, H = (made.features.T @ made.features for made in (one, replace(other, features=other.features / unit)))
+    assert ratio(H, G, size=40, amplification=100.0) < 30
