@@ -176,7 +176,7 @@ ROWS = {
             ),
             ({"kernel": "convnet-ntk", "pooling": True}, "pooling=True .* got convnet-ntk in torch"),
             ({"kernel": "myrtle-ntk", "depth": 3}, "Myrtle network has depth 5, 7 or 10, got 3"),
-            ({"kernel": "rbf", "engine": "neural-tangents"}, "the engine neural-tangents has ntk, nngp, .* got rbf"),
+            ({"kernel": "rbf", "engine": "neural-tangents"}, "the engine neural-tangents has ntk, nngp and .* got rbf"),
             ({"engine": "jax"}, "unknown engine 'jax'"),
             ({"init": "zeros"}, "unknown init 'zeros'"),
             ({"ridge": -1.0}, "ridges must be > 0"),

@@ -28,6 +28,10 @@ class Spy:
         self.drawn.append(found)
         return found
 
+    def augmented(self, images, generator):
+        """Draw and apply, as the augmentation does."""
+        return self(images, self.draw(len(images), generator))
+
     def __call__(self, images, parameters):
         """Apply and note."""
         self.applied.append((len(images), parameters, images.requires_grad))
