@@ -120,7 +120,8 @@ def test_training_from_near_by_returns_and_from_random_weights_does_not(rng):
     shapes = [W.shape for W in made.weights]
 
     def trained(start):
-        layers = [torch.from_numpy(part.reshape(s)).requires_grad_() for part, s in zip(start, shapes, strict=True)]
+        rows = [np.ascontiguousarray(part.reshape(s)) for part, s in zip(start, shapes, strict=True)]  # for LBFGS
+        layers = [torch.from_numpy(part).requires_grad_() for part in rows]
         options = {"max_iter": 500, "tolerance_grad": 1e-12, "tolerance_change": 0.0}
         descent = torch.optim.LBFGS(layers, line_search_fn="strong_wolfe", **options)  # the steps alone may diverge
 
