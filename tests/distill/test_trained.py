@@ -138,7 +138,7 @@ def test_training_from_near_by_returns_and_from_random_weights_does_not(rng):
     for _ in range(3):  # from 3 % away
         noise = rng.standard_normal(theta.shape)
         near = theta + 0.03 * np.linalg.norm(theta) * noise / np.linalg.norm(noise)
-        assert trained(np.split(near, [made.weights[0].size])) < 1e-6
+        assert trained(np.split(near, [made.weights[0].size])) < 3e-4  # a hundredth, wherever the search stops
     assert trained([rng.standard_normal(W.shape) for W in made.weights]) > 0.1
 
 
@@ -186,7 +186,9 @@ def test_a_small_unit_does_not_hide_behind_the_others(rng):
     made = relu_network_set(A, B, ridge=RIDGE, rng=rng)
     labels, own = made.labels.copy(), slice(12, 16)
     labels[own] = 2.0 * np.maximum(made.inputs[own] @ B.T, 0.0) @ A.T - labels[own]
-    assert stationarity_certificate(made.inputs, made.labels, made.weights, ridge=RIDGE).relative_gradient < 1e-9
+    assert stationarity_certificate(made.inputs, made.labels, made.weights, ridge=RIDGE).relative_gradient < (
+        30 * 2.0**-52 * 16 / sizes[-1]  # points, and what the small unit loses
+    )
     assert stationarity_certificate(made.inputs, labels, made.weights, ridge=RIDGE).verdict == "not stationary"
 
 

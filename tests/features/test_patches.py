@@ -94,7 +94,7 @@ def test_filters_are_white_patches_of_length_one(ratio) -> None:
 def test_contrast_and_brightness_of_an_image_hardly_matter() -> None:
     """phi(a x + b) = phi(x) but for what contrast adds to the variance."""
     phi, X = patches(contrast=1e-8), images(3)
-    assert np.abs(phi(3.0 * X + 0.7) - phi(X)).max() < 1e-6
+    assert np.abs(phi(3.0 * X + 0.7) - phi(X)).max() < 100 * 1e-8  # contrast over variances of about 1
     assert np.abs(patches(contrast=1.0)(3.0 * X) - patches(contrast=1.0)(X)).max() > 1e-2
 
 

@@ -59,8 +59,9 @@ def test_changes_are_measured_in_deviations_of_a_column(table, made, ratio, mode
     assert "image" not in facts["privacy"]
     if mode != "nearest":  # a hundredth of the range of each column, whatever the others measure
         spread = np.ptp(table.x_train, axis=0) / stored.std
-        assert np.all(np.abs(change) <= 0.01 * spread * (1 + 1e-9))
-        assert np.abs(change).max() > 1e-4
+        rounding = 30 * EPS * np.abs(stored.references).max(axis=0) / stored.std
+        assert np.all(np.abs(change) <= 0.01 * spread + rounding)
+        assert np.any(np.abs(change) > rounding)
 
 
 def test_regressions_near_real_rows_say_that_they_publish_them(quantities, made):
@@ -79,7 +80,7 @@ def test_integer_pixels_of_a_table_are_refused(table, made):
 def test_a_mean_as_large_as_a_time_leaves_weights_of_rank_one(table, made):
     """The rounding of the mean, 1e9 times that of the deviations, is no second direction of two classes (T5)."""
     _, _, stored = made(table)
-    assert np.abs(stored.w.sum(axis=0)).max() <= 4 * EPS * np.abs(stored.w).max()
+    assert np.abs(stored.w.sum(axis=0)).max() <= 30 * EPS * np.abs(stored.w).max()
     assert stored.certify().verdict == "pass"
 
 

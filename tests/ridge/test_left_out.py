@@ -256,8 +256,9 @@ def test_models_between_ridges_that_are_believed_to_be_exact_are_noticed(few_rid
     """The planted error: their stated error is forgotten."""
     Phi, Y = problem(cond=10.0)
     left = edges(Phi, Y)
-    found = left_out.between(left.values, left.inverse, tolerance=1e-2)
-    assert np.all(found.error <= 1e-2)
+    tolerance = 1e-2
+    found = left_out.between(left.values, left.inverse, tolerance=tolerance)
+    assert np.all(found.error <= tolerance)
     assert np.all(np.abs(left.inverse[:, found.chosen] @ found.coefficients / left.inverse - 1.0) <= found.error)
     exact = replace(found, error=0.0 * found.error)
     monkeypatch.setattr(left_out, "between", lambda *given, tolerance: exact)

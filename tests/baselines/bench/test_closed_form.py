@@ -46,14 +46,16 @@ def test_the_map_is_the_one_that_kip_draws(digits):
     assert not np.array_equal(mine, map_named("fcnn", digits, seed=4)(X))
 
 
-def test_a_loss_is_fitted_and_found_again_on_the_set(digits):
+def test_a_loss_is_fitted_and_found_again_on_the_set(digits, ratio):
     """T18: the softmax model of all the data, by means as labels, which networks may train on too."""
     found = closed_form(digits, points_per_class=1, config={"loss": "softmax", "original_ridge": 300.0})
     phi = map_named("identity", digits, seed=0)
     fit = FitOptions(loss="softmax", ridge=300.0)
     wanted = fit_source(DatasetSource(digits), phi, fit, rng=np.random.default_rng(0)).weights
     assert found.weights is None  # the claim of a set is one of ridge regression
-    assert np.linalg.norm(weights_of_set(found, phi) - wanted) < 1e-9 * np.linalg.norm(wanted)
+    X = next(DatasetSource(digits).blocks(len(digits.y_train)))[0]
+    condition = (np.linalg.norm(X, 2) ** 2 + 300.0) / 300.0
+    assert ratio(weights_of_set(found, phi), wanted, size=len(X), amplification=condition) < 30
     assert score("krr-own", found, digits, protocol=Protocol()).details["loss"] == "softmax"
     for options, words in (
         ({"loss": "hinge"}, "unknown loss 'hinge'"),

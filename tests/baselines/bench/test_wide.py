@@ -63,7 +63,7 @@ def test_the_tangent_kernel_of_wide_networks_is_the_kernel_of_kip():
         expected = ConvolutionalKernel((4, 4, 1), convnet(1), of=of, W_std=W_std, b_std=0.1)(rows)
         errors[of, W_std] = float((found - expected).norm() / expected.norm())
     right = errors.pop(("ntk", 2.0**0.5))
-    assert right < 0.1 < 0.2 < min(errors.values())
+    assert right < 0.1 < 0.2 < min(errors.values())  # 1 / 64 over four draws; no rounding is near
 
 
 def test_the_step_size_is_that_of_the_tangent_kernel_and_the_fit_of_a_linear_network_is_the_nearest():
@@ -74,8 +74,8 @@ def test_the_step_size_is_that_of_the_tangent_kernel_and_the_fit_of_a_linear_net
     first = network.draw(generator(2), dtype=torch.float64)
     values = torch.linalg.eigvalsh(X @ X.T)
     found = largest_eigenvalue(network, first, images)
-    assert found <= float(values[-1]) * (1.0 + 1e-12)
-    assert found > 0.9 * float(values[-1])  # 20 power steps
+    assert found <= float(values[-1]) * (1.0 + 30 * np.finfo(float).eps * len(X))
+    assert found > 0.9 * float(values[-1])  # 20 power steps at a ratio of 0.86
     last = fitted(network, first, images, targets, steps=150, momentum=0.5)["classifier.weight"]
     start = first["classifier.weight"]
     nearest = start + (torch.linalg.pinv(X) @ (targets - X @ start.T)).T
