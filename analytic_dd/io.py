@@ -179,19 +179,13 @@ class DistilledSet(Exportable):
 
         return torch.tensor(self.inputs, device=device), torch.tensor(self.y, device=device)
 
-    @property
-    def _labels(self) -> str:
-        """The kind of the labels; those of quantities are unit vectors in the units of the outputs."""
-        kind = str(self.meta["labels"])
-        return "fixed" if self.meta.get("task") == "regress" and kind != "learned" else kind
-
     def __repr__(self) -> str:
         certificate = self.meta.get("certificate") or {}
         verdict = certificate.get("verdict", "not certified")
         loss = "" if self.loss == "squared" else f"{self.loss} loss, "
         return (
             f"DistilledSet({len(self.inputs)} points for {self.meta['features']['map']} (p = {self.w.shape[1]}), "
-            f"{self._labels} labels, {self.meta['theorem']}, {loss}ridge {self.ridge:.4g}: "
+            f"{self.meta['labels']} labels, {self.meta['theorem']}, {loss}ridge {self.ridge:.4g}: "
             f"{verdict})"
         )
 

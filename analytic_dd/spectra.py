@@ -26,9 +26,9 @@ def draw_spectrum(distilled: Any, path: Path) -> None:
 
     figure = Figure(figsize=(6.0, 3.5), layout="constrained", dpi=DPI)
     axis = figure.subplots()
-    for (label, matrix), marker in zip(_spectra(distilled).items(), "ox", strict=True):
+    for (label, (matrix, size)), marker in zip(_spectra(distilled).items(), "ox", strict=True):
         values = np.asarray(singular_values(matrix))
-        kept = values[values > max(matrix.shape) * np.finfo(float).eps * values[0]]
+        kept = values[values > max(matrix.shape) * np.finfo(float).eps * max(values[0], size)]
         label = f"{label}, rank {len(kept)}" + (f" of {len(values)}" if len(kept) < len(values) else "")
         axis.semilogy(np.arange(1, len(kept) + 1), kept, marker, label=label, ms=4)
     axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -42,11 +42,12 @@ def draw_spectrum(distilled: Any, path: Path) -> None:
     save(figure, path)
 
 
-def _spectra(distilled: Any) -> dict[str, np.ndarray]:
-    """Return the matrices whose singular values are drawn, by their names in the picture."""
+def _spectra(distilled: Any) -> dict[str, tuple[np.ndarray, float]]:
+    """Return the matrices whose singular values are drawn, by their names, and the size of what they were made from."""
     count = len(distilled.ridges)
     weights = "weights W" if count == 1 else f"weights W of ridge {distilled.meta['ridge']:.3g}, the first of {count}"
     Phis = distilled.feature_map(distilled.inputs)
     if distilled.intercept is None:
-        return {weights: distilled.w, "distilled features": Phis}
-    return {weights: distilled.w, "distilled features about their mean": Phis - Phis.mean(axis=0)}
+        return {weights: (distilled.w, 0.0), "distilled features": (Phis, 0.0)}
+    centred, size = Phis - Phis.mean(axis=0), float(np.linalg.norm(Phis))  # what centring rounds by
+    return {weights: (distilled.w, 0.0), "distilled features about their mean": (centred, size)}

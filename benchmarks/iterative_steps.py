@@ -251,7 +251,7 @@ def main() -> None:
         missing={"action": "store_true", "help": "leave out rows that are recorded"},
     )
     every = list(cases(chosen))
-    facts = {"threads": 1, "goal": GOAL, "torch": _torch()}
+    facts = {"threads": 1, "goal": GOAL, "torch": _torch(), "part": chosen.part, "steps": chosen.steps}
     done, write = measurement.row_by_row(chosen, "iterative_steps", every, KEYS, **facts)
     rows = []
     for case in every:

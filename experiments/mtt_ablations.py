@@ -152,9 +152,10 @@ def main() -> None:
         "estimate": {"action": "store_true", "help": "print the cells and what they take, and stop"},
         "dry-run": {"action": "store_true", "help": "print the cells, and stop"},
     }
-    options = protocol_runs.arguments(__doc__ or "", **flags)
+    options = protocol_runs.arguments(__doc__ or "", settings="small", **flags)
+    if options.methods:
+        raise SystemExit("the parts name their methods; leave out --methods, and choose --parts")
     options.budget = options.budget or BUDGET
-    options.settings = "small" if options.settings == "published" else options.settings
     path = records.path_of(options, STEM)
     for name in options.names:
         dataset = data.load(name, offline=True)

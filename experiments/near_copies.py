@@ -62,17 +62,12 @@ class OnBackbone(Run):
     """Images of an archive in the data folder, normalised as a network wants them that others trained."""
 
     name: str = ""
-    size: int | None = None  # pixels a side, where they are not taken as they are
-    each: int | None = None  # so many training images of each class, the first ones
 
     def read(self) -> Dataset:
         """Return the images of the archive."""
         folders = [folder for folder in data.locations().values() if folder is not None]
         path = next((path for path in (folder / self.data for folder in folders) if path.exists()), Path(self.data))
-        dataset = data.read_image_folder(path, name=self.name, resize=self.size)
-        if self.each is not None:
-            members = (np.flatnonzero(dataset.y_train == label)[: self.each] for label in range(len(dataset.classes)))
-            dataset = dataset.only(np.concatenate(list(members)))
+        dataset = data.read_image_folder(path, name=self.name)
         mean, std = (255.0 * np.array(moment) for moment in IMAGENET)
         return dataset.with_moments(mean, std)
 

@@ -29,13 +29,16 @@ SETTINGS: dict[str, dict[str, dict[str, Any]]] = {  # of each data set, and of o
 }
 
 
-def arguments(description: str, **flags: Any) -> Any:
-    """Read the command line: that of every experiment, and what a run under the protocol needs."""
+def arguments(description: str, *, settings: str = "published", **flags: Any) -> Any:
+    """Read the command line: that of every experiment, and what a run under the protocol needs.
+
+    ``settings`` are those of a run that names none.
+    """
     shared = {
         "ipc": {"nargs": "+", "type": int},
         "methods": {"nargs": "+"},
         "repeats": {"type": int, "default": 1, "help": "distillation seeds"},
-        "settings": {"choices": tuple(SETTINGS), "default": "published", "help": "--quick: quick"},
+        "settings": {"choices": tuple(SETTINGS), "default": settings, "help": f"default {settings}; --quick: quick"},
         "device": {"default": "cpu"},
         "budget": {"type": float, "help": "seconds of each distillation"},
         "runs": {"type": Path, "default": RUNS, "help": "folder of the journals, from which a run goes on"},

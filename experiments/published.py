@@ -11,8 +11,7 @@ ANCHORS = Path(__file__).parent / "published_anchors.json"
 RECALLED = " (recalled)"  # no stored copy was found for it
 FACTS = ("predictor", "kernel", "augmentation", "step size", "selection")
 
-# Columns of ours that are nearer to how a number of another column was published
-_LIKE = {"convnet+dsa+lr": "convnet+dsa", "convnet+dc": "convnet", "wide": "convnet"}
+_LIKE = {"convnet+dsa+lr": "convnet+dsa"}  # a column that is nearer to how a number of another was published
 
 
 def protocols() -> dict[str, dict[str, str]]:
@@ -25,7 +24,6 @@ def anchor(name: str, ipc: int | None, label: str, predictor: str) -> dict[str, 
     method = label.partition(":")[0]
     for row in json.loads(ANCHORS.read_text())["rows"]:
         same = (row["ipc"], row["method"], row["predictor"]) == (ipc, method, _LIKE.get(predictor, predictor))
-        same = same and (predictor != "wide" or row["protocol"] == "kip network")
         if same and name.partition(" ")[0] == row["data"]:
             return dict(row)
     return None
@@ -36,18 +34,10 @@ def ours(predictor: str) -> dict[str, str]:
     network, *marks = predictor.split("+")
     if network.startswith(("krr", "ridge")):
         facts = ("kernel ridge regression on the set", "fully connected", "none", "-")
-    elif network == "wide":
-        facts = (
-            "ConvNet, width 1024, one more layer, no norm, MSE on learned labels",
-            "of the set",
-            "none",
-            "by the kernel",
-        )
     else:
         named = "ConvNet, width 128, depth 3" if network == "convnet" else "by name"
         step_size = "learned with the set" if "lr" in marks else "0.01"
-        augmentation = "DSA" if "dsa" in marks else "crop, scale, rotate" if "dc" in marks else "none"
-        facts = (named, "-", augmentation, step_size)
+        facts = (named, "-", "DSA" if "dsa" in marks else "none", step_size)
     return dict(zip(FACTS, (*facts, "last iterate"), strict=True))
 
 

@@ -1,6 +1,7 @@
 """Pictures are readable and say what they show: whole pixels, one scale, as many of each class, a name for each row."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import matplotlib
 import numpy as np
@@ -258,6 +259,17 @@ def test_the_spectrum_ends_at_the_rank_and_has_the_condition_of_the_certificate(
     assert all(min(line.get_ydata()) > 1e-9 * max(line.get_ydata()) for line in axis.lines)
     assert f"condition of the features {made.certify().condition:.2g} at ridge" in axis.get_title()
     assert all(tick == round(tick) for tick in axis.get_xticks())
+
+
+def test_two_near_points_about_their_mean_have_one_singular_value(tmp_path, monkeypatch):
+    """What centring leaves of a second value is the rounding of the features themselves."""
+    inputs, figures = np.random.default_rng(0).standard_normal((1, 64)) + np.array([[0.0], [1e-6]]), []
+    monkeypatch.setattr(spectra, "save", lambda figure, path: figures.append(figure))
+    near = SimpleNamespace(inputs=inputs, w=np.eye(2, 64), intercept=np.zeros(2), ridges=(0.0,))
+    near.meta, near.feature_map = {"data": {"name": "two"}, "ridge": 0.0}, lambda X: X
+    near.certify = lambda: SimpleNamespace(condition=1.0, ridge=0.0)
+    draw_spectrum(near, tmp_path / "spectrum.png")
+    assert figures[0].axes[0].lines[1].get_label() == "distilled features about their mean, rank 1 of 2"
 
 
 def test_weights_that_vanish_have_no_spectrum(stored, tmp_path):

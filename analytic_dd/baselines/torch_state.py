@@ -56,10 +56,10 @@ _LOCK = threading.RLock()
 
 @contextlib.contextmanager
 def _plain_numbers() -> Iterator[None]:
-    with _LOCK:
-        mine = _Numbers(torch.get_default_dtype(), torch.get_float32_matmul_precision())
+    mine = _Numbers(torch.float32, "highest")
     try:
-        with _LOCK:
+        with _LOCK:  # what is found and that it is kept are one step for other threads
+            mine.dtype, mine.precision = torch.get_default_dtype(), torch.get_float32_matmul_precision()
             _INSIDE.append(mine)
             _set(_Numbers(torch.float32, "highest"))
         yield

@@ -149,7 +149,8 @@ def check_classes(classes: Sequence[int | str], y_train: np.ndarray, y_test: np.
         indices_into(y, classes, name)
     empty = np.flatnonzero(np.bincount(y_train, minlength=k) == 0)
     if len(empty):
-        raise DataError(f"class {classes[empty[0]]!r} has no training sample; add some or drop the class")
+        name = classes[empty[0]]
+        raise DataError(f"class {name!r} has no training sample of a weight above 0; add some or drop the class")
 
 
 def describe_split(*, stratified: bool = True) -> str:

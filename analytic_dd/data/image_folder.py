@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -95,9 +95,10 @@ def read_image_folder(
                 found.annotations[tuple(folders)] = _annotations(read(), f"{path}: {member!r}")
     images.refuse_offenders()
     parts, left_out = _Layout(path, images.places, found).parts()
+    mixed = images.mixed([index for part in parts for index in part])
     x_train, labels = images.part(parts[0])
     x_test, test_labels = images.part(parts[1]) if len(parts) > 1 else (None, None)
-    source = str(path) + (f" ({', '.join(left_out)} not used)" if left_out else "") + images.mixed
+    source = str(path) + (f" ({', '.join(left_out)} not used)" if left_out else "") + mixed
     if resize is not None:
         source += f"; resized to {resize} x {resize}{' of the centred square' if crop else ''}"
     arrays = (x_train, labels, x_test, test_labels)
@@ -128,7 +129,7 @@ class _Images:
         self._path, self._max_bytes, self._bytes = path, max_bytes, 0
         self._resize, self._crop = resize, crop
         self._pixels: np.ndarray = np.empty((0,), np.uint8)
-        self.grey = 0
+        self._grey: set[int] = set()
         self._offenders: list[tuple[str, str]] = []
         self._unread: list[tuple[Folders, str]] = []
 
@@ -145,9 +146,9 @@ class _Images:
             self._offenders.append((member, str(error)))
             return
         count = len(self.places)
+        grey = pixels.ndim == 2
         if count and pixels.ndim != self._pixels.ndim - 1:
             pixels = self._in_colours(pixels)
-        self.grey += pixels.ndim == 2
         if count and pixels.shape != self._pixels.shape[1:]:
             first, got = ("x".join(map(str, shape)) for shape in (self._pixels.shape[1:], pixels.shape))
             self._offenders.append((member, f"is {got}, but {'/'.join(self._member(0))!r} is {first}"))
@@ -162,20 +163,25 @@ class _Images:
         if count == len(self._pixels):
             self._grow(max(1, 2 * count), pixels.shape)
         self._pixels[count] = pixels
+        self._grey |= {count} if grey else set()
         self.places.append((folders, file))
 
     def _in_colours(self, pixels: np.ndarray) -> np.ndarray:
         """Return the image with as many channels as the others; those that are grey get three equal ones."""
         if pixels.ndim == 2:
-            self.grey += 1
             return np.repeat(pixels[:, :, None], 3, axis=2)
         self._pixels = np.repeat(self._pixels[: len(self.places), :, :, None], 3, axis=3)
         return pixels
 
-    @property
-    def mixed(self) -> str:
-        """What is said of grey images among others."""
-        return f"; {self.grey:,} grey images in three equal channels" if self.grey and self._pixels.ndim == 4 else ""
+    def mixed(self, used: Collection[int]) -> str:
+        """Return what is said of the grey images among these; where all are grey, they lose their channels again."""
+        grey = self._grey.intersection(used)
+        if not grey or self._pixels.ndim == 3:
+            return ""
+        if len(grey) == len(used):
+            self._pixels = self._pixels[..., 0]
+            return ""
+        return f"; {len(grey):,} grey images in three equal channels"
 
     def _member(self, index: int) -> tuple[str, ...]:
         folders, file = self.places[index]

@@ -172,7 +172,9 @@ def model_space(sums: Any, W: Array, ridge: float, *, unresolved: bool = False) 
         raise ValueError("this mode needs a ridge > 0 of the original model, got ridge=0.0; give one")
     space = column_space(sums)
     if unresolved:
-        space = _with_rows(space, W - (W @ space.Vt.T) @ space.Vt, 8.0 * eps_of(W) * norm(W))
+        rest = W - (W @ space.Vt.T) @ space.Vt
+        rest = rest - (rest @ space.Vt.T) @ space.Vt  # orthogonal to them to rounding of its own size
+        space = _with_rows(space, rest, 8.0 * eps_of(W) * norm(W))
     return replace(space, labels=labels_for(space.features, W, ridge=ridge, rcond=0.0))
 
 

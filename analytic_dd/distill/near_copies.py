@@ -216,10 +216,11 @@ class NearCopies(Copies):
     def lines(self, content: Mapping[str, Any]) -> list[str]:
         """Return the number of real images and copies, the condition, and what such a set is for."""
         found = content["diagnostics"]
+        real = "rows" if content.get("columns") else "images"
         kind = "2 near copies" if self.pairs else f"{found['copies']} near copies"
         how = "; LSMR with products, as the Jacobians are not stored" if found["jacobians"] == "products" else ""
         return [
-            f"  {found['bases']} real images and {kind} of each; condition of features and Jacobians "
+            f"  {found['bases']} real {real} and {kind} of each; condition of features and Jacobians "
             f"{found['span_condition']:.2g}{how}",
             _SERVES_LINE,
         ]

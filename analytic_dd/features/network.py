@@ -247,7 +247,7 @@ torch.nn.Flatten()
         import torch
 
         with torch.inference_mode(False), torch.enable_grad():
-            X = self._tensor(x).expand(self._chunk(), -1).clone().requires_grad_(True)
+            X = self._tensor(x).expand(min(self.p, self._chunk()), -1).clone().requires_grad_(True)
             found = self._function(X)(X)
 
             def product(C: torch.Tensor) -> torch.Tensor:

@@ -84,6 +84,7 @@ class Distance:
 
 
 _FAR = Distance(math.inf, math.inf, math.inf, math.inf, 1.0)  # whatever rounding does
+_UNKNOWN = Distance(math.inf, math.inf, math.inf, math.inf, math.inf)  # rounding may be all of it
 
 
 def distance(x: Posed, found: Spectrum, rank: int, mean: np.ndarray) -> Distance:
@@ -109,6 +110,8 @@ def _penalised(x: Posed) -> Distance:
     Z, moved, slack = x.Z, 0.0, 0.0
     if x.b is not None:
         best, sensitivity = _settled(loss, Z - x.b, Y, w, x.b)
+        if math.isnan(sensitivity):
+            return _UNKNOWN
         if sensitivity == math.inf:  # none balances the labels, or none that is reached from here
             return _FAR
         moved = x.of_logits(_apart(loss, best, x.b))
@@ -137,7 +140,7 @@ def _without_penalty(x: Posed, found: Spectrum, rank: int, mean: np.ndarray) -> 
     linked = U.shape[1] == len(F) and _inside(loss, Y)
     reached, gradient, moved = map(x.of_logits, _by_link(loss, Y, Z) if linked else _by_curvature(x, Z, U))
     if not math.isfinite(moved):
-        return Distance(math.inf, math.inf, math.inf, math.inf, math.inf)
+        return _UNKNOWN
     seen = W - W.mean(axis=0) if loss == "softmax" else W
     outside = float(np.linalg.norm(W - (seen @ V) @ V.T))
     inside, shift = reached / smallest, float(np.linalg.norm(mean))
@@ -205,7 +208,11 @@ def _least_curvature(loss: str, mu: np.ndarray) -> np.ndarray:
 
 
 def _settled(loss: str, Z: np.ndarray, Y: np.ndarray, w: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, float]:
-    """The best intercept for these logits, by Newton from b; and sqrt of the condition of its Hessian, or infinity."""
+    """Return the best intercept for these logits, by Newton from b, and sqrt of the condition of its Hessian.
+
+    The latter is infinite where none balances the labels, and NaN where a class or output has no curvature beside the
+    others: then nothing says where its intercept is.
+    """
     for _ in range(_NEWTON):
         mu = MEANS[loss](Z + b)
         H = np.diag(w @ mu) - (w[:, None] * mu).T @ mu if loss == "softmax" else np.diag(w @ _CURVATURES[loss](mu))
@@ -222,6 +229,8 @@ def _settled(loss: str, Z: np.ndarray, Y: np.ndarray, w: np.ndarray, b: np.ndarr
     mu = MEANS[loss](Z + b)
     if not np.all(np.abs(w @ (Y - mu)) <= _SETTLED * (w @ (np.abs(Y) + np.abs(mu)))):
         return b, math.inf  # an intercept so far away that its classes have no curvature, or its logits no digits
+    if kept.sum() < len(b) - (loss == "softmax"):
+        return b, math.nan  # the sums above have labels of both signs, and a class of no mass in them
     return b, math.sqrt(float(values[-1] / values[kept][0]))
 
 

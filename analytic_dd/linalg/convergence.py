@@ -31,7 +31,9 @@ def by_qr_iteration(
 
     ``what`` names it, ``names`` are the two algorithms, and ``remedy`` is what to do where the second fails too.
     """
-    shape, (fast, slow) = tuple(A.shape), names
+    shape, (fast, slow), host = tuple(A.shape), names, to_numpy(A)
+    if not np.all(np.isfinite(host)):
+        raise ValueError(f"{what} needs finite numbers, got NaN or infinity in a matrix {shape}")
     warnings.warn(
         f"{what} of a matrix {shape} did not converge by divide and conquer ({fast}); it was computed by the QR "
         f"iteration ({slow}), which is slower",
@@ -39,7 +41,7 @@ def by_qr_iteration(
         stacklevel=4,
     )
     try:
-        found = compute(to_numpy(A))
+        found = compute(host)
     except np.linalg.LinAlgError as error:
         raise DivergenceError(
             f"{what} of a matrix {shape} converges neither by {fast} nor by {slow} ({error}); {remedy}"

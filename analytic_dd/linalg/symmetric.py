@@ -46,7 +46,7 @@ def eigenvalues(A: Array) -> Array:
 
 
 def _tried(compute: Callable[[], tuple[Any, ...]], A: Array) -> Any:
-    """Return what a library finds, or None where it does not converge; NaN goes in and NaN comes out."""
+    """Return what a library finds, or None where it does not converge: jax returns NaN then, and NaN for NaN."""
     xp, found = namespace(A), tried(compute)
     if found is None or bool(xp.all(xp.isfinite(found[0]))):  # jax returns NaN where others raise
         return found

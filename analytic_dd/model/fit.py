@@ -26,6 +26,7 @@ __all__ = ["LOO_SAMPLES", "FitOptions", "OriginalModel", "fit_source", "fit_sums
 LOO_SAMPLES = 10_000  # leave-one-out is scored on at most this many samples, drawn at random
 
 _BYTE_ROWS = 8192
+_CENTRED = 1e-6  # of their size: what sums of inputs may have that were centred in far units
 
 
 @dataclass(frozen=True)
@@ -293,11 +294,12 @@ def _has_no_mean(statistics: Any, mean: np.ndarray, std: np.ndarray) -> bool:
     """Whether the features are centred but for rounding: one-hot labels then give the weights of centred ones (T5).
 
     The mean of a column is subtracted as a float64, whose rounding is |mean| / std times as large among the inputs (a
-    time in seconds: 1.7e9 beside a deviation of minutes).
+    time in seconds: 1.7e9 beside a deviation of minutes). More than a millionth of their size is a mean, whatever the
+    inputs.
     """
     size = math.sqrt(statistics.weight * max(float(statistics.trace), 0.0))  # |sum of phi| <= size
     rounding = np.finfo(np.float64).eps * max(1.0, float(np.max(np.abs(mean) / std)))
-    return bool(norm(statistics.sum_phi) <= 64.0 * rounding * size)
+    return bool(norm(statistics.sum_phi) <= min(64.0 * rounding, _CENTRED) * size)
 
 
 def _model(found: FittedWeights, options: FitOptions, **facts: Any) -> OriginalModel:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from analytic_dd.arrays import Array, as_weights
+from analytic_dd.arrays import Array, as_weights, eps_of
 from analytic_dd.data import Dataset
 from analytic_dd.data.blocks import device_blocks
 from analytic_dd.data.dataset import content_sha256
@@ -83,6 +83,11 @@ class Source(ABC):
     weights: np.ndarray | None
     units: np.ndarray | None = None
     tabular: bool = False
+
+    @property
+    def of_classes(self) -> bool:
+        """Whether outputs are classes, or shares of classes that sum to 1: a one-hot matrix, probabilities."""
+        return self.classified
 
     @abstractmethod
     def blocks(
@@ -260,6 +265,13 @@ class ArraySource(Source):
         encode = centred_one_hot if centred else one_hot
         self.labels = None if classes is None else np.asarray(encode(np.arange(self.k), self.k))
         self.units = units_of(self.y) if classes is None else None
+
+    @property
+    def of_classes(self) -> bool:
+        """Whether outputs are classes, or shares of classes that sum to 1: a one-hot matrix, probabilities."""
+        if self.classified or self.k < 2 or not np.all(self.y >= 0.0):
+            return self.classified
+        return bool(np.all(np.abs(self.y.sum(axis=1) - 1.0) <= self.k * eps_of(self.y)))
 
     def blocks(
         self, rows: int, order: np.ndarray | None = None, *, dtype: type = np.float64, device: str = "cpu"

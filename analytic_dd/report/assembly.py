@@ -62,9 +62,12 @@ def distilled_set(
     built, realistic, integers = result.distilled, construction.realistic, result.integers
     original = found.model_in_outputs()[0]
     facts = _USUAL | construction.facts()
+    quantities = model.label_kind == "outputs" and not (found.source is not None and found.source.of_classes)
+    if quantities and facts["labels"] != "learned":  # unit vectors in the units of the outputs
+        facts |= {"labels": "fixed"}
     meta = facts | {
         "method": "closed-form",
-        "task": "regress" if model.label_kind == "outputs" else "classify",
+        "task": "regress" if quantities else "classify",
         "theorem": built.theorem,
         "ridge": model.ridge,
         "loss": model.loss,

@@ -92,13 +92,11 @@ def describe(report: Report) -> list[str]:
     how = "given" if choice is None else _criterion(choice)
     if choice is not None and choice["sampled"]:
         how += f" drawn from {content['samples']:,}"
-    fixed = content.get("task") == "regress" and content["labels"] != "learned"
-    labels = "fixed" if fixed else content["labels"]  # unit vectors in the units of the outputs
     lines = [
         f"{content['data']['name']}: {content['samples']:,} training samples, each of shape "
         f"{tuple(content['image_shape'])}, features "
         f"{describe_spec(content['features'], content['diagnostics']['p'])}",
-        f"ridge {content['ridge']:.4g} ({how}); {content['points']} distilled points, {labels} labels, "
+        f"ridge {content['ridge']:.4g} ({how}); {content['points']} distilled points, {content['labels']} labels, "
         f"ridge {content['distilled_ridge']:.4g} ({content['theorem']})",
     ]
     lines += _told_of_data(content)

@@ -13,9 +13,10 @@ from analytic_dd.cluster import all_reduce_statistics, torchrun_shard
 from analytic_dd.linalg import GramStatistics
 
 SCRIPT = textwrap.dedent(
-    """
+    r"""
     import os
     import sys
+    import warnings
 
     import numpy as np
     import torch
@@ -25,6 +26,7 @@ SCRIPT = textwrap.dedent(
     from analytic_dd.cluster import all_reduce_statistics
     from analytic_dd.linalg import GramStatistics, Provenance
 
+    warnings.filterwarnings("error", category=UserWarning, module=r"analytic_dd(\.|$)")
     rank, folder = int(os.environ["RANK"]), sys.argv[1]
     command = ["stats", "--data", "digits", "--state", f"{folder}/command/state"]
     assert cli.main([*command, "--out", f"{folder}/command/sums.npz"]) == 0
@@ -77,7 +79,6 @@ def two_processes(tmp_path_factory):
     (folder / "command").mkdir()
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     environment = {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
-    environment["PYTHONWARNINGS"] = "error::UserWarning:analytic_dd"
     done = subprocess.run(
         [*command, str(folder / "process.py"), str(folder)],
         env=os.environ | environment,

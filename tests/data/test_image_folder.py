@@ -250,6 +250,21 @@ def test_grey_images_among_coloured_ones_have_three_equal_channels(grey, tmp_pat
     assert f"{len(grey)} grey images in three equal channels" in found.source
 
 
+@pytest.mark.parametrize("grey", [("val",), ("train", "test")], ids=" and ".join)
+def test_colours_of_a_part_that_is_not_used_change_nothing(grey, tmp_path):
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for part in ("train", "test", "val"):
+        for label in "ab":
+            (tmp_path / part / label).mkdir(parents=True)
+            shape = (5, 7) if part in grey else (5, 7, 3)
+            Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8)).save(tmp_path / part / label / "0.png")
+    found = read_image_folder(tmp_path)
+    assert found.image_shape == ((5, 7) if "train" in grey else (5, 7, 3))
+    assert found.source.endswith("(val not used)")
+
+
 def test_palettes_become_colours_and_bits_become_grey(tmp_path):
     from PIL import Image
 

@@ -75,6 +75,14 @@ def test_derivatives_are_those_of_automatic_differentiation(name: str, ratio) ->
     assert ratio(phi.vjp(X[:1], U), U @ J[0], size=phi.d) < 30
 
 
+def test_a_jacobian_maps_no_more_copies_of_the_input_than_it_has_rows() -> None:
+    rows: list[int] = []
+    phi = Network(torch.nn.Linear(9, 2).eval(), (9,))
+    phi._module.register_forward_hook(lambda module, given, found: rows.append(len(given[0])))
+    phi.jacobian(np.ones(9))
+    assert max(rows) <= 2
+
+
 @pytest.mark.parametrize("last", ["relu", "tanh", "constant"])
 def test_jacobian_of_features_that_are_zero(last: str, ratio) -> None:
     """Those of a ReLU that is off have no derivative; a tanh has one where it is 0."""

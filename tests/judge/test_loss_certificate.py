@@ -91,6 +91,17 @@ def test_an_intercept_at_1e16_fails(rng, loss):
         assert certify_loss(W, Phi, Y, **options | {"intercept": options["intercept"] + far}).verdict == "fail"
 
 
+@pytest.mark.parametrize("wrong", [0.0, 1.0, -100.0])
+def test_an_intercept_of_a_class_without_curvature_is_not_known(rng, wrong):
+    """Labels of both signs hide that the class has no mass: the sum that an intercept balances says nothing of it."""
+    Phi, W = rng.standard_normal((8, 4)), 0.3 * rng.standard_normal((3, 4))
+    W, b = W - W.mean(axis=0), np.array([0.0, 0.2, -36.0]) + 11.9
+    Y = glm_labels(Phi, W, loss="softmax", ridge=1e-3, intercept=b).labels
+    assert Y[:, 2].min() < 0.0 < Y[:, 2].max()
+    found = certify_loss(W, Phi, Y, loss="softmax", ridge=1e-3, intercept=b + np.array([0.0, 0.0, wrong]))
+    assert found.verdict == "inconclusive"
+
+
 @each_loss
 def test_what_is_small_does_not_hide_behind_what_is_large(rng, loss):
     """All of W beside an intercept, and one output beside the others: with the sign turned neither passes."""

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from analytic_dd import load_distilled
+from analytic_dd import distill, load_distilled
 from analytic_dd.data import Dataset, Table, normalised
-from analytic_dd.distill import chosen
+from analytic_dd.distill import Exact, Minimal, chosen
 from analytic_dd.errors import DataError
 from analytic_dd.export.format import hard_labels
 from analytic_dd.model import FitOptions
@@ -84,6 +84,17 @@ def test_a_mean_as_large_as_a_time_leaves_weights_of_rank_one(table, made):
     assert stored.certify().verdict == "pass"
 
 
+def test_a_column_that_is_constant_to_rounding_does_not_hide_a_mean_of_features(rows, tmp_path):
+    """Its mean is 1e16 deviations; random Fourier features have a mean whatever it is, and W is not about its own."""
+    X = rows.copy()
+    X[:, 3] = np.where(np.arange(len(X)) % 2, 0.3, 0.1 + 0.2)
+    y = (np.arange(len(X)) % 3 == 0).astype(int)
+    table = Dataset.from_arrays(X[:60], y[:60], X[60:], y[60:], columns=NAMES, name="people")
+    run(table, "rff:p=4", chosen(), tmp_path, FitOptions(ridge=1.0), picture=False)
+    W = load_distilled(tmp_path).w
+    assert np.linalg.norm(W.sum(axis=0)) > 0.1 * np.linalg.norm(W)
+
+
 def test_what_an_intercept_would_bring_is_said_where_it_is_much(table, made):
     content, text, _ = made(table)
     with_one, silent, whole = made(table, intercept=True)
@@ -109,9 +120,23 @@ def test_rows_are_drawn_in_deviations_of_their_columns(table, made, mode):
     assert np.abs(stored.inputs).max() >= max(-low, high)
 
 
+@pytest.mark.parametrize("loss", ["squared", "softmax"])
+def test_shares_of_classes_are_no_quantities(loss, rng):
+    """A one-hot matrix, or probabilities."""
+    X, Y = rng.standard_normal((40, 3)), rng.dirichlet(np.ones(3), 40)
+    Y = Y if loss == "softmax" else np.eye(3)[Y.argmax(axis=1)]
+    construction = Minimal() if loss == "softmax" else Exact()
+    stored = distill(X, Y, construction=construction, fit=FitOptions(loss=loss, ridge=1.0))
+    assert stored.meta["task"] == "classify"
+    assert stored.meta["labels"] == ("learned" if loss == "softmax" else "one-hot")
+    if loss == "squared":
+        assert np.array_equal(hard_labels(stored, "dc")[0], np.arange(3))
+
+
 def test_quantities_are_not_exported_as_classes(quantities, made):
     content, text, stored = made(quantities, intercept=True)
     assert content["task"] == "regress"
     assert "fixed labels" in text
+    assert stored.meta["labels"] == "fixed"
     with pytest.raises(DataError, match="holds classes, and this set has quantities"):
         hard_labels(stored, "dc")

@@ -25,7 +25,13 @@ _ENDED = object()
 
 
 def available() -> bool:
-    """Whether this platform forks from a server, and a child can import every method that was registered."""
+    """Whether this platform forks from a server, and a child can have every method and the Dask workers.
+
+    A scheduler in this process (inproc) has no address for others, and one behind TLS wants this client's certificates.
+    """
+    client = current_client()
+    if client is not None and not str(client.scheduler.address).startswith("tcp://"):
+        return False
     return "forkserver" in multiprocessing.get_all_start_methods() and "__main__" not in {
         path.partition(":")[0] for path in methods_of_others()
     }
@@ -36,6 +42,7 @@ def found_in_child(function: Callable[..., Iterator[Any]], *arguments: Any) -> I
 
     The process forks from a server that has torch imported and no thread started. An interrupt is passed on once, and
     the child ends when this process does. Inside :func:`over_dask` the child has the workers of the same scheduler.
+    Arguments of classes that the running program defines itself cannot go there: they belong into a module.
 
     Raises
     ------

@@ -274,7 +274,6 @@ def _failure(error: Exception) -> dict[str, Any]:
     return {"accuracy": None, "accuracy_std": None, "seconds": None, "error": words}
 
 
-@plain_torch()
 def control_result(name: str, dataset: Dataset, points_per_class: int, *, seed: int) -> BaselineResult:
     """Return a control as a result, whose ledger has the seconds that it took."""
     ledger = Ledger(steps=1)

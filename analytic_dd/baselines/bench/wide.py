@@ -13,6 +13,7 @@ from analytic_dd.baselines.methods.task import height_width_channels
 from analytic_dd.baselines.nets.wide import WideConvNet, fitted
 from analytic_dd.baselines.torch_state import plain_torch
 from analytic_dd.data import Dataset
+from analytic_dd.errors import DivergenceError
 
 __all__ = ["WideNetworks", "wide_accuracies", "wide_network"]
 
@@ -43,6 +44,12 @@ def wide_accuracies(
 ) -> tuple[tuple[float, ...], float]:
     """Return test accuracies of networks fitted to the labels as they are, and what is left of the labels, relative.
 
+    Raises
+    ------
+    DivergenceError
+        A network's outputs are not finite, or farther from the labels than 0 is: the step size is that of its first
+        weights, and it has moved too far from them.
+
     Notes
     -----
     *Cost.* nets * steps passes forward and backward of all points, and 60 passes for each step size. Memory holds what
@@ -56,6 +63,11 @@ def wide_accuracies(
         first = network.draw(torch.Generator().manual_seed(seed), device=device)
         trained.append(fitted(network, first, images, targets, steps=networks.steps))
         with torch.no_grad():
-            missed = (network.logits(trained[-1], images) - targets).norm() / targets.norm()
-        left = max(left, float(missed))
+            missed = float((network.logits(trained[-1], images) - targets).norm() / targets.norm())
+        if not missed <= 1.0:
+            raise DivergenceError(
+                f"a wide network misses the labels by {missed:.2g} of their size after {networks.steps} steps, so that "
+                "it has diverged; raise wide_width, or take labels of unit size"
+            )
+        left = max(left, missed)
     return tuple(test_accuracies(network, trained, dataset, device)), left

@@ -164,5 +164,7 @@ def test_a_cell_in_a_process_of_its_own_has_the_workers_of_dask_and_the_same_bit
         with over_dask(client):
             assert cli.main(words(method)) == 0
         assert "on_worker" in cluster.scheduler.task_prefixes
+    with Client(processes=False, n_workers=1, dashboard_address=None) as client, over_dask(client):
+        assert cli.main([*words("random"), "--out", "inside"]) == 0  # no other process can come to these workers
     one, other = (load_set(next((folder / out / "sets").iterdir()))[0] for out in ("here", "out"))
     assert np.array_equal(one.inputs, other.inputs)

@@ -1,10 +1,13 @@
 """Wide finite networks fitted to labels: the layers by their formula, the fit by linear algebra, the score."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
+from analytic_dd.baselines.bench import wide
 from analytic_dd.baselines.bench.plan import parse_variant, plan
 from analytic_dd.baselines.bench.protocol import Protocol, score
 from analytic_dd.baselines.bench.requirements import require_possible
@@ -13,6 +16,7 @@ from analytic_dd.baselines.methods.conv_kernel import ConvolutionalKernel, convn
 from analytic_dd.baselines.nets.network import LinearNetwork
 from analytic_dd.baselines.nets.wide import WideConvNet, fitted, largest_eigenvalue
 from analytic_dd.data import Dataset
+from analytic_dd.errors import DivergenceError
 
 SMALL = Protocol(nets=2, wide_width=6, wide_depth=1, wide_steps=60)
 
@@ -64,6 +68,14 @@ def test_the_tangent_kernel_of_wide_networks_is_the_kernel_of_kip():
         errors[of, W_std] = float((found - expected).norm() / expected.norm())
     right = errors.pop(("ntk", 2.0**0.5))
     assert right < 0.1 < 0.2 < min(errors.values())  # 1 / 64 over four draws; no rounding is near
+
+
+@pytest.mark.parametrize("factor", [math.nan, 1e3])
+def test_a_network_that_diverges_has_no_score(monkeypatch, data, factor):
+    first = wide.fitted
+    monkeypatch.setattr(wide, "fitted", lambda *a, **o: {name: factor * W for name, W in first(*a, **o).items()})
+    with pytest.raises(DivergenceError, match="a wide network misses the labels by"):
+        score("wide", control_result("random", data, 1, seed=0), data, protocol=SMALL)
 
 
 def test_the_step_size_is_that_of_the_tangent_kernel_and_the_fit_of_a_linear_network_is_the_nearest():

@@ -95,7 +95,7 @@ def class_means(dataset):
     ],
 )
 def test_ten_digits_train_a_network(method, config, least, digits, scored):
-    """Ten random images reach 0.65 to 0.68."""
+    """More than random images do, which these networks begin with: of this seed 0.64 (dm) and 0.70 (dc)."""
     found = distill(method, digits, config=DIGITS | config)
     score = scored(found.inputs, found.classes_of_points, augment=method == "dsa")
     print(f"{method} {score:.3f}")
