@@ -194,7 +194,7 @@ class DistilledSet(Exportable):
             "data": self.meta["data"]["name"],
             "points": len(self.inputs),
             "features": f"{self.meta['features']['map']} (p = {self.w.shape[1]})",
-            "labels": self._labels,
+            "labels": self.meta["labels"],
             "theorem": self.meta["theorem"],
             "ridge": f"{self.ridge:.4g}",
             "certificate": (self.meta.get("certificate") or {}).get("verdict", "not certified"),
