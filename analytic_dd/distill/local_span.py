@@ -41,7 +41,6 @@ __all__ = ["JACOBIANS", "LocalSpan", "near_copies"]
 JACOBIANS = ("auto", "stored", "products")
 
 _STEPS, _TRIALS = 60, 10
-_EXACT = 1e-11  # residual at which a smaller eps is not tried
 _SLOW = 0.9  # a step that leaves more of the residual than this ends the iteration
 
 
@@ -299,10 +298,17 @@ def _copies(bases: Bases, limits: Array, sides: int) -> tuple[list[list[Array]],
         if found[0] >= best[0] and best[0] < 1e-3:
             break  # a smaller eps has more rounding
         best = min(best, found, key=lambda tried: tried[0])
-        if best[0] <= _EXACT:
-            break
         eps = 0.25 * eps
+        if best[0] <= _rounding(bases, first[0], eps):
+            break
     return best[1], best[2]
+
+
+def _rounding(bases: Bases, alpha: list[Array], eps: Array) -> float:
+    """Return what features rounded to eps_machine leave of the residual: alpha of them, and their differences / eps."""
+    lengths = [norm(bases.values[i : i + 1, :]) for i in bases.chosen]
+    each = sum(length * (abs(a)[:, None] + 2.0 / eps) for length, a in zip(lengths, alpha, strict=True))
+    return eps_of(bases.target) * norm(each) / norm(bases.target)
 
 
 _Found = tuple[float, list[list[Array]], float]  # the residual, copies on either side, their change

@@ -85,6 +85,17 @@ def test_curvature_is_removed_and_the_linear_solution_alone_misses(rng):
     assert missed(W, linear) > 1e-6 > 1e3 * built.relative_error
 
 
+@pytest.mark.parametrize("share", [0.01, 1e-6])
+def test_no_smaller_change_is_tried_where_rounding_is_all_that_is_left(rng, monkeypatch, share):
+    W, phi, X = problem(rng)
+    tried = []
+    iterated = local_span._iterated
+    monkeypatch.setattr(local_span, "_iterated", lambda *args: tried.append(args) or iterated(*args))
+    built = near_copies(W, phi, X, largest_change=share)
+    assert len(tried) == 1
+    assert built.largest_change > 0.1 * share
+
+
 def jacobian(phi, x, h=1e-5):
     return np.column_stack([(phi(x[None] + h * e) - phi(x[None] - h * e))[0] / (2 * h) for e in np.eye(len(x))])
 
