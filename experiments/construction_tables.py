@@ -243,6 +243,7 @@ def near_copies() -> str:
     rows = []
     for row in run["rows"]:
         kind = f"{row['copies']} near copies of each" + (", pairs" if row["pairs"] else "")
+        kind += ", by products" if row.get("jacobians") == "products" else ""
         rows.append([f"{row['data']}, {row['features']}", f"{row['p']:,}", _accuracy(row["accuracy_original"])])
         rows[-1] += [f"{row['points']}: {row['bases']} real, {kind}", _accuracy(row["accuracy_distilled"])]
         rows[-1] += [_error(row), _percent(row["largest_change"])]

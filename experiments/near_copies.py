@@ -89,9 +89,11 @@ def convnet(dataset: Dataset, *, samples: int = 20_000, batch: int = 128) -> Any
     from torch import nn
 
     torch.manual_seed(0)
-    layers = [nn.Conv2d(1, 32, 5, padding=2), nn.GELU(), nn.AvgPool2d(2), nn.Conv2d(32, 64, 3, padding=1), nn.GELU()]
-    layers += [nn.AvgPool2d(2), nn.Conv2d(64, 128, 3, stride=2, padding=1), nn.GELU(), nn.Flatten()]
-    body, head = nn.Sequential(*layers), nn.Linear(2048, len(dataset.classes))
+    widths = [1, 32, 64, 128]  # 28, 14, 7, 4 pixels: 2,048 features, none of which is dead or saturated
+    layers: list[nn.Module] = []
+    for inner, outer in zip(widths[:-1], widths[1:], strict=True):
+        layers += [nn.Conv2d(inner, outer, 5, stride=2, padding=2), nn.LeakyReLU(0.2)]
+    body, head = nn.Sequential(*layers, nn.Flatten()), nn.Linear(2048, len(dataset.classes))
     steps = torch.optim.Adam([*body.parameters(), *head.parameters()], lr=1e-3)
     mean, std = dataset.statistics()
     rng = np.random.default_rng(0)
@@ -109,7 +111,12 @@ RUNS = {
     "quick": Run(
         "digits", "patches:filters=40,size=3,grid=2,activation=softplus", 1.0, (NearCopies(), NearCopies(pairs=True))
     ),
-    "patches": Run("cifar10", "patches", 30.0, (NearCopies(bases=8), NearCopies(bases=4, pairs=True))),
+    "patches": Run(
+        "cifar10",
+        "patches",
+        30.0,
+        (NearCopies(bases=8), NearCopies(bases=8, jacobians="products"), NearCopies(bases=4, pairs=True)),
+    ),
     "convnet": Run("mnist", convnet, 1.0, (NearCopies(bases=4, candidates=2_000),), "ConvNet trained on 20,000"),
     # The ridge is that of pilot fits to 10,000 images with 256 filters, scored on 4,000 other training images
     "wide patches": Run(
@@ -160,7 +167,8 @@ def _row(
     result = distil_model(model, construction, rng=rng, references=references, clock=clock)
     stored = recovery.stored_and_reloaded(dataset, model, result, construction, seed=seed, clock=clock)
     found = stored.meta["diagnostics"]
-    row = {name: found[name] for name in ("points", "bases", "copies", "largest_change", "span_condition")}
+    names = ("points", "bases", "copies", "largest_change", "span_condition", "jacobians")
+    row = {name: found[name] for name in names}
     row |= {"pairs": stored.meta["pairs"], "certificate": stored.certify().to_dict(), "seconds": clock.seconds}
     models, row["rounded"] = {"refitted": refit(stored)}, {}
     for name, bits in _BITS.items():
