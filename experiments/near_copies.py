@@ -111,12 +111,8 @@ RUNS = {
     "quick": Run(
         "digits", "patches:filters=40,size=3,grid=2,activation=softplus", 1.0, (NearCopies(), NearCopies(pairs=True))
     ),
-    "patches": Run(
-        "cifar10",
-        "patches",
-        30.0,
-        (NearCopies(bases=8), NearCopies(bases=8, jacobians="products"), NearCopies(bases=4, pairs=True)),
-    ),
+    "patches": Run("cifar10", "patches", 30.0, (NearCopies(bases=8), NearCopies(bases=4, pairs=True))),
+    "products": Run("cifar10", "patches", 30.0, (NearCopies(bases=8, jacobians="products"),)),
     "convnet": Run("mnist", convnet, 1.0, (NearCopies(bases=4, candidates=2_000),), "ConvNet trained on 20,000"),
     # The ridge is that of pilot fits to 10,000 images with 256 filters, scored on 4,000 other training images
     "wide patches": Run(

@@ -152,6 +152,10 @@ class Bases:
         one = float(xp.linalg.trace(self.gram)) / self.p
         return self.gram + one * xp.eye(self.p, dtype=self.gram.dtype) * xp.astype(unused, self.gram.dtype)[None, :]
 
+    def first(self) -> tuple[list[Array], list[Array]]:
+        """Return the solution for what is to be carried, from which Newton's method starts."""
+        return self.solve(self.target)
+
     def solve(self, R: Array) -> tuple[list[Array], list[Array]]:
         """Return the least alpha_i (q,), v_i (q, d) with sum_i alpha_i phi(xi_i) + J(xi_i) v_i = r  for rows r of R."""
         if self.factor is None:

@@ -289,7 +289,7 @@ def _part(bases: Bases, members: np.ndarray, sides: list[list[Array]], change: f
 def _copies(bases: Bases, limits: Array, sides: int) -> tuple[list[list[Array]], float]:
     """Near copies (q, d) of each base, with the least residual over eps; and their change as a share of the limit."""
     xp = namespace(limits)
-    first = bases.solve(bases.target)
+    first = bases.first()
     reach = xp.stack([xp.max(xp.abs(v) / limits, axis=1) for v in first[1]])
     eps = 0.5 / xp.max(reach, axis=0)[:, None]
     best: _Found = (float("inf"), [], 0.0)

@@ -69,8 +69,12 @@ class ProductBases(Bases):
         if len(self.chosen) * (int(self.map.d) + 1) < self.p:
             return False
         self._precondition()
-        self.solve(self.target)
+        self._first = self.solve(self.target)
         return self.reached
+
+    def first(self) -> tuple[list[Array], list[Array]]:
+        """Return the solution that showed that these bases reach the target."""
+        return self._first
 
     def solve(self, R: Array) -> tuple[list[Array], list[Array]]:
         """Return the least alpha_i (q,), v_i (q, d) with sum_i alpha_i phi(xi_i) + J(xi_i) v_i = r  for rows r of R."""
