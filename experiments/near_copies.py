@@ -18,6 +18,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ def convnet(dataset: Dataset, *, samples: int = 20_000, batch: int = 128) -> Any
     torch.manual_seed(0)
     widths = [1, 32, 64, 128]  # 28, 14, 7, 4 pixels: 2,048 features, none of which is dead or saturated
     layers: list[nn.Module] = []
-    for inner, outer in zip(widths[:-1], widths[1:], strict=True):
+    for inner, outer in pairwise(widths):
         layers += [nn.Conv2d(inner, outer, 5, stride=2, padding=2), nn.LeakyReLU(0.2)]
     body, head = nn.Sequential(*layers, nn.Flatten()), nn.Linear(2048, len(dataset.classes))
     steps = torch.optim.Adam([*body.parameters(), *head.parameters()], lr=1e-3)
