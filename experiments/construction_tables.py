@@ -251,9 +251,11 @@ def near_copies() -> str:
             rows[-1].append(f"{found['error']:.1e}, {_accuracy(found['agreement'])}")
         seconds = (row["seconds"]["construction"], row["wall"], row["cpu"], row["load"])
         rows[-1] += [f"{value:.0f}" for value in seconds]
+        rows[-1].append(f"{row['rate']:.2f}" if "rate" in row else "")
     header = ["data, map", "p", "all data, %", "points", "distilled, %", "error of W", "largest change, % of the range"]
     header += [f"{name}: error of W, decisions kept, %" for name in ("float32", "16 bits", "8 bits")]
-    return markdown([*header, "near copies, s", "whole, s", "CPU, s", "load at the start"], rows) + source(run, path)
+    header += ["near copies, s", "whole, s", "CPU, s", "load at the start", "features, share of the float32 rate"]
+    return markdown(header, rows) + source(run, path)
 
 
 def ridge_list() -> str:

@@ -4,7 +4,8 @@ Each run reads the data, fits ridge regression with an intercept on features in 
 set in float64, stores and reloads it, and scores the refitted model. The columns of float32, 16 and 8 bits a pixel are
 of the stored inputs after rounding, with labels solved again for the rounded images (T4).
 
-Rows have the wall and CPU seconds of all of it, and the load of the machine at the start: others may use it too.
+Rows have the wall and CPU seconds of all of it but the scores, and the load of the machine at the start: others may use
+it too. The rate of the features is their products' share of the rate of a square float32 product in the same run.
 
 The runs on EfficientNet-Lite0 read archives of images from the data folder and normalise them by ImageNet's moments;
 the ridge is chosen by generalised cross-validation. This network was trained on ImageNette's classes, too.
@@ -36,6 +37,7 @@ from analytic_dd.judge import certify_recovery
 from analytic_dd.judge.accuracy import Model, fitted
 from analytic_dd.model import FitOptions, OriginalModel, distil_model, fit_source
 from analytic_dd.model.distillation import build_map, streams
+from analytic_dd.report.flops import gemm_rate
 from analytic_dd.report.run import refit
 
 _BITS = {"float32": None, "16 bits": 16, "8 bits": 8}
@@ -126,7 +128,7 @@ RUNS = {
 
 def measure(name: str, run: Run, *, seed: int) -> list[dict[str, Any]]:
     """Fit the original model once and return a row for each set."""
-    clock, started, cpu = Clock(), time.perf_counter(), time.process_time()
+    clock, started = Clock(), _taken()
     load = os.getloadavg()[0]
     with clock("reading"):
         dataset = run.read()
@@ -140,13 +142,16 @@ def measure(name: str, run: Run, *, seed: int) -> list[dict[str, Any]]:
     model = fit_source(source, phi, options, rng=streams(seed)[1], clock=clock)
     facts = {"run": name, "data": dataset.name, "features": run.title or run.features, "n": source.n}
     facts |= {"d": phi.d, "p": phi.p, "k": source.k, "ridge": model.ridge, "load": load}
+    if (flops := phi.flops()) is not None:
+        facts["rate"] = flops * clock.mapped / clock.seconds["features"] / gemm_rate(dtype=np.float32)
     rows, models = [], {"original": (model.weights, model.intercept)}
+    shared = _taken() - started
     for index, construction in enumerate(run.constructions):
+        started = _taken()
         row, own = _row(dataset, model, construction, seed=seed, clock=Clock(dict(clock.seconds)))
-        rows.append(facts | row)
+        wall, cpu = (shared + _taken() - started).tolist()
+        rows.append(facts | row | {"wall": wall, "cpu": cpu})
         models |= {f"{index} {key}": value for key, value in own.items()}
-    for row in rows:
-        row["wall"], row["cpu"] = time.perf_counter() - started, time.process_time() - cpu
     scores = _scores(dataset, model, models)
     for index, row in enumerate(rows):
         row["accuracy_original"] = scores["original"][0]
@@ -154,6 +159,11 @@ def measure(name: str, run: Run, *, seed: int) -> list[dict[str, Any]]:
         for key, found in row["rounded"].items():
             found["accuracy"], found["agreement"] = scores[f"{index} {key}"]
     return rows
+
+
+def _taken() -> Any:
+    """Return the wall and CPU seconds so far."""
+    return np.array([time.perf_counter(), time.process_time()])
 
 
 def _row(

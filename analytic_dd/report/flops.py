@@ -54,13 +54,15 @@ def stage_costs(sizes: Sizes) -> dict[str, tuple[float | None, float]]:
     }
 
 
-def gemm_rate(*, limit: float = 0.1) -> float:
-    """Return the flops a second of a general float64 product here and now: the best of squares that grow.
+def gemm_rate(*, limit: float = 0.1, dtype: Any = np.float64) -> float:
+    """Return the flops a second of a general product here and now: the best of squares that grow.
 
     Parameters
     ----------
     limit : float
         Seconds that the measurement may take, about.
+    dtype : dtype
+        Of the factors.
 
     Examples
     --------
@@ -70,7 +72,7 @@ def gemm_rate(*, limit: float = 0.1) -> float:
     best, spent, size = 0.0, 0.0, 128
     rng = np.random.default_rng(0)
     while True:
-        A = rng.standard_normal((size, size))
+        A = rng.standard_normal((size, size)).astype(dtype)
         A @ A  # the threads of the BLAS are started, the pages of the result are there
         started = time.perf_counter()
         A @ A
