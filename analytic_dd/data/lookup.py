@@ -77,11 +77,11 @@ def names() -> tuple[str, ...]:
 
 def locations() -> dict[str, Path | None]:
     """Return the folders that are looked in: ``$ANALYTIC_DD_DATA``, None when unset; the cache, None without a home."""
-    import pooch
+    import platformdirs
 
     variable = os.environ.get(VARIABLE)
     try:
-        cache = Path(pooch.os_cache("analytic_dd"))
+        cache = Path(platformdirs.user_cache_dir("analytic_dd"))
     except RuntimeError:  # a user without a home folder needs none where the variable is set
         cache = None
     return {f"${VARIABLE}": expanded(variable) if variable else None, "cache": cache}
