@@ -65,7 +65,8 @@ def _run(arguments: Sequence[str] | None) -> int:
         sys.stderr.close()  # the reader of standard output has gone; say nothing more
         return 1
     except MemoryError as error:
-        return complain(f"out of memory ({error}); use fewer features or points", 2)
+        words = reason(error)  # of this package they have a remedy
+        return complain(words if ";" in words else f"out of memory ({words}); use fewer features or points", 2)
     except ModuleNotFoundError as error:
         return complain(f"{error.name} is needed for this and not installed; pip install 'analytic-dd[all]'", 2)
     except ImportError as error:

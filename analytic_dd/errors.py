@@ -9,7 +9,9 @@ from __future__ import annotations
 import difflib
 import importlib
 import warnings
+from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
@@ -21,8 +23,10 @@ __all__ = [
     "RangeError",
     "RankWarning",
     "ShapeError",
+    "as_whole",
     "did_you_mean",
     "moved",
+    "not_whole",
     "optional",
     "shown",
     "unknown_word",
@@ -117,6 +121,34 @@ def unknown_word(what: str, word: object, known: Iterable[str]) -> str:
     """
     words = list(known)
     return f"unknown {what} {word!r}; choose from {', '.join(words)}{did_you_mean(word, words)}"
+
+
+def not_whole(text: str) -> str:
+    """Return the end of the message for text in the place of an integer; 1e9 is written out.
+
+    Examples
+    --------
+    >>> not_whole("1e9"), not_whole("2.5")
+    ("must be an integer, got '1e9'; write 1000000000", "must be an integer, got '2.5'")
+    """
+    with suppress(ValueError):
+        if abs(float(text)) <= 1e15 and float(text).is_integer():
+            return f"must be an integer, got {text!r}; write {int(float(text))}"
+    return f"must be an integer, got {text!r}"
+
+
+def as_whole(text: str) -> int:
+    """Return the integer that an argument of a command is.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        In the words of :func:`not_whole`.
+    """
+    try:
+        return int(text)
+    except ValueError:
+        raise ArgumentTypeError(not_whole(text)) from None
 
 
 def optional(module: str, package: str, *, extra: str, what: str) -> ModuleType:

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from analytic_dd import __version__
 from analytic_dd.baselines.bench import command as bench
 from analytic_dd.distill.construction import modes, options
-from analytic_dd.errors import DataError
+from analytic_dd.errors import DataError, as_whole
 from analytic_dd.export import FORMATS
 from analytic_dd.files import expanded
 from analytic_dd.losses import LOSSES
@@ -103,7 +103,7 @@ def _add_reading(add: Any) -> None:
     """Add the flags that say how data of one's own are read."""
     add("--target", metavar="COLUMN", help="of a table (csv, parquet, npy): the column of the labels")
     add("--task", default="classify", choices=("classify", "regress"), help="labels are classes, or quantities")
-    add("--resize", type=int, metavar="N", help="bring images of other sizes to N x N pixels")
+    add("--resize", type=as_whole, metavar="N", help="bring images of other sizes to N x N pixels")
     add("--crop", action="store_true", help="with --resize: of the largest centred square of each")
 
 
@@ -130,7 +130,7 @@ def _add_options_of_constructions(command: argparse.ArgumentParser) -> None:
             group.add_argument(flag(name), type=kind, metavar=each.metadata["metavar"], **settings)
 
 
-_TYPES: dict[str, Callable[[str], Any]] = {"float": float, "int": int, "str": str}
+_TYPES: dict[str, Callable[[str], Any]] = {"float": float, "int": as_whole, "str": str}
 _OF_MANY = ("labels", "distilled_ridge", "references", "points", "points_per_class")
 _FLAGS = {"points_per_class": "--ipc", "sample_weight": "--sample-weights"}
 

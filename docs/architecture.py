@@ -18,7 +18,9 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PACKAGE = HERE.parent / "analytic_dd"
-GROUND = ("errors", "arrays", "files", "staging", "clock", "progress", "theorems")  # files that any part may need
+GROUND = (  # files that any part may need
+    *("errors", "arrays", "files", "memory", "staging", "clock", "progress", "theorems"),
+)
 
 Graph = Mapping[str, set[str]]  # for every part those that it imports
 

@@ -11,7 +11,7 @@ import analytic_dd
 
 ROOT = Path(analytic_dd.__file__).parent
 
-GROUND = {"errors", "arrays", "files", "staging"}
+GROUND = {"errors", "arrays", "files", "memory", "staging"}
 SIBLINGS = {"ridge", "labels", "features", "data"}  # none imports another
 BELOW_DISTILL = GROUND | {"linalg", "losses"} | SIBLINGS
 BELOW_MODEL = BELOW_DISTILL | {"cluster", "clock", "distill"}
@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "clock": set(),
     "arrays": {"errors"},
     "files": {"errors"},
+    "memory": set(),
     "staging": {"errors", "files"},
     "linalg": GROUND,
     **dict.fromkeys(SIBLINGS, GROUND | {"linalg"}),

@@ -115,12 +115,45 @@ def test_a_fold_without_a_class_is_as_exact_as_any_and_one_without_weight_is_ref
         sufficient_set(X, Y, folds=folds, sample_weight=folds.astype(float))
 
 
-def test_more_references_than_memory_holds_are_refused_before_they_are_drawn():
-    construction = chosen(mode="nearest", points_per_class=10**12)
-    with pytest.raises(
-        MemoryError, match=r"references of 8 numbers, inputs and features, take .* GiB, this machine has"
-    ):
-        distill(X, CLASSES, construction=construction, fit=FitOptions(ridge=1.0))
+HUGE = {  # features, options of the construction, what does not fit
+    "features of samples": ("fcnn:width=10000000", {}, "p = 10,000,000 features of n = 36 samples"),
+    "Fourier features": ("rff:p=1000000000", {}, "p = 1,000,000,000 features of n = 36 samples"),
+    "layers": ("fcnn:width=100000-100000-3", {}, "the 10,000,900,003 parameters of features 'fcnn'"),
+    "a product of layers": ("deep-linear:width=100000-100000-3", {}, "parameters of features 'deep-linear'"),
+    "channels": ("cnn:depth=1,channels=10000000", {}, "p = 10,000,000 features of n = 36 samples"),
+    "kernels": ("cnn:channels=1000000-1000000-10", {}, "parameters of features 'cnn'"),
+    "filters": ("patches:size=1,grid=1,filters=10000000", {}, "p = 20,000,000 features of n = 36 samples"),
+    "points": ("identity", {"points_per_class": 10**9}, "3,000,000,000 points of p = 4 features"),
+    "points near samples": ("identity", {"mode": "nearest", "points": 10**9}, "1,000,000,000 points of p = 4 features"),
+    "candidates": ("identity", {"mode": "near-copies", "candidates": 10**9}, "1,000,000,000 references of 8 numbers"),
+}
+
+
+@pytest.mark.parametrize("name", HUGE)
+def test_what_memory_does_not_hold_is_refused_before_anything_is_drawn(name, monkeypatch):
+    """Of a machine with 256 MiB; the features of the samples are not computed either."""
+    features, own, words = HUGE[name]
+    monkeypatch.setattr("analytic_dd.memory.memory", lambda: 2.0**28)
+    monkeypatch.setattr("analytic_dd.features.dense.draw_layer", lambda *a, **b: pytest.fail("parameters are drawn"))
+    with pytest.raises(MemoryError, match=f"{words}.* take .* GiB, this machine has 0.2; (use|ask for) fewer"):
+        distill(X.reshape(N, 2, 2), CLASSES, features=features, construction=chosen(**own), fit=FitOptions(ridge=1.0))
+
+
+def test_the_command_line_says_in_one_line_what_does_not_fit(tmp_path, capsys):
+    out = ["--data", "digits", "--no-picture", "--out", str(tmp_path)]
+    assert cli.main(["distill", "--features", "rff:p=1000000000000", *out]) == 2
+    assert re.fullmatch(
+        r"analytic-dd: p = 1,000,000,000,000 features of n = 1,437 samples take \S+ GiB, this machine has \S+; "
+        r"use fewer features\n",
+        capsys.readouterr().err,
+    )
+    assert cli.main(["distill", "--mode", "near-copies", "--bases", "1e9", *out]) == 2
+    assert "argument --bases: must be an integer, got '1e9'; write 1000000000 (see" in capsys.readouterr().err
+    assert cli.main(["distill", "--mode", "near-copies", "--bases", "1000000000", *out]) == 2
+    assert "--bases 1000000000 are chosen from --candidates 256; ask for fewer bases" in capsys.readouterr().err
+    bench = ["--methods", "random", "--ipc", "100000000000", "--seeds", "0", "--predictors", "ridge"]
+    assert cli.main(["bench", *bench, "--data", "digits", "--out", str(tmp_path / "bench")]) == 2
+    assert "analytic-dd: 1,000,000,000,000 points of d = 64 numbers take" in capsys.readouterr().err
 
 
 def test_an_empty_path_is_no_folder(capsys):

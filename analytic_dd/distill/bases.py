@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 
 from analytic_dd.arrays import Array, eps_of, namespace, norm, to_numpy
 from analytic_dd.errors import InfeasibleError
 from analytic_dd.features import FeatureMap
 from analytic_dd.linalg import CholeskyFactor, eigenvalues
+from analytic_dd.memory import require_memory
 
-__all__ = ["Bases", "memory", "stored_bytes"]
+__all__ = ["Bases", "stored_bytes"]
 
 _CONDITION = 1e7  # of M: its Gram matrix has the square, and Newton mends what that loses
 _SPARE = 10  # bases beyond twice the count of T22b that are tried
@@ -33,15 +32,24 @@ class Bases:
         What is to be carried. A feature that is 0 in all of it need not be reached: one that no data activate.
     constant : bool
         Whether a constant feature belongs to the model: that of an intercept.
+    least : int
+        So many are taken at least.
 
     Raises
     ------
+    ValueError
+        There are fewer candidates than ``least``.
     MemoryError
         The Jacobians and the Gram matrix exceed the memory of the machine.
     """
 
-    def __init__(self, phi: FeatureMap, candidates: Array, rows: Array, *, constant: bool) -> None:
-        self.map, self.constant, self.candidates = phi, constant, candidates
+    def __init__(self, phi: FeatureMap, candidates: Array, rows: Array, *, constant: bool, least: int = 1) -> None:
+        if least > len(candidates):
+            raise ValueError(
+                f"bases={least} must be at most the number of references, got {len(candidates)}; ask for fewer bases, "
+                "or pass more references"
+            )
+        self.map, self.constant, self.candidates, self.least = phi, constant, candidates, least
         self._require_memory()
         self.values, self.target = self.phi(candidates), self.lifted(rows, 0.0)
         self.chosen: list[int] = []
@@ -53,13 +61,11 @@ class Bases:
 
     def _require_memory(self) -> None:
         """Refuse what the machine cannot hold."""
-        needed, there = stored_bytes(self.map, self.candidates), memory()
-        if needed > there:
-            raise MemoryError(
-                f"near copies for p = {self.map.p:,} features of d = {self.map.d:,} numbers take "
-                f"{needed / 2**30:.1f} GiB, this machine has {there / 2**30:.1f}; use jacobians='products', take a map "
-                "with fewer features, or smaller images"
-            )
+        require_memory(
+            stored_bytes(self.map, self.candidates),
+            f"near copies for p = {self.map.p:,} features of d = {self.map.d:,} numbers",
+            "use jacobians='products', take a map with fewer features, or smaller images",
+        )
 
     @property
     def p(self) -> int:
@@ -81,7 +87,7 @@ class Bases:
 
     def left(self) -> list[int]:
         """Return the candidates that may still be taken; none where more of them do not help."""
-        most = 2 * (-(-self.p // (int(self.map.d) + 1))) + _SPARE
+        most = max(self.least, 2 * (-(-self.p // (int(self.map.d) + 1))) + _SPARE)
         every = range(self.values.shape[0]) if len(self.chosen) < most else range(0)
         return [i for i in every if i not in self.chosen]
 
@@ -189,11 +195,3 @@ def stored_bytes(phi: FeatureMap, like: Array) -> int:
     """Return the memory of the Jacobians of p / (d + 1) bases, of M's Gram matrix and its factor."""
     s = -(-phi.p // (phi.d + 1))
     return int(like.dtype.itemsize) * (s * phi.p * phi.d + 3 * phi.p**2)
-
-
-def memory() -> float:
-    """Return the bytes of memory of this machine; infinite where it does not say."""
-    try:
-        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (AttributeError, ValueError, OSError):
-        return float("inf")

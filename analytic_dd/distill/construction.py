@@ -110,6 +110,10 @@ class Construction(ABC):
         """Whether these options, ``mode`` among them, mean this construction."""
         return bool(words["mode"] == cls.mode)
 
+    def size(self, k: int) -> int:
+        """Return the number of points for k classes, or of those that are asked for at least."""
+        return 1
+
     @abstractmethod
     def count(self, problem: Problem) -> int:
         """Return the number of points that :meth:`build` makes for a model without an intercept."""

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from analytic_dd.arrays import Array, as_matrices, as_ridge, eps_of, namespace, norm
-from analytic_dd.distill.bases import Bases, memory, stored_bytes
+from analytic_dd.distill.bases import Bases, stored_bytes
 from analytic_dd.distill.distilled import DistilledFeatures
 from analytic_dd.distill.intercept import labels_with_intercept
 from analytic_dd.distill.products import ProductBases
@@ -35,6 +35,7 @@ from analytic_dd.errors import InfeasibleError, ShapeError, unknown_word
 from analytic_dd.features import FeatureMap
 from analytic_dd.features.function import as_feature_map
 from analytic_dd.linalg import row_basis
+from analytic_dd.memory import memory
 
 __all__ = ["JACOBIANS", "LocalSpan", "near_copies"]
 
@@ -181,10 +182,10 @@ def near_copies(
             f"{W.shape[1]}"
         )
     kind = _kind(phi, X_ref, jacobians)
-    wanted = _Wanted(_limits(X_ref, largest_change, ranges), eps_of(W) ** 0.5 if rtol is None else float(rtol), bases)
+    wanted = _Wanted(_limits(X_ref, largest_change, ranges), eps_of(W) ** 0.5 if rtol is None else float(rtol))
     parts = []
     for rows, members in _groups(W, directions, len(X_ref), classes, candidates):
-        near = kind(phi, _rows(X_ref, members), rows, constant=intercept is not None)
+        near = kind(phi, _rows(X_ref, members), rows, constant=intercept is not None, least=bases)
         parts.append(_carried(near, members, wanted, largest_change, pairs=classes is not None))
     built = _described(phi, W, parts, ridge, intercept, largest_change)
     return replace(built, jacobians="stored" if kind is Bases else "products")
@@ -200,11 +201,10 @@ def _kind(phi: FeatureMap, X_ref: Array, jacobians: str) -> type[Bases]:
 
 @dataclass(frozen=True)
 class _Wanted:
-    """How far an entry may move (d,), the error of W that counts as exact, and the least number of bases."""
+    """How far an entry may move (d,), and the error of W that counts as exact."""
 
     limits: Array
     rtol: float
-    least: int
 
 
 @dataclass(frozen=True)
@@ -261,7 +261,7 @@ def _carried(bases: Bases, members: np.ndarray, wanted: _Wanted, share: float, *
     while best is None or not best.error <= wanted.rtol:
         if not bases.add():
             raise bases.incomplete() if best is None and not bases.reached else _too_far(bases, best, wanted, share)
-        if len(bases.chosen) < wanted.least or not bases.complete():
+        if len(bases.chosen) < bases.least or not bases.complete():
             continue
         sides, change = _copies(bases, wanted.limits, 2 if pairs else 1)
         if sides:

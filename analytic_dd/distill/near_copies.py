@@ -169,6 +169,18 @@ class NearCopies(Copies):
     )
     pairs: bool = option(False, "pairs of images of its own class for each row of W")
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.bases > self.candidates:
+            raise ValueError(
+                f"bases={self.bases} are chosen from candidates={self.candidates}; ask for fewer bases, or for more "
+                "candidates"
+            )
+
+    def size(self, k: int) -> int:
+        """Return the least number of points: those of one near copy of each base."""
+        return 2 * self.bases
+
     def count(self, problem: Problem) -> int:
         """Return the number of points, which the map decides: it is built for that."""
         return len(self.build(problem).inputs)

@@ -20,8 +20,9 @@ from analytic_dd.arrays import Array, ArrayT, as_matrix, detached, dtype_name, e
 from analytic_dd.errors import InfeasibleError, RangeError
 from analytic_dd.features.ranges import Open, Range, RangeCheck, Subspace
 from analytic_dd.features.sizes import Sizes
+from analytic_dd.memory import require_memory
 
-__all__ = ["FeatureMap", "ForwardMap", "Kind", "draw_seed", "parameters_from"]
+__all__ = ["FeatureMap", "ForwardMap", "Kind", "draw_seed"]
 
 Kind = Literal["bijective", "surjective", "injective", "general"]
 
@@ -35,11 +36,6 @@ def draw_seed(rng: np.random.Generator | int) -> int:
     if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool) and rng >= 0:
         return int(rng)
     raise TypeError(f"rng must be a numpy.random.Generator or a seed >= 0, got {rng!r}; use default_rng(0)")
-
-
-def parameters_from(seed: int) -> np.random.Generator:
-    """Return the generator that draws a map's parameters; PCG64 has the same stream on every platform."""
-    return np.random.Generator(np.random.PCG64(seed))
 
 
 class FeatureMap(ABC):
@@ -65,6 +61,7 @@ class FeatureMap(ABC):
     kind: Kind
     d: int
     p: int
+    seed: int  # of a map that draws its parameters
 
     def __call__(self, X: ArrayT) -> ArrayT:
         """Return the features (n, p) of the inputs ``X`` (n, d), a block of samples at a time."""
@@ -269,6 +266,20 @@ class FeatureMap(ABC):
         With sizes, no map is drawn for a stored set whose arrays have other sizes, nor beyond bounds.
         """
         return None
+
+    def _stream(self) -> np.random.Generator:
+        """Return the generator that draws the parameters, of whose number :meth:`sizes` speaks.
+
+        PCG64 has the same stream on every platform. Parameters that the machine cannot hold are refused.
+        """
+        drawn = self.sizes(**self.options())
+        if drawn is not None:
+            require_memory(
+                8.0 * drawn.numbers,
+                f"the {drawn.numbers:,} parameters of features {self.name!r}",
+                "use fewer features, layers or channels",
+            )
+        return np.random.Generator(np.random.PCG64(self.seed))
 
     def spec(self) -> dict[str, Any]:
         """Return the JSON values from which :func:`analytic_dd.features.from_spec` rebuilds this map."""

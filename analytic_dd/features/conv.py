@@ -12,7 +12,7 @@ import numpy as np
 from analytic_dd.arrays import Array, as_matrix, namespace
 from analytic_dd.errors import ShapeError
 from analytic_dd.features.activations import ACTIVATIONS
-from analytic_dd.features.base import FeatureMap, draw_seed, parameters_from
+from analytic_dd.features.base import FeatureMap, draw_seed
 from analytic_dd.features.conv_border import ValidLayer, ZeroLayer
 from analytic_dd.features.conv_circular import CircularLayer, torus_norm
 from analytic_dd.features.conv_layer import ConvolutionLayer, draw_kernel
@@ -36,6 +36,11 @@ _LAYERS: dict[str, type[ConvolutionLayer]] = {"circular": CircularLayer, "valid"
 _POOLS: dict[str, type[AveragePooling] | type[MaxPooling]] = {"average": AveragePooling, "max": MaxPooling}
 
 
+def _most_size(shape: Shape) -> int:
+    """Return the largest side of a kernel that sees nothing twice but at the border; larger ones only take time."""
+    return 2 * max(shape[:2]) + 1
+
+
 @dataclass(frozen=True)
 class ConvolutionalOptions(MapOptions):
     """What text may say of :class:`Convolutional`."""
@@ -51,6 +56,17 @@ class ConvolutionalOptions(MapOptions):
     bias: bool = option(False, "biases")
     spread: float = option(0.9, "spectral norm of the noise of the kernels")
 
+    def sizes(self, d: int, *, image_shape: tuple[int, ...]) -> Sizes | None:
+        """Return the sizes of the map."""
+        if len(image_shape) == 1 or self.padding not in _LAYERS:  # both are refused by name
+            return None
+        given = self._given()
+        channels, stride = _layers(image_shape, **given)
+        return Convolutional.sizes(image_shape=image_shape, **given | {"channels": channels, "stride": stride})
+
+    def _given(self) -> dict[str, Any]:
+        return asdict(self) | {"pool": None if self.pool == "none" else self.pool}
+
     def build(
         self, d: int, *, image_shape: tuple[int, ...], rng: np.random.Generator, sample: np.ndarray | None
     ) -> FeatureMap:
@@ -60,8 +76,29 @@ class ConvolutionalOptions(MapOptions):
                 f"features 'cnn' need images, got rows of {d} numbers; give an array of images, or pass a map that "
                 "knows the image_shape: features.Convolutional(image_shape, channels, rng=0)"
             )
-        given = asdict(self) | {"pool": None if self.pool == "none" else self.pool}
-        return Convolutional.from_options(image_shape, rng=rng, **given)
+        return Convolutional.from_options(image_shape, rng=rng, **self._given())
+
+
+def _layers(
+    image_shape: Sequence[int],
+    *,
+    depth: int = 3,
+    size: int = 3,
+    channels: int | str | Sequence[int] | None = None,
+    stride: int | str | Sequence[int] | None = None,
+    pool: str | None = None,
+    **options: Any,
+) -> tuple[list[int], list[int]]:
+    """Return the channels and strides of each layer."""
+    depth = as_count("depth", depth, most=MOST_LAYERS)
+    return default_layers(
+        as_image_shape(image_shape),
+        depth,
+        size=as_count("size", size),
+        channels=None if channels is None else as_sizes("channels", channels, depth),
+        stride=None if stride is None else as_sizes("stride", stride, depth),
+        halving=1 if pool is None else 2,
+    )
 
 
 @register("cnn", ConvolutionalOptions)
@@ -158,12 +195,12 @@ class Convolutional(FeatureMap):
         self.image_shape = as_image_shape(image_shape)[: len(tuple(image_shape))]
         self.channels = as_sizes("channels", channels)
         self.stride = as_sizes("stride", stride, len(self.channels))
-        self.size = as_count("size", size)
+        self.size = as_count("size", size, most=_most_size(as_image_shape(image_shape)))
         self.padding, self.pool, self.activation = padding, pool, activation
         self.slope, self.bias, self.spread = float(slope), bool(bias), float(spread)
         self._check()
         self.seed = draw_seed(rng)
-        stages = list(self._build(parameters_from(self.seed)))
+        stages = list(self._build(self._stream()))
         self.layers = tuple(stage for stage in stages if isinstance(stage, ConvolutionLayer))
         self.chain = Chain(stages, per_layer=len(stages) // len(self.layers))
         self.d, self.p, self.kind = math.prod(self.image_shape), math.prod(self.chain.shape_out), self.chain.kind
@@ -182,8 +219,9 @@ class Convolutional(FeatureMap):
         size, strides = options.get("size", 3), options.get("stride", 1)
         h, w, c = shape = as_image_shape(image_shape)
         widths, numbers = as_sizes("channels", channels), 0
+        size = as_count("size", size, most=_most_size(shape))
         for c_out, s in zip(widths, as_sizes("stride", strides, len(widths)), strict=True):
-            h, w = (_LAYERS[padding].length_out(length, as_count("size", size), s) for length in (h, w))
+            h, w = (_LAYERS[padding].length_out(length, size, s) for length in (h, w))
             numbers += 2 * c * c_out * (size**2 + (h * w * s**2 if padding == "circular" else 0))
             h, w, c = (h, w, c_out) if pool is None else (h // 2, w // 2, c_out)
         return Sizes(math.prod(shape), h * w * c, numbers)
@@ -225,14 +263,8 @@ class Convolutional(FeatureMap):
             ...
         ValueError: channels must be integers >= 1, such as 8 or 3-11-10, got '3-x'
         """
-        depth, size = as_count("depth", depth, most=MOST_LAYERS), as_count("size", size)
-        widths, strides = default_layers(
-            as_image_shape(image_shape),
-            depth,
-            size=size,
-            channels=None if channels is None else as_sizes("channels", channels, depth),
-            stride=None if stride is None else as_sizes("stride", stride, depth),
-            halving=1 if options.get("pool") is None else 2,
+        widths, strides = _layers(
+            image_shape, depth=depth, size=size, channels=channels, stride=stride, pool=options.get("pool")
         )
         return cls(image_shape, widths, size=size, stride=strides, rng=rng, **options)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from analytic_dd.features.affine import AffineMap
-from analytic_dd.features.base import FeatureMap, draw_seed, parameters_from
+from analytic_dd.features.base import FeatureMap, draw_seed
 from analytic_dd.features.layers import draw_layer
 from analytic_dd.features.registry import MapOptions, option, register
 from analytic_dd.features.sizes import MOST_LAYERS, Sizes, as_count, as_widths, default_widths, dense_numbers
@@ -26,7 +26,7 @@ class _LinearLayers(AffineMap):
     ) -> None:
         self.widths = as_widths(widths)
         self.d, self.bias, self.weights, self.seed = self.widths[0], bool(bias), weights, draw_seed(rng)
-        stream = parameters_from(self.seed)
+        stream = self._stream()
         self._layers = [
             draw_layer(fan_in, fan_out, bias=self.bias, weights=weights, rng=stream)
             for fan_in, fan_out in zip(self.widths, self.widths[1:], strict=False)
@@ -68,15 +68,22 @@ class DeepLinearOptions(MapOptions):
     bias: bool = option(False, "biases")
     weights: str = option("gaussian", "gaussian or orthogonal")
 
+    def widths(self, d: int) -> list[int]:
+        """Return the widths of all layers."""
+        # Hidden layers of 2 d: the product then has the condition of one square layer, not of several (1e4 to 1e7)
+        layers = 2 if self.depth is None else as_count("depth", self.depth, most=MOST_LAYERS)
+        wide = [d, *([2 * d] * (layers - 1)), d]
+        return wide if self.width is None else default_widths(d, self.depth, self.width, usual=2)
+
+    def sizes(self, d: int, *, image_shape: tuple[int, ...]) -> Sizes:
+        """Return the sizes of the map."""
+        return DeepLinear.sizes(widths=self.widths(d))
+
     def build(
         self, d: int, *, image_shape: tuple[int, ...], rng: np.random.Generator, sample: np.ndarray | None
     ) -> FeatureMap:
         """Return the map."""
-        # Hidden layers of 2 d: the product then has the condition of one square layer, not of several (1e4 to 1e7)
-        layers = 2 if self.depth is None else as_count("depth", self.depth, most=MOST_LAYERS)
-        wide = [d, *([2 * d] * (layers - 1)), d]
-        widths = wide if self.width is None else default_widths(d, self.depth, self.width, usual=2)
-        return DeepLinear(widths, bias=self.bias, weights=self.weights, rng=rng)
+        return DeepLinear(self.widths(d), bias=self.bias, weights=self.weights, rng=rng)
 
 
 @register("deep-linear", DeepLinearOptions)

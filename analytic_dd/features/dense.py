@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from analytic_dd.arrays import Array, as_matrix, dtype_name, namespace
 from analytic_dd.errors import RangeError
 from analytic_dd.features.activations import ACTIVATIONS, Activation
-from analytic_dd.features.base import FeatureMap, Kind, draw_seed, parameters_from
+from analytic_dd.features.base import FeatureMap, Kind, draw_seed
 from analytic_dd.features.layers import draw_layer, find_obstacle
 from analytic_dd.features.ranges import Box, Open, Range, RangeCheck, Subspace, box_check, largest_scale
 from analytic_dd.features.registry import MapOptions, option, register
@@ -45,20 +45,26 @@ class DenseOptions(MapOptions):
     bias: bool = option(False, "biases")
     weights: str = option("gaussian", "gaussian or orthogonal")
 
-    def build(
-        self, d: int, *, image_shape: tuple[int, ...], rng: np.random.Generator, sample: np.ndarray | None
-    ) -> FeatureMap:
-        """Return the map."""
+    def widths(self, d: int) -> list[int]:
+        """Return the widths of all layers."""
         # Square Gaussian layers have a condition of 1e4 to the power depth, widths that shrink to 3/4 of d one of 1e2
         layers = 1 if self.depth is None else as_count("depth", self.depth, most=MOST_LAYERS)
-        widths = (
+        return (
             [d - d * layer // (4 * layers) for layer in range(layers + 1)]
             if self.width is None and layers > 1
             else default_widths(d, self.depth, self.width, usual=1)
         )
-        return FullyConnected(
-            widths, activation=self.activation, slope=self.slope, bias=self.bias, weights=self.weights, rng=rng
-        )
+
+    def sizes(self, d: int, *, image_shape: tuple[int, ...]) -> Sizes:
+        """Return the sizes of the map."""
+        return FullyConnected.sizes(widths=self.widths(d))
+
+    def build(
+        self, d: int, *, image_shape: tuple[int, ...], rng: np.random.Generator, sample: np.ndarray | None
+    ) -> FeatureMap:
+        """Return the map."""
+        given = {key: value for key, value in asdict(self).items() if key not in ("depth", "width")}
+        return FullyConnected(self.widths(d), rng=rng, **given)
 
 
 @register("fcnn", DenseOptions)
@@ -154,7 +160,7 @@ onto ]0, 1[; use leaky_relu, or one image and its neighbours (T9)
         return ACTIVATIONS[self.activation]
 
     def _draw(self) -> None:
-        stream = parameters_from(self.seed)
+        stream = self._stream()
         self._W, self._b, self._slopes = [], [], []
         for fan_in, fan_out in zip(self.widths, self.widths[1:], strict=False):
             W, b = draw_layer(fan_in, fan_out, bias=self.bias, weights=self.weights, rng=stream)

@@ -11,7 +11,7 @@ import numpy as np
 
 from analytic_dd.arrays import Array, as_matrix, cached_rows, eps_of, namespace
 from analytic_dd.errors import InfeasibleError, RangeError
-from analytic_dd.features.base import FeatureMap, Kind, draw_seed, parameters_from
+from analytic_dd.features.base import FeatureMap, Kind, draw_seed
 from analytic_dd.features.ranges import Box, Circles, Open, RangeCheck, box_check
 from analytic_dd.features.registry import MapOptions, option, register
 from analytic_dd.features.right_inverse import SquareInverse, nearest_solution, right_inverse, spectral_norm
@@ -33,6 +33,10 @@ class FourierOptions(MapOptions):
     nu: float | None = option(None, "smoothness of the Matern kernel, 1.5 by default")
     form: str = option("cos", "cos or sincos")
     orthogonal: bool = option(False, "orthogonal frequencies: less variance, a better condition")
+
+    def sizes(self, d: int, *, image_shape: tuple[int, ...]) -> Sizes:
+        """Return the sizes of the map."""
+        return RandomFourier.sizes(d=d, p=d if self.p is None else self.p, form=self.form)
 
     def build(
         self, d: int, *, image_shape: tuple[int, ...], rng: np.random.Generator, sample: np.ndarray | None
@@ -152,7 +156,7 @@ class RandomFourier(FeatureMap):
             raise ValueError(f"p must be even for form='sincos', got {p}; use {p + 1}")
         self.lengthscale, self.kernel, self.nu = float(lengthscale), kernel, float(nu)
         self.form, self.orthogonal, self.seed = form, bool(orthogonal), draw_seed(rng)
-        stream, rows = parameters_from(self.seed), self.p if form == "cos" else self.p // 2
+        stream, rows = self._stream(), self.p if form == "cos" else self.p // 2
         frequencies = draw_frequencies(rows, self.d, kernel=kernel, nu=self.nu, orthogonal=self.orthogonal, rng=stream)
         self._A = frequencies / self.lengthscale
         self._b = stream.uniform(0.0, 2 * np.pi, rows)

@@ -11,7 +11,7 @@ import numpy as np
 
 from analytic_dd.arrays import Array
 from analytic_dd.errors import ShapeError
-from analytic_dd.features.base import FeatureMap, Kind, draw_seed, parameters_from
+from analytic_dd.features.base import FeatureMap, Kind, draw_seed
 from analytic_dd.features.blocks import AdditiveCoupling, AffineCoupling, Block, ResidualBlock
 from analytic_dd.features.orthogonal import Downsampling, Mixing
 from analytic_dd.features.registry import MapOptions, option, register
@@ -124,7 +124,7 @@ class InvertibleNetwork(FeatureMap):
         if self.hidden > self.d // 2:
             raise ValueError(f"hidden must be at most half of d = {self.d}, got {self.hidden}; use {self.d // 2}")
         self.seed = draw_seed(rng)
-        self._build(parameters_from(self.seed))
+        self._build(self._stream())
 
     @classmethod
     def sizes(

@@ -59,6 +59,12 @@ class PatchesOptions(MapOptions):
     activation: str = option("relu", "relu, or softplus (smooth)")
     mirror: bool = option(False, "average the features over an image and its mirror image")
 
+    def sizes(self, d: int, *, image_shape: tuple[int, ...]) -> Sizes:
+        """Return the sizes of the map, and how many numbers its filters have."""
+        filters, size = as_count("filters", self.filters), as_count("size", self.size)
+        numbers = filters * size**2 * (image_shape[2] if len(image_shape) == 3 else 1)
+        return Sizes(d, 2 * filters * as_count("grid", self.grid) ** 2, numbers)
+
     def build(
         self, d: int, *, image_shape: tuple[int, ...], rng: np.random.Generator, sample: np.ndarray | None
     ) -> FeatureMap:

@@ -28,7 +28,7 @@ from typing import Any, ClassVar, TypeVar, get_args, get_type_hints
 import numpy as np
 
 from analytic_dd.arrays import as_weights
-from analytic_dd.errors import DataError, did_you_mean, unknown_word
+from analytic_dd.errors import DataError, did_you_mean, not_whole, unknown_word
 from analytic_dd.features.base import FeatureMap
 from analytic_dd.features.sizes import Sizes
 
@@ -41,6 +41,7 @@ __all__ = [
     "from_text",
     "option",
     "register",
+    "sizes_of_text",
 ]
 
 _MOST_MAPS = 64  # in a composition that comes from a file
@@ -56,6 +57,10 @@ class MapOptions(ABC):
     """
 
     whole: ClassVar[bool] = False
+
+    def sizes(self, d: int, *, image_shape: tuple[int, ...]) -> Sizes | None:
+        """Return the sizes of the map for inputs of size ``d``, where they are known before anything is drawn."""
+        return None
 
     @abstractmethod
     def build(
@@ -159,6 +164,17 @@ def from_text(
     return options.build(d, image_shape=image_shape, rng=rng, sample=sample)
 
 
+def sizes_of_text(text: str, d: int, *, image_shape: tuple[int, ...]) -> Sizes | None:
+    """Return the sizes of the map that :func:`from_text` would draw, where they are known before.
+
+    Examples
+    --------
+    >>> sizes_of_text("fcnn:width=3", 4, image_shape=(2, 2))
+    Sizes(d=4, p=3, numbers=15)
+    """
+    return _parsed(text).sizes(d, image_shape=image_shape)
+
+
 def check_text(text: str) -> None:
     """Refuse text that :func:`from_text` would refuse for every input: an unknown name or option, a wrong type."""
     _parsed(text)
@@ -208,7 +224,7 @@ def _value(key: str, text: str, kind: Any) -> Any:
         if one in kinds:
             with contextlib.suppress(ValueError):
                 return one(text)
-    raise ValueError(f"{key} must be {'an integer' if int in kinds else 'a number'}, got {text!r}")
+    raise ValueError(f"{key} {not_whole(text)}" if int in kinds else f"{key} must be a number, got {text!r}")
 
 
 def from_spec(

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from analytic_dd.errors import ShapeError
+from analytic_dd.errors import ShapeError, not_whole
 
 __all__ = [
     "Shape",
@@ -109,7 +109,7 @@ def default_widths(d: int, depth: int | None, width: int | str | None, *, usual:
         try:
             widths = [int(part) for part in width.split("-")]
         except ValueError:
-            raise ValueError(f"width must be a number, or numbers such as 600-500-400, got {width!r}") from None
+            raise ValueError(f"width {not_whole(width)}, or integers such as 600-500-400") from None
         if depth not in (None, len(widths)):
             raise ValueError(f"width={width} is {len(widths)} layers, got depth={depth}; leave depth out")
         return [d, *widths]

@@ -15,6 +15,8 @@ from analytic_dd.distill.distilled import DistilledInputs
 from analytic_dd.distill.problem import Problem, References
 from analytic_dd.features import FeatureMap, Identity, from_text, penalised
 from analytic_dd.features.function import as_feature_map
+from analytic_dd.features.registry import sizes_of_text
+from analytic_dd.memory import require_memory
 from analytic_dd.model.fit import FitOptions, OriginalModel, fit_source
 from analytic_dd.model.references import choose_references, given_references
 from analytic_dd.model.source import Source
@@ -23,6 +25,11 @@ from analytic_dd.model.units import in_outputs
 __all__ = ["Distillation", "build_map", "distil", "distil_model", "fit_options", "for_given", "problem_of", "streams"]
 
 Features = str | FeatureMap | Callable[[Any], Any]  # text, a map, a function of arrays or a torch module
+_KEPT: dict[str, Callable[[int, int], int]] = {  # at least so many rows of p numbers, for n samples
+    "fit": lambda n, p: n if n < p else 2 * p,
+    "sums": lambda n, p: p,
+    "blocks": lambda n, p: min(n, 4_096),
+}
 _SAMPLE = 1_000  # training rows that a map may set its options by (the median lengthscale)
 
 
@@ -109,8 +116,9 @@ def distil(
     construction = for_given(construction, references, source.k)
     map_rng, loo_rng, free_rng = streams(seed)
     with clock("map"):
-        plain = build_map(features, source, rng=map_rng)
+        plain = build_map(features, source, rng=map_rng, keeps="fit" if options.loss == "squared" else "blocks")
         phi, scaling = (plain, None) if options.tikhonov is None else penalised(plain, options.tikhonov)
+    _require_points(construction, phi, source.k)
     model = fit_source(source, phi, options, rng=loo_rng, clock=clock, listener=listener)
     with clock("references"):
         if references is None:
@@ -121,6 +129,18 @@ def distil(
     if source.units is not None:
         result = in_outputs(result, source.units)
     return Distillation(source, model, construction, result, plain, scaling, source.units)
+
+
+def _require_features(n: int, p: int, keeps: str) -> None:
+    """Refuse features of which the machine cannot hold what is kept at least, before any is computed."""
+    what = f"p = {p:,} features of n = {n:,} samples"
+    require_memory(8.0 * p * _KEPT[keeps](n, p), what, "use fewer features")
+
+
+def _require_points(construction: Construction, phi: FeatureMap, k: int) -> None:
+    """Refuse a set that the machine cannot hold."""
+    m = construction.size(k)
+    require_memory(8.0 * m * (phi.d + phi.p + k), f"{m:,} points of p = {phi.p:,} features", "ask for fewer points")
 
 
 def fit_options(construction: Construction, options: FitOptions) -> FitOptions:
@@ -140,18 +160,30 @@ def for_given(construction: Construction, references: np.ndarray | None, k: int)
     return construction
 
 
-def build_map(features: Features, source: Source, *, rng: np.random.Generator) -> FeatureMap:
+def build_map(features: Features, source: Source, *, rng: np.random.Generator, keeps: str = "fit") -> FeatureMap:
     """Build a map from text; options that follow from the data do so from some of its samples.
 
     A torch module sees samples in the shape that they have, images with channels first; a function sees rows.
+
+    Raises
+    ------
+    MemoryError
+        The machine cannot hold the rows of p numbers that are kept: for ``"fit"`` the features of all samples where
+        these are fewer, else sums (p, p) and a copy; for ``"sums"`` the sums; for ``"blocks"`` a block of samples.
+        Nothing has been drawn.
     """
     if not isinstance(features, str):
         features = as_feature_map(features, source.inputs(np.arange(1))[0], source.image_shape)
         if features.d != source.d:
             raise ValueError(f"features map inputs of size {features.d}, got samples of size {source.d}")
+        _require_features(source.n, features.p, keeps)
         return features
     if features == Identity.name:
+        _require_features(source.n, source.d, keeps)
         return Identity(source.d)  # it has no options: no rows need be drawn
+    sizes = sizes_of_text(features, source.d, image_shape=source.image_shape)
+    if sizes is not None:
+        _require_features(source.n, sizes.p, keeps)
     sample = source.inputs(np.sort(rng.permutation(source.n)[:_SAMPLE]))[0]
     return from_text(features, source.d, image_shape=source.image_shape, rng=rng, sample=sample)
 
@@ -190,6 +222,7 @@ def distil_model(
     clock: Clock | None = None,
 ) -> DistilledInputs:
     """Distil a fitted model into inputs of its feature map."""
+    _require_points(construction, model.feature_map, len(model.weights))
     result = construction.build(problem_of(model, rng=rng, references=references))
     if clock is not None:
         for stage, seconds in result.seconds.items():

@@ -64,7 +64,7 @@ class Memory:
     @classmethod
     def begun(cls, source: ArraySource, features: Features, options: FitOptions, *, seed: int) -> Memory:
         """Return an empty memory; a map whose options follow from samples takes those of ``source``."""
-        plain = build_map(features, source, rng=streams(seed)[0])
+        plain = build_map(features, source, rng=streams(seed)[0], keeps="sums")
         phi, scaling = (plain, None) if options.tikhonov is None else penalised(plain, options.tikhonov)
         return cls(None, plain, phi, scaling, seed, source.units, source.label_kind)
 

@@ -7,12 +7,12 @@ import math
 import numpy as np
 
 from analytic_dd.data import normalised
-from analytic_dd.distill.bases import memory
 from analytic_dd.distill.construction import Construction
 from analytic_dd.distill.problem import References
 from analytic_dd.distill.reference_choice import choose_rows
 from analytic_dd.errors import DataError
 from analytic_dd.labels import repeated_classes
+from analytic_dd.memory import require_memory
 from analytic_dd.model.fit import OriginalModel
 from analytic_dd.model.source import Source
 
@@ -48,12 +48,8 @@ def choose_references(
 
 def _require_memory(m: int, numbers: int) -> None:
     """Refuse references that the machine cannot hold, inputs and features, before any is drawn."""
-    needed, there = 16.0 * m * numbers, memory()
-    if needed > there:
-        raise MemoryError(
-            f"{m:,} references of {numbers:,} numbers, inputs and features, take {needed / 2**30:,.1f} GiB, this "
-            f"machine has {there / 2**30:.1f}; ask for fewer points"
-        )
+    what = f"{m:,} references of {numbers:,} numbers, inputs and features,"
+    require_memory(16.0 * m * numbers, what, "ask for fewer points")
 
 
 def given_references(

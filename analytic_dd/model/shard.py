@@ -65,7 +65,7 @@ def sum_shard(
         source, labels = TableSource(dataset, moments=(mean, std)), "values"
     return cluster.dataset_shard(
         dataset,
-        build_map(features, source, rng=streams(seed)[0]),
+        build_map(features, source, rng=streams(seed)[0], keeps="sums"),
         shard=part,
         mean=mean,
         std=std,

@@ -323,7 +323,7 @@ def test_what_the_memory_does_not_hold_is_refused_with_its_size():
     wide = Function(lambda X: X[:, :1] + np.zeros((1, 10**6)), 4, 10**6)
     construction = chosen(mode="near-copies", candidates=1, jacobians="stored")
     with pytest.raises(
-        MemoryError, match=r"p = 1,000,000 features of d = 4 numbers take 28312.\d GiB, .* use jacobians='products'"
+        MemoryError, match=r"p = 1,000,000 features of d = 4 numbers take 28,312.\d GiB, .* use jacobians='products'"
     ):
         near_copies(np.ones((1, 10**6)), wide, construction, References(np.eye(1, 4)))
 

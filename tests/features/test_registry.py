@@ -19,13 +19,8 @@ from analytic_dd.features import (
     MapOptions,
     NeuralTangent,
     TikhonovScaling,
-    conv,
-    deep_linear,
-    dense,
-    fourier,
     from_spec,
     from_text,
-    invertible,
     median_lengthscale,
     option,
     register,
@@ -94,7 +89,8 @@ def test_default_lengthscale_is_the_median_distance_of_the_sample(ratio) -> None
         ("rff:nu=1.5", "nu is an option of kernel=matern, got nu=1.5 with kernel=gaussian"),
         ("fcnn:bias=maybe", "bias must be true or false, got 'maybe'"),
         ("fcnn:depth=2.5", "depth must be an integer, got '2.5'"),
-        ("fcnn:depth=1e3", "depth must be an integer, got '1e3'"),
+        ("fcnn:depth=1e3", "depth must be an integer, got '1e3'; write 1000$"),
+        ("fcnn:width=1e7", "width must be an integer, got '1e7'; write 10000000, or integers such as 600-500-400"),
         ("fcnn:depth=3,width=20-10", "width=20-10 is 2 layers, got depth=3; leave depth out"),
         ("fcnn:depth", "expected option=value, got 'depth'"),
         ("fcnn:depth=0", "depth must be an integer >= 1, got 0"),
@@ -186,8 +182,7 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_specifications_are_refused_before_anything_is_drawn(name: str, monkeypatch: Any) -> None:
     """Without d and p too; the message is short, and no generator of parameters is made."""
-    for module in (fourier, dense, conv, invertible, deep_linear):
-        monkeypatch.setattr(module, "parameters_from", lambda seed: pytest.fail("parameters are drawn"))
+    monkeypatch.setattr(FeatureMap, "_stream", lambda self: pytest.fail("parameters are drawn"))
     with pytest.raises(DataError) as caught:
         from_spec(HOSTILE[name])
     assert len(str(caught.value)) < 500
@@ -202,7 +197,7 @@ def test_sizes_of_the_stored_arrays_are_compared_before_anything_is_drawn(
 ) -> None:
     spec = build("fcnn:width=6").spec()
     assert from_spec(spec, d=D, p=6) == build("fcnn:width=6")
-    monkeypatch.setattr(dense, "parameters_from", lambda seed: pytest.fail("parameters are drawn"))
+    monkeypatch.setattr(FeatureMap, "_stream", lambda self: pytest.fail("parameters are drawn"))
     for one in (spec, {"map": "compose", "maps": [{"map": "identity", "d": D}, spec]}):
         with pytest.raises(DataError, match=message):
             from_spec(one, **sizes)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from analytic_dd.baselines.methods.registry import METHODS
 from analytic_dd.cluster import over_dask
-from analytic_dd.errors import DataError, shown
+from analytic_dd.errors import DataError, as_whole, shown
 from analytic_dd.files import expanded, open_file
 from analytic_dd.staging import locked
 
@@ -54,8 +54,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "DC, MTT, KIP, DD-Ranking and export; FILE:units=normalised|data|unit|dc says what their pixels are in",
     )
     add("--data", nargs="+", metavar="NAME|PATH", help="data sets (default digits)")
-    add("--ipc", nargs="+", type=int, metavar="N", help="points a class (default 1)")
-    add("--seeds", nargs="+", type=int, metavar="N", help="seeds of the distillation (default 0 1 2)")
+    add("--ipc", nargs="+", type=as_whole, metavar="N", help="points a class (default 1)")
+    add("--seeds", nargs="+", type=as_whole, metavar="N", help="seeds of the distillation (default 0 1 2)")
     add(
         "--predictors",
         nargs="+",

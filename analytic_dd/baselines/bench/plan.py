@@ -24,6 +24,7 @@ from analytic_dd.baselines.methods.method import configured
 from analytic_dd.baselines.methods.registry import METHODS, entry_point, method_type
 from analytic_dd.data import Dataset
 from analytic_dd.errors import unknown_word
+from analytic_dd.memory import require_memory
 
 __all__ = [
     "Plan",
@@ -175,6 +176,8 @@ def plan(
     ------
     ValueError, TypeError
         A method has no such option, a number of points or a seed is out of range, or no cell is left.
+    MemoryError
+        The machine cannot hold so many points.
     """
     for name, numbers, least in (("ipc", ipcs, 1), ("seeds", seeds, 0)):
         if any(number < least for number in numbers) or not numbers:
@@ -188,6 +191,7 @@ def plan(
         for given in variants:
             full = given.method == "full"
             for ipc in [None] if full else dict.fromkeys(ipcs):
+                _require_points(dataset, ipc)
                 first = settings_options(settings, given.method, dataset, ipc)
                 variant = Variant(given.method, given.name, _options(given, dataset, config, first))
                 _require_options(variant)
@@ -206,6 +210,12 @@ def plan(
     if repeated:
         raise ValueError(f"the same cells twice: {', '.join(repeated)}; name each method and data set once")
     return Plan(tuple(sets), tuple(left_out))
+
+
+def _require_points(dataset: Dataset, ipc: int | None) -> None:
+    """Refuse points that the machine cannot hold."""
+    m = len(dataset.classes) * (ipc or 0)
+    require_memory(8.0 * m * dataset.d, f"{m:,} points of d = {dataset.d:,} numbers", "ask for fewer points a class")
 
 
 def unlike_published(cells: Plan, datasets: Sequence[Dataset], preprocess: str | None) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from analytic_dd.baselines.nets.named import network_named
 from analytic_dd.baselines.nets.network import Network
 from analytic_dd.baselines.torch_state import plain_torch
 from analytic_dd.data import Dataset
+from analytic_dd.memory import memory
 
 __all__ = ["activation_bytes", "free_bytes", "least_bytes", "require_possible"]
 
@@ -103,7 +103,7 @@ def free_bytes(device: str) -> float:
         lines = Path("/proc/meminfo").read_text().splitlines()
         return 1024.0 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
     except (OSError, StopIteration, ValueError):
-        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+        return memory()
 
 
 def _require_networks(cell: SetCell, dataset: Dataset, protocol: Protocol) -> None:
