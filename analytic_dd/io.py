@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from html import escape
 from importlib import metadata
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,9 @@ from analytic_dd.features.function import as_feature_map
 from analytic_dd.features.registry import as_earlier
 from analytic_dd.files import expanded, read_npz, to_json, write_npz
 from analytic_dd.judge import worst
+from analytic_dd.judge.amplification import map_amplification
 from analytic_dd.judge.claims import false_claims
+from analytic_dd.judge.descent import StepsFound, steps_of_set
 from analytic_dd.judge.stored import Found, certificates_of
 from analytic_dd.losses import LOSSES
 from analytic_dd.plot import draw_on, draw_set, thumbnails
@@ -36,8 +39,9 @@ FORMAT = "analytic_dd.DistilledSet/1"
 _OF_BENCH = "analytic_dd.BaselineResult/1"
 
 _NUMBERS = ("inputs", "x", "y", "w", "mean", "std")
-_OPTIONAL = ("intercept", "class_means", "references", "path", "path_intercepts", "low", "step")
+_OPTIONAL = ("intercept", "class_means", "references", "path", "path_intercepts", "descent", "low", "step")
 _THUMBNAILS = 10  # a notebook shows so many images
+_MOST_STEPS = 10**9
 _INFLATION = 100  # a file may unpack to so many times its size on disk; sets are written uncompressed
 
 
@@ -77,6 +81,9 @@ class DistilledSet(Exportable):
         What ridge regression on the set reproduces for each of ``ridges``, where there are several (T11).
     path_intercepts : (L, k) float64 array or None
         The intercepts that go with them.
+    descent : (S, k, p) float64 array or None
+        Of a trajectory set: the weights W_t of gradient descent from 0 on the data after some steps (T19); the steps
+        and their size are ``steps_at`` and ``step`` of the diagnostics.
     levels : (m, *image_shape) uint8 or uint16 array or None
         Integer pixels (T24): x is ``low + step * levels`` and inputs are ``(x - mean) / std``, to the last bit.
     low, step : () float64 arrays or None
@@ -89,6 +96,7 @@ class DistilledSet(Exportable):
     references: np.ndarray | None = None
     path: np.ndarray | None = None
     path_intercepts: np.ndarray | None = None
+    descent: np.ndarray | None = None
     code: FeatureMap | None = None
 
     def __post_init__(self) -> None:
@@ -112,6 +120,7 @@ class DistilledSet(Exportable):
                 and (of_references is None or len(of_references) == len(self.references))
             ),
             "path": self.path is None or self.path.shape == (len(self.ridges), *self.w.shape),
+            "descent": self.descent is None or self.descent.shape == (len(_steps_at(self.meta)), *self.w.shape),
             "levels, low and step": (self.levels is None) == (self.low is None) == (self.step is None),
         }
         if self.path_intercepts is not None:
@@ -221,10 +230,25 @@ class DistilledSet(Exportable):
         X = self.inputs if inputs is None else inputs
         return certificates_of(self.feature_map, X, self.y, weights=W, intercepts=b, ridges=self.ridges, loss=self.loss)
 
+    def steps_found(self) -> StepsFound | None:
+        """Compare gradient descent on the set with the stored weights of its steps (T19); None where there are none."""
+        if self.descent is None:
+            return None
+        Phis = self.feature_map(self.inputs)
+        return steps_of_set(
+            self.descent,
+            Phis,
+            self.y,
+            step=self.meta["diagnostics"]["step"],
+            at=_steps_at(self.meta),
+            centred=self.intercept is not None,
+            map_condition=map_amplification(self.feature_map, self.inputs, Phis),
+        )
+
     def false_claims(self, found: Found) -> list[str]:
         """Return what the file says of itself that is not so, given the certificate that was found now."""
         names = ("classes", "w", "intercept", "path", "path_intercepts")
-        return false_claims(self.meta, {name: getattr(self, name) for name in names}, found)
+        return false_claims(self.meta, {name: getattr(self, name) for name in names}, found, self.steps_found())
 
     def inputs_from_pixels(self) -> np.ndarray:
         """Return ``(x - mean) / std`` (m, d): the inputs as they come back from the images."""
@@ -260,6 +284,18 @@ def _require_meta(meta: Mapping[str, Any], k: int) -> None:
         raise DataError(f"the meta of a distilled set must hold a valid {', '.join(wrong)}")
 
 
+def _steps_at(meta: Mapping[str, Any]) -> list[int]:
+    """Return the steps whose weights are stored, after a check of what goes with them."""
+    diagnostics = meta["diagnostics"]
+    at, size = diagnostics.get("steps_at"), diagnostics.get("step")
+    whole = isinstance(at, (list, tuple)) and all(isinstance(t, int) and 1 <= t <= _MOST_STEPS for t in at)
+    if not whole or not at or not _is_number(size) or not size or not 0.0 < size < math.inf:
+        raise DataError("the diagnostics of a set with weights of steps must hold a valid step and steps_at")
+    if at[-1] != meta.get("steps") or any(a >= b for a, b in pairwise(at)):
+        raise DataError(f"weights of steps must end at the last of {meta.get('steps')}, in order, got steps {at}")
+    return list(at)
+
+
 def _is_number(value: object) -> bool:
     """Whether a value is a number, or None in the place of an infinity, which JSON lacks."""
     return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
@@ -287,7 +323,7 @@ def save_distilled(path: str | Path, distilled: DistilledSet) -> None:
     Notes
     -----
     Keys: ``inputs, x, y, w, mean, std, classes, meta`` (UTF-8 JSON as uint8), and ``intercept, class_means,
-    references, path, path_intercepts, levels, low, step`` where there are any.
+    references, path, path_intercepts, descent, levels, low, step`` where there are any.
     """
     if not isinstance(distilled, DistilledSet):
         raise TypeError(f"expected a DistilledSet, as load_distilled returns, got {type(distilled).__name__}")

@@ -33,19 +33,22 @@ def verify(options: argparse.Namespace) -> int:
     if found:
         content = {
             file: (certificate.to_dict() if certificate else {"verdict": None})
+            | ({"steps": steps} if steps else {})
             | {"false_claims": false, "not_known": UNKNOWABLE}
-            for file, (certificate, false) in found.items()
+            for file, (certificate, false, steps) in found.items()
         }
         lines = [
             f"{file}: {line}"
-            for file, (certificate, false) in found.items()
-            for line in (*([certificate] if certificate else []), *false)
+            for file, (certificate, false, steps) in found.items()
+            for line in (*([certificate] if certificate else []), *steps, *false)
         ]
         print_result(options, content, [*lines, f"not known: {UNKNOWABLE}"])
     for line in errors:
         complain(line, 2)
     accepted = ("pass", "inconclusive") if options.allow_inconclusive else ("pass",)
-    good = all(certificate and certificate.verdict in accepted and not false for certificate, false in found.values())
+    good = all(
+        certificate and certificate.verdict in accepted and not false for certificate, false, _ in found.values()
+    )
     return 2 if errors else int(not good)
 
 
@@ -55,9 +58,12 @@ def _sets_in(path: Path) -> list[Path]:
     return sorted((path / "sets").glob("*.npz")) if of_bench else [path]
 
 
-def _certified(options: argparse.Namespace, path: Path) -> tuple[Any, list[str]]:
-    """Return the worst certificate of a stored set over its ridges, and what the file says of itself that is false."""
+def _certified(options: argparse.Namespace, path: Path) -> tuple[Any, list[str], list[str]]:
+    """Return the worst certificate of a stored set over its ridges, what the file says of itself that is false, and in
+    words how far the steps of a trajectory set are from those that are stored.
+    """
     from analytic_dd.io import BenchSetError, load_distilled
+    from analytic_dd.judge.claims import steps_in_words
 
     try:
         stored = load_distilled(path, feature_map=code_of(options, path))
@@ -65,9 +71,9 @@ def _certified(options: argparse.Namespace, path: Path) -> tuple[Any, list[str]]
         from analytic_dd.baselines.bench.set_file import certificate_of_set
 
         words, of_bench = certificate_of_set(path)
-        return of_bench, [] if of_bench else [f"{words}, which names no weights: there is nothing to certify"]
+        return of_bench, [] if of_bench else [f"{words}, which names no weights: there is nothing to certify"], []
     certificate = stored.certify()
-    return certificate, stored.false_claims(certificate)
+    return certificate, stored.false_claims(certificate), steps_in_words(stored.meta, stored.steps_found())
 
 
 def code_of(given: argparse.Namespace, path: Path) -> Any:

@@ -54,6 +54,10 @@ class DistilledFeatures(FeatureSet):
         """Return features and labels times c and the ridge times c^2: the same model (T4')."""
         return replace(self, features=c * self.features, labels=c * self.labels, ridge=c * c * self.ridge)
 
+    def in_outputs(self, units: Array) -> DistilledFeatures:
+        """Return the set of outputs times ``units`` (k,), powers of two."""
+        return replace(self, labels=self.labels * units)
+
     def diagnostics(self) -> dict[str, Any]:
         """Return everything but the arrays, as JSON values."""
         names = ("ridge", "theorem", "amplification", "condition", "ridge_limit", "relative_error")

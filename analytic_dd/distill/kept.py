@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -40,14 +40,31 @@ def _measurable(name: str, value: Any) -> None:
 
 @dataclass(frozen=True)
 class TrajectoryFeatures(DistilledFeatures):
-    """A set for the steps of a descent, and how far its steps are from those on the data."""
+    """A set for the steps of a descent, and how far its steps are from those on the data.
 
+    Some W_t on the data are kept, so that who has the set alone can compare its steps with them.
+    """
+
+    step: float = 0.0  # on the set: 1 / |G|_2 of the data, over c^2 for features times c (T4')
+    steps_at: tuple[int, ...] = ()  # t of the weights that are kept
+    descent: Any = field(default=None, repr=False)  # (S, k, p): these W_t of the data
+    output_error: float = 0.0  # of these, the largest |W_t^s - W_t| of an output relative to the largest |W_t| of it
     steps_error: float = 0.0  # largest |W_t^s - W_t| relative to the largest |W_t|, for steps of 1 / |G|_2, as measured
     steps_bound: float = 0.0  # what T19d allows; 0 for a complete set
 
     def diagnostics(self) -> dict[str, Any]:
         """Return everything but the arrays, as JSON values."""
-        return super().diagnostics() | {"steps_error": self.steps_error, "steps_bound": self.steps_bound}
+        names = ("steps_error", "steps_bound", "step", "steps_at", "output_error")
+        return super().diagnostics() | {name: getattr(self, name) for name in names}
+
+    def scaled(self, c: float) -> TrajectoryFeatures:
+        """Return features and labels times c: the same weights by steps over c^2."""
+        features, labels, ridge = c * self.features, c * self.labels, c * c * self.ridge
+        return replace(self, features=features, labels=labels, ridge=ridge, step=self.step / c**2)
+
+    def in_outputs(self, units: np.ndarray) -> TrajectoryFeatures:
+        """Return the set of outputs times ``units`` (k,)."""
+        return replace(self, labels=self.labels * units, descent=self.descent * units[:, None])
 
 
 @dataclass(frozen=True)
@@ -135,19 +152,32 @@ class Trajectory(_Kept):
         at_model = space.residual(problem.W)
         kept = np.concatenate([V[:, :m], at_model / (np.linalg.norm(at_model) or 1.0)], axis=1)
         kept = orthonormal_columns(kept)
-        travelled, error = distances(space, kept, zero, self.steps)
+        at = tuple(sorted({1, math.isqrt(self.steps), self.steps}))
+        travelled, error, passed = distances(space, kept, zero, self.steps, at=at)
+        lengths, away = (np.linalg.norm(np.array(each), axis=2) for each in zip(*passed, strict=True))
         complete = m == V.shape[1]
         built = self.described(problem, *space.kept(kept), "T19a" if complete else "T19d")
         bound = 0.0 if complete else bound_of_blocks(space, zero, self.steps, m // problem.k)
         values = {each.name: getattr(built, each.name) for each in fields(built)}
-        return TrajectoryFeatures(**values, steps_error=error / travelled, steps_bound=bound / travelled)
+        return TrajectoryFeatures(
+            **values,
+            step=1.0 / float(space.s[0]) ** 2,
+            steps_at=at,
+            descent=np.array([w @ space.Vt for w, _ in passed]),
+            output_error=float(np.max(away.max(axis=0) / np.maximum(lengths.max(axis=0), np.finfo(float).tiny))),
+            steps_error=error / travelled,
+            steps_bound=bound / travelled,
+        )
 
     def lines(self, content: Mapping[str, Any]) -> list[str]:
         """Return how far the steps on the set are from those on the data, beside the bound."""
         found = content["diagnostics"]
         error, bound = found["steps_error"], found["steps_bound"]
         allowed = "rounding, T19a" if bound == 0.0 else f"the bound of T19d is {bound:.1e}"
-        return [f"  {self.steps} steps of 1 / |G| from 0: |W_t^s - W_t| at most {error:.1e} of the way ({allowed})"]
+        said = f"  {self.steps} steps of 1 / |G| from 0: |W_t^s - W_t| at most {error:.1e} of the way ({allowed})"
+        of_file = content["steps_found"]
+        at = ", ".join(map(str, of_file["at"]))
+        return [said, f"  steps {at} of the stored set: at most {of_file['error']:.1e} of the way of an output"]
 
 
 @register

@@ -17,6 +17,7 @@ The first tau blocks alone are a little wrong (T19d): for steps of 1 / |G|_2
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from analytic_dd.arrays import Array, as_matrices, eps_of, namespace, norm
@@ -144,7 +145,7 @@ def trajectory_set(
     complete = m == V.shape[1]
     tau = int(steps) if complete else m // int(first.shape[1])
     Phis, Ys = space.kept(V[:, :m])
-    travelled, error = distances(space, V[:, :m], W_0, int(steps))
+    travelled, error, _ = distances(space, V[:, :m], W_0, int(steps))
     bound = bound_of_blocks(space, W_0, int(steps), tau)
     return TrajectorySet(
         Phis,
@@ -191,22 +192,29 @@ def fewest_points(space: ColumnSpace, V: Array, W_0: Array, steps: int, toleranc
     low, high = 0, int(V.shape[1])
     while high - low > 1:
         middle = (low + high) // 2
-        travelled, error = distances(space, V[:, :middle], W_0, steps)
+        travelled, error, _ = distances(space, V[:, :middle], W_0, steps)
         low, high = (low, middle) if error <= tolerance * travelled else (middle, high)
     return high
 
 
-def distances(space: ColumnSpace, V: Array, W_0: Array, steps: int) -> tuple[float, float]:
-    """Return the largest |W_t - W_0| on the data and the largest |W_t - W_t^s|, for steps of 1 / |G|_2."""
+def distances(
+    space: ColumnSpace, V: Array, W_0: Array, steps: int, *, at: Collection[int] = ()
+) -> tuple[float, float, list[tuple[Array, Array]]]:
+    """Return the largest |W_t - W_0| on the data and the largest |W_t - W_t^s|, for steps of 1 / |G|_2.
+
+    Also W_t and W_t^s - W_t, as rows in the coordinates of ``space.Vt``, for each t of ``at``.
+    """
     eta, F = 1.0 / float(space.s[0]) ** 2, V.T * space.s
     target, labels = space.labels.T * space.s, V.T @ space.labels
     w_0 = W_0 @ space.Vt.T
-    w, w_s, travelled, error = w_0, w_0, 0.0, 0.0
-    for _ in range(steps):
+    w, w_s, travelled, error, kept = w_0, w_0, 0.0, 0.0, []
+    for t in range(1, steps + 1):
         w = w - eta * (w * space.s**2 - target)
         w_s = w_s - eta * ((F @ w_s.T - labels).T @ F)
         travelled, error = max(travelled, norm(w - w_0)), max(error, norm(w - w_s))
-    return travelled, error
+        if t in at:
+            kept.append((w, w_s - w))
+    return travelled, error, kept
 
 
 @dataclass(frozen=True)

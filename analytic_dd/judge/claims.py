@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from analytic_dd.judge.descent import StepsFound
 from analytic_dd.judge.stored import Found
 
-__all__ = ["UNKNOWABLE", "false_claims"]
+__all__ = ["UNKNOWABLE", "false_claims", "steps_in_words"]
 
 UNKNOWABLE = (
-    "a file does not show whether w is the best model of the data it names, nor whether its accuracies are true: "
-    "that takes the data (distil them again)"
+    "a file does not show whether w is the best model of the data it names, whether gradients, steps and sums that it "
+    "keeps are theirs, nor whether its accuracies are true: that takes the data (distil them again)"
 )
 
 
@@ -25,6 +26,7 @@ def false_claims(
     meta: Mapping[str, Any],
     arrays: Mapping[str, np.ndarray | None],
     found: Found,
+    steps: StepsFound | None = None,
 ) -> list[str]:
     """Return one sentence for each claim of a stored set that does not hold, none for an honest one.
 
@@ -36,9 +38,12 @@ def false_claims(
         ``classes``, ``w``, ``intercept``, ``path``, ``path_intercepts``; None for what is absent.
     found : Certificate or LossCertificate
         Computed on the stored arrays now.
+    steps : StepsFound, optional
+        The same for the steps of a trajectory set.
     """
     return [
         *_of_certificate(meta.get("certificate"), found),
+        *_of_steps(meta.get("diagnostics") or {}, steps),
         *_of_classes(arrays["classes"]),
         *_of_ridges(meta.get("ridges"), meta.get("distilled_ridges")),
         *_of_path(arrays["w"], arrays["path"], "w", "path"),
@@ -60,6 +65,31 @@ def _of_certificate(stored: Mapping[str, Any] | None, found: Found) -> list[str]
         error = f"{found.relative_error:.2g}, beyond rounding ({allowed:.2g})"
         false.append(f"the stored certificate has a relative error of {claimed:.2g}, the set has {error}")
     return false
+
+
+def _of_steps(stored: Mapping[str, Any], found: StepsFound | None) -> list[str]:
+    """The steps of the set differ from the stored weights of steps by what the file says, or less, but for rounding."""
+    if found is None:
+        return []
+    said, of_all = (_number(stored.get(name)) for name in ("output_error", "steps_error"))
+    false = [] if found.error <= said + found.bound < math.inf else [f"output_error {said:.2g}"]
+    false += [] if found.least <= of_all + found.bound < math.inf else [f"steps_error {of_all:.2g}"]
+    return [f"the file has {' and '.join(false)}, but {_steps_found(found)}"] if false else []
+
+
+def steps_in_words(meta: Mapping[str, Any], found: StepsFound | None) -> list[str]:
+    """Return in words how far the steps of a set are from stored weights, or that it has none."""
+    if found is None:
+        nothing = "no weights of its steps are stored, so nothing shows its steps_error; distil again to have them"
+        return [nothing] if "steps_error" in (meta.get("diagnostics") or {}) else []
+    return [_steps_found(found)]
+
+
+def _steps_found(found: StepsFound) -> str:
+    return (
+        f"gradient descent on the set misses the stored weights of steps {', '.join(map(str, found.at))} by "
+        f"{found.error:.1e} of the way of an output (rounding explains {found.bound:.1e})"
+    )
 
 
 def _number(value: Any) -> float:

@@ -92,7 +92,7 @@ def in_outputs(result: DistilledInputs, units: np.ndarray) -> DistilledInputs:
 
     return replace(
         result,
-        distilled=replace(result.distilled, labels=times(result.distilled.labels, (1, -1))),
+        distilled=result.distilled.in_outputs(units),
         weights=times(result.weights, (-1, 1)),
         intercept=times(result.intercept, (-1,)),
         path=times(result.path, (1, -1, 1)),

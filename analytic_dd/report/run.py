@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +190,7 @@ def store_and_report(
     if stored.references is not None and whole is not None:
         with clock("realistic"):
             realistic = {"realistic": realistic_facts(stored, whole, model, seed=seed)}
+    steps = stored.steps_found()
     by_ridge = {} if stored.path is None else {"recovery_by_ridge": _by_ridge(stored, scores)}
     content = stored.meta | {
         **by_ridge,
@@ -199,6 +200,7 @@ def store_and_report(
         "recovery": _recovery(certificate),
         "recovery_from_pixels": _recovery(from_pixels),
         **realistic,
+        **({} if steps is None else {"steps_found": asdict(steps)}),
         "test_samples": _test_samples(found.source),
         **_rates(model, clock),
         "seconds": dict(clock.seconds),

@@ -134,3 +134,32 @@ def test_a_tolerance_takes_fewer_points_and_says_how_far_the_steps_are(data, cap
     flags = ["distill", "--no-picture", "--ridge", "30", "--mode", "trajectory", "--steps", "30", "--tolerance", "0.01"]
     assert cli.main([*flags, "--out", str(tmp_path)]) == 0
     assert "30 steps of 1 / |G| from 0: |W_t^s - W_t| at most" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("features", ["identity", "fcnn:depth=2,activation=tanh", "rff:p=5,lengthscale=9"])
+@pytest.mark.parametrize("intercept", [False, True], ids=["plain", "intercept"])
+@pytest.mark.parametrize("tolerance", [None, 0.1])
+def test_the_stored_set_shows_its_steps_by_itself(data, features, intercept, tolerance, ratio):
+    """Scaled into the range of a map (T4'), about the mean (T12), and for outputs of far units."""
+    X, Y = data[0], data[1] * np.array([1e-20, 1e20])
+    made = distill(
+        X,
+        Y,
+        features=features,
+        construction=Trajectory(steps=9, tolerance=tolerance),
+        fit=FitOptions(ridge=RIDGE, intercept=intercept),
+    )
+    found, said = made.steps_found(), made.meta["diagnostics"]
+    assert found.at == (1, 3, 9)
+    assert abs(found.error - said["output_error"]) < found.bound < 1e-8
+    assert made.false_claims(made.verify()) == []
+    phi, centre = made.feature_map, int(intercept)
+    F, T = (A - centre * A.mean(axis=0) for A in (phi(X), Y))
+    step, W, steps = 1.0 / np.linalg.norm(F, 2) ** 2, np.zeros_like(made.w), []
+    for _ in range(9):
+        W = W - step * gradient(F, T, W)
+        steps.append(W)
+    for got, wanted in zip(made.descent, (steps[0], steps[2], steps[8]), strict=True):
+        for output in range(K):  # labels are those of the sums: eps cond_eff^2
+            size = np.linalg.cond(F) ** 2
+            assert ratio(got[output], wanted[output], size=N, amplification=size) < 30

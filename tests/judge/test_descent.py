@@ -1,0 +1,144 @@
+"""Steps of gradient descent on a stored set, held against stored weights (T19)."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from analytic_dd import FitOptions, cli, distill, save_distilled
+from analytic_dd.distill import Trajectory
+from analytic_dd.errors import DataError
+from analytic_dd.judge.descent import steps_of_set
+
+K, M, P = 3, 5, 7
+AT = (1, 4, 21)
+
+
+def descended(F, Y, step, at):
+    """Weights of plain gradient descent."""
+    W, kept = np.zeros((Y.shape[1], F.shape[1])), []
+    for t in range(1, max(at) + 1):
+        W = W - step * (F @ W.T - Y).T @ F
+        kept += [W] if t in at else []
+    return np.array(kept)
+
+
+def problem(rng, *, rate=1.0, mean=0.0):
+    F, Y = rng.standard_normal((M, P)) + mean, rng.standard_normal((M, K)) + mean
+    return F, Y, rate / np.linalg.norm(F - (F.mean(axis=0) if mean else 0.0), 2) ** 2
+
+
+@pytest.mark.parametrize("rate", [1e-3, 1.0, 1.9, 2.5])
+def test_the_closed_form_is_descent(rng, rate):
+    F, Y, step = problem(rng, rate=rate)
+    found = steps_of_set(descended(F, Y, step, AT), F, Y, step=step, at=AT)
+    assert found.at == AT
+    assert found.least <= found.error < found.bound
+    assert found.bound < 1e-10 * max(1.0, (rate - 1.0) ** AT[-1])
+
+
+def test_with_an_intercept_steps_are_about_the_means(rng):
+    F, Y, step = problem(rng, mean=10.0)
+    W = descended(F - F.mean(axis=0), Y - Y.mean(axis=0), step, AT)
+    found = steps_of_set(W, F, Y, step=step, at=AT, centred=True)
+    assert found.error < found.bound < 1e-9
+    assert steps_of_set(W, F, Y, step=step, at=AT).error > 1e-3
+
+
+PLANTS = {
+    "weights of one step": lambda W, F, Y, step: (W * (1.0 + 1e-6 * np.eye(3)[1][:, None, None]), F, Y, step),
+    "one output": lambda W, F, Y, step: (W * (1.0 - 2.0 * np.eye(K)[1][:, None]), F, Y, step),
+    "the step": lambda W, F, Y, step: (W, F, Y, 1.001 * step),
+    "labels": lambda W, F, Y, step: (W, F, Y + 1e-6, step),
+    "features": lambda W, F, Y, step: (W, 1.0001 * F, Y, step),
+    "no weights": lambda W, F, Y, step: (0.0 * W, F, Y, step),
+    "steps that diverge": lambda W, F, Y, step: (W, F, Y, 1e200 * step),
+}
+
+
+@pytest.mark.parametrize("unit", [-480, 0, 480])
+@pytest.mark.parametrize("plant", PLANTS)
+def test_what_is_wrong_is_found_in_any_unit(rng, plant, unit):
+    """An output of size 1e-150 beside the others is no rounding of theirs."""
+    F, Y, step = problem(rng)
+    arrays = PLANTS[plant](descended(F, Y, step, AT), F, Y, step)
+    of_outputs = np.array([0, unit, -unit])
+
+    def found(W, F, Y, step, units=of_outputs):
+        return steps_of_set(np.ldexp(W, units[:, None]), F, np.ldexp(Y, units), step=step, at=AT)
+
+    wrong, right = found(*arrays), found(descended(F, Y, step, AT), F, Y, step)
+    assert not wrong.error < max(1e-7, 1e3 * right.bound)
+    assert right.error < right.bound < 1e-10
+    assert right == found(descended(F, Y, step, AT), F, Y, step, 0 * of_outputs)
+    in_units = steps_of_set(
+        np.ldexp(descended(F, Y, step, AT), -200), np.ldexp(F, 200), Y, step=np.ldexp(step, -400), at=AT
+    )
+    assert in_units == found(descended(F, Y, step, AT), F, Y, step, 0 * of_outputs)
+
+
+@pytest.fixture(scope="module")
+def honest():
+    rng = np.random.default_rng(0)
+    y = np.arange(40) % K
+    return distill(
+        rng.standard_normal((40, 24)) * np.geomspace(1.0, 0.1, 24) + 3.0 * np.eye(K, 24)[y],
+        y,
+        construction=Trajectory(steps=16, tolerance=0.1),
+        fit=FitOptions(ridge=3.0),
+    )
+
+
+def with_diagnostics(stored, **values):
+    return replace(stored, meta=stored.meta | {"diagnostics": stored.meta["diagnostics"] | values})
+
+
+FALSE = {
+    "steps": (lambda s: replace(s, descent=1.5 * s.descent), "the file has output_error 0.028"),
+    "an error of an output": (
+        lambda s: with_diagnostics(s, output_error=1e-4),
+        "the file has output_error 0.0001, but",
+    ),
+    "an error of the steps": (lambda s: with_diagnostics(s, steps_error=1e-9), "the file has steps_error 1e-09, but"),
+    "the size of a step": (lambda s: with_diagnostics(s, step=2 * s.meta["diagnostics"]["step"]), "output_error 0.028"),
+    "no number": (lambda s: with_diagnostics(s, output_error=None), "the file has output_error inf, but"),
+}
+
+
+@pytest.mark.parametrize("name", FALSE)
+def test_a_false_claim_of_steps_is_named(honest, name):
+    falsify, said = FALSE[name]
+    assert honest.false_claims(honest.verify()) == []
+    (sentence,) = falsify(honest).false_claims(honest.verify())
+    assert said in sentence
+    assert "misses the stored weights of steps 1, 4, 16 by" in sentence
+
+
+DAMAGED = {
+    "steps of another number": {"steps_at": [1, 4]},
+    "steps out of order": {"steps_at": [4, 1, 16]},
+    "steps beyond the last": {"steps_at": [1, 4, 17]},
+    "steps that are no integers": {"steps_at": [1.0, 4, 16]},
+    "no steps": {"steps_at": None},
+    "an endless step": {"step": float("inf")},
+    "no size": {"step": "0.1"},
+    "a size of 0": {"step": 0.0},
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_weights_of_steps_that_are_not_named_are_refused(honest, name):
+    with pytest.raises(DataError, match=r"descent|step"):
+        with_diagnostics(honest, **DAMAGED[name])
+
+
+def test_verify_says_how_far_the_steps_are_and_fails_where_the_file_says_less(honest, tmp_path, capsys):
+    save_distilled(tmp_path / "distilled.npz", honest)
+    assert cli.main(["verify", str(tmp_path)]) == 0
+    assert "gradient descent on the set misses the stored weights of steps 1, 4, 16 by" in capsys.readouterr().out
+    save_distilled(tmp_path / "distilled.npz", with_diagnostics(honest, output_error=0.0))
+    assert cli.main(["verify", str(tmp_path)]) == 1
+    assert "the file has output_error 0, but gradient descent" in capsys.readouterr().out
+    save_distilled(tmp_path / "distilled.npz", replace(honest, descent=None))
+    assert cli.main(["verify", str(tmp_path)]) == 0
+    assert "no weights of its steps are stored, so nothing shows its steps_error" in capsys.readouterr().out
