@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from analytic_dd.arrays import Array, as_weights, refuse_masked, to_numpy
 from analytic_dd.clock import Clock
 from analytic_dd.data import Dataset, Table
-from analytic_dd.data.classes import as_labels, encode
+from analytic_dd.data.classes import as_labels, encode, many_integers
 from analytic_dd.data.frames import is_frame, samples_of_frame
 from analytic_dd.data.samples import as_samples
 from analytic_dd.distill import Construction, Exact, Minimal
@@ -80,6 +81,11 @@ def distill(
     InfeasibleError, RangeError, ValueError
         What was asked for does not exist.
 
+    Warns
+    -----
+    UserWarning
+        ``y`` has so many different integers that it looks like the outputs of a regression.
+
     Notes
     -----
     *Cost.* One pass over the samples, n p min(n, p) flops, and one eigendecomposition of min(n, p) rows.
@@ -129,6 +135,11 @@ def _source(X: Any, y: Any, *, centred: bool, weights: np.ndarray | None) -> Arr
     if outputs is not None:
         return ArraySource(samples[kept], outputs[kept], weights=weights)
     labels = as_labels(y, "y")[kept]
+    if found := many_integers(labels):
+        warnings.warn(
+            f"y has {found}, taken as classes; y.astype(float) makes a regression of them, y.astype(str) always classes",
+            stacklevel=4,  # the package is called, and calls the function
+        )
     indices, _, classes = encode(labels, labels[:0], None)
     return ArraySource(samples[kept], indices, classes=classes, centred=centred, weights=weights)
 

@@ -20,11 +20,13 @@ __all__ = [
     "describe_split",
     "encode",
     "indices_into",
+    "many_integers",
     "random_split",
     "stratified_split",
 ]
 
 TEST_FRACTION = 0.2
+_FEW, _SHARE = 20, 5  # more integers than this, and than a fifth of the rows, are more likely quantities than classes
 
 
 def as_labels(y: object, name: str) -> np.ndarray:
@@ -114,6 +116,12 @@ def encode(
             "drop those samples or train on that class"
         )
     return train.astype(np.int64), test.astype(np.int64), tuple(values.tolist())
+
+
+def many_integers(y: np.ndarray) -> str:
+    """Say of labels that look like quantities how many they are; empty for text, and for few integers."""
+    count = len(np.unique(y)) if y.dtype.kind in "iu" else 0
+    return f"{count} different integers in {len(y):,} rows" if count > max(_FEW, len(y) // _SHARE) else ""
 
 
 def indices_into(y: np.ndarray, classes: Sequence[int | str], name: str) -> np.ndarray:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from analytic_dd.data.classes import describe_split, random_split
+from analytic_dd.data.classes import describe_split, many_integers, random_split
 from analytic_dd.data.dataset import Dataset, content_sha256
 from analytic_dd.data.frames import columns_of, numbers, one_hot_columns
 from analytic_dd.data.normalisation import channel_moments
@@ -26,7 +26,6 @@ TASKS = ("classify", "regress")
 _ENDINGS = (".csv", ".tsv", ".txt", ".parquet", ".pq")
 _USUAL_TARGETS = ("target", "label", "labels", "class", "y")
 _INDEX = ("", "Unnamed: 0")  # what pandas calls an index that it wrote without a name
-_FEW, _SHARE = 20, 5  # more classes than this, and than a fifth of the rows, are quantities
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -204,6 +203,8 @@ def as_table(
     if task not in TASKS:
         raise ValueError(f"task must be one of {', '.join(TASKS)}, got {task!r}")
     if task == "classify":
+        if found := many_integers(y):
+            raise DataError(f"{name}: the labels are {found}; task='regress' is for quantities, text is always a class")
         return Dataset.from_arrays(*arrays, name=name, source=source, split=True, columns=columns)
     Y, Y_test = (None if each is None else _outputs(np.asarray(each), source) for each in (y, y_test))
     assert Y is not None
@@ -241,13 +242,6 @@ def _classes(y: np.ndarray) -> np.ndarray:
                 "classes are text or integers"
             )
         y = y.astype(np.int64)
-    if y.dtype.kind in "iu" and y.ndim == 1:
-        count = len(np.unique(y))
-        if count > max(_FEW, len(y) // _SHARE):
-            raise DataError(
-                f"the labels are {count} different integers in {len(y):,} rows; task='regress' is for quantities, "
-                "text is always a class"
-            )
     return y
 
 

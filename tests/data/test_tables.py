@@ -195,6 +195,8 @@ def test_an_npz_of_quantities_is_a_regression(tmp_path, refused):
     np.savez(tmp_path / "d.npz", x_train=X[:300], y_train=y[:300], x_test=X[300:], y_test=y[300:])
     read = data.load(tmp_path / "d.npz", reading=Reading(task="regress"))
     assert (read.x_train.shape, read.y_test.shape) == ((300, 10), (142, 1))
+    np.savez(tmp_path / "whole.npz", x=X, y=y.astype(int))
+    refused(lambda: data.load(tmp_path / "whole.npz"), "different integers in 442 rows", "task='regress'")
     np.savez(tmp_path / "text.npz", x=X, y=["a"] * len(X))
     refused(lambda: data.load(tmp_path / "text.npz", reading=Reading(task="regress")), "labels are text")
 
