@@ -28,6 +28,7 @@ class KernelTarget:
         self.task, self.kernel, self.centred, self.ledger = task, kernel, centred, ledger
         self.width = kernel.feature_map.p if isinstance(kernel, FeatureKernel) else task.d
         self._kept: torch.Tensor | None = None
+        self._batch = torch.empty((0, self.width), dtype=task.dtype, device=task.device)
         if 8 * task.n * self.width <= memory:
             self._kept = torch.empty((task.n, self.width), dtype=task.dtype, device=task.device)
             for rows in self._row_blocks():
@@ -58,8 +59,17 @@ class KernelTarget:
         return self.kernel.of_known(self.points(rows), self._squares[rows], x)
 
     def points(self, rows: torch.Tensor | slice) -> torch.Tensor:
-        """Return the rows (b, d) of samples, or their features (b, p)."""
-        return self._compute(rows) if self._kept is None else self._kept[rows]
+        """Return the rows (b, d) of samples, or their features (b, p).
+
+        A batch stands where the one before it stood: new memory of its size would cost more than filling it.
+        """
+        if self._kept is None:
+            return self._compute(rows)
+        if not isinstance(rows, torch.Tensor):
+            return self._kept[rows]
+        if len(self._batch) != len(rows):
+            self._batch = self._kept.new_empty((len(rows), self.width))
+        return torch.index_select(self._kept, 0, rows, out=self._batch)
 
     def labels(self, rows: torch.Tensor | slice) -> torch.Tensor:
         """Return the labels (b, k) of samples."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from analytic_dd.baselines.methods import kernels
 from analytic_dd.baselines.methods.kernels import ArcCosine, FeatureKernel, Gaussian, InfiniteNetwork, Linear
 from analytic_dd.features import FullyConnected, Identity, RandomFourier
 
@@ -117,6 +118,22 @@ def test_kernels_work_under_torch_func(rows, ratio):
     jacobian = torch.func.jacrev(lambda A: kernel(A, X2).sum(1))(X)
     wanted = torch.autograd.functional.jacobian(lambda A: kernel(A, X2).sum(1), X)
     assert ratio(jacobian, wanted, size=11) < 30
+
+
+@pytest.mark.parametrize("of", ["ntk", "nngp"])
+def test_rows_in_blocks_have_the_matrix_and_the_slopes_of_each_row(of, rows, ratio, monkeypatch):
+    """A row of zeros without bias is among them: its cosines and slopes are 0."""
+    X, X2 = torch.cat([rows[0], torch.zeros(1, 11)]).requires_grad_(), rows[1].requires_grad_()
+    kernel, cotangent = InfiniteNetwork(2, of, b_std=0.0), torch.linspace(-1, 2, 30, dtype=torch.float64).view(5, 6)
+    alone = torch.cat([kernel(row[None], X2) for row in X])
+    wanted = torch.autograd.grad(alone, (X, X2), cotangent)
+    for entries in (1, 12, 18, 1_000):
+        monkeypatch.setattr(kernels, "_CACHED", entries)
+        K = kernel(X, X2)
+        assert K[4].tolist() == [0.0] * 6
+        assert ratio(K.detach(), alone.detach(), size=11) < 30
+        for got, one in zip(torch.autograd.grad(K, (X, X2), cotangent), wanted, strict=True):
+            assert ratio(got, one, size=11, amplification=10.0) < 30  # 1 / sin t at cosines up to 0.8
 
 
 def test_dtype_and_device_are_kept(rows):

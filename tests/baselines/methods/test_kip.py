@@ -99,6 +99,16 @@ def test_on_a_batch_the_graph_has_one_more_term():
     assert float(torch.linalg.norm(found[0] - found[1]) / torch.linalg.norm(found[1])) > 1e-3
 
 
+def test_a_loss_whose_batch_has_given_way_to_another_is_not_differentiated():
+    """Batches share their memory, and a gradient from the samples of another batch would be wrong."""
+    kip = method({"kernel": "ntk"})
+    x = kip.x.requires_grad_()
+    first, second = (kip.loss(x, kip.y, kip._rows(index)) for index in range(2))
+    assert bool(torch.isfinite(torch.autograd.grad(second, x)[0]).all())
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        torch.autograd.grad(first, x)
+
+
 @pytest.mark.parametrize("labels", LABELS)
 def test_with_features_kernel_matrices_and_weights_give_the_same_loss(labels, ratio):
     kip = method({"features": "fcnn:width=6", "labels": labels})
