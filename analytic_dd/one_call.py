@@ -137,7 +137,7 @@ def _source(X: Any, y: Any, *, centred: bool, weights: np.ndarray | None) -> Arr
     labels = as_labels(y, "y")[kept]
     if found := many_integers(labels):
         warnings.warn(
-            f"y has {found}, taken as classes; y.astype(float) makes a regression of them, y.astype(str) always classes",
+            f"y has {found}, taken as classes; y.astype(float) makes a regression of them, y.astype(str) is classes",
             stacklevel=4,  # the package is called, and calls the function
         )
     indices, _, classes = encode(labels, labels[:0], None)
