@@ -19,7 +19,7 @@ from analytic_dd.errors import ShapeError
 from analytic_dd.labels import labels_for
 from analytic_dd.linalg import eigendecomposition, svd
 
-__all__ = ["ColumnSpace", "Data", "column_space", "model_space", "orthonormal_columns"]
+__all__ = ["ColumnSpace", "Data", "column_space", "model_space", "orthonormal_columns", "residual_of_model"]
 
 Data = Any  # GramStatistics, or a pair (Phi, Y)
 
@@ -176,6 +176,14 @@ def model_space(sums: Any, W: Array, ridge: float, *, unresolved: bool = False) 
         rest = rest - (rest @ space.Vt.T) @ space.Vt  # orthogonal to them to rounding of its own size
         space = _with_rows(space, rest, 8.0 * eps_of(W) * norm(W))
     return replace(space, labels=labels_for(space.features, W, ridge=ridge, rcond=0.0))
+
+
+def residual_of_model(space: ColumnSpace, W: Array, ridge: float) -> Array:
+    """Return  F W^T - T = -ridge (F^+)^T W^T  (r, k) at the model ``W`` of the data, without the difference.
+
+    That has the rounding of the predictions, which the ridge may be small beside: W would leave its span by as much.
+    """
+    return -ridge * (space.Vt @ W.T) / space.s[:, None]
 
 
 def _with_rows(space: ColumnSpace, rows: Array, above: float) -> ColumnSpace:

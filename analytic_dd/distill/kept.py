@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from analytic_dd.arrays import eps_of
-from analytic_dd.distill.column_space import ColumnSpace, model_space, orthonormal_columns
+from analytic_dd.distill.column_space import ColumnSpace, model_space, orthonormal_columns, residual_of_model
 from analytic_dd.distill.construction import option, register, whole_number
 from analytic_dd.distill.distilled import DistilledFeatures
 from analytic_dd.distill.future import future_points
@@ -88,7 +88,7 @@ class _Kept(Lifted):
         self, problem: Problem, space: ColumnSpace, residuals: list[np.ndarray], theorem: str
     ) -> DistilledFeatures:
         """Return the set whose residuals span the given ones and that at W."""
-        every = [*residuals, space.residual(problem.W)]
+        every = [*residuals, residual_of_model(space, problem.W, problem.ridge)]
         V = orthonormal_columns(np.concatenate([E / (np.linalg.norm(E) or 1.0) for E in every], axis=1))
         return self.described(problem, *space.kept(V), theorem)
 
@@ -149,7 +149,7 @@ class Trajectory(_Kept):
         space = model_space(problem.sums, problem.W, problem.ridge, unresolved=True)
         V = krylov(space.s**2, -space.labels, self.steps)
         m = V.shape[1] if self.tolerance is None else fewest_points(space, V, zero, self.steps, self.tolerance)
-        at_model = space.residual(problem.W)
+        at_model = residual_of_model(space, problem.W, problem.ridge)
         kept = np.concatenate([V[:, :m], at_model / (np.linalg.norm(at_model) or 1.0)], axis=1)
         kept = orthonormal_columns(kept)
         at = tuple(sorted({1, math.isqrt(self.steps), self.steps}))

@@ -40,7 +40,7 @@ class LossCertificate(Judged):
         An upper bound on |W_s - W|, with an intercept also on |b_s - b| to first order: the largest of an output, in
         units of its |W_j|, and of |W_j| times the largest feature (up to a power of two). Classes of softmax are judged
         together, in units of the least |W_j|: a class, or all of W, that is small beside the others or beside the
-        intercept does not hide.
+        intercept does not hide. An output whose weights change no bit of its predictions on the set is its intercept.
     bound : float
         ``30 * eps * size * amplification``: what rounding of features and labels explains.
     ratio : float
@@ -220,13 +220,12 @@ def _verdict(ratio: float, bound: float, meaningful: float, *, doubtful: bool) -
 def _scale(x: Posed) -> float:
     """Return the size that errors are relative to: the least |W_j| of an output, so that none hides behind the others.
 
-    Classes of softmax that are rounding beside the others are 0, and so is an output that is rounding beside its own
-    intercept: no prediction shows it.
+    Classes of softmax that are rounding beside the others are 0, and so is an output whose weights change no bit of
+    what it predicts on the set, its intercept. Labels may still hold those that change the last bits.
     """
     sizes = np.linalg.norm(x.W, axis=1)
     if x.loss != "softmax" and x.b is not None:
-        seen = float(np.max(np.abs(scaled(x.F @ x.W.T, x.logits))))
-        return float(sizes[0]) if seen > 4.0 * _EPS * float(np.abs(x.b).max()) else 0.0
+        return float(sizes[0]) if np.any(x.b != x.Z) else 0.0
     large = sizes[sizes > 4.0 * x.W.shape[1] * _EPS * sizes.max()]
     return float(large.min()) if large.size else 0.0
 

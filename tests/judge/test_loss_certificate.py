@@ -242,6 +242,17 @@ def test_an_output_that_is_rounding_beside_its_intercept_is_a_constant(rng):
     assert certify_loss(1e10 * W, Phi, Y, loss="poisson", ridge=1.0, intercept=b).verdict == "fail"
 
 
+@pytest.mark.parametrize("loss", ["squared", "logistic", "poisson"])
+def test_weights_that_change_the_last_bits_of_an_intercept_are_no_constant(loss):
+    """Labels differ by an ulp or two, and W follows from the difference: off by a tenth, or with its sign turned."""
+    Phi, W, b = np.array([[0.1], [-1.0]]), np.array([[1e-6], [6e-16]]), np.array([0.7, -1.3])
+    Y = glm_labels(Phi, W, loss=loss, ridge=0.1, intercept=b).labels
+    assert certify_loss(W, Phi, Y, loss=loss, ridge=0.1, intercept=b).verdict == "inconclusive"
+    assert certify_loss(-W, Phi, Y, loss=loss, ridge=0.1, intercept=b).verdict != "pass"
+    turned = W * np.array([[1.0], [-1.0]])
+    assert certify_loss(turned, Phi, Y, loss=loss, ridge=0.1, intercept=b).verdict != "pass"
+
+
 def test_a_common_shift_of_softmax_weights_fails_at_ridge_zero(rng):
     """It changes no prediction, but the minimiser of least norm has none."""
     Phi, W = rng.standard_normal((3, P)), 0.3 * rng.standard_normal((K, P))
