@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
+
+from docutils import nodes
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
@@ -80,6 +83,7 @@ def setup(app) -> None:
     """Write the pages of public names first; turn formulas in plain text into TeX."""
     app.connect("builder-inited", lambda app: api.write(HERE / "api"))
     app.connect("source-read", _read)
+    app.connect("doctree-read", _with_unit)
     app.connect("autodoc-process-docstring", _document, priority=1)
     app.connect("autodoc-skip-member", _skip)
     app.connect("build-finished", _copy_mathjax)
@@ -88,6 +92,13 @@ def setup(app) -> None:
 def _read(app, name: str, source: list[str]) -> None:
     if name.startswith("theory/T"):  # the page of notation has its formulas in TeX
         source[0] = formulas.page(source[0])
+
+
+def _with_unit(app, doctree: nodes.document) -> None:
+    """Keep a number and its unit on one line, however narrow the page."""
+    for text in list(doctree.findall(nodes.Text)):
+        if not isinstance(text.parent, nodes.literal | nodes.literal_block | nodes.raw):
+            text.parent.replace(text, nodes.Text(re.sub(r"(?<=\d) (?=%|[GM]i?B\b)", "\u00a0", text)))
 
 
 def _document(app, what, name, value, options, lines: list[str]) -> None:
