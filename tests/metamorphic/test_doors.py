@@ -248,6 +248,45 @@ def test_the_number_of_threads_does_not_matter(door, ratio, tmp_path, capsys):
     runs[0].assert_near(runs[1], ratio, amplification(X))
 
 
+def same_points(one, other, ratio, *, unordered=False):
+    """Near copies at a distance of rounding, each of its own; and as many."""
+    assert one.inputs.shape == other.inputs.shape
+    away = one.inputs[:, None] - other.inputs[None] if unordered else (one.inputs - other.inputs)[:, None]
+    nearest = np.linalg.norm(away, axis=2).min(axis=1)
+    size = np.abs(one.inputs).max()  # Newton's method ends within rounding times the condition of M, some 1e2
+    return ratio(size + nearest, size, size=N, amplification=1e2) < 30
+
+
+NO_MATTER = {  # how the samples are given, and whether the points then come in another order
+    "order": lambda X, y: ({"X": X[::-1], "y": y[::-1]}, True),
+    "repetition": lambda X, y: ({"X": np.repeat(X, 2, axis=0), "y": np.repeat(y, 2), "ridge": 2.0 * RIDGE}, False),
+    "blocks": lambda X, y: ({"X": X, "y": y}, False),
+    "threads": lambda X, y: ({"X": X, "y": y}, False),
+}
+
+
+@pytest.mark.parametrize("what", NO_MATTER)
+@each_door
+def test_near_copies_do_not_depend_on_how_samples_are_given(door, what, ratio, tmp_path, capsys, monkeypatch):
+    """Where every sample is a candidate (at most 256), bases are chosen by their features and Jacobians alone.
+
+    Of more samples the candidates are drawn by number, so that another order is another draw: W is then the same, and
+    no more is stated. Kinds and dtypes of arrays change no bit, below.
+    """
+    (X, y), run = samples(), {"name": "near-copies", "folder": tmp_path}
+    one = through(door, X, y, **run)
+    given, unordered = NO_MATTER[what](X, y)
+    if what == "blocks":
+        monkeypatch.setattr(blocks, "BLOCK_BYTES", 7 * 8 * D)
+    with threadpool_limits(2 if what == "threads" else 1):
+        other = through(door, given.pop("X"), given.pop("y"), **given, **run)
+    if what != "repetition":
+        one.assert_near(other, ratio, amplification(X))
+    elif one.W is not None:
+        assert ratio(other.W, one.W, size=N, amplification=amplification(X)) < 30
+    assert same_points(one, other, ratio, unordered=unordered)
+
+
 ARRAYS = {
     "torch": lambda X: torch.tensor(X),
     "torch with a gradient": lambda X: torch.tensor(X, requires_grad=True),
@@ -264,13 +303,14 @@ ARRAYS = {
 
 @pytest.mark.parametrize("kind", ARRAYS)
 @pytest.mark.parametrize("door", ["distill", "estimator"])
-def test_the_kind_of_array_changes_no_bit(door, kind, tmp_path):
+@pytest.mark.parametrize("name", ["exact", "near-copies"])
+def test_the_kind_of_array_changes_no_bit(door, kind, name, tmp_path):
     """All compute in float64; the numbers here are the same in float32."""
     X, y = samples()
     X = np.round(X * 64.0) / 64.0
-    one = through(door, X, y, folder=tmp_path)
+    one = through(door, X, y, folder=tmp_path, name=name)
     with jax.enable_x64(True):
-        one.assert_same(through(door, ARRAYS[kind](X), y, folder=tmp_path))
+        one.assert_same(through(door, ARRAYS[kind](X), y, folder=tmp_path, name=name))
 
 
 @pytest.mark.parametrize("dtype", ["int8", "int64", "float16", "float32", ">i4", "bool"])
@@ -278,8 +318,9 @@ def test_the_kind_of_array_changes_no_bit(door, kind, tmp_path):
 def test_the_dtype_of_samples_changes_no_bit(door, dtype, tmp_path, capsys):
     (X, y), low = samples(), -20 if np.dtype(dtype).kind != "b" else 0
     X = np.clip(np.round(X * 4.0), low, 20 if low else 1)
-    one = through(door, X, y, folder=tmp_path)
-    one.assert_same(through(door, X.astype(dtype), y, folder=tmp_path))
+    for name in ("exact", "near-copies") if door != "command line" else ("exact",):  # which reads files alike
+        one = through(door, X, y, folder=tmp_path, name=name)
+        one.assert_same(through(door, X.astype(dtype), y, folder=tmp_path, name=name))
 
 
 @FEW_EXAMPLES
