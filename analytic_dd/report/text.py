@@ -68,11 +68,14 @@ def _real(content: Mapping[str, Any]) -> list[str]:
 
 
 def _told_of_data(content: Mapping[str, Any]) -> list[str]:
-    """Return how the data were read where readers choose: a test part set aside, one-hot columns, sizes."""
-    told = content["data"].get("source", "").split("; ")[1:]
-    if content.get("columns"):
-        told = [f"each of the {len(content['columns'])} columns is normalised by its own mean and deviation", *told]
-    return [f"  data: {'; '.join(told)}"] if told else []
+    """Return how the data were normalised, and what readers chose: a test part set aside, one-hot columns, sizes."""
+    columns, shape = content.get("columns"), content["image_shape"]
+    if columns or len(shape) == 3:
+        which = f"{len(columns)} columns" if columns else f"{shape[2]} channels"
+        how = f"each of the {which} is normalised by its own mean and deviation"
+    else:
+        how = "all pixels are normalised by one mean and deviation"
+    return [f"  data: {'; '.join([how, *content['data'].get('source', '').split('; ')[1:]])}"]
 
 
 def _intercept(content: Mapping[str, Any]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -114,6 +115,9 @@ def test_data_without_a_test_part_are_reported_without_accuracies(digits, tmp_pa
     content = made.content
     assert content["accuracies"] == {"original": None, "distilled": None, "random": None, "class_mean": None}
     lines = describe(made)
+    assert "  data: all pixels are normalised by one mean and deviation" in lines
+    of_colours = describe(replace(made, content=content | {"image_shape": [4, 4, 4]}))
+    assert "  data: each of the 4 channels is normalised by its own mean and deviation" in of_colours
     assert [line for line in lines if "test" in line] == ["  no test part: accuracies are not measured"]
     assert not any("draws" in line for line in lines)
 
