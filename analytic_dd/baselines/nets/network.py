@@ -18,6 +18,7 @@ from torch import nn
 from torch.func import functional_call
 
 from analytic_dd.baselines.nets.instance_norm import InstanceNorm
+from analytic_dd.baselines.nets.pooling import HalfPool
 from analytic_dd.errors import unknown_word
 
 __all__ = [
@@ -195,7 +196,7 @@ class ConvNet(Network):
         with torch.device("meta"):
             for index in range(depth):
                 conv = nn.Conv2d(width if index else channels, width, 3, padding=1 if index else padding)
-                layers[str(index)] = block(conv, nn.ReLU(inplace=True), nn.AvgPool2d(2))
+                layers[str(index)] = block(conv, nn.ReLU(inplace=True), HalfPool())
             layers |= {"flatten": nn.Flatten(), "classifier": nn.Linear(width * math.prod(last), k)}
         super().__init__(shape, k, layers)
 
