@@ -7,7 +7,7 @@ import pytest
 
 from analytic_dd import FitOptions, RidgeDistiller, RidgeDistillerRegressor, cli, distill, sufficient_set
 from analytic_dd.distill import chosen, end_point_set, segment_set
-from analytic_dd.errors import RangeError
+from analytic_dd.errors import InfeasibleError, RangeError
 
 N, D, K = 36, 4, 3
 RNG = np.random.default_rng(0)
@@ -137,6 +137,13 @@ def test_what_memory_does_not_hold_is_refused_before_anything_is_drawn(name, mon
     monkeypatch.setattr("analytic_dd.features.dense.draw_layer", lambda *a, **b: pytest.fail("parameters are drawn"))
     with pytest.raises(MemoryError, match=f"{words}.* take .* GiB, this machine has 0.2; (use|ask for) fewer"):
         distill(X.reshape(N, 2, 2), CLASSES, features=features, construction=chosen(**own), fit=FitOptions(ridge=1.0))
+
+
+@pytest.mark.parametrize("features", ["fcnn:width=9", "fcnn:depth=2,activation=softplus", "rff:p=9,lengthscale=1"])
+def test_a_map_without_pre_images_is_refused_before_anything_is_fitted(features, monkeypatch):
+    monkeypatch.setattr("analytic_dd.model.distillation.fit_source", lambda *a, **b: pytest.fail("a model is fitted"))
+    with pytest.raises(InfeasibleError, match="exact pre-images need"):
+        distill(X, CLASSES, features=features, fit=FitOptions(ridge=1.0))
 
 
 def test_the_command_line_says_in_one_line_what_does_not_fit(tmp_path, capsys):

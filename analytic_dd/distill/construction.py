@@ -11,10 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any, ClassVar, TypeVar, cast
 
+import numpy as np
+
 from analytic_dd.arrays import as_ridge
 from analytic_dd.distill.distilled import DistilledInputs
 from analytic_dd.distill.problem import Problem
 from analytic_dd.errors import unknown_word
+from analytic_dd.features.base import FeatureMap
 
 __all__ = [
     "REFERENCES",
@@ -85,6 +88,8 @@ class Construction(ABC):
         What the certificate of its sets measures, in words.
     realistic : bool
         Whether its points are near copies of real samples, which are published with it.
+    by_preimages : bool
+        Whether its points come from exact pre-images of features (T8).
     losses : tuple of str
         The losses whose models it reproduces (T18).
     loss_labels : tuple of str
@@ -95,6 +100,7 @@ class Construction(ABC):
     summary: ClassVar[str]
     recovered: ClassVar[str] = "refitted weights differ by"
     realistic: ClassVar[bool] = False
+    by_preimages: ClassVar[bool] = False
     labels: ClassVar[str] = "learned"
     losses: ClassVar[tuple[str, ...]] = ("squared",)
     loss_labels: ClassVar[tuple[str, ...]] = ("learned",)
@@ -148,6 +154,11 @@ class Construction(ABC):
                 f"pixels={integers!r} are for images, whose pixels have one unit; the columns of a table have their "
                 "own, so leave it out"
             )
+
+    def require_map(self, phi: FeatureMap) -> None:
+        """Refuse a map without the exact pre-images that its points come from, before anything is fitted (T8)."""
+        if self.by_preimages and phi.kind == "general":  # it may have them near some points only
+            phi.in_range(np.zeros((1, phi.p)))
 
     @property
     def model_ridge(self) -> float | None:

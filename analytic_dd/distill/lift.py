@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -25,6 +26,8 @@ class Lifted(Construction):
     A subclass writes :meth:`features`, and what it can do where the range of the map is a plane that leaves out 0 or a
     product of circles.
     """
+
+    by_preimages: ClassVar[bool] = True
 
     init: str = option(
         "random",

@@ -118,6 +118,7 @@ def distil(
     with clock("map"):
         plain = build_map(features, source, rng=map_rng, keeps="fit" if options.loss == "squared" else "blocks")
         phi, scaling = (plain, None) if options.tikhonov is None else penalised(plain, options.tikhonov)
+        construction.require_map(phi)
     _require_points(construction, phi, source.k)
     model = fit_source(source, phi, options, rng=loo_rng, clock=clock, listener=listener)
     with clock("references"):
