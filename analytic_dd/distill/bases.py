@@ -162,6 +162,13 @@ class Bases:
         """Return the solution for what is to be carried, from which Newton's method starts."""
         return self.solve(self.target)
 
+    def correction(self, R: Array, copies: list[list[Array]]) -> tuple[list[Array], list[Array]]:
+        """Return the change of alpha_i and v_i for what copies (q, d) of each base, on one side or two, miss.
+
+        It is that of the Jacobians of the bases, since these are factored; a step leaves some of what curvature does.
+        """
+        return self.solve(R)
+
     def solve(self, R: Array) -> tuple[list[Array], list[Array]]:
         """Return the least alpha_i (q,), v_i (q, d) with sum_i alpha_i phi(xi_i) + J(xi_i) v_i = r  for rows r of R."""
         if self.factor is None:

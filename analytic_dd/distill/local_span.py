@@ -337,7 +337,7 @@ def _iterated(bases: Bases, first: tuple[list[Array], list[Array]], eps: Array, 
         if not residual < _SLOW * best[0]:
             break
         best = (residual, copies, change)
-        more = bases.solve(missing)
+        more = bases.correction(missing, copies)
         alpha = [one + other for one, other in zip(alpha, more[0], strict=True)]
         v = [one + other for one, other in zip(v, more[1], strict=True)]
     return best

@@ -28,7 +28,8 @@ __all__ = ["ProductBases"]
 _SKETCH = 200  # directions of the preconditioner: p numbers each
 _ROWS = 32  # of these at a time: s d numbers each
 _PROBES = 8  # products that measure the size of a Jacobian
-_TOLERANCE = 1e-6  # relative residual of a solution; Newton's method mends what it leaves
+_TOLERANCE = 1e-6  # relative residual of the first solution
+_INEXACT = 1e-3  # of a correction, since the next one mends what it leaves
 _STEPS = 1_000  # of LSMR
 _REACHED = 1e-2  # relative residual above which the bases do not reach the rows
 
@@ -43,6 +44,8 @@ class ProductBases(Bases):
     *Cost.* 2 s products of l rows for the preconditioner of each set of bases, and 2 s of q rows a step of LSMR; l p
     and some 6 s q d numbers.
     """
+
+    _at: list[Array] | None = None  # the copies (q, d) of each base at which products are taken, else the bases
 
     def _require_memory(self) -> None:
         """Nothing of p^2 or p d numbers is formed."""
@@ -76,8 +79,24 @@ class ProductBases(Bases):
         """Return the solution that showed that these bases reach the target."""
         return self._first
 
+    def correction(self, R: Array, copies: list[list[Array]]) -> tuple[list[Array], list[Array]]:
+        """Return Newton's step: products with the Jacobians of the copies themselves take no more than those of bases.
+
+        On two sides these differ, and J(xi_i) is nearer to their mean.
+        """
+        self._at = copies[0] if len(copies) == 1 else None
+        try:
+            return self._least(R, _INEXACT)[0]
+        finally:
+            self._at = None
+
     def solve(self, R: Array) -> tuple[list[Array], list[Array]]:
         """Return the least alpha_i (q,), v_i (q, d) with sum_i alpha_i phi(xi_i) + J(xi_i) v_i = r  for rows r of R."""
+        found, self.residual, self.condition = self._least(R, _TOLERANCE)
+        return found
+
+    def _least(self, R: Array, tolerance: float) -> tuple[tuple[list[Array], list[Array]], float, float]:
+        """Return alpha_i and v_i, their relative residual, and the condition that LSMR estimates."""
         from scipy.sparse.linalg import LinearOperator, lsmr  # loaded when used: most sets need none
 
         rows = to_numpy(R)
@@ -85,13 +104,13 @@ class ProductBases(Bases):
         shape = (q * self.p, q * width * len(self.chosen))
         A = LinearOperator(shape, matvec=self._times, rmatvec=self._transposed, dtype=rows.dtype)
         wanted = self._whitened(rows)
-        found, _, _, left, _, _, self.condition, _ = lsmr(
-            A, wanted.ravel(), atol=0.0, btol=max(_TOLERANCE, eps_of(R)), conlim=0.0, maxiter=_STEPS
+        found, _, _, left, _, _, condition, _ = lsmr(
+            A, wanted.ravel(), atol=0.0, btol=max(tolerance, eps_of(R)), conlim=0.0, maxiter=_STEPS
         )
-        self.residual = float(left / (np.linalg.norm(wanted) or 1.0))
         parts = found.reshape(len(self.chosen), q, width)
         alpha = [self._like(c * part[:, 0]) for c, part in zip(self.scales, parts, strict=True)]
-        return alpha, [self._like(part[:, 1:]) for part in parts]
+        least = alpha, [self._like(part[:, 1:]) for part in parts]
+        return least, float(left / (np.linalg.norm(wanted) or 1.0)), float(condition)
 
     @property
     def reached(self) -> bool:
@@ -127,10 +146,14 @@ class ProductBases(Bases):
         return np.stack(parts).ravel()
 
     def _jvp(self, i: int, V: np.ndarray) -> np.ndarray:
-        return to_numpy(self.lifted(self.map.jvp(self.candidates[i : i + 1, :], self._like(V)), 0.0))
+        return to_numpy(self.lifted(self.map.jvp(self._where(i), self._like(V)), 0.0))
 
     def _vjp(self, i: int, U: np.ndarray) -> np.ndarray:
-        return to_numpy(self.map.vjp(self.candidates[i : i + 1, :], self._like(U[:, : self.map.p])))
+        return to_numpy(self.map.vjp(self._where(i), self._like(U[:, : self.map.p])))
+
+    def _where(self, i: int) -> Array:
+        """Return where products with J are taken: at the base, or at each of its copies."""
+        return self.candidates[i : i + 1, :] if self._at is None else self._at[self.chosen.index(i)]
 
     def _like(self, A: np.ndarray) -> Array:
         like = self.candidates
