@@ -191,6 +191,19 @@ def test_products_have_the_least_solution_of_stored_jacobians(ratio, rng, monkey
             assert ratio(b, a, size=P + D, amplification=amplified, unit=unit) < 30
 
 
+def test_corrections_by_products_are_newtons(rng, monkeypatch):
+    """The Jacobians of the copies themselves need fewer corrections than those of the bases, far from these."""
+    phi, X, W, counts = network(17), rng.standard_normal((30, D)), rng.standard_normal((Q, 17)), []
+    for kind, jacobians in ((Bases, "stored"), (products.ProductBases, "products")):
+        missing, correction = [], kind.correction
+        record = lambda self, R, copies, to=missing, way=correction: to.append(R) or way(self, R, copies)  # noqa: E731
+        monkeypatch.setattr(kind, "correction", record)
+        built = near_copies(W, phi, X, jacobians=jacobians, largest_change=0.05)
+        assert missed(W, phi(built.inputs)) < lost(built.features) < 1e-3
+        counts.append(len(missing))
+    assert 2 * counts[1] < counts[0]
+
+
 @pytest.mark.parametrize("with_intercept", [False, True])
 def test_copies_by_products_are_exact_as_those_by_stored_jacobians_are(rng, with_intercept):
     p = 17  # LSMR takes steps enough to show what is claimed
