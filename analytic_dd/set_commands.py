@@ -58,6 +58,15 @@ def _sets_in(path: Path) -> list[Path]:
     return sorted((path / "sets").glob("*.npz")) if of_bench else [path]
 
 
+def _one_set(path: Path) -> Path:
+    """Return a file or folder of a set; the folder of bench has several, of which one is to be named."""
+    found = _sets_in(path)
+    if found != [path]:
+        such = f", such as {found[0]}" if found else ""
+        raise ValueError(f"{path} is a folder of bench; name one of its sets{such}")
+    return path
+
+
 def _certified(options: argparse.Namespace, path: Path) -> tuple[Any, list[str], list[str]]:
     """Return the worst certificate of a stored set over its ridges, what the file says of itself that is false, and in
     words how far the steps of a trajectory set are from those that are stored.
@@ -100,7 +109,7 @@ def show(options: argparse.Namespace) -> int:
     from analytic_dd.spectra import draw_spectrum
 
     try:
-        stored = load_distilled(options.folder, feature_map=code_of(options, options.folder))
+        stored = load_distilled(_one_set(options.folder), feature_map=code_of(options, options.folder))
     except BenchSetError:
         return _show_of_bench(options)
     certificate = stored.certify()
@@ -136,7 +145,8 @@ def export(options: argparse.Namespace) -> int:
     kind = FORMATS[options.to]
     folder = options.folder if options.folder.is_dir() else options.folder.parent
     path = folder / f"exported-{kind.name}{kind.suffix}" if options.out is None else options.out
-    found = load_distilled(options.folder, feature_map=code_of(options, options.folder)).export(kind.name, path)
+    stored = load_distilled(_one_set(options.folder), feature_map=code_of(options, options.folder))
+    found = stored.export(kind.name, path)
     content = {"format": kind.name, "files": [str(file) for file in found.files], "notes": found.notes}
     files = [str(file) for file in (found.files if len(found.files) < 4 else (path,))]
     print_result(options, content, [f"{kind.name}: {', '.join(files)}", *(f"  {note}" for note in found.notes)])

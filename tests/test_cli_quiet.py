@@ -62,5 +62,8 @@ def test_sets_of_bench_without_weights_are_drawn_and_not_certified(tmp_path, cap
     assert cli.main(["show", str(made)]) == 0
     assert "no weights to certify" in capsys.readouterr().out
     assert made.with_suffix(".png").exists()
+    for command in (["show", str(tmp_path)], ["export", str(tmp_path), "--to", "torch"]):
+        assert cli.main(command) == 2
+        assert f"folder of bench; name one of its sets, such as {made}" in capsys.readouterr().err
     assert cli.main(["verify", str(made)]) == 1
     assert "names no weights: there is nothing to certify" in capsys.readouterr().out
