@@ -26,6 +26,7 @@ from typing import IO, Any
 import numpy as np
 
 from analytic_dd.errors import DataError
+from analytic_dd.memory import require_memory
 
 __all__ = [
     "MAX_BYTES",
@@ -241,6 +242,8 @@ def read_npz(
     ------
     DataError
         The file is no npz file or damaged, an array is a pickle or comes twice, or too much is declared.
+    MemoryError
+        The arrays exceed the memory of the machine.
     OSError
         The file cannot be opened.
     """
@@ -254,6 +257,7 @@ def read_npz(
                 f"{path} declares {declared:,} bytes of arrays in a file of {size:,}, more than the {most:,.0f} that "
                 "are read; if you trust it, store it uncompressed with numpy.savez, or split it"
             )
+        _require_memory(declared, path)
         return {
             name: _read_array(partial(archive.open, member), member.file_size, f"{path}: {member.filename}")
             for name, member in members.items()
@@ -302,6 +306,8 @@ def read_npy(path: str | Path) -> np.ndarray:
     ------
     DataError
         The file is no npy file, damaged, or an archive of several arrays.
+    MemoryError
+        The array exceeds the memory of the machine.
     OSError
         The file cannot be opened.
     """
@@ -310,7 +316,17 @@ def read_npy(path: str | Path) -> np.ndarray:
         if stream.read(4) == b"PK\x03\x04":
             raise DataError(f"{path} is an archive, not one array; name it .npz and store x (and y)")
         size = os.fstat(stream.fileno()).st_size
+    _require_memory(size, path)
     return _read_array(partial(open_file, path), size, str(path))
+
+
+def _require_memory(size: int, path: Path) -> None:
+    """Refuse arrays that do not fit, before any of them is read."""
+    require_memory(
+        size,
+        f"the arrays of {path}",
+        "take fewer samples, or store x and y as npy or zarr files, which cluster.shard_tasks sums slice by slice",
+    )
 
 
 def _read_array(opened: Callable[[], IO[bytes]], size: int, where: str) -> np.ndarray:

@@ -146,6 +146,17 @@ def test_declared_size_is_refused_before_anything_is_read(tmp_path, monkeypatch)
         read_npz(tmp_path / "a.npz", max_bytes=10**6)
 
 
+def test_arrays_that_memory_does_not_hold_are_refused_with_what_to_do(tmp_path, monkeypatch):
+    """Of a machine with 1 kB; what is not wanted need not fit."""
+    np.savez(tmp_path / "x.npz", x=np.zeros((40, 5)), y=np.zeros(40))
+    np.save(tmp_path / "x.npy", np.zeros((40, 5)))
+    monkeypatch.setattr("analytic_dd.memory.memory", lambda: 1e3)
+    for read, name in ((read_npz, "x.npz"), (read_npy, "x.npy")):
+        with pytest.raises(MemoryError, match=rf"{name} take .* GiB, this machine has .*; take fewer .* npy or zarr"):
+            read(tmp_path / name)
+    assert list(read_npz(tmp_path / "x.npz", names=("y",))) == ["y"]
+
+
 @pytest.mark.parametrize("shape", [(10**15,), (2**62, 2**62), (3, 2), (-1,), (-2, -1), (True,), "x"])
 def test_header_that_lies_about_the_shape_is_refused(tmp_path, shape):
     with pytest.raises(DataError, match=r"a\.npy is"):

@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "errors": set(),
     "clock": set(),
     "arrays": {"errors"},
-    "files": {"errors"},
+    "files": {"errors", "memory"},
     "memory": set(),
     "staging": {"errors", "files"},
     "linalg": GROUND,
