@@ -11,8 +11,9 @@ Rows X (n, d) have the mean c and the covariance U diag(s) U^T.
 
 The rows of the first two are normalised by channel, and so is what comes out. What comes out of the others is used as
 it is. For trajectory matching the reference of this project gives eps over the mean eigenvalue as 0.094; the authors'
-code adds 0.1 to the eigenvalues of pixels between 0 and 1 (recalled), whose mean is about 0.063 on CIFAR-10, so that
-the ratio is about 1.6. The first is the default of published settings, the second is there by name.
+code adds 0.1 to the eigenvalues of pixels between 0 and 1 (``ZCAWhitening(eps=0.1)`` of kornia on what ``ToTensor``
+returns), whose mean is 0.063 on CIFAR-10, so that the ratio is 1.6. The first is the default of published settings, the
+second is there by name.
 
 The whitened rows are (x - c) A. With e added to s, their covariance is U diag(s / (s + e)) U^T, which is the identity
 only where e is small beside s.

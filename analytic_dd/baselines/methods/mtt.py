@@ -166,7 +166,7 @@ class TrajectoryMatching(Method):
     Memory holds one step and N + 1 weights, or N steps with the whole graph, and the experts.
     *Whitening.* Published sets of CIFAR-10 at 1 and 10 images a class, and of CIFAR-100 at 1 and 50, are of whitened
     images: ``--preprocess zca:mtt`` by this project's reference, ``zca:pixels`` by the authors' code, which differ in
-    what is added to the eigenvalues (0.094 or about 1.6 of their mean).
+    what is added to the eigenvalues (0.094 or 1.6 of their mean).
     *Numerics.* Student and expert do the same arithmetic, so that the distance is exactly 0 on the batches and with the
     step size of the expert. Too large an eta makes the student diverge, and then the run stops.
 
