@@ -38,6 +38,7 @@ SETS = {
     "softmax": ["--loss", "softmax", "--ridge", "1"],
     "bytes": ["--pixels", "bytes"],
     "copies": ["--mode", "near-copies", "--bases", "2"],
+    "steps": ["--mode", "trajectory", "--steps", "4", "--ridge", "1"],
     "fewer": ["--mode", "few", "--points", "2", "--intercept"],
 }
 

@@ -38,6 +38,7 @@ PLACE = "mutated"  # the folder that a mutated file lies in, or in a folder of
 _REFUSALS = (ValueError, TypeError, OSError, DivergenceError)  # what the command line turns into one line
 _WAITING = 15.0  # times the seconds of work that a reader may take
 _FORGED = 1e-6  # of W: far more than rounding leaves where the verdict is pass
+_MOST_STEPS = 1_000  # of a descent that is walked
 
 
 class Fault(AssertionError):
@@ -74,6 +75,23 @@ def judged(stored: DistilledSet) -> None:
     error = np.linalg.norm((Ws - W) / scale) / max(np.linalg.norm(W / scale), 1e-300)
     if not error < _FORGED:
         raise Fault(f"accepted with an error of {error:.2g} in W: {found}")
+    if stored.descent is not None:
+        _walked(stored, Phis, Y)
+
+
+def _walked(stored: DistilledSet, Phis: np.ndarray, Y: np.ndarray) -> None:
+    """Accepted weights of steps must be those of plain gradient descent, to what the file says."""
+    facts, W, missed = stored.meta["diagnostics"], np.zeros_like(stored.w), []
+    if max(facts["steps_at"]) > _MOST_STEPS:
+        return
+    for t in range(1, max(facts["steps_at"]) + 1):
+        W = W - facts["step"] * (Phis @ W.T - Y).T @ Phis
+        if t in facts["steps_at"]:
+            missed.append(np.linalg.norm(W - stored.descent[len(missed)], axis=1))
+    way = np.linalg.norm(stored.descent, axis=2).max(axis=0)
+    error = float(np.max(np.max(missed, axis=0) / np.where(way > 0.0, way, 1.0)))
+    if not error <= facts["output_error"] + _FORGED:
+        raise Fault(f"accepted with steps that are {error:.2g} from those that are stored")
 
 
 def _set(path: Path) -> None:
