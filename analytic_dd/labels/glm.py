@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from analytic_dd.arrays import Array, as_matrices, as_ridge, as_weights, eps_of, namespace, norm
-from analytic_dd.errors import InfeasibleError, ShapeError
+import numpy as np
+
+from analytic_dd.arrays import Array, as_matrices, as_ridge, as_weights, dtype_name, eps_of, namespace, norm
+from analytic_dd.errors import InfeasibleError, RangeError, ShapeError
 from analytic_dd.linalg import Spectrum, thin_svd
 from analytic_dd.losses import Loss, as_loss
 
@@ -93,6 +95,8 @@ def glm_labels(
     InfeasibleError
         T18a: row(W) is not in the row space of the points (fewer points than rank W, softmax: than k - 1 for a generic
         model). T18b: columns of W that do not sum to 0.
+    RangeError
+        Labels beyond the numbers of the dtype: Poisson means of logits above 709.
     ShapeError, TypeError, ValueError
         Sizes that do not fit, integers, NaN, a weight that is not positive.
 
@@ -130,11 +134,18 @@ def glm_labels(
         E = E - root @ (root.T @ E) / norm(root) ** 2
     E = E / root
     Z = Phi @ W.T if intercept is None else Phi @ W.T + intercept[None, :]
-    mu = loss.mean(Z)
+    with np.errstate(over="ignore"):  # refused below
+        mu = loss.mean(Z)
+    xp, labels = namespace(Phi), mu + ridge * E
+    if not bool(xp.all(xp.isfinite(labels))):
+        raise RangeError(
+            f"labels of the {loss.name} loss must be numbers of {dtype_name(Phi)}, got logits of "
+            f"{float(xp.min(Z)):.3g} to {float(xp.max(Z)):.3g}; take smaller weights or features"
+        )
     largest = loss.largest_multiple(mu, E)
     admissible = ridge <= largest
     copies = 1 if admissible else math.ceil(ridge / largest) if largest > 0.0 else 0
-    return GLMLabels(mu + ridge * E, largest, ridge, admissible, copies, missing, loss.name)
+    return GLMLabels(labels, largest, ridge, admissible, copies, missing, loss.name)
 
 
 def _require_sizes(Phi: Array, W: Array, intercept: Array | None) -> None:

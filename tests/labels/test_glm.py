@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression, PoissonRegressor
 
 from analytic_dd import glm_labels
 from analytic_dd.arrays import to_numpy
-from analytic_dd.errors import InfeasibleError, ShapeError
+from analytic_dd.errors import InfeasibleError, RangeError, ShapeError
 from analytic_dd.labels import labels_for
 from analytic_dd.losses import glm_weights
 
@@ -229,3 +229,14 @@ def test_labels_of_ill_conditioned_points_still_balance_the_intercept(rng):
     found = glm_labels(Phi, W, loss="squared", ridge=1.0, intercept=b, weights=w, tolerance=1.0)
     E = found.labels - Phi @ W.T - b
     assert np.all(np.abs(w @ E) <= 30 * 2.0**-52 * (w @ np.abs(E)))
+
+
+@pytest.mark.parametrize(("dtype", "logit"), [("float64", 710.0), ("float32", 89.0)])
+def test_labels_that_are_no_numbers_are_refused(dtype, logit):
+    """exp overflows: labels were infinite, with a warning of numpy."""
+    Phi, W = np.array([[1.0], [0.5]], dtype=dtype), np.array([[logit]], dtype=dtype)
+    with pytest.raises(
+        RangeError, match=rf"labels of the poisson loss must be numbers of {dtype}, got logits of .* to {logit:g}"
+    ):
+        glm_labels(Phi, W, loss="poisson", ridge=0.1)
+    assert np.all(np.isfinite(glm_labels(Phi, W - 2.0, loss="poisson", ridge=0.1).labels))
