@@ -2,7 +2,8 @@
 
 Parts, each alone: reading the data, the features, one float64 ``Phi.T @ Phi``, one ``eigh`` of that size. Peer:
 scikit-learn's Ridge at the ridge that leave-one-out chose. Every measurement is a process of its own, so that the peak
-memory is its own; the measurements alternate, and the medians count.
+memory is its own; the measurements alternate, and the medians count. Seconds are CPU seconds of one thread, which other
+work on the machine changes less than it changes the time on the wall; that time and the load are recorded too.
 
 ``--dtype float32`` maps in float32, as ``analytic-dd distill --dtype float32`` does; sums are float64 either way.
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -117,7 +119,8 @@ _MEASUREMENTS = {"whole": whole, "parts": parts, "sklearn_ridge": sklearn_ridge}
 def _in_own_process(measurement: str, name: str, features: str, dtype: str, ridge: float) -> dict[str, Any]:
     command = [sys.executable, __file__, "--measure", measurement, "--data", name, "--features", features]
     command += ["--dtype", dtype, "--ridge", repr(ridge)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": ""}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | one_thread)
     if done.returncode:
         raise RuntimeError(f"{measurement} on {name} failed: {done.stderr.strip().splitlines()[-1]}")
     return dict(json.loads(done.stdout.splitlines()[-1]))
@@ -126,7 +129,7 @@ def _in_own_process(measurement: str, name: str, features: str, dtype: str, ridg
 def compare(name: str, features: str, dtype: str, repeats: int) -> dict[str, Any]:
     """Run all measurements alternately and return the medians."""
     runs: dict[str, list[dict[str, Any]]] = {key: [] for key in _MEASUREMENTS}
-    ridge = 0.0
+    ridge, load = 0.0, os.getloadavg()[0]
     for _ in range(repeats):
         for key in _MEASUREMENTS:
             runs[key].append(_in_own_process(key, name, features, dtype, ridge))
@@ -138,6 +141,7 @@ def compare(name: str, features: str, dtype: str, repeats: int) -> dict[str, Any
         "dtype": dtype,
         "ridge": ridge,
         "repeats": repeats,
+        "load_before": load,
         "seconds": seconds,
         "ratio": seconds["whole"] / seconds["parts"],
         "peak_megabytes": {key: max(run["megabytes"] for run in found) for key, found in runs.items()},
@@ -158,7 +162,10 @@ def main() -> None:
     parser.add_argument("--ridge", type=float, default=0.0, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
+        started = time.monotonic()
+        time.perf_counter = time.process_time  # in this process, so that the stages of the package are CPU seconds too
         found = _MEASUREMENTS[options.measure](options.data[0], options.features[0], options.dtype, options.ridge)
+        found |= {"process_seconds": time.process_time(), "wall": time.monotonic() - started}
         found["megabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(json.dumps(found))
         return
