@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from analytic_dd.errors import DataError
-from analytic_dd.files import atomic_write, file_error, open_file
+from analytic_dd.files import atomic_write, file_error
 
 __all__ = ["RemoteFile", "download", "is_intact"]
 
@@ -90,11 +90,12 @@ def is_intact(path: Path, file: RemoteFile) -> bool:
     """
     if not path.exists():
         return False
-    digest = hashlib.sha256()
-    with open_file(path) as stream:
-        while piece := stream.read(_PIECE):
-            digest.update(piece)
-    return digest.hexdigest() == file.sha256
+    import pooch  # loaded for files of the cache only: it opens the network
+
+    try:
+        return bool(pooch.file_hash(str(path), alg="sha256") == file.sha256)
+    except OSError as error:
+        raise file_error(path, error, "read") from error
 
 
 def _retrieve(url: str, file: RemoteFile, path: Path, *, progress: bool) -> None:
