@@ -19,6 +19,8 @@ __all__ = ["KEY", "Journal", "cell_key", "read_rows"]
 KEY = ("method", "variant", "data", "ipc", "seed", "predictor")
 
 _FIELDS = (*KEY, "accuracy", "seconds", "device")
+_NUMBERS = ("accuracy", "accuracy_std", "seconds")  # or null, where a row has them
+_MAPPINGS = ("learned", "objective", "settings")
 
 
 def cell_key(row: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -69,7 +71,10 @@ def _row(line: bytes) -> dict[str, Any] | None:
         return None
     if not isinstance(found, dict) or any(name not in found for name in _FIELDS):
         return None
-    return found if all(not isinstance(found[name], (list, dict)) for name in KEY) else None
+    right = all(not isinstance(found[name], (list, dict)) for name in KEY)
+    for names, kinds in ((_NUMBERS, (int, float)), (_MAPPINGS, dict)):
+        right = right and all(isinstance(found[name], kinds) for name in names if found.get(name) is not None)
+    return found if right else None
 
 
 class Journal:

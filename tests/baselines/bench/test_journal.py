@@ -65,7 +65,10 @@ def test_rows_are_not_overwritten_unasked(path):
 
 @pytest.mark.parametrize(
     "line",
-    ["not json", "[1, 2]", "{}", json.dumps(dict.fromkeys(KEY, 0)), json.dumps(row(data=["a"])), ""],
+    [
+        *("not json", "[1, 2]", "{}", json.dumps(dict.fromkeys(KEY, 0)), ""),
+        *(json.dumps(row(**{name: value})) for name, value in (("data", ["a"]), ("learned", "a"), ("accuracy", "a"))),
+    ],
 )
 def test_a_line_that_is_no_row_is_named(path, line):
     path.write_text(json.dumps(row()) + "\n" + line + "\n" + json.dumps(row(1)) + "\n")
