@@ -289,7 +289,7 @@ def _steps_at(meta: Mapping[str, Any]) -> list[int]:
     diagnostics = meta["diagnostics"]
     at, size = diagnostics.get("steps_at"), diagnostics.get("step")
     whole = isinstance(at, (list, tuple)) and all(isinstance(t, int) and 1 <= t <= _MOST_STEPS for t in at)
-    if not whole or not at or not _is_number(size) or not size or not 0.0 < size < math.inf:
+    if not whole or not at or not _is_number(size) or not size or not 0.0 < size <= float(np.finfo(float).max):
         raise DataError("the diagnostics of a set with weights of steps must hold a valid step and steps_at")
     if at[-1] != meta.get("steps") or any(a >= b for a, b in pairwise(at)):
         raise DataError(f"weights of steps must end at the last of {meta.get('steps')}, in order, got steps {at}")

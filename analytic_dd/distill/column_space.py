@@ -183,7 +183,8 @@ def residual_of_model(space: ColumnSpace, W: Array, ridge: float) -> Array:
 
     That has the rounding of the predictions, which the ridge may be small beside: W would leave its span by as much.
     """
-    return -ridge * (space.Vt @ W.T) / space.s[:, None]
+    exact = (space.s**3 > ridge * space.s[0])[:, None]  # rounding: eps s_1 / s_i, or eps s_i^2 / ridge of a difference
+    return namespace(W).where(exact, -ridge * (space.Vt @ W.T) / space.s[:, None], space.residual(W))
 
 
 def _with_rows(space: ColumnSpace, rows: Array, above: float) -> ColumnSpace:

@@ -8,6 +8,8 @@ so that no step need be taken. Rounding of features and labels, a relative eps, 
 
     |dW_t| <= eps t eta |F| (|Y| + 2 |F| max_j |W_j|),     times |1 - eta |F|^2|^t where descent diverges.
 
+About their means, |Y| and the inner |F| are those before: stored numbers round by their own size.
+
 Every output is judged by itself, in units of its own. The construction decomposes the data, this the stored features.
 """
 
@@ -38,17 +40,24 @@ class StepsFound:
     at : tuple of int
         The steps t whose weights W_t are stored.
     error : float
-        The largest |W_t^s - W_t| of an output, relative to the largest |W_t| of that output.
+        The largest |W_t^s - W_t| of an output, relative to the largest |W_t| of that output: of the output that is
+        farthest beyond its own bound.
     least : float
         The same of the output that is nearest, at the step where it is farthest: no norm over outputs is smaller.
     bound : float
         What rounding of the stored set explains of ``error``.
+    largest_bound : float
+        The largest that it explains of an output.
+    rate : float
+        eta |F|^2: at most 1 for steps of the data, above 2 descent diverges and rounding explains anything.
     """
 
     at: tuple[int, ...]
     error: float
     least: float
     bound: float
+    largest_bound: float
+    rate: float
 
 
 def steps_of_set(
@@ -98,7 +107,7 @@ def steps_of_set(
     f = int(exponents(F, absent=0))
     y = exponents(Y, axis=0, absent=0)
     F, Y, W = np.ldexp(F, -f), np.ldexp(Y, -y), np.ldexp(W, (f - y)[None, :, None])
-    stretch = 1.0
+    stretch, labels = 1.0, np.linalg.norm(Y, axis=0)  # as stored: these are what rounds
     if centred:
         whole = float(np.linalg.norm(F))
         F, Y = about_mean(F)[0], about_mean(Y)[0]
@@ -113,13 +122,22 @@ def steps_of_set(
         way = np.linalg.norm(W, axis=2).max(axis=0)
         relative = np.where(away == 0.0, 0.0, away / way)
         relative = np.where(np.isnan(relative), math.inf, relative)
-        last, largest = max(at), found.largest * stretch
-        moved = last * eta * largest * (np.linalg.norm(Y, axis=0) / way + 2.0 * largest)
+        last, largest = max(at), found.largest
+        moved = last * eta * largest * ((labels + stretch * np.linalg.norm(Y, axis=0)) / way + 2.0 * stretch * largest)
         growth = max(1.0, abs(1.0 - float(x[0]))) ** last if abs(1.0 - x[0]) < 1e3 else math.inf
         size = len(F) + math.sqrt(F.shape[1])
         change = growth * np.maximum(1.0, np.where(way > 0.0, moved, 0.0))
-    bound = RATIO_LIMIT * _EPS * size * max(1.0, map_condition) * float(change.max())
-    return StepsFound(tuple(at), float(relative.max()), float(relative.min(axis=1).max()), bound)
+        bounds = RATIO_LIMIT * _EPS * size * max(1.0, map_condition) * change
+        far = relative.max(axis=0)
+        worst = int(np.argmax(np.where(np.isfinite(bounds), far - bounds, math.inf)))
+    return StepsFound(
+        tuple(at),
+        float(relative[:, worst].max()),
+        float(relative.min(axis=1).max()),
+        float(bounds[worst]),
+        float(bounds.max()),
+        float(x[0]),
+    )
 
 
 def _passed(x: np.ndarray, t: int) -> np.ndarray:

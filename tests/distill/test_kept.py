@@ -58,6 +58,15 @@ def test_rounding_of_the_solver_in_directions_that_the_sums_do_not_resolve_is_pa
     assert certify_recovery(W, built.inputs, built.distilled.labels, ridge=ridge).verdict == "pass"
 
 
+@pytest.mark.parametrize("ridge", [1.0, 100.0])
+def test_gradients_where_columns_are_nearly_the_same(data, rng, ridge):
+    """A ridge above the small squares: the residual of the model is exact as a difference there."""
+    X, Y = data[0].copy(), data[1]
+    X[:, 1] = X[:, 0] + 1e-5 * rng.standard_normal(len(X))
+    X[:, 2] = X[:, 0]
+    assert built((X, Y), "gradients", FitOptions(ridge=ridge)).verify().verdict == "pass"
+
+
 def test_gradients_at_zero_and_at_the_model_are_those_of_the_data(data, ratio):
     made, (X, Y) = built(data, "gradients"), data
     for W in (np.zeros((K, P)), made.w):

@@ -45,6 +45,30 @@ def test_with_an_intercept_steps_are_about_the_means(rng):
     assert steps_of_set(W, F, Y, step=step, at=AT).error > 1e-3
 
 
+@pytest.mark.parametrize("offset", [(1e6, 0.0), (0.0, 1e9), (1e6, 1e6)])
+def test_means_of_any_size_are_rounding_and_hide_no_error(rng, offset):
+    """An output that is constant has weights of rounding size."""
+    F, Y, step = problem(rng, mean=1.0)
+    F, Y = F + offset[0], Y + offset[1]
+    Y[:, -1] = Y[0, -1] + 0.1
+    W = descended(F - F.mean(axis=0), Y - Y.mean(axis=0), step, AT)
+    found = steps_of_set(W, F, Y, step=step, at=AT, centred=True)
+    assert found.error < found.bound
+    wrong = steps_of_set(W * (1.0 + 0.3 * np.eye(K)[0][:, None]), F, Y, step=step, at=AT, centred=True)
+    assert wrong.error > 0.1 > wrong.bound
+
+
+def test_the_bound_of_an_output_is_its_own(rng):
+    """Labels that features hardly see have a large bound, which says nothing of the other outputs."""
+    F, Y = rng.standard_normal((9, P)), rng.standard_normal((9, K))
+    Y[:, 0] += 1e8 * np.linalg.svd(F)[0][:, -1]
+    step = 1.0 / np.linalg.norm(F, 2) ** 2
+    W = descended(F, Y, step, AT)
+    assert steps_of_set(W, F, Y, step=step, at=AT).error < steps_of_set(W, F, Y, step=step, at=AT).bound
+    found = steps_of_set(W * (1.0 + 1e-6 * np.eye(K)[1][:, None]), F, Y, step=step, at=AT)
+    assert found.largest_bound > 1e-6 > found.error > 1e-7 > 1e3 * found.bound
+
+
 PLANTS = {
     "weights of one step": lambda W, F, Y, step: (W * (1.0 + 1e-6 * np.eye(3)[1][:, None, None]), F, Y, step),
     "one output": lambda W, F, Y, step: (W * (1.0 - 2.0 * np.eye(K)[1][:, None]), F, Y, step),
@@ -100,9 +124,20 @@ FALSE = {
         "the file has output_error 0.0001, but",
     ),
     "an error of the steps": (lambda s: with_diagnostics(s, steps_error=1e-9), "the file has steps_error 1e-09, but"),
-    "the size of a step": (lambda s: with_diagnostics(s, step=2 * s.meta["diagnostics"]["step"]), "output_error 0.028"),
+    "the size of a step": (
+        lambda s: with_diagnostics(s, step=1.5 * s.meta["diagnostics"]["step"]),
+        "output_error 0.028",
+    ),
     "no number": (lambda s: with_diagnostics(s, output_error=None), "the file has output_error inf, but"),
 }
+
+
+def test_a_step_at_which_descent_diverges_explains_nothing(honest, rng):
+    larger = with_diagnostics(honest, step=4.0 * honest.meta["diagnostics"]["step"])
+    (sentence,) = replace(larger, descent=1e50 * rng.standard_normal(honest.descent.shape)).false_claims(
+        honest.verify()
+    )
+    assert "the file has a step of" in sentence
 
 
 @pytest.mark.parametrize("name", FALSE)
@@ -123,6 +158,7 @@ DAMAGED = {
     "an endless step": {"step": float("inf")},
     "no size": {"step": "0.1"},
     "a size of 0": {"step": 0.0},
+    "a size beyond float64": {"step": 10**400},
 }
 
 
