@@ -225,6 +225,7 @@ def read_npz(
     names: Collection[str] | None = None,
     max_bytes: int = MAX_BYTES,
     most_inflation: float | None = None,
+    remedy: str = "read it on a machine with more memory",
 ) -> dict[str, np.ndarray]:
     """Read arrays of an npz file; nothing is unpickled, nothing is extracted.
 
@@ -237,6 +238,8 @@ def read_npz(
         The most bytes that those may declare together.
     most_inflation : float, optional
         How many times the file's size they may declare; :func:`may_unpack_to` says it by default.
+    remedy : str
+        What to do where the arrays exceed the memory of the machine.
 
     Raises
     ------
@@ -257,7 +260,7 @@ def read_npz(
                 f"{path} declares {declared:,} bytes of arrays in a file of {size:,}, more than the {most:,.0f} that "
                 "are read; if you trust it, store it uncompressed with numpy.savez, or split it"
             )
-        _require_memory(declared, path)
+        require_memory(declared, f"the arrays of {path}", remedy)
         return {
             name: _read_array(partial(archive.open, member), member.file_size, f"{path}: {member.filename}")
             for name, member in members.items()
@@ -316,17 +319,8 @@ def read_npy(path: str | Path) -> np.ndarray:
         if stream.read(4) == b"PK\x03\x04":
             raise DataError(f"{path} is an archive, not one array; name it .npz and store x (and y)")
         size = os.fstat(stream.fileno()).st_size
-    _require_memory(size, path)
+    require_memory(size, f"the array of {path}", "take fewer samples, or sum slices of it with cluster.shard_tasks")
     return _read_array(partial(open_file, path), size, str(path))
-
-
-def _require_memory(size: int, path: Path) -> None:
-    """Refuse arrays that do not fit, before any of them is read."""
-    require_memory(
-        size,
-        f"the arrays of {path}",
-        "take fewer samples, or store x and y as npy or zarr files, which cluster.shard_tasks sums slice by slice",
-    )
 
 
 def _read_array(opened: Callable[[], IO[bytes]], size: int, where: str) -> np.ndarray:

@@ -97,7 +97,7 @@ def _read(app, name: str, source: list[str]) -> None:
 def _with_unit(app, doctree: nodes.document) -> None:
     """Keep a number and its unit on one line, however narrow the page."""
     for text in list(doctree.findall(nodes.Text)):
-        if not isinstance(text.parent, nodes.literal | nodes.literal_block | nodes.raw):
+        if not isinstance(text.parent, nodes.literal | nodes.FixedTextElement | nodes.raw | nodes.math):
             text.parent.replace(text, nodes.Text(re.sub(r"(?<=\d) (?=%|[GM]i?B\b)", "\u00a0", text)))
 
 

@@ -196,12 +196,13 @@ def test_one_call_takes_arrays_as_they_come(digits, kind):
 
 
 def test_so_many_integers_that_they_look_like_quantities_are_classes_with_a_word():
-    X, many, few = np.random.default_rng(0).standard_normal((60, 7)), np.arange(60) // 2, np.arange(60) % 20
+    X, many, few = np.random.default_rng(0).standard_normal((60, 7)), 3 * (np.arange(60) // 2), np.arange(60) % 20
     with pytest.warns(UserWarning, match=r"y has 30 different integers in 60 rows, .*y\.astype\(float\)") as found:
         assert distill(X, many).y.shape == (30, 30)
     assert [warning.filename for warning in found] == [__file__]
     assert distill(X, many.astype(str)).y.shape == (30, 30)
     assert distill(X, few).y.shape == (20, 20)
+    assert distill(X, np.arange(60) // 2).y.shape == (30, 30)  # numbers without a gap
 
 
 def test_one_call_distils_outputs(ratio):

@@ -146,7 +146,8 @@ def test_a_map_without_pre_images_is_refused_before_anything_is_fitted(features,
         distill(X, CLASSES, features=features, fit=FitOptions(ridge=1.0))
 
 
-def test_the_command_line_says_in_one_line_what_does_not_fit(tmp_path, capsys):
+def test_the_command_line_says_in_one_line_what_does_not_fit(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("analytic_dd.memory.memory", lambda: 2.0**34)
     out = ["--data", "digits", "--no-picture", "--out", str(tmp_path)]
     assert cli.main(["distill", "--features", "rff:p=1000000000000", *out]) == 2
     assert re.fullmatch(

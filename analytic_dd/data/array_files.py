@@ -34,6 +34,7 @@ _LAYOUTS = (
     ("train_images", "train_labels", "test_images", "test_labels"),
 )
 _SPARE = ("x_val", "X_val", "val_images")
+_FEWER = "take fewer samples, or store x and y as npy or zarr files, which cluster.shard_tasks sums slice by slice"
 
 
 def read_arrays(
@@ -65,7 +66,7 @@ def read_arrays(
     path = expanded(path)
     there = array_names(path)
     layout = _layout(path, there)
-    arrays = read_npz(path, names=(*layout, "channels"), max_bytes=max_bytes)
+    arrays = read_npz(path, names=(*layout, "channels"), max_bytes=max_bytes, remedy=_FEWER)
     channels = str(arrays["channels"]) if "channels" in arrays else None
     spare = next((key for key in there if key in _SPARE), None)
     source = str(path) if spare is None else f"{path} ({spare} is not used)"
@@ -178,7 +179,7 @@ def read_references(path: str | Path, dataset: Dataset | Table) -> tuple[np.ndar
     """
     path = expanded(path)
     if path.suffix == ".npz":
-        stored = read_npz(path, names=("x", "y"))
+        stored = read_npz(path, names=("x", "y"), remedy=_FEWER)
         if "x" not in stored:
             found = ", ".join(map(shown, array_names(path)[:10])) or "none"
             raise DataError(f"{path} must have an array x of images, got {found}; store x (and y)")

@@ -119,9 +119,18 @@ def encode(
 
 
 def many_integers(y: np.ndarray) -> str:
-    """Say of labels that look like quantities how many they are; empty for text, and for few integers."""
-    count = len(np.unique(y)) if y.dtype.kind in "iu" else 0
-    return f"{count} different integers in {len(y):,} rows" if count > max(_FEW, len(y) // _SHARE) else ""
+    """Say of labels that look like quantities how many they are; empty for text, few integers, and numbered classes.
+
+    These go from 0 or 1 and leave no number out, as quantities do, and have two samples each on the average.
+    """
+    if y.ndim != 1 or y.dtype.kind not in "iu":
+        return ""
+    values = np.unique(y)
+    count = len(values)
+    numbered = count <= len(y) // 2 and values[0] in (0, 1) and int(values[-1]) - int(values[0]) < count
+    if numbered or count <= max(_FEW, len(y) // _SHARE):
+        return ""
+    return f"{count} different integers in {len(y):,} rows"
 
 
 def indices_into(y: np.ndarray, classes: Sequence[int | str], name: str) -> np.ndarray:

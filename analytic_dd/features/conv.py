@@ -195,7 +195,7 @@ class Convolutional(FeatureMap):
         self.image_shape = as_image_shape(image_shape)[: len(tuple(image_shape))]
         self.channels = as_sizes("channels", channels)
         self.stride = as_sizes("stride", stride, len(self.channels))
-        self.size = as_count("size", size, most=_most_size(as_image_shape(image_shape)))
+        self.size = as_count("size", size)
         self.padding, self.pool, self.activation = padding, pool, activation
         self.slope, self.bias, self.spread = float(slope), bool(bias), float(spread)
         self._check()

@@ -28,7 +28,7 @@ Features = str | FeatureMap | Callable[[Any], Any]  # text, a map, a function of
 _KEPT: dict[str, Callable[[int, int], int]] = {  # at least so many rows of p numbers, for n samples
     "fit": lambda n, p: n if n < p else 2 * p,
     "sums": lambda n, p: p,
-    "blocks": lambda n, p: min(n, 4_096),
+    "blocks": lambda n, p: min(n, 1_000),
 }
 _SAMPLE = 1_000  # training rows that a map may set its options by (the median lengthscale)
 

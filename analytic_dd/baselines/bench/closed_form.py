@@ -124,7 +124,7 @@ def weights_of_set(result: BaselineResult, phi: FeatureMap) -> np.ndarray:
 
 def map_named(text: str, dataset: Dataset, *, seed: int) -> FeatureMap:
     """Return a feature map for a data set, with the parameters that KIP draws for the same text and seed."""
-    return build_map(text, DatasetSource(dataset), rng=streams(seed)[0])
+    return build_map(text, DatasetSource(dataset), rng=streams(seed)[0], keeps="blocks")
 
 
 def closed_form_kernel(result: BaselineResult, dataset: Dataset) -> FeatureKernel:
