@@ -70,7 +70,7 @@ def backbone_peers() -> str:
     """Peers on a frozen network beside the exact sets of near copies on it."""
     run, path = recorded("backbone_peers")
     runs = {found["run"] for found in run["rows"]}
-    copies = [row for row in recorded("near_copies")[0]["rows"] if row["run"].removesuffix(" pairs") in runs]
+    copies = [row for row in recorded("near_copies")[0]["rows"] if row["run"] in runs]
     rows = []
     for row in run["rows"]:
         each = "" if row["ipc"] is None else f", {row['ipc']} a class"

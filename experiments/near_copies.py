@@ -80,9 +80,9 @@ def backbone(dataset: Dataset) -> Any:
     return efficientnet_lite0()
 
 
-def on_backbone(data: str, name: str, *, largest_change: float = 4e-4, pairs: bool = False) -> OnBackbone:
-    """Return the run of four or more real images, of each class for pairs, and near copies on EfficientNet-Lite0."""
-    copies = NearCopies(bases=4, candidates=1280 if pairs else 256, largest_change=largest_change, pairs=pairs)
+def on_backbone(data: str, name: str, *, largest_change: float = 4e-4) -> OnBackbone:
+    """Return the run of four or more real images and their near copies on EfficientNet-Lite0."""
+    copies = NearCopies(bases=4, candidates=256, largest_change=largest_change)
     return OnBackbone(data, backbone, "gcv", (copies,), "EfficientNet-Lite0 (ImageNet)", name=name)
 
 
@@ -122,7 +122,6 @@ RUNS = {
         "cifar10", "patches:filters=1200,grid=2,threshold=0.5,mirror=true", 1.0, (NearCopies(bases=8),)
     ),
     "imagenette": on_backbone("imagenette-128.tar.xz", "ImageNette"),
-    "imagenette pairs": on_backbone("imagenette-128.tar.xz", "ImageNette", pairs=True),
     "tiny imagenet": on_backbone("tiny-imagenet-64.tar.xz", "Tiny ImageNet (100 a class)", largest_change=4e-6),
 }
 

@@ -127,8 +127,9 @@ def many_integers(y: np.ndarray) -> str:
         return ""
     values = np.unique(y)
     count = len(values)
-    numbered = count <= len(y) // 2 and values[0] in (0, 1) and int(values[-1]) - int(values[0]) < count
-    if numbered or count <= max(_FEW, len(y) // _SHARE):
+    if count <= max(_FEW, len(y) // _SHARE):
+        return ""
+    if count <= len(y) // 2 and values[0] in (0, 1) and int(values[-1]) - int(values[0]) < count:
         return ""
     return f"{count} different integers in {len(y):,} rows"
 

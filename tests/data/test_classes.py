@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytic_dd.data import Dataset
-from analytic_dd.data.classes import stratified_split
+from analytic_dd.data.classes import many_integers, stratified_split
 
 
 @given(st.lists(st.integers(1, 40), min_size=2, max_size=7), st.randoms(use_true_random=False))
@@ -46,3 +46,7 @@ def test_split_is_said_in_the_source():
 def test_draw_is_pinned():
     # PCG64's uniform keys; another draw would change every result on data that come without a test part.
     assert stratified_split(np.repeat([0, 1], 10), 2)[1].tolist() == [2, 3, 11, 13]
+
+
+def test_no_labels_are_no_quantities():
+    assert many_integers(np.zeros(0, dtype=np.int64)) == ""
