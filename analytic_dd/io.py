@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
-import math
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from html import escape
 from importlib import metadata
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +27,7 @@ from analytic_dd.judge.amplification import map_amplification
 from analytic_dd.judge.claims import false_claims
 from analytic_dd.judge.descent import StepsFound, steps_of_set
 from analytic_dd.judge.stored import Found, certificates_of
-from analytic_dd.losses import LOSSES
+from analytic_dd.meta import require_meta, steps_at
 from analytic_dd.plot import draw_on, draw_set, thumbnails
 from analytic_dd.staging import settle
 
@@ -41,7 +39,6 @@ _OF_BENCH = "analytic_dd.BaselineResult/1"
 _NUMBERS = ("inputs", "x", "y", "w", "mean", "std")
 _OPTIONAL = ("intercept", "class_means", "references", "path", "path_intercepts", "descent", "low", "step")
 _THUMBNAILS = 10  # a notebook shows so many images
-_MOST_STEPS = 10**9
 _INFLATION = 100  # a file may unpack to so many times its size on disk; sets are written uncompressed
 
 
@@ -104,7 +101,7 @@ class DistilledSet(Exportable):
             shapes = f"{self.inputs.shape}, {self.w.shape} and {self.x.shape}"
             raise DataError(f"inputs must be (m, d), w (k, p) and x (m, *image_shape), none empty, got {shapes}")
         m, k = len(self.inputs), len(self.w)
-        _require_meta(self.meta, k)
+        require_meta(self.meta, k)
         of_references = self.meta.get("reference_classes")
         problems = {
             "y": self.y.shape == (m, k),
@@ -120,7 +117,7 @@ class DistilledSet(Exportable):
                 and (of_references is None or len(of_references) == len(self.references))
             ),
             "path": self.path is None or self.path.shape == (len(self.ridges), *self.w.shape),
-            "descent": self.descent is None or self.descent.shape == (len(_steps_at(self.meta)), *self.w.shape),
+            "descent": self.descent is None or self.descent.shape == (len(steps_at(self.meta)), *self.w.shape),
             "levels, low and step": (self.levels is None) == (self.low is None) == (self.step is None),
         }
         if self.path_intercepts is not None:
@@ -240,7 +237,7 @@ class DistilledSet(Exportable):
             Phis,
             self.y,
             step=self.meta["diagnostics"]["step"],
-            at=_steps_at(self.meta),
+            at=steps_at(self.meta),
             centred=self.intercept is not None,
             map_condition=map_amplification(self.feature_map, self.inputs, Phis),
         )
@@ -253,56 +250,6 @@ class DistilledSet(Exportable):
     def inputs_from_pixels(self) -> np.ndarray:
         """Return ``(x - mean) / std`` (m, d): the inputs as they come back from the images."""
         return normalised(self.x, self.mean, self.std)
-
-
-def _require_meta(meta: Mapping[str, Any], k: int) -> None:
-    """Check everything in the meta that is read later, so that no reader checks it again."""
-    ridge, ridges = meta.get("distilled_ridge"), meta.get("distilled_ridges")
-    data, diagnostics, certificate = (meta.get(name) for name in ("data", "diagnostics", "certificate"))
-    classes = meta.get("reference_classes")
-    problems = {
-        "distilled_ridge": _is_ridge(ridge),
-        "distilled_ridges": not ridges
-        or (isinstance(ridges, (list, tuple)) and all(map(_is_ridge, ridges)) and ridges[0] == ridge),
-        "loss": isinstance(meta.get("loss", "squared"), str) and meta.get("loss", "squared") in LOSSES,
-        "features": isinstance(meta.get("features"), Mapping),
-        "labels": isinstance(meta.get("labels"), str),
-        "theorem": isinstance(meta.get("theorem"), str),
-        "data": isinstance(data, Mapping) and isinstance(data.get("name"), str),
-        "diagnostics": isinstance(diagnostics, Mapping) and _is_number(diagnostics.get("condition", "")),
-        "certificate": certificate is None
-        or (
-            isinstance(certificate, Mapping)
-            and _is_number(certificate.get("relative_error", ""))
-            and _is_number(certificate.get("bound"))
-        ),
-        "reference_classes": classes is None
-        or (isinstance(classes, list) and all(isinstance(c, int) and 0 <= c < k for c in classes)),
-    }
-    wrong = [name for name, right in problems.items() if not right]
-    if wrong:
-        raise DataError(f"the meta of a distilled set must hold a valid {', '.join(wrong)}")
-
-
-def _steps_at(meta: Mapping[str, Any]) -> list[int]:
-    """Return the steps whose weights are stored, after a check of what goes with them."""
-    diagnostics = meta["diagnostics"]
-    at, size = diagnostics.get("steps_at"), diagnostics.get("step")
-    whole = isinstance(at, (list, tuple)) and all(isinstance(t, int) and 1 <= t <= _MOST_STEPS for t in at)
-    if not whole or not at or not _is_number(size) or not size or not 0.0 < size <= float(np.finfo(float).max):
-        raise DataError("the diagnostics of a set with weights of steps must hold a valid step and steps_at")
-    if at[-1] != meta.get("steps") or any(a >= b for a, b in pairwise(at)):
-        raise DataError(f"weights of steps must end at the last of {meta.get('steps')}, in order, got steps {at}")
-    return list(at)
-
-
-def _is_number(value: object) -> bool:
-    """Whether a value is a number, or None in the place of an infinity, which JSON lacks."""
-    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
-
-
-def _is_ridge(value: Any) -> bool:
-    return value is not None and _is_number(value) and math.isfinite(value) and value >= 0.0
 
 
 def _channels(image_shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:

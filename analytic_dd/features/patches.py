@@ -34,15 +34,13 @@ from analytic_dd.features.conv_border import ValidLayer
 from analytic_dd.features.mirror import MirrorAverage
 from analytic_dd.features.registry import MapOptions, option, register
 from analytic_dd.features.sizes import Sizes, as_count, as_image_shape, as_word
-from analytic_dd.linalg import eigh
+from analytic_dd.features.white_filters import white_filters
 from analytic_dd.linalg.threads import shared_among_threads
 
 __all__ = ["Patches"]
 
 _ACTIVATIONS = ("relu", "softplus")
 _SHARPNESS = 8.0  # gives softplus a knee a quarter of a standard deviation wide
-_DRAWN = 20_000  # patches from which the covariance is computed
-_FLAT = 0.1  # a filter needs this share of the mean variance of patches, unlike the background of digits
 _CACHED = 2**20  # bytes of responses of numpy arrays at a time, which stay in the cache
 
 
@@ -193,26 +191,10 @@ thresholded responses; use near copies of real inputs (near_copies), or points w
         ValueError
             There are fewer patches with some contrast than ``filters``.
         """
-        if not 0.0 < whitening < math.inf:
-            raise ValueError(f"whitening must be > 0, got {whitening}")
         shape, count = as_image_shape(image_shape), as_count("filters", filters)
-        U = _drawn(to_numpy(as_matrix(X, "X", columns=math.prod(shape))).astype(np.float64), shape, size, rng)
-        centred = U - U.mean(axis=1, keepdims=True)
-        variance = np.mean(centred**2, axis=1)
-        V = centred / np.sqrt(variance + contrast)[:, None]
-        mean = V.mean(axis=0)
-        values, vectors = eigh((V - mean).T @ (V - mean) / len(V))
-        whiten = (vectors / np.sqrt(np.maximum(values, 0.0) + whitening)) @ vectors.T
-        lively = np.flatnonzero(variance > _FLAT * variance.mean())
-        if len(lively) < count:
-            raise ValueError(
-                f"the images must have {count} patches with some contrast, got {len(lively)} of {len(U)} drawn; use "
-                "fewer filters or more images"
-            )
-        white = (V[np.sort(rng.permutation(lively)[:count])] - mean) @ whiten
-        A = whiten @ (white / np.linalg.norm(white, axis=1, keepdims=True)).T
-        A = A - A.mean(axis=0)
-        return cls(image_shape, A.reshape(size, size, shape[2], count), mean @ A, contrast=contrast, **options)
+        images = to_numpy(as_matrix(X, "X", columns=math.prod(shape))).astype(np.float64).reshape(-1, *shape)
+        kernel, offsets = white_filters(images, count, size, whitening=whitening, contrast=contrast, rng=rng)
+        return cls(image_shape, kernel, offsets, contrast=contrast, **options)
 
     @classmethod
     def sizes(cls, *, image_shape: Sequence[int], kernel: Mapping[str, Any], grid: int = 3, **options: Any) -> Sizes:
@@ -373,19 +355,6 @@ def _cells(h: int, w: int, grid: int) -> np.ndarray:
     for cell, (rows, columns) in enumerate(_blocks(h, w, grid)):
         pool[cell, rows, columns] = 1.0 / ((rows.stop - rows.start) * (columns.stop - columns.start))
     return pool.reshape(grid**2, h * w)
-
-
-def _drawn(X: np.ndarray, shape: tuple[int, int, int], size: int, rng: np.random.Generator) -> np.ndarray:
-    """Return patches (count, n) at different places of the images."""
-    h, w, _ = shape
-    size = as_count("size", size, most=min(h, w))
-    images = X.reshape(-1, *shape)
-    places = len(images), h - size + 1, w - size + 1
-    chosen = rng.choice(math.prod(places), size=min(_DRAWN, math.prod(places)), replace=False)
-    i, a, b = np.unravel_index(chosen, places)
-    offsets = np.arange(size)
-    patches = images[i[:, None, None], (a[:, None] + offsets)[:, :, None], (b[:, None] + offsets)[:, None, :]]
-    return np.asarray(patches.reshape(len(chosen), -1))
 
 
 def _single(value: Any) -> np.ndarray:

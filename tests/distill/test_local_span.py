@@ -199,7 +199,7 @@ def test_corrections_by_products_are_newtons(rng, monkeypatch):
         record = lambda self, R, copies, to=missing, way=correction: to.append(R) or way(self, R, copies)  # noqa: E731
         monkeypatch.setattr(kind, "correction", record)
         built = near_copies(W, phi, X, jacobians=jacobians, largest_change=0.05)
-        assert missed(W, phi(built.inputs)) < lost(built.features) < 1e-3
+        assert missed(W, phi(built.inputs)) < lost(built.features) < missed(W, phi(X[list(built.chosen)]))
         counts.append(len(missing))
     assert 2 * counts[1] < counts[0]
 

@@ -90,7 +90,8 @@ def test_penalties_of_scikit_learn_with_an_intercept(rng, model):
     wanted = model.fit(X, y).coef_.copy(), model.intercept_
     got = model.fit(built.features, built.labels[:, 0]).coef_, model.intercept_
     allowed = 2 * lasso_error(X, y, 1e-14)  # of both
-    assert np.linalg.norm(got[0] - wanted[0]) <= allowed < 0.01 * np.linalg.norm(wanted[0])
+    assert np.linalg.norm(got[0] - wanted[0]) <= allowed
+    assert 100 * allowed < np.linalg.norm(wanted[0])  # wherever their search stops, it came near
     assert abs(got[1] - wanted[1]) <= np.linalg.norm(X.mean(axis=0)) * allowed
     assert np.array_equal(got[0] == 0, wanted[0] == 0)
 
@@ -132,7 +133,8 @@ def test_cross_validation_over_given_folds_is_exact(rng):
     largest = np.linalg.norm(X, axis=1).max() + np.linalg.norm(X.mean(axis=0))
     assert np.abs(np.sqrt(got.mse_path_) - np.sqrt(wanted.mse_path_)).max() <= largest * allowed
     assert got.alpha_ == wanted.alpha_
-    assert np.linalg.norm(got.coef_ - wanted.coef_) <= allowed < 0.01 * np.linalg.norm(wanted.coef_)
+    assert np.linalg.norm(got.coef_ - wanted.coef_) <= allowed
+    assert 100 * allowed < np.linalg.norm(wanted.coef_)  # wherever their search stops, it came near
 
 
 def test_sums_give_a_set_with_the_same_objective(summing_library, ratio, rng):

@@ -104,7 +104,8 @@ def test_poisson_regressor_of_scikit_learn_at_equal_penalty(rng, intercept):
         ).fit(X, Y[:, j])
         b = np.array([theirs.intercept_]) if intercept else None
         far = allowed("poisson", X, Y[:, [j]], theirs.coef_[None], b, 0.5) + fit.error_bound
-        assert np.linalg.norm(fit.weights[j] - theirs.coef_) <= far < 0.01 * np.linalg.norm(fit.weights)
+        assert np.linalg.norm(fit.weights[j] - theirs.coef_) <= far
+        assert 100 * far < np.linalg.norm(fit.weights)  # wherever their search stops, it came near
         if intercept:
             assert abs(fit.intercept[j] - theirs.intercept_) <= reach(X) * far
 
@@ -115,7 +116,8 @@ def test_binary_logistic_regression_of_scikit_learn(rng):
     for j in range(K):
         theirs = LogisticRegression(C=2.0, tol=1e-12, solver="newton-cholesky").fit(X, Y[:, j])
         far = allowed("logistic", X, Y[:, [j]], theirs.coef_, theirs.intercept_, 0.5) + fit.error_bound
-        assert np.linalg.norm(fit.weights[j] - theirs.coef_[0]) <= far < 0.01 * np.linalg.norm(fit.weights)
+        assert np.linalg.norm(fit.weights[j] - theirs.coef_[0]) <= far
+        assert 100 * far < np.linalg.norm(fit.weights)  # wherever their search stops, it came near
         assert abs(fit.intercept[j] - theirs.intercept_[0]) <= reach(X) * far
 
 

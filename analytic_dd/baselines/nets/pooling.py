@@ -24,47 +24,38 @@ class HalfPool(nn.Module):
         """Return the maps (..., h / 2, w / 2); a last row or column without a partner falls away."""
         if maps.device.type != "cpu" or maps.shape[-2] % 2 or maps.shape[-1] % 2:
             return F.avg_pool2d(maps, 2)
-        found: torch.Tensor = _Halved.apply(maps)
+        found: torch.Tensor = _Pooled.apply(maps, False)
         return found
 
 
-class _Halved(torch.autograd.Function):
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(maps: torch.Tensor) -> torch.Tensor:
-        rows = maps[..., ::2, :] + maps[..., 1::2, :]
-        return (rows[..., ::2] + rows[..., 1::2]).mul_(0.25)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
-        pass
-
-    @staticmethod
-    def backward(ctx: Any, slope: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = _Spread.apply(slope)
-        return found
-
-
-class _Spread(torch.autograd.Function):
-    """The transposed map: a quarter of each number at each of its four pixels."""
+class _Pooled(torch.autograd.Function):
+    """The means of squares, or the transposed map: each is the derivative of the other."""
 
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(slope: torch.Tensor) -> torch.Tensor:
-        quarter, (height, width) = 0.25 * slope, slope.shape[-2:]
-        found = slope.new_empty((*slope.shape[:-2], height, 2, 2 * width))
-        found[..., 0, ::2] = quarter
-        found[..., 0, 1::2] = quarter
-        found[..., 1, :] = found[..., 0, :]
-        return found.flatten(-3, -2)
+    def forward(maps: torch.Tensor, transposed: bool) -> torch.Tensor:
+        return _spread(maps) if transposed else _halved(maps)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
-        pass
+    def setup_context(ctx: Any, inputs: tuple[torch.Tensor, bool], output: torch.Tensor) -> None:
+        ctx.transposed = inputs[1]
 
     @staticmethod
-    def backward(ctx: Any, slope: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = _Halved.apply(slope)
-        return found
+    def backward(ctx: Any, slope: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return _Pooled.apply(slope, not ctx.transposed), None
+
+
+def _halved(maps: torch.Tensor) -> torch.Tensor:
+    rows = maps[..., ::2, :] + maps[..., 1::2, :]
+    return (rows[..., ::2] + rows[..., 1::2]).mul_(0.25)
+
+
+def _spread(slope: torch.Tensor) -> torch.Tensor:
+    """A quarter of each number at each of its four pixels."""
+    quarter, (height, width) = 0.25 * slope, slope.shape[-2:]
+    found = slope.new_empty((*slope.shape[:-2], height, 2, 2 * width))
+    found[..., 0, ::2] = quarter
+    found[..., 0, 1::2] = quarter
+    found[..., 1, :] = found[..., 0, :]
+    return found.flatten(-3, -2)
