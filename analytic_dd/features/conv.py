@@ -37,8 +37,8 @@ _POOLS: dict[str, type[AveragePooling] | type[MaxPooling]] = {"average": Average
 
 
 def _most_size(shape: Shape) -> int:
-    """Return the largest side of a kernel that sees nothing twice but at the border; larger ones only take time."""
-    return 2 * max(shape[:2]) + 1
+    """Return the largest side of a kernel that is built: beyond the image it sees pixels again, and takes time."""
+    return 8 * max(shape[:2]) + 1
 
 
 @dataclass(frozen=True)

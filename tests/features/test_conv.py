@@ -19,6 +19,7 @@ from analytic_dd.features.conv import Convolutional
 from analytic_dd.features.conv_border import ValidLayer, ZeroLayer
 from analytic_dd.features.conv_circular import CircularLayer, torus_norm
 from analytic_dd.features.conv_layer import ConvolutionLayer, draw_kernel
+from analytic_dd.features.registry import from_spec
 from analytic_dd.features.stage import ActivationStage, AveragePooling, Chain, MaxPooling
 
 EPS = float(np.finfo(np.float64).eps)
@@ -450,3 +451,11 @@ def test_wrong_sizes_are_shape_errors() -> None:
         MAPS["one layer"]()(np.zeros((2, 59)))
     with pytest.raises(TypeError, match="float32 or float64, got uint8"):
         MAPS["one layer"]()(np.zeros((2, 60), dtype=np.uint8))
+
+
+def test_a_kernel_beyond_the_image_is_built_and_read_back(rng: np.random.Generator) -> None:
+    """It sees pixels again; files of earlier versions have such."""
+    phi, X = Convolutional((6, 6), [1], size=15, rng=0), rng.standard_normal((2, 36))
+    assert np.array_equal(from_spec(phi.spec(), d=36, p=phi.p)(X), phi(X))
+    with pytest.raises(ValueError, match="size must be at most 49, got 51"):
+        Convolutional((6, 6), [1], size=51, rng=0)
