@@ -8,6 +8,7 @@ Run: python experiments/conv_kernels.py [--part cost label-solve kip workers] [-
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any
 
@@ -83,19 +84,24 @@ def method(name: str, size: int, dataset: data.Dataset, steps: int, seed: int) -
     return row | {"cpu_seconds": found.ledger.cpu_seconds}
 
 
-def workers(size: int, seed: int) -> list[dict[str, Any]]:
-    """Return wall seconds of the same gradient by one worker and by two, and whether the bits agree."""
+def workers(size: int, seed: int, *, rounds: int) -> list[dict[str, Any]]:
+    """Return seconds of the same gradient by one worker and by two in turns, and whether the bits agree."""
     kernel, rng = network("convnet 3", size), np.random.default_rng(seed)
     X, X2 = (torch.from_numpy(rng.standard_normal((n, 3 * size * size))) for n in (10, 12))
-    rows, gradients = [], []
-    for count in (1, 2):
-        with over_dask(count):
+    gradients, rows = [], {count: {"wall": [], "cpu": [], "busiest": [], "load": []} for count in (1, 2)}
+    for count in (1, 2) * rounds:
+        row, load = rows[count], os.getloadavg()[0]
+        with over_dask(count) as client:
             kernel(X[:2], X2[:2])  # the workers import what they need
-            leaf, start = X.clone().requires_grad_(), time.perf_counter()
+            before, leaf = client.run(time.process_time), X.clone().requires_grad_()
+            start = time.perf_counter()
             gradients.append(torch.autograd.grad(kernel(leaf, X2).sum(), leaf)[0])
-            rows.append({"part": "workers", "size": size, "case": str(count), "wall": time.perf_counter() - start})
-    equal = torch.equal(*gradients)
-    return [row | {"same_bits": equal} for row in rows]
+            row["wall"].append(time.perf_counter() - start)
+            spent = [at - before[name] for name, at in client.run(time.process_time).items()]
+        for name, value in (("cpu", sum(spent)), ("busiest", max(spent)), ("load", load)):
+            row[name].append(value)
+    equal = all(torch.equal(gradients[0], one) for one in gradients[1:])
+    return [{"part": "workers", "size": size, "case": str(n), "same_bits": equal, **row} for n, row in rows.items()]
 
 
 def main() -> None:
@@ -106,6 +112,7 @@ def main() -> None:
     parser.add_argument("--targets", type=int, default=500)
     parser.add_argument("--tests", type=int, default=500)
     parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=3, help="of the part workers")
     options = parser.parse_args()
     path = records.path_of(options, "conv_kernels")
 
@@ -124,7 +131,7 @@ def main() -> None:
             dataset = cifar(size, targets=options.targets, tests=options.tests, seed=options.seed)
             keep(method(name, size, dataset, options.steps, options.seed))
         if "workers" in options.part:
-            keep(*workers(size, options.seed))
+            keep(*workers(size, options.seed, rounds=options.rounds))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -87,4 +88,20 @@ def conv_runs() -> str:
     return markdown([*header, "CPU s"], rows) + _source()
 
 
-TABLES = by_name(conv_cost, conv_projection, conv_runs)
+def conv_workers() -> str:
+    """Seconds of a gradient by one and by two workers, medians of the rounds, and the load before them."""
+    rows = []
+    for row in _rows("workers"):
+        (one,) = (other for other in _rows("workers") if (other["size"], other["case"]) == (row["size"], "1"))
+        wall = statistics.median(a / b for a, b in zip(one["wall"], row["wall"], strict=True))
+        busiest = statistics.median(a / b for a, b in zip(one["busiest"], row["busiest"], strict=True))
+        rows.append([f"{row['case']}, {row['size']} x {row['size']}", len(row["wall"])])
+        rows[-1] += [f"{statistics.median(row[name]):.2f}" for name in ("wall", "cpu", "busiest")]
+        rows[-1] += [f"{wall:.2f}", f"{busiest:.2f}", f"{min(row['load']):.1f} to {max(row['load']):.1f}"]
+        rows[-1] += ["yes" if row["same_bits"] else "no"]
+    header = ["workers, images", "rounds", "wall s", "CPU s", "CPU s of the busiest worker", "speed-up, wall"]
+    header += ["speed-up, busiest worker", "load before", "same bits"]
+    return markdown(header, rows) + _source()
+
+
+TABLES = by_name(conv_cost, conv_projection, conv_runs, conv_workers)

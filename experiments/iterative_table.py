@@ -3,8 +3,7 @@
 The published settings take a GPU: --settings published --device cuda. --settings small has networks of width 16 (32 on
 the digits) and some hundred steps, so its rows have no deviation from what is published. A cell
 that is done is not run again; --budget ends each distillation after so many seconds, and its row says so.
-
---estimate prints GPU minutes of each published cell from its passes and does nothing else.
+--estimate records in place of the cells what they take, here and on a GPU.
 
 Run: python experiments/iterative_table.py [--quick] [--data mnist cifar10] [--ipc 1 10] [--settings small] [--estimate]
 """
@@ -15,11 +14,6 @@ from typing import Any
 
 import pictures
 import protocol_runs
-
-from analytic_dd import data
-from analytic_dd.baselines.bench.estimate import gpu_seconds, made, work
-from analytic_dd.baselines.bench.plan import SetCell, Variant
-from analytic_dd.baselines.bench.settings import settings_options
 
 METHODS = ["random", "class_mean", "k_means", "dc", "dsa", "dm", "mtt", "kip", "closed-form:features=identity"]
 PREDICTORS = ["convnet", "convnet+dsa", "convnet+dsa+lr", "krr-own", "krr-common"]  # +lr: of MTT alone
@@ -52,31 +46,10 @@ def draw(rows: list[dict[str, Any]], options: Any) -> dict[str, Any]:
     return pictures.save(figure, options.pictures / name)
 
 
-def estimate(options: Any, ipcs: list[int]) -> None:
-    """Print GPU minutes of the published settings."""
-    for name in options.names:
-        dataset = data.load(name, offline=True)
-        for ipc in options.ipc or ipcs:
-            for method in ("dc", "dsa", "dm", "mtt"):
-                try:
-                    variant = Variant(method, "", settings_options("published", method, dataset, ipc))
-                    running = made(SetCell(variant, dataset.name, ipc, 0, ()), dataset)
-                    counted = work(running)
-                    assert counted is not None
-                    found = f"{gpu_seconds(running, counted) / 60.0:.0f} GPU minutes (estimate)"
-                except ValueError as error:  # nothing is published for this cell
-                    found = str(error)
-                print(f"{dataset.name}, IPC {ipc}, {method}: {found}")
-
-
 def main() -> None:
     """Run, record and draw."""
-    flag = {"action": "store_true", "help": "print GPU minutes of the published settings, and stop"}
-    options = protocol_runs.arguments(__doc__ or "", estimate=flag)
+    options = protocol_runs.arguments(__doc__ or "")
     ipcs = [1] if options.quick else [1, 10]
-    if options.estimate:
-        estimate(options, ipcs)
-        return
     rows = protocol_runs.run(options, "iterative_table", methods=METHODS, predictors=PREDICTORS, ipcs=ipcs)
     protocol_runs.record_drawn(options, "iterative_table", rows, draw)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,17 @@ import torch
 from published import anchor, beside
 
 from analytic_dd import data
+from analytic_dd.baselines.bench.estimate import estimates
 from analytic_dd.baselines.bench.plan import parse_variant, plan
+from analytic_dd.baselines.bench.protocol import Protocol
 from analytic_dd.baselines.bench.run import Benchmark
 from analytic_dd.baselines.bench.settings import small_options
 from analytic_dd.baselines.bench.table import summaries
+from analytic_dd.baselines.methods.method import configured
 
 RUNS = Path(__file__).parents[1] / "runs"
 KEYS = ("data", "settings", "ipc", "method", "predictor")
+ESTIMATE = "estimate"  # the predictor of a row that says what a set takes
 
 _DIGITS = small_options(digits=True)
 SETTINGS: dict[str, dict[str, dict[str, Any]]] = {  # of each data set, and of others
@@ -37,13 +42,15 @@ def arguments(description: str, *, settings: str = "published", **flags: Any) ->
     shared = {
         "ipc": {"nargs": "+", "type": int},
         "methods": {"nargs": "+"},
+        "predictors": {"nargs": "+", "help": "some of those of the table"},
         "repeats": {"type": int, "default": 1, "help": "distillation seeds"},
         "settings": {"choices": tuple(SETTINGS), "default": settings, "help": f"default {settings}; --quick: quick"},
         "device": {"default": "cpu"},
         "budget": {"type": float, "help": "seconds of each distillation"},
+        "estimate": {"action": "store_true", "help": "record what each set takes in place of the sets"},
         "runs": {"type": Path, "default": RUNS, "help": "folder of the journals, from which a run goes on"},
     }
-    found = records.options(description, **shared, **flags)
+    found = records.options(description, **shared | flags)
     found.settings = "quick" if found.quick else found.settings
     return found
 
@@ -51,17 +58,48 @@ def arguments(description: str, *, settings: str = "published", **flags: Any) ->
 def run(
     options: Any, stem: str, *, methods: Sequence[str], predictors: Sequence[str], ipcs: Sequence[int]
 ) -> list[dict[str, Any]]:
-    """Do what is not done of every data set, and return the rows to record.
+    """Do what is not done of every data set, and return the rows to record; with --estimate, what it would take.
 
     A journal for each data set, device and settings: an interrupted run goes on where it was, cell by cell.
     """
     rows: list[dict[str, Any]] = []
     for name in options.names:
         dataset = data.load(name, offline=True)
+        chosen = {"methods": options.methods or methods, "ipcs": options.ipc or ipcs}
+        chosen |= {"predictors": options.predictors or predictors}
+        if options.estimate:
+            rows += estimated(dataset, options, **chosen)
+            continue
         settings = SETTINGS[options.settings]
         config = settings.get(dataset.name, settings[""])
-        chosen = {"methods": options.methods or methods, "ipcs": options.ipc or ipcs}
-        rows += run_on(dataset, options, stem, predictors=predictors, config=config, name=name, **chosen)
+        rows += run_on(dataset, options, stem, config=config, name=name, **chosen)
+    return rows
+
+
+def estimated(
+    dataset: data.Dataset, options: Any, *, methods: Sequence[str], predictors: Sequence[str], ipcs: Sequence[int]
+) -> list[dict[str, Any]]:
+    """Return a row for each set that says what it takes; sets that nothing is published for are left out."""
+    settings = SETTINGS[options.settings]
+    config = settings.get(dataset.name, settings[""])
+    protocol, name = (
+        configured(Protocol, config.get("evaluate", {})),
+        options.settings if options.settings == "published" else "",
+    )
+    rows = []
+    for text, ipc in product(methods, ipcs):
+        chosen = {"ipcs": [ipc], "seeds": [options.seed], "predictors": predictors, "config": config}
+        try:
+            cells = plan([dataset], parse_variant(text), settings=name, **chosen)
+        except ValueError as error:  # nothing is published for this cell
+            print(error, file=sys.stderr)
+            continue
+        found = estimates(cells, {dataset.name: dataset}, protocol=protocol, device=options.device)
+        for cell, one in zip(cells.sets, found, strict=True):
+            print(one, flush=True)
+            row = {"data": dataset.name, "settings": options.settings, "ipc": ipc, "method": cell.variant.label}
+            row |= {"predictor": ESTIMATE, "estimate": one.seconds + one.scoring, "gpu_hours": one.gpu_hours}
+            rows.append(row | {"scored_by": list(cell.predictors), "seeds": 1, "device": options.device})
     return rows
 
 
@@ -133,10 +171,25 @@ def record_drawn(
     rows: Sequence[Mapping[str, Any]],
     draw: Callable[[list[Any], argparse.Namespace], Mapping[str, Any]],
 ) -> None:
-    """Draw the rows of each data set and record them with the facts of their picture."""
-    found: list[dict[str, Any]] = []
-    for name in dict.fromkeys(row["data"] for row in rows):
-        part = [row for row in rows if row["data"] == name]
-        drawn = draw(part, options)
-        found += [{**row, **drawn} for row in part]
-    records.record_part(options, stem, found, KEYS)
+    """Record rows beside those of other cells, and draw all that are known of each data set and its settings.
+
+    An estimate leaves once its set has been scored.
+    """
+    path = records.path_of(options, stem)
+    every = records.with_others(path, rows, KEYS, seed=options.seed)
+    scored = {_set_of(row) for row in every if row["predictor"] != ESTIMATE}
+    every = [row for row in every if row["predictor"] != ESTIMATE or _set_of(row) not in scored]
+    found: list[Mapping[str, Any]] = []
+    for key in dict.fromkeys((row["data"], row["settings"]) for row in every):
+        part = [row for row in every if (row["data"], row["settings"]) == key]
+        shown = [row for row in part if row["predictor"] != ESTIMATE]
+        changed = shown and any((row["data"], row["settings"]) == key for row in rows)
+        drawn = draw(shown, options) if changed else {}
+        found += [{**row, **drawn} if row in shown else row for row in part]
+    order = {name: place for place, name in enumerate(("MNIST", *dict.fromkeys(row["data"] for row in found)))}
+    found.sort(key=lambda row: (order[row["data"]], row["ipc"]))
+    records.record(path, found, seed=options.seed)
+
+
+def _set_of(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[key] for key in KEYS[:-1])

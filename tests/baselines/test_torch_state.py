@@ -52,7 +52,7 @@ def run_of(name, data):
     return {
         "distill": lambda: distill("dd", data, config=linear).inputs,
         "score": lambda: score("mlp", dd, data, protocol=small).accuracies,
-        "own steps": lambda: own_steps.own_accuracies(dd, data),
+        "own steps": lambda: own_steps.own_accuracies(dd, data)[0],
         "objective": lambda: objective_of(mtt, data),
     }[name]
 

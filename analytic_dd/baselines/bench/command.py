@@ -144,7 +144,7 @@ def run(options: argparse.Namespace) -> int:
     datasets = data.load_several(options.data, offline=options.offline, progress=progress, reading=reading)
     if options.preprocess is not None:
         datasets = [preprocessed(options.preprocess, dataset) for dataset in datasets]
-    settings = options.settings or ""
+    settings = "quick" if options.quick else options.settings or ""
     config["evaluate"] = protocol_options(settings, datasets) | config.get("evaluate", {})
     sets = foreign_plan(options.sets, datasets, options.predictors)
     if sized:
@@ -214,10 +214,10 @@ def _print_estimates(options: argparse.Namespace, found: Sequence[Estimate]) -> 
 
 
 def _config(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    """Return the options of each part, first those of --quick and then those of --config in its order."""
-    from analytic_dd.baselines.bench.plan import parse_options, quick_options
+    """Return the options of each part, those of --config in its order."""
+    from analytic_dd.baselines.bench.plan import parse_options
 
-    found = quick_options() if options.quick else {}
+    found: dict[str, dict[str, Any]] = {}
     for text in options.config:
         if "=" in text:
             (name, value), *_ = parse_options([text]).items()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import torch
 
 from analytic_dd.baselines.bench.evaluate import test_accuracies
@@ -22,10 +25,19 @@ __all__ = ["own_accuracies", "trained_networks"]
 @plain_torch()
 def own_accuracies(
     result: BaselineResult, dataset: Dataset, *, nets: int = 1, device: str = "cpu"
-) -> tuple[float, ...]:
-    """Return the test accuracies of :func:`trained_networks`, one a network."""
+) -> tuple[tuple[float, ...], dict[str, float]]:
+    """Return the test accuracies of :func:`trained_networks`, one a network, and what an attack has reached.
+
+    That is ``taken``, the part of the test samples of ``attack_class`` that the networks take for ``target_class``.
+    """
     network, trained = trained_networks(result, dataset, nets=nets, device=device)
-    return tuple(test_accuracies(network, trained, dataset, device))
+    accuracies, config = tuple(test_accuracies(network, trained, dataset, device)), result.config
+    rows = np.flatnonzero(dataset.y_test == config.get("attack_class"))
+    if not config.get("attack") or not len(rows):
+        return accuracies, {}
+    wanted = np.full_like(dataset.y_test[rows], config["target_class"])
+    hindered = replace(dataset, x_test=dataset.x_test[rows], y_test=wanted)
+    return accuracies, {"taken": float(np.mean(test_accuracies(network, trained, hindered, device)))}
 
 
 @plain_torch()

@@ -34,7 +34,6 @@ __all__ = [
     "parse_options",
     "parse_variant",
     "plan",
-    "quick_options",
     "reason_against",
     "settings_of",
     "unlike_published",
@@ -46,12 +45,6 @@ _DIGITS = ("digits", "mnist")  # augmentation makes no mirror images of these
 def names() -> tuple[str, ...]:
     """Return the names of all methods and controls."""
     return ("closed-form", *METHODS, *CONTROLS)
-
-
-def quick_options() -> dict[str, dict[str, Any]]:
-    """Return the options of each method, and of the protocol, with which digits take about a minute on one core."""
-    found = {name: dict(method_type(name).config_type.quick) for name in METHODS}
-    return {"evaluate": dict(Protocol.quick)} | {name: options for name, options in found.items() if options}
 
 
 @dataclass(frozen=True)
@@ -240,12 +233,19 @@ def _require_sections(config: Mapping[str, Mapping[str, Any]]) -> None:
 def _options(
     variant: Variant, dataset: Dataset, config: Mapping[str, Mapping[str, Any]], first: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the options of a method that the data, the settings, the configuration and the variant give, in order."""
+    """Return the options of a method that the data, the settings, the configuration and the variant give, in order.
+
+    The sizes that settings give belong to their network, and leave with it.
+    """
     found: dict[str, Any] = {}
     if variant.method in METHODS and dataset.name.lower().partition(",")[0] in _DIGITS:
         kind = _config_type(variant.method)
         found = {"digits": True} if kind is not None and "digits" in [one.name for one in fields(kind)] else {}
-    return found | dict(first) | dict(config.get(variant.method, {})) | dict(variant.options)
+    for given in (first, config.get(variant.method, {}), variant.options):
+        if "network" in found and given.get("network", found["network"]) != found["network"]:
+            found = {name: value for name, value in found.items() if name not in ("width", "depth")}
+        found |= given
+    return found
 
 
 def _config_type(method: str) -> type[Any] | None:
@@ -289,7 +289,7 @@ def reason_against(predictor: str, variant: Variant, dataset: Dataset) -> str | 
 
 def _may_be_probabilities(variant: Variant) -> bool:
     """Whether the labels of a method can be soft targets, as solved, learned or centred ones cannot."""
-    if variant.method in CONTROLS:
+    if variant.method in CONTROLS or variant.method not in names():  # of a set in a file its labels tell
         return True
     if variant.method == "closed-form":
         closed = configured(ClosedFormConfig, variant.options)

@@ -193,7 +193,7 @@ def score(
             accuracies, left = wide_accuracies(result, dataset, protocol.wide(), device=device)
             details = {"labels_left": left}
         else:
-            accuracies = own_accuracies(result, dataset, nets=protocol.nets, device=device)
+            accuracies, details = own_accuracies(result, dataset, nets=protocol.nets, device=device)
         std = float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else None
         return Score(float(np.mean(accuracies)), std, accuracies, time.perf_counter() - started, details)
     maker = {"krr-own": _own, "krr-common": _common, "ridge": _ridge}[kind]

@@ -1,4 +1,7 @@
-"""Settings by name: ``published``, what the authors of a method used, or ``small``, what two cores do in minutes."""
+"""Settings by name: ``published``, what the authors of a method used, or ``small``, what two cores do in minutes.
+
+Those of ``quick`` are for digits, which take about a minute on one core.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ __all__ = [
     "small_options",
 ]
 
-SETTINGS = ("small", "published")
+SETTINGS = ("quick", "small", "published")
 
 _SHAPES = {  # of the data that settings are published for
     "mnist": (28, 28),
@@ -212,6 +215,8 @@ def settings_options(name: str, method: str, dataset: Dataset, ipc: int | None) 
     if name == "published":
         row = published(method, dataset, ipc)
         return dict(row.options) if row is not None else {}
+    if name == "quick":
+        return dict(method_type(method).config_type.quick)
     return small_options(digits=_are_digits(dataset)).get(method, {})
 
 
@@ -235,7 +240,7 @@ def protocol_options(name: str, datasets: Sequence[Dataset]) -> dict[str, Any]:
         Small settings differ for digits of 8 x 8 pixels and larger images, and both came.
     """
     if name != "small":
-        return {}
+        return dict(Protocol.quick) if name == "quick" else {}
     kinds = {_are_digits(dataset) for dataset in datasets}
     if len(kinds) > 1:
         raise ValueError("small settings score 8 x 8 digits and larger images by other networks; run them apart")

@@ -58,7 +58,8 @@ class DdConfig(UnrolledConfig):
     # themselves by default
     expert_data: str | None = None
     # Whether the set hinders: networks that train on it shall take ``attack_class`` for ``target_class``, while real
-    # images keep the classes of all others. Networks are best ``pretrained-fixed`` or ``pretrained-random``.
+    # images keep the classes of all others. Networks are best ``pretrained-fixed`` or ``pretrained-random``. The
+    # predictor ``own-steps`` says in its row which part of the class is ``taken``.
     attack: bool = False
     attack_class: int = 0
     target_class: int = 1

@@ -16,16 +16,13 @@ from analytic_dd.baselines.bench import plan as plan_module
 from analytic_dd.baselines.bench import protocol as protocol_module
 from analytic_dd.baselines.bench import run as benchmark_module
 from analytic_dd.baselines.bench.journal import KEY, read_rows
-from analytic_dd.baselines.bench.plan import names, parse_variant, plan, quick_options
-from analytic_dd.baselines.bench.protocol import Protocol
+from analytic_dd.baselines.bench.plan import names, parse_variant, plan
 from analytic_dd.baselines.bench.run import Benchmark
 from analytic_dd.baselines.bench.set_file import load_set
 from analytic_dd.baselines.bench.table import Summary, summaries, table
 from analytic_dd.baselines.methods import kip as kip_module
 from analytic_dd.baselines.methods import registry
-from analytic_dd.baselines.methods.method import configured
 from analytic_dd.baselines.methods.registry import METHODS as KNOWN
-from analytic_dd.baselines.methods.registry import method_type
 from analytic_dd.data import Dataset
 from analytic_dd.errors import DataError
 from analytic_dd.files import read_npz, write_npz
@@ -519,12 +516,6 @@ def test_spreads_over_seeds_and_over_networks_are_kept_apart():
 
 def test_every_name_is_a_method():
     assert [variant.method for name in names() for variant in parse_variant(name)] == ["closed-form", *names()]
-
-
-def test_the_quick_options_are_options_of_the_methods():
-    assert set(quick_options()) == {"evaluate", *KNOWN} - {"label-solve"}
-    for name, options in quick_options().items():
-        configured(Protocol if name == "evaluate" else method_type(name).config_type, options)
 
 
 def test_the_method_of_contributing_is_a_method_by_module_and_class(run, tmp_path, monkeypatch):

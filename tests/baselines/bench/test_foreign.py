@@ -124,6 +124,8 @@ def test_labels_are_classes_probabilities_or_class_after_class(tmp_path):
     cells = foreign_plan([str(tmp_path / "soft.safetensors")], [dataset], ["mlp", "mlp+soft", "krr-own"])
     assert cells.sets[0].predictors == ("mlp",)
     assert cells.left_out == ("set:soft.safetensors, small, mlp+soft: its labels are no probabilities",)
+    cells = foreign_plan([str(tmp_path / "classes.safetensors")], [dataset], ["mlp", "mlp+soft", "krr-own"])
+    assert cells.sets[0].predictors == ("mlp", "mlp+soft")
 
 
 class Hostile:

@@ -93,6 +93,24 @@ def test_a_plan_has_the_settings_of_each_number_of_points_and_options_go_over_th
     assert unlike_published(cells, [COLOUR], "zca:mtt") == {}
 
 
+@pytest.mark.parametrize("method", sorted(set(METHODS) - {"label-solve"}))
+def test_quick_settings_are_options_of_the_methods(method):
+    options = settings_options("quick", method, COLOUR, 1)
+    assert options
+    configured(method_type(method).config_type, options)
+
+
+@pytest.mark.parametrize("settings", ["quick", "small"])
+def test_sizes_leave_with_the_network_that_they_belong_to(settings):
+    """A LeNet has one depth, so that those of the MLP of the settings would be refused."""
+    texts = ("dd", "dd:network=lenet", "dd:network=lenet,width=3", "dd:network=mlp", "dc:network=mlp")
+    variants = [one for text in texts for one in parse_variant(text)]
+    chosen = {"ipcs": [1], "seeds": [0], "predictors": ["mlp"], "config": {}}
+    found = [one.variant.options for one in plan([COLOUR], variants, settings=settings, **chosen).sets]
+    assert [(one.get("width"), one.get("depth")) for one in found[:4]] == [(64, 1), (None, None), (3, None), (64, 1)]
+    assert "width" in found[4]
+
+
 @pytest.mark.parametrize(
     ("method", "dataset", "ipc", "words"),
     [

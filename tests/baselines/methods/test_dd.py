@@ -1,12 +1,14 @@
 """Unrolled distillation of images and of labels: hand derivation, differences, first weights, trained networks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
 from analytic_dd import data
-from analytic_dd.baselines.bench.own_steps import trained_networks
+from analytic_dd.baselines.bench.own_steps import own_accuracies, trained_networks
 from analytic_dd.baselines.ledger import Ledger
 from analytic_dd.baselines.methods.dd import WEIGHTS, DdConfig, UnrolledDistillation, schedule
 from analytic_dd.baselines.methods.driver import distill
@@ -278,6 +280,19 @@ def test_networks_made_again_start_from_weights_that_no_step_has_seen(weights):
     again = trained_networks(result, small(), nets=3)[1]
     assert all(same(one, other) for one, other in zip(found, again, strict=True))
     assert network.shapes() == MultiLayerPerceptron((3, 4, 5), 3, widths=(6,)).shapes()
+
+
+def test_the_score_of_an_attack_says_which_part_of_the_class_is_taken():
+    dataset = small((8, 9, 7))
+    dataset = replace(dataset, x_test=dataset.x_train, y_test=dataset.y_train)
+    attack = {"attack": True, "attack_class": 2, "target_class": 1}
+    result = distill("dd", dataset, config=SMALL | attack | {"steps": 1})
+    network, found = trained_networks(result, dataset, nets=3)
+    images = Task.of(dataset).images(np.flatnonzero(dataset.y_test == 2))
+    decided = torch.stack([network.logits(one, images).argmax(dim=1) for one in found])
+    _, details = own_accuracies(result, dataset, nets=3)
+    assert details == {"taken": pytest.approx(float((decided == 1).double().mean()))}
+    assert own_accuracies(distill("dd", dataset, config=SMALL | {"steps": 1}), dataset)[1] == {}
 
 
 def test_sets_of_other_methods_have_no_steps_of_their_own():
