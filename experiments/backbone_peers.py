@@ -91,8 +91,7 @@ def measure(name: str, run: Run, *, budget: float, seed: int) -> list[dict[str, 
     """Map both parts once, and return a row for all the data and for each method and number of points a class."""
     dataset, cpu = run.read(), time.process_time()
     source = recovery.DatasetSource(dataset)
-    made: Any = run.features if isinstance(run.features, str) else run.features(dataset)
-    phi, k = build_map(made, source, rng=streams(seed)[0]), len(dataset.classes)
+    phi, k = build_map(run.features, source, rng=streams(seed)[0]), len(dataset.classes)
     Phi, Phi_test = (features(dataset, phi, split) for split in ("train", "test"))
     y, mapping = dataset.y_train, time.process_time() - cpu
     facts = {"run": name, "data": dataset.name, "features": run.title or run.features, "p": phi.p, "n": len(y), "k": k}
@@ -110,15 +109,11 @@ def measure(name: str, run: Run, *, budget: float, seed: int) -> list[dict[str, 
             found = choose(Phi, y, k, each, seed)
             rows.append(row(method, each, found, time.process_time() - cpu))
         cpu = time.process_time()
-        text = run.features if isinstance(run.features, str) else LGM_MAP
-        options = {"features": text, "batch": 16, "steps": 2_000}
+        options = {"features": run.features, "batch": 16, "steps": 2_000}
         made = distill("lgm", dataset, points_per_class=each, seed=seed, config=options, budget=budget)
         found = np.asarray(phi(made.inputs.astype(np.float32))), made.classes_of_points
         rows.append(row("lgm", each, found, time.process_time() - cpu) | {"steps": made.steps})
     return rows
-
-
-LGM_MAP = "network:analytic_dd.features.backbones:efficientnet_lite0"
 
 
 def line(row: Mapping[str, Any]) -> str:

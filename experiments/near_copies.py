@@ -18,7 +18,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -75,15 +75,29 @@ class OnBackbone(Run):
         return dataset.with_moments(mean, std)
 
 
-def backbone(dataset: Dataset) -> Any:
-    """Return EfficientNet-Lite0 up to its 1,280 features."""
-    return efficientnet_lite0()
+def scaled_to_128() -> Any:
+    """Return EfficientNet-Lite0 on images that are scaled to 128 x 128 pixels, as large as those of ImageNette."""
+    from torch import nn
+
+    return nn.Sequential(nn.Upsample(size=(128, 128), mode="bilinear"), efficientnet_lite0()).eval()
 
 
-def on_backbone(data: str, name: str, *, largest_change: float = 4e-4) -> OnBackbone:
-    """Return the run of four or more real images and their near copies on EfficientNet-Lite0."""
-    copies = NearCopies(bases=4, candidates=256, largest_change=largest_change)
-    return OnBackbone(data, backbone, "gcv", (copies,), "EfficientNet-Lite0 (ImageNet)", name=name)
+IMAGENETTE = OnBackbone(
+    "imagenette-128.tar.xz",
+    "network:analytic_dd.features.backbones:efficientnet_lite0",
+    "gcv",
+    (NearCopies(bases=4, candidates=256, largest_change=4e-4),),
+    "EfficientNet-Lite0 (ImageNet)",
+    name="ImageNette",
+)
+TINY_IMAGENET = OnBackbone(
+    "tiny-imagenet-64.tar.xz",
+    "network:near_copies:scaled_to_128",
+    "gcv",
+    (NearCopies(bases=4, candidates=2_000, largest_change=4e-6),),
+    "EfficientNet-Lite0 (ImageNet) at 128 x 128",
+    name="Tiny ImageNet (100 a class)",
+)
 
 
 def convnet(dataset: Dataset, *, samples: int = 20_000, batch: int = 128) -> Any:
@@ -121,8 +135,11 @@ RUNS = {
     "wide patches": Run(
         "cifar10", "patches:filters=1200,grid=2,threshold=0.5,mirror=true", 1.0, (NearCopies(bases=8),)
     ),
-    "imagenette": on_backbone("imagenette-128.tar.xz", "ImageNette"),
-    "tiny imagenet": on_backbone("tiny-imagenet-64.tar.xz", "Tiny ImageNet (100 a class)", largest_change=4e-6),
+    "imagenette": IMAGENETTE,
+    "imagenette pairs": replace(
+        IMAGENETTE, constructions=(NearCopies(pairs=True, candidates=4_000, largest_change=4e-4),)
+    ),
+    "tiny imagenet": TINY_IMAGENET,
 }
 
 

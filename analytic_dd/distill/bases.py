@@ -37,6 +37,8 @@ class Bases:
 
     Raises
     ------
+    InfeasibleError
+        T22b: a feature that is to be carried is 0 at all candidates, and so is its derivative.
     ValueError
         There are fewer candidates than ``least``.
     MemoryError
@@ -52,6 +54,7 @@ class Bases:
         self.map, self.constant, self.candidates, self.least = phi, constant, candidates, least
         self._require_memory()
         self.values, self.target = self.phi(candidates), self.lifted(rows, 0.0)
+        self._refuse_dead()
         self.chosen: list[int] = []
         self.jacobians: list[Array] = []
         self.scales: list[float] = []
@@ -66,6 +69,19 @@ class Bases:
             f"near copies for p = {self.map.p:,} features of d = {self.map.d:,} numbers",
             "use jacobians='products', take a map with fewer features, or smaller images",
         )
+
+    def _refuse_dead(self) -> None:
+        """Refuse features that no base can reach, before a Jacobian is computed: 0, and so along a random direction."""
+        xp = namespace(self.values)
+        dead = ~xp.any(self.values != 0.0, axis=0) & ~self._lacked()
+        if not bool(xp.any(dead)):
+            return
+        directions = np.random.default_rng(0).standard_normal(tuple(self.candidates.shape))
+        V = xp.asarray(directions, dtype=self.values.dtype, device=getattr(self.values, "device", None))
+        dead = dead & ~xp.any(self.lifted(self.map.jvp(self.candidates, V), 0.0) != 0.0, axis=0)
+        count = int(xp.sum(xp.astype(dead, xp.int32)))
+        if count > 0:
+            raise self._unreached(f"at most {self.p - count}", count, self.p - count)
 
     @property
     def p(self) -> int:
@@ -145,10 +161,14 @@ class Bases:
         """Return which features have no value and no derivative at any base."""
         return namespace(self.gram).linalg.diagonal(self.gram) <= 0.0
 
-    def _unused(self) -> Array:
-        """Return which of them the target does not have, up to rounding: those that were dead in all the data."""
+    def _lacked(self) -> Array:
+        """Return which features the target does not have, up to rounding: among them those dead in all the data."""
         xp, sizes = namespace(self.target), namespace(self.target).max(abs(self.target), axis=0)
-        return self._dead() & (sizes <= self.p * eps_of(self.target) * xp.max(sizes))
+        return sizes <= self.p * eps_of(self.target) * xp.max(sizes)
+
+    def _unused(self) -> Array:
+        """Return which features are dead at all bases and are not needed."""
+        return self._dead() & self._lacked()
 
     def _without_unused(self) -> Array:
         """Return the Gram matrix with 1 on the diagonal of features that the target lacks, so that they stay 0."""
@@ -187,11 +207,15 @@ class Bases:
         """Return what is missing where these bases do not reach rank p."""
         xp = namespace(self.gram)
         dead = int(xp.sum(xp.astype(self._dead() & ~self._unused(), xp.int32)))
-        rank, why = self.rank(), f"; {dead} feature{'s are' if dead > 1 else ' is'} 0 at all of them" if dead else ""
+        rank = self.rank()
+        return self._unreached(f"{rank} from {len(self.chosen)} of them", dead, rank)
+
+    def _unreached(self, got: str, dead: int, rank: int) -> InfeasibleError:
+        """Return which rank was had, and how many features are dead."""
+        why = f"; {dead} feature{'s are' if dead > 1 else ' is'} 0 at all of them" if dead else ""
         return InfeasibleError(
-            f"T22b: features and Jacobians of the references must have rank p = {self.p}, got {rank} from "
-            f"{len(self.chosen)} of them{why}; pass more references (about p / (d + 1) at least), or drop features "
-            "that nothing activates",
+            f"T22b: features and Jacobians of the references must have rank p = {self.p}, got {got}{why}; pass more "
+            "references (about p / (d + 1) at least), or drop features that nothing activates",
             theorem="T22b",
             value=rank,
             limit=self.p,

@@ -112,6 +112,8 @@ def test_dead_features_are_counted(rng):
     dead = lambda X: np.hstack([phi(X)[:, :-2], np.zeros((len(X), 2))])  # noqa: E731
     with pytest.raises(InfeasibleError, match=r"[2-9] features are 0 at all of them"):
         near_copies(W, dead, X)
+    with pytest.raises(InfeasibleError, match=r"got at most 28; 2 features are 0 at all of them"):  # before a Jacobian
+        near_copies(W, dead, np.concatenate([X, rng.standard_normal((20, D))]))
     W[:, -2:] = 0.0  # as in ridge regression on data that never activate them
     built = near_copies(W, dead, np.concatenate([X, rng.standard_normal((20, D))]))
     assert missed(W, dead(built.inputs)) < lost(built.features[:, :-2]) < 1e-3
@@ -225,7 +227,7 @@ def test_a_base_that_wakes_a_dead_feature_is_taken_by_products_too(rng):
     phi = Function(lambda X: np.hstack([np.tanh(X @ A.T), np.maximum(X[:, :1] - 7.0, 0.0)]), D, 9)
     assert max(near_copies(W, phi, X, jacobians="products").chosen) >= 28
     with pytest.raises(InfeasibleError, match=r"must reach the rows of W, got a residual of 0\.\d+ from \d+ of them"):
-        near_copies(W, phi, X[:-2], jacobians="products")
+        near_copies(W, phi, X[[-1] * 5], jacobians="products")  # one reference, five times
 
 
 def test_products_are_taken_where_half_of_the_memory_is_too_little(rng, monkeypatch):
