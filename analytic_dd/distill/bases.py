@@ -34,6 +34,8 @@ class Bases:
         Whether a constant feature belongs to the model: that of an intercept.
     least : int
         So many are taken at least.
+    whose : str
+        Words of an error after "references": the class whose row they carry.
 
     Raises
     ------
@@ -45,13 +47,16 @@ class Bases:
         The Jacobians and the Gram matrix exceed the memory of the machine.
     """
 
-    def __init__(self, phi: FeatureMap, candidates: Array, rows: Array, *, constant: bool, least: int = 1) -> None:
+    def __init__(
+        self, phi: FeatureMap, candidates: Array, rows: Array, *, constant: bool, least: int = 1, whose: str = ""
+    ) -> None:
         if least > len(candidates):
             raise ValueError(
                 f"bases={least} must be at most the number of references, got {len(candidates)}; ask for fewer bases, "
                 "or pass more references"
             )
-        self.map, self.constant, self.candidates, self.least = phi, constant, candidates, least
+        self.map, self.candidates, self.constant = phi, candidates, constant
+        self.least, self.whose = least, whose
         self._require_memory()
         self.values, self.target = self.phi(candidates), self.lifted(rows, 0.0)
         self._refuse_dead()
@@ -214,8 +219,8 @@ class Bases:
         """Return which rank was had, and how many features are dead."""
         why = f"; {dead} feature{'s are' if dead > 1 else ' is'} 0 at all of them" if dead else ""
         return InfeasibleError(
-            f"T22b: features and Jacobians of the references must have rank p = {self.p}, got {got}{why}; pass more "
-            "references (about p / (d + 1) at least), or drop features that nothing activates",
+            f"T22b: features and Jacobians of the references{self.whose} must have rank p = {self.p}, got {got}{why}; "
+            "pass more references (about p / (d + 1) at least), or drop features that nothing activates",
             theorem="T22b",
             value=rank,
             limit=self.p,

@@ -185,7 +185,8 @@ def near_copies(
     wanted = _Wanted(_limits(X_ref, largest_change, ranges), eps_of(W) ** 0.5 if rtol is None else float(rtol))
     parts = []
     for rows, members in _groups(W, directions, len(X_ref), classes, candidates):
-        near = kind(phi, _rows(X_ref, members), rows, constant=intercept is not None, least=bases)
+        whose = "" if classes is None else f" of class {classes[members[0]]}"
+        near = kind(phi, _rows(X_ref, members), rows, constant=intercept is not None, least=bases, whose=whose)
         parts.append(_carried(near, members, wanted, largest_change, pairs=classes is not None))
     built = _described(phi, W, parts, ridge, intercept, largest_change)
     return replace(built, jacobians="stored" if kind is Bases else "products")

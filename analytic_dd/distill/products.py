@@ -121,9 +121,9 @@ class ProductBases(Bases):
         """Return what LSMR leaves where these bases do not reach the rows."""
         left = self.residual
         return InfeasibleError(
-            f"T22b: features and Jacobians of the references must reach the rows of W, got a residual of {left:.2g} "
-            f"from {len(self.chosen)} of them; pass more references (about p / (d + 1) at least), or drop features "
-            "that nothing activates",
+            f"T22b: features and Jacobians of the references{self.whose} must reach the rows of W, got a residual of "
+            f"{left:.2g} from {len(self.chosen)} of them; pass more references (about p / (d + 1) at least), or drop "
+            "features that nothing activates",
             theorem="T22b",
             value=left,
             limit=_REACHED,

@@ -317,6 +317,9 @@ def test_a_row_without_images_of_its_class_is_refused(rng):
         near_copies(W, phi, construction, References(real.inputs, np.arange(24) % 2))
     with pytest.raises(ValueError, match="pairs=True needs the classes of the references"):
         near_copies(W, phi, construction, References(real.inputs))
+    few = References(real.inputs[:6], np.array([0, 0, 0, 1, 2, 2]))  # a Jacobian has rank 8, and p = 30
+    with pytest.raises(InfeasibleError, match="references of class 0 must have rank p = 30, got 27 from 3 of them"):
+        near_copies(W, phi, construction, few)
 
 
 def test_what_the_memory_does_not_hold_is_refused_with_its_size():
