@@ -186,7 +186,7 @@ def _sweep(path: Path) -> None:
                 os.unlink(name)
 
 
-def write_npz(path: str | Path, arrays: Mapping[str, np.ndarray], *, compress: bool = False) -> None:
+def write_npz(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write ``arrays`` to an npz file atomically, without pickles and with the same bytes for the same arrays.
 
     Raises
@@ -196,14 +196,12 @@ def write_npz(path: str | Path, arrays: Mapping[str, np.ndarray], *, compress: b
     OSError
         See :func:`atomic_write`.
     """
-    kind = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
-    with atomic_write(path) as stream, _Archive(stream, "w", kind) as archive:
+    with atomic_write(path) as stream, _Archive(stream, "w") as archive:
         for name, value in arrays.items():
             array = np.asarray(value)
             if array.dtype.hasobject:
                 raise TypeError(f"{name} has dtype object, which npz stores as a pickle; convert it to numbers or text")
             member = zipfile.ZipInfo(f"{name}.npy")  # ZipInfo's default date is fixed: equal content, equal bytes
-            member.compress_type = kind
             with archive.open(member, "w", force_zip64=True) as file:
                 np.lib.format.write_array(file, np.ascontiguousarray(array).reshape(array.shape), allow_pickle=False)
 

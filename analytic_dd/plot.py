@@ -62,9 +62,9 @@ def draw_set(distilled: Drawable, path: Path, *, most: int = _MOST) -> None:
 
 
 @own_style()
-def draw_points(x: np.ndarray, y: np.ndarray, title: str, path: Path, *, most: int = _MOST) -> None:
+def draw_points(x: np.ndarray, y: np.ndarray, title: str, path: Path) -> None:
     """Write a labelled grid of the points of a set that is nothing else: images (m, *shape), labels (m, k)."""
-    block = _points(x, y, [str(label) for label in range(y.shape[1])], most)
+    block = _points(x, y, [str(label) for label in range(y.shape[1])], _MOST)
     save(_draw([block], [shown(title, most=_LONGEST_LINE), _scales([block])]), path)
 
 
@@ -77,17 +77,15 @@ def _points(x: np.ndarray, y: np.ndarray, names: Sequence[str], most: int) -> _B
     return _Block(_DISTILLED, images, captions, of_rows, _scale(images, channels=images.ndim > 3), columns)
 
 
-def draw_on(distilled: Drawable, axes: Any, *, most: int = 100) -> None:
-    """Draw the distilled images side by side into axes of matplotlib, on one scale.
+def draw_on(distilled: Drawable, axes: Any) -> None:
+    """Draw at most 100 distilled images side by side into axes of matplotlib, on one scale, equally many of a class.
 
     Parameters
     ----------
     distilled : DistilledSet
     axes : matplotlib.axes.Axes
-    most : int
-        Largest number of points that are drawn, equally many of each class.
     """
-    pictures, low, high = _on_one_scale(distilled, _shown(distilled.y, most))
+    pictures, low, high = _on_one_scale(distilled, _shown(distilled.y, _MOST))
     columns = min(_COLUMNS, len(pictures))
     height, width = pictures[0].shape[:2]
     grid = np.ones((-(-len(pictures) // columns) * (height + 1), columns * (width + 1), *pictures[0].shape[2:]))

@@ -257,7 +257,7 @@ def test_a_regression_has_realistic_sets_too(options):
         ({"mode": "nearest", "references": "given"}, "references='given' need images, got none"),
         ({"references": "herding"}, "references='herding' are for mode='nearest'"),
         ({"box": True}, "box=True is an option of mode='nearest', got mode='exact'"),
-        ({"ridge": "lo"}, "ridge must be loo, gcv, validation or a number >= 0, got 'lo'"),
+        ({"ridge": "lo"}, "ridge must be loo, gcv or a number >= 0, got 'lo'"),
         ({"ridge": []}, "ridge must be a number >= 0 or several, got an empty list"),
         ({"ridge": 1e300}, "ridge 1e\\+300 is too large"),
         ({"ridge": [1.0, 1e300]}, "ridge 1e\\+300 is too large"),

@@ -230,6 +230,7 @@ def test_what_does_not_go_with_a_loss_is_refused(samples, rng):
         distill(X, (X @ rng.standard_normal(D) > 0).astype(int), fit=replace(soft, ridge=0.0))
     for options, words in (
         ({"ridge": "loo"}, "use ridge='validation'"),
+        ({"loss": "squared", "ridge": "validation"}, "use ridge='loo' or ridge='gcv'"),
         ({"solver": "gram"}, "solver='gram' is for loss='squared'"),
         ({"loss": "hinge"}, "unknown loss 'hinge'"),
     ):

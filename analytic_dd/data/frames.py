@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -94,21 +94,17 @@ def numbers(columns: Mapping[str, np.ndarray]) -> np.ndarray:
     return found
 
 
-def one_hot_columns(
-    columns: Mapping[str, np.ndarray], categories: Mapping[str, Sequence[str]] | None = None
-) -> tuple[dict[str, np.ndarray], dict[str, list[str]]]:
+def one_hot_columns(columns: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, list[str]]]:
     """Replace each column of text by one of 0 and 1 a category, called name=category, and return the categories.
 
     Parameters
     ----------
     columns : mapping of str to (n,) array
-    categories : mapping, optional
-        Categories of the training part, beside which no text is allowed; by default those that occur, sorted.
 
     Raises
     ------
     DataError
-        There are too many different texts, or one that training does not have.
+        There are too many different texts.
 
     Examples
     --------
@@ -121,22 +117,14 @@ def one_hot_columns(
         if column.dtype.kind != "U":
             found[name] = column
             continue
-        occur = sorted(set(column.tolist()))
-        known[name] = occur if categories is None else list(categories[name])
-        _check_categories(name, occur, known[name], len(column))
+        known[name] = sorted(set(column.tolist()))
+        if len(known[name]) > _MOST_CATEGORIES:
+            raise DataError(
+                f"column {shown(name)} has {len(known[name])} different texts in {len(column):,} rows, more than the "
+                f"{_MOST_CATEGORIES} that are one-hot; leave it out or make numbers of it"
+            )
         found |= {f"{name}={text}": (column == text).astype(np.float64) for text in known[name]}
     return found, known
-
-
-def _check_categories(name: str, occur: Sequence[str], known: Sequence[str], rows: int) -> None:
-    if len(known) > _MOST_CATEGORIES:
-        raise DataError(
-            f"column {shown(name)} has {len(known)} different texts in {rows:,} rows, more than the {_MOST_CATEGORIES} "
-            "that are one-hot; leave it out or make numbers of it"
-        )
-    unknown = sorted(set(occur) - set(known))
-    if unknown:
-        raise DataError(f"column {shown(name)} of the test part has {unknown[0]!r}, which training does not have")
 
 
 def samples_of_frame(frame: Any, name: str) -> np.ndarray:

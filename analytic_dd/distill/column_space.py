@@ -130,8 +130,8 @@ def _above(values: Array, relative: float) -> int:
     return rank
 
 
-def orthonormal_columns(A: Array, *, rcond: float | None = None) -> Array:
-    """Return orthonormal columns that span those of ``A`` down to ``rcond`` of the largest singular value.
+def orthonormal_columns(A: Array) -> Array:
+    """Return orthonormal columns that span those of ``A`` down to ``max(shape) eps`` of the largest singular value.
 
     The columns come in the order of their singular values; none where A is zero. Residuals have singular values that
     decay smoothly through the cut-off. The rank is then a matter of rounding, and harmless: what is dropped is below
@@ -141,8 +141,7 @@ def orthonormal_columns(A: Array, *, rcond: float | None = None) -> Array:
     if norm(A) == 0.0:
         return A[:, :0]
     U, s, _ = svd(A)
-    relative = max(A.shape) * eps_of(A) if rcond is None else float(rcond)
-    return U[:, : int(xp.sum(xp.astype(s > relative * s[0], xp.int32)))]
+    return U[:, : int(xp.sum(xp.astype(s > max(A.shape) * eps_of(A) * s[0], xp.int32)))]
 
 
 def model_space(sums: Any, W: Array, ridge: float, *, unresolved: bool = False) -> ColumnSpace:

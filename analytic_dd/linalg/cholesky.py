@@ -16,6 +16,7 @@ from analytic_dd.linalg.thresholds import LIMITS
 __all__ = ["CholeskyFactor"]
 
 _BLOCK = 64  # rows of one general solve, as the array API has no triangular one
+_LANCZOS_STEPS = 12
 
 
 class CholeskyFactor:
@@ -99,16 +100,16 @@ class CholeskyFactor:
             solved = [x, *solved] if transposed else [*solved, x]
         return xp.concat(solved, axis=0)
 
-    def extremes(self, *, steps: int = 12) -> tuple[float, float]:
+    def extremes(self) -> tuple[float, float]:
         """Return estimates of the largest and the smallest eigenvalue of A from inside, by 4 p^2 flops a step.
 
         Lanczos iteration with A and with its inverse starts from a fixed vector. It falls short of ends that are not
         isolated by a few per cent. For p <= 256 all eigenvalues are computed.
         """
         with one_thread(self._small):
-            return self._extremes(steps)
+            return self._extremes()
 
-    def _extremes(self, steps: int) -> tuple[float, float]:
+    def _extremes(self) -> tuple[float, float]:
         xp, L, p = namespace(self.L), self.L, self.L.shape[0]
         if p <= LIMITS.eigenvalues:
             values = eigenvalues(L @ L.T)
@@ -116,10 +117,10 @@ class CholeskyFactor:
         start = xp.asarray(
             np.random.default_rng(0).standard_normal((p, 1)), dtype=L.dtype, device=getattr(L, "device", None)
         )
-        return _largest(lambda v: L @ (L.T @ v), start, steps), 1.0 / _largest(self.solve, start, steps)
+        return _largest(lambda v: L @ (L.T @ v), start), 1.0 / _largest(self.solve, start)
 
 
-def _largest(apply: Callable[[Array], Array], start: Array, steps: int) -> float:
+def _largest(apply: Callable[[Array], Array], start: Array) -> float:
     """Estimate the largest eigenvalue of a positive definite map by Lanczos steps that are orthogonal to all before."""
     xp = namespace(start)
     basis = start / xp.linalg.vector_norm(start)
@@ -130,7 +131,7 @@ def _largest(apply: Callable[[Array], Array], start: Array, steps: int) -> float
         diagonal.append(float(xp.sum(w * basis[:, -1:])))
         w = w - basis @ (basis.T @ w)
         length = float(xp.linalg.vector_norm(w))
-        if len(diagonal) == steps or length <= 1e-8 * max(diagonal):
+        if len(diagonal) == _LANCZOS_STEPS or length <= 1e-8 * max(diagonal):
             T = np.diag(diagonal) + np.diag(beside, 1) + np.diag(beside, -1)
             return float(eigenvalues(T)[-1])
         beside.append(length)

@@ -68,6 +68,8 @@ class FitOptions:
             object.__setattr__(self, "ridge", "loo" if squared else "validation")
         elif not isinstance(self.ridge, str):
             as_ridge(self.ridge)
+        elif squared and self.ridge == "validation":
+            raise ValueError("ridge='validation' is for other losses than 'squared'; use ridge='loo' or ridge='gcv'")
         elif not squared and self.ridge != "validation":
             raise ValueError(
                 f"ridge={self.ridge!r} is for loss='squared', got loss={self.loss!r}; use ridge='validation', or a "
@@ -254,7 +256,6 @@ def fit_sums(
     mean: np.ndarray,
     std: np.ndarray,
     label_kind: str,
-    value_range: tuple[Any, Any] = (-math.inf, math.inf),
 ) -> OriginalModel:
     """Return the model that sums determine: no sample is read.
 
@@ -286,8 +287,16 @@ def fit_sums(
     if options.solver not in ("auto", "gram"):
         raise ValueError(f"solver={options.solver!r} reads the samples, and sums have none; leave the solver out")
     found = fit_weights(ridge=options.ridge, intercept=options.intercept, solver="gram", statistics=statistics)
-    facts = {"mean": mean, "std": std, "label_kind": label_kind, "value_range": value_range}
-    return _model(found, options, feature_map=feature_map, solver_reason=found.reason, **facts)
+    return _model(
+        found,
+        options,
+        feature_map=feature_map,
+        mean=mean,
+        std=std,
+        label_kind=label_kind,
+        solver_reason=found.reason,
+        value_range=(-math.inf, math.inf),
+    )
 
 
 def _has_no_mean(statistics: Any, mean: np.ndarray, std: np.ndarray) -> bool:

@@ -83,21 +83,20 @@ def gemm_rate(*, limit: float = 0.1, dtype: Any = np.float64) -> float:
         size *= 2
 
 
-def stage_rates(sizes: Sizes, seconds: Mapping[str, float], *, shortest: float = _SHORTEST) -> dict[str, Any]:
+def stage_rates(sizes: Sizes, seconds: Mapping[str, float]) -> dict[str, Any]:
     """Return ``{"gemm_flops_per_second": ..., "rates": {stage: {flops, bytes, seconds, fraction_of_gemm}}}``.
 
     Parameters
     ----------
     sizes : Sizes
     seconds : mapping
-        Wall seconds by stage; stages that did not run are left out.
-    shortest : float
-        Seconds of these stages together below which the machine is not measured: rate and fractions are then None.
+        Wall seconds by stage; stages that did not run are left out. Where they took less than 0.2 s together the
+        machine is not measured: rate and fractions are then None.
 
     Notes
     -----
-    *Cost.* About 0.1 s where the stages took more than ``shortest``. *Numerics.* A fraction may exceed 1: sums of bytes
-    and leave-one-out use float32 products where these decide or are exact, and the last part of a choice is skipped for
+    *Cost.* About 0.1 s where the machine is measured. *Numerics.* A fraction may exceed 1: sums of bytes and
+    leave-one-out use float32 products where these decide or are exact, and the last part of a choice is skipped for
     samples that no leverage could turn.
 
     Examples
@@ -108,7 +107,7 @@ def stage_rates(sizes: Sizes, seconds: Mapping[str, float], *, shortest: float =
     """
     costs = {stage: cost for stage, cost in stage_costs(sizes).items() if seconds.get(stage, 0.0) > 0.0}
     total = sum(seconds[stage] for stage in costs)
-    rate = gemm_rate() if costs and total >= shortest else None
+    rate = gemm_rate() if costs and total >= _SHORTEST else None
 
     def row(stage: str, flops: float | None, size: float) -> dict[str, float | None]:
         fraction = None if rate is None or flops is None else flops / seconds[stage] / rate

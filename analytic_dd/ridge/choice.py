@@ -22,14 +22,13 @@ from analytic_dd.ridge.scores import (
 )
 
 __all__ = [
-    "CRITERIA",
     "RidgeChoice",
     "choose_ridge",
     "ridge_grid",
     "select_ridge",
 ]
 
-CRITERIA = ("loo", "gcv", "validation")
+_CRITERIA = ("loo", "gcv", "validation")
 
 
 @dataclass(frozen=True)
@@ -101,8 +100,8 @@ def choose_ridge(
         See :func:`leave_one_out_scores`.
     """
     require_scoring(scoring)
-    if criterion not in CRITERIA:
-        raise ValueError(f"unknown criterion {criterion!r}; choose from {', '.join(CRITERIA)}")
+    if criterion not in _CRITERIA:
+        raise ValueError(f"unknown criterion {criterion!r}; choose from {', '.join(_CRITERIA)}")
     fitted = statistics if centred is None else centred
     grid = _grid(ridges, fitted)
     if criterion == "gcv":

@@ -212,10 +212,10 @@ class DualStatistics:
         """Return the largest eigenvalue of G, which is that of K."""
         return float(self.inner_spectrum().values[0])
 
-    def weights_by_svd(self, ridge: float, *, rcond: float | None = None) -> Array:
-        """Return W (k, p) by an SVD of the rows; for ridge = 0 the minimum-norm solution at the rank of ``rcond``."""
+    def weights_by_svd(self, ridge: float) -> Array:
+        """Return W (k, p) by an SVD of the rows; for ridge = 0 the minimum-norm solution at the numerical rank."""
         ridge = as_ridge(ridge)
-        svd = thin_svd(self.F.T, rcond=rcond if ridge == 0.0 else 0.0)
+        svd = thin_svd(self.F.T, rcond=None if ridge == 0.0 else 0.0)
         gain = 1.0 / svd.s if ridge == 0.0 else svd.s / (svd.s**2 + ridge)
         return ((svd.Vt @ self.T).T * gain) @ svd.U.T
 

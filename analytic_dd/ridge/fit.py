@@ -16,7 +16,7 @@ from analytic_dd.linalg import GramStatistics, Sums
 from analytic_dd.linalg.linear_model import LinearModel
 from analytic_dd.linalg.threads import one_thread
 from analytic_dd.linalg.thresholds import LIMITS
-from analytic_dd.ridge.choice import CRITERIA, RidgeChoice, choose_ridge
+from analytic_dd.ridge.choice import RidgeChoice, choose_ridge
 from analytic_dd.ridge.dual import DualStatistics
 from analytic_dd.ridge.provisional import AboutProvisionalMean
 from analytic_dd.ridge.solver_choice import choose_solver, require_solver
@@ -81,8 +81,6 @@ def fit_weights(
     scoring: str = "squared_error",
     intercept: bool = False,
     solver: str = "auto",
-    accept: float = LIMITS.accept,
-    validation: Callable[[], Iterable[tuple[Array, ...]]] | None = None,
     max_samples: int = 10_000,
     rng: np.random.Generator | None = None,
     statistics: Statistics | GramStatistics | None = None,
@@ -104,20 +102,16 @@ def fit_weights(
         is that of ``statistics`` alone.
     n, p, k : int
         Numbers of samples, features and outputs, which ``statistics`` say where they are given.
-    ridge : float, "loo", "gcv" or "validation"
+    ridge : float, "loo" or "gcv"
         The absolute ridge, or how to choose it (:func:`select_ridge`).
     scoring : {"squared_error", "accuracy"}
-        The score of leave-one-out and validation.
+        The score of leave-one-out.
     intercept : bool
         Whether to fit an unpenalised intercept (T12).
     solver : {"auto", "svd", "gram", "dual", "tsqr", "refined"}
         From sums ``auto`` is the choice of :func:`choose_solver`; from rows it takes inner products with refinement, or
         an SVD where these fail and at ridge = 0. ``dual`` and ``svd`` keep the rows whatever n, ``gram`` and
         ``refined`` the sums.
-    accept : float
-        Predicted error of W at which sums are accurate enough, see :func:`choose_solver`.
-    validation : callable, optional
-        It gives blocks of held-out samples for ``ridge="validation"``.
     max_samples : int
         Largest number of samples that leave-one-out scores; ``rng`` draws them.
     rng : numpy.random.Generator, optional
@@ -156,7 +150,7 @@ def fit_weights(
     >>> fit_weights(blocks, n=1, p=2, k=1, ridge="aic")
     Traceback (most recent call last):
         ...
-    ValueError: ridge must be loo, gcv, validation or a number >= 0, got 'aic'
+    ValueError: ridge must be loo, gcv or a number >= 0, got 'aic'
     """
     timed = _untimed if timed is None else timed
     statistics = statistics.sums() if isinstance(statistics, GramStatistics) else statistics
@@ -166,7 +160,6 @@ def fit_weights(
     kept: tuple[np.ndarray, ...] | None = None
     if intercept and statistics is None and blocks is not None and not _by_rows(solver, n, p):
         blocks = AboutProvisionalMean(blocks, labels=scoring == "squared_error")
-        validation = None if validation is None else blocks.about(validation)
     if statistics is None and blocks is not None and _by_rows(solver, n, p):
         with timed("gram"):
             statistics = DualStatistics.of(blocks(stage="gram"), n=n)
@@ -189,11 +182,11 @@ def fit_weights(
             with timed("eigendecomposition"):
                 fitted.largest_eigenvalue()
             with timed("choice"):
-                choice = _chosen(statistics, centred, ridge, scoring, blocks, drawn, kept, validation)
+                choice = _chosen(statistics, centred, ridge, scoring, blocks, drawn, kept)
             del kept
         value = as_ridge(ridge) if choice is None else choice.ridge  # type: ignore[arg-type]
         with timed("solve"):
-            W, name, reason, passes = _solved(statistics, centred, blocks, value, solver, accept)
+            W, name, reason, passes = _solved(statistics, centred, blocks, value, solver)
             b = whole.mean_y - W @ whole.mean_phi if intercept else None
     return FittedWeights(W, b, value, choice, name, reason, passes, whole, whole if centred is None else fitted)
 
@@ -207,8 +200,8 @@ def _require_options(
     rng: object,
     max_samples: int,
 ) -> None:
-    if isinstance(ridge, str) and ridge not in CRITERIA:
-        raise ValueError(f"ridge must be {', '.join(CRITERIA)} or a number >= 0, got {ridge!r}")
+    if isinstance(ridge, str) and ridge not in ("loo", "gcv"):
+        raise ValueError(f"ridge must be loo, gcv or a number >= 0, got {ridge!r}")
     if not isinstance(ridge, str):
         as_ridge(ridge)
     if statistics is None and blocks is None:
@@ -268,15 +261,10 @@ def _chosen(
     blocks: SampleBlocks | None,
     drawn: np.ndarray,
     kept: tuple[np.ndarray, ...] | None,
-    validation: Callable[[], Iterable[tuple[Array, ...]]] | None,
 ) -> RidgeChoice:
     scored: Iterable[tuple[Array, ...]] | None = None
     rows, exact = None, None
-    if criterion == "validation":
-        if validation is None:
-            raise ValueError("ridge 'validation' needs validation=, a function that gives blocks of held-out samples")
-        scored = validation()
-    elif criterion == "loo" and isinstance(statistics, DualStatistics):
+    if criterion == "loo" and isinstance(statistics, DualStatistics):
         rows = drawn
     elif criterion == "loo" and blocks is not None and kept is not None:
         scored, exact = _pieces([kept]), _mapped_again(blocks, drawn) if scoring == "accuracy" else None
@@ -309,7 +297,6 @@ def _solved(
     blocks: SampleBlocks | None,
     ridge: float,
     solver: str,
-    accept: float,
 ) -> tuple[Array, str, str, int]:
     """Return W, the solver, the reason for it, and the number of passes over the data."""
     if isinstance(statistics, DualStatistics):
@@ -326,7 +313,7 @@ def _solved(
         ridge=ridge,
         solver=solver,
         intercept=centred is not None,
-        accept=accept,
+        accept=LIMITS.accept,
         centred=centred,
     )
     return found.weights, found.solver, found.choice.reason, found.passes

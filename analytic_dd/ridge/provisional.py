@@ -41,15 +41,7 @@ class AboutProvisionalMean:
         self.mean_y: Array = None
 
     def __call__(self, rows: Any = None, /, *, stage: str = "") -> Iterator[tuple[Array, ...]]:
-        return self.of(self._blocks(rows, stage=stage))
-
-    def about(self, blocks: Callable[[], Iterable[tuple[Array, ...]]]) -> Callable[[], Iterator[tuple[Array, ...]]]:
-        """Return a function that gives other blocks, of samples that are held out, about the same means."""
-        return lambda: self.of(blocks())
-
-    def of(self, blocks: Iterable[tuple[Array, ...]]) -> Iterator[tuple[Array, ...]]:
-        """Yield other blocks about the same means, in float64."""
-        for Phi, Y, *others in blocks:
+        for Phi, Y, *others in self._blocks(rows, stage=stage):
             F, T = in_double(Phi), in_double(Y)
             if self.mean is None:
                 xp = namespace(F)

@@ -13,6 +13,8 @@ from analytic_dd.ridge.stream import SampleStream
 
 __all__ = ["RefinedWeights", "refine", "refine_weights"]
 
+_MOST_STEPS = 10
+
 
 @dataclass(frozen=True)
 class RefinedWeights:
@@ -39,7 +41,6 @@ def refine_weights(
     *,
     target: float,
     contraction: float = 1.0,
-    max_steps: int = 10,
 ) -> RefinedWeights:
     r"""Solve with the factor of ``G + ridge I`` and correct by residuals of the data until the error is at ``target``.
 
@@ -60,7 +61,6 @@ def refine_weights(
         Relative error of W; below that of TSQR nothing is gained. Steps go on to a tenth of it where they can.
     contraction : float
         Factor of a step, where it is known before (:attr:`SolverChoice.contraction`): saves the pass that measures it.
-    max_steps : int
 
     Raises
     ------
@@ -93,7 +93,7 @@ def refine_weights(
     def change(W: Array) -> Array:
         return factor.solve(stream.residual(W, ridge).T).T
 
-    return refine(W, change, goal=0.1 * target, enough=target, contraction=contraction, max_steps=max_steps)
+    return refine(W, change, goal=0.1 * target, enough=target, contraction=contraction)
 
 
 def refine(
@@ -103,7 +103,6 @@ def refine(
     goal: float,
     enough: float,
     contraction: float,
-    max_steps: int = 10,
     instead: str = "tsqr",
 ) -> RefinedWeights:
     """Add ``change(W)`` to W until what the next change is predicted to be, relative to W, is at most ``goal``.
@@ -124,10 +123,10 @@ def refine(
     Raises
     ------
     DivergenceError
-        A step that is not at most half of the one before, above ``enough``; ``max_steps`` of them.
+        A step that is not at most half of the one before, above ``enough``; ten of them.
     """
     steps: list[float] = []
-    while len(steps) < max_steps:
+    while len(steps) < _MOST_STEPS:
         move = change(W)
         W = W + move
         steps.append(norm(move) / (norm(W) or 1.0))

@@ -152,23 +152,6 @@ def test_sums_of_a_stream_about_a_provisional_mean_are_the_sums(ratio):
     assert (found.n, found.weight) == (wanted.n, wanted.weight)
 
 
-def test_held_out_samples_are_about_the_same_mean(ratio):
-    stamps, Phi, Y = with_a_time(7)
-    scores = []
-    for A in (stamps, Phi):
-        found = fit_weights(
-            lambda rows=None, /, *, stage="", A=A: [(A[:30], Y[:30])],
-            n=30,
-            p=P,
-            k=K,
-            ridge="validation",
-            intercept=True,
-            validation=lambda A=A: [(A[30:], Y[30:])],
-        )
-        scores.append(found.choice.scores)
-    assert ratio(*scores, size=N, amplification=1e6) < 30
-
-
 @pytest.mark.parametrize("door", [RidgeDistiller, RidgeDistillerRegressor])
 def test_estimators_fit_a_time_stamp(door, ratio):
     stamps, Phi, Y = with_a_time(8)

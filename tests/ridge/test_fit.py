@@ -67,14 +67,11 @@ def test_weights_are_those_of_an_svd(ratio, rng):
 @sizes
 def test_the_ridge_is_the_choice_of_select_ridge(ratio, rng, n):
     for intercept, scoring, criterion in itertools.product(
-        [False, True], ["squared_error", "accuracy"], ["loo", "gcv", "validation"]
+        [False, True], ["squared_error", "accuracy"], ["loo", "gcv"]
     ):
         Phi, Y = made(n, rng)
-        held = made(29, rng)
-        found = fit(
-            stream(Phi, Y), Phi, Y, ridge=criterion, scoring=scoring, intercept=intercept, validation=stream(*held)
-        )
-        wanted = select_ridge(Phi, Y, criterion=criterion, scoring=scoring, intercept=intercept, validation=held)
+        found = fit(stream(Phi, Y), Phi, Y, ridge=criterion, scoring=scoring, intercept=intercept)
+        wanted = select_ridge(Phi, Y, criterion=criterion, scoring=scoring, intercept=intercept)
         assert found.ridge == found.choice.ridge
         assert ratio(found.ridge, wanted.ridge, size=sum(Phi.shape)) < 30  # the grid follows s_1^2
         lost = 1.0 + np.linalg.norm(Phi, 2) ** 2 / wanted.ridges
@@ -191,10 +188,9 @@ def test_stages_are_timed_by_name(rng):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"ridge": "aic"}, "ridge must be loo, gcv, validation or a number >= 0, got 'aic'"),
+        ({"ridge": "aic"}, "ridge must be loo, gcv or a number >= 0, got 'aic'"),
         ({"ridge": -1.0}, "ridge must be finite and >= 0"),
         ({"solver": "cg"}, "unknown solver 'cg'; choose from auto, svd, gram, dual, tsqr, refined"),
-        ({"ridge": "validation"}, "needs validation="),
         ({"scoring": "auc"}, "unknown scoring 'auc'"),
         ({"ridge": 1e150}, "ridge 1e[+]150 is too large: the squared features add up to"),
     ],
