@@ -29,6 +29,7 @@ __all__ = [
     "in_double",
     "namespace",
     "norm",
+    "normal_like",
     "refuse_masked",
     "to_numpy",
 ]
@@ -287,6 +288,11 @@ def to_numpy(A: Array) -> np.ndarray:
     if compat.is_jax_array(A) or not hasattr(A, "__dlpack__"):
         return np.asarray(A)
     return np.from_dlpack(A)
+
+
+def normal_like(A: Array, rows: int, columns: int, rng: np.random.Generator) -> Array:
+    """Draw a matrix of standard normal numbers in the library, dtype and device of ``A``."""
+    return namespace(A).asarray(rng.standard_normal((rows, columns)), dtype=A.dtype, device=A.device)
 
 
 def norm(A: Array) -> float:

@@ -22,13 +22,13 @@ import math
 
 import numpy as np
 
-from analytic_dd.arrays import Array, as_matrices, as_ridge, eps_of, namespace, norm
+from analytic_dd.arrays import Array, as_matrices, as_ridge, eps_of, namespace, norm, normal_like
 from analytic_dd.distill.distilled import DistilledFeatures
 from analytic_dd.distill.exact import distill_features, target
 from analytic_dd.errors import InfeasibleError, ShapeError
 from analytic_dd.features.ranges import affine_direction
 from analytic_dd.labels import labels_for
-from analytic_dd.linalg import svd, thin_svd
+from analytic_dd.linalg import outside, svd, thin_svd
 
 _FIT_ROUNDING = 1e-10  # relative; what a fit of condition 1e5 leaves of W^T 1 = e
 
@@ -91,8 +91,8 @@ def affine_features(
         return distill_features(W, Ys)
     xp = namespace(W)
     M = target(W, Ys)
-    one = xp.ones((Ys.shape[0],), dtype=W.dtype, device=getattr(W, "device", None))
-    v = _outside(thin_svd(Ys).U, one)
+    one = xp.ones((Ys.shape[0],), dtype=W.dtype, device=W.device)
+    v = outside(thin_svd(Ys).U, one)
     size = float(xp.sum(v * v))
     limit = 100.0 * max(Ys.shape) * eps_of(W)
     if math.sqrt(size / Ys.shape[0]) > limit:
@@ -171,11 +171,11 @@ def affine_minimal_features(W: Array, B: Array, c: Array, *, ridge: float = 0.0)
         f = inside / seen
         rest = _complement(basis, f)
     else:
-        e = _outside(basis.T, e)
+        e = outside(basis.T, e)
         f = e / float(xp.sum(e * e))
         rest = basis
     m = int(rest.shape[0]) + 1
-    S = xp.asarray(_simplex(m), dtype=W.dtype, device=getattr(W, "device", None))
+    S = xp.asarray(_simplex(m), dtype=W.dtype, device=W.device)
     # A direction of W carries the rounding of W over its singular value
     Phis = _in_range(f[None, :] + norm(f[None, :]) * math.sqrt(m) * (S @ rest), B, c, spectrum.condition)
     Ys = labels_for(Phis, W, ridge=ridge)
@@ -184,20 +184,21 @@ def affine_minimal_features(W: Array, B: Array, c: Array, *, ridge: float = 0.0)
 
 def _require_outside(W: Array, e: Array, limit: float) -> None:
     """e is not in row(W), or the k + 1 rows of D would have rank k."""
-    outside = norm(_outside(thin_svd(W).Vt.T, e)[None, :]) / norm(e[None, :])
-    if outside <= limit:
+    part = norm(outside(thin_svd(W).Vt.T, e)[None, :]) / norm(e[None, :])
+    if part <= limit:
         raise InfeasibleError(
-            f"T8e: e must not lie in row(W), its part outside is {outside:.1e} (as for one-hot labels and ridge 0); "
+            f"T8e: e must not lie in row(W), its part outside is {part:.1e} (as for one-hot labels and ridge 0); "
             "use plain one-hot labels, k points, or learned labels",
             theorem="T8e",
-            value=outside,
+            value=part,
             limit=limit,
         )
 
 
 def _in_range(Phis: Array, B: Array, c: Array, amplification: float) -> Array:
     """Take the rounding outside c + range(B) away; more than rounding means that the rank of D hides 1."""
-    realisable = c + _inside(thin_svd(B).U, (Phis - c).T).T
+    U = thin_svd(B).U
+    realisable = c + ((Phis - c) @ U) @ U.T
     error = norm(realisable - Phis) / norm(Phis)
     limit = 1e4 * eps_of(Phis) * max(Phis.shape) * amplification
     if error <= limit:
@@ -211,18 +212,6 @@ def _in_range(Phis: Array, B: Array, c: Array, amplification: float) -> Array:
     )
 
 
-def _inside(U: Array, x: Array) -> Array:
-    """Return the projection of x on the span of the orthonormal columns of U."""
-    return U @ (U.T @ x)
-
-
-def _outside(U: Array, x: Array) -> Array:
-    """Project x twice off the orthonormal columns of U, so that rounding leaves nothing of them."""
-    for _ in range(2):
-        x = x - U @ (U.T @ x)
-    return x
-
-
 def _free(W: Array, Ys: Array, B: Array, c: Array, e: Array, v: Array, rng: np.random.Generator) -> Array:
     """Z with Ys^T Z = 0, 1^T Z = 0 and rows in span(B, c) orthogonal to row(W) and e; of the middle size of M."""
     xp = namespace(W)
@@ -231,13 +220,9 @@ def _free(W: Array, Ys: Array, B: Array, c: Array, e: Array, v: Array, rng: np.r
     taken = thin_svd(xp.concat([W, e[None, :]], axis=0) @ span).Vt  # in coordinates of the span, never outside it
     free = min(Ys.shape[0] - left.shape[1], span.shape[1] - taken.shape[0])
     if free <= 0:
-        return xp.zeros((Ys.shape[0], W.shape[1]), dtype=W.dtype, device=getattr(W, "device", None))
-
-    def draw(rows: int, columns: int) -> Array:
-        return xp.asarray(rng.standard_normal((rows, columns)), dtype=W.dtype, device=getattr(W, "device", None))
-
-    Q1 = xp.linalg.qr(_outside(left, draw(Ys.shape[0], free)), mode="reduced")[0]
-    Q2 = span @ xp.linalg.qr(_outside(taken.T, draw(span.shape[1], free)), mode="reduced")[0]
+        return xp.zeros((Ys.shape[0], W.shape[1]), dtype=W.dtype, device=W.device)
+    Q1 = xp.linalg.qr(outside(left, normal_like(W, Ys.shape[0], free, rng)), mode="reduced")[0]
+    Q2 = span @ xp.linalg.qr(outside(taken.T, normal_like(W, span.shape[1], free, rng)), mode="reduced")[0]
     spectrum = thin_svd(target(W, Ys))
     return math.sqrt(spectrum.largest * spectrum.smallest) * (Q1 @ Q2.T)
 

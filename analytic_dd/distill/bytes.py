@@ -137,11 +137,10 @@ def byte_set(
     )
     low, step = found.low, found.step
     levels = found.levels.astype(np.uint8 if bits == 8 else np.uint16)
-    device = getattr(given, "device", None)
-    features = xp.asarray(found.values, device=device)
-    target = xp.asarray(W, device=device)
+    features = xp.asarray(found.values, device=given.device)
+    target = xp.asarray(W, device=given.device)
     return ByteSet(
-        levels=xp.asarray(levels, device=device),
+        levels=xp.asarray(levels, device=given.device),
         low=low,
         step=step,
         inputs=features,

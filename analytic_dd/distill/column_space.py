@@ -17,7 +17,7 @@ from typing import Any
 from analytic_dd.arrays import Array, as_matrices, eps_of, in_double, namespace, norm
 from analytic_dd.errors import ShapeError
 from analytic_dd.labels import labels_for
-from analytic_dd.linalg import eigendecomposition, svd
+from analytic_dd.linalg import eigendecomposition, outside, svd
 
 __all__ = ["ColumnSpace", "Data", "column_space", "model_space", "orthonormal_columns", "residual_of_model"]
 
@@ -171,8 +171,7 @@ def model_space(sums: Any, W: Array, ridge: float, *, unresolved: bool = False) 
         raise ValueError("this mode needs a ridge > 0 of the original model, got ridge=0.0; give one")
     space = column_space(sums)
     if unresolved:
-        rest = W - (W @ space.Vt.T) @ space.Vt
-        rest = rest - (rest @ space.Vt.T) @ space.Vt  # orthogonal to them to rounding of its own size
+        rest = outside(space.Vt.T, W.T).T  # orthogonal to them to rounding of its own size
         space = _with_rows(space, rest, 8.0 * eps_of(W) * norm(W))
     return replace(space, labels=labels_for(space.features, W, ridge=ridge, rcond=0.0))
 

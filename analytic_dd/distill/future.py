@@ -193,7 +193,7 @@ def update(distilled: Any, Phi: Array, Y: Array, *, sign: int = 1) -> FutureSet:
     if sign < 0:
         _require_held(S, V.T @ X)
     xp = namespace(V)
-    unit = xp.eye(S.shape[0], dtype=S.dtype, device=getattr(S, "device", None))
+    unit = xp.eye(S.shape[0], dtype=S.dtype, device=S.device)
     inverse = xp.linalg.inv(unit + sign * (S @ (V.T @ X)))
     gap = answers.T @ B - (W @ V) @ S
     X = X @ inverse

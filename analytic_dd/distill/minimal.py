@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from analytic_dd.arrays import Array, as_matrix, as_ridge, namespace
+from analytic_dd.arrays import Array, as_matrix, as_ridge, namespace, normal_like
 from analytic_dd.distill.affine import affine_minimal_features
 from analytic_dd.distill.circles import circle_features
 from analytic_dd.distill.construction import Sized, option, register
@@ -19,7 +19,7 @@ from analytic_dd.distill.lift import Lifted
 from analytic_dd.distill.problem import Problem
 from analytic_dd.errors import InfeasibleError
 from analytic_dd.features.ranges import Affine, Circles
-from analytic_dd.linalg import singular_values, thin_svd
+from analytic_dd.linalg import outside, singular_values, thin_svd
 from analytic_dd.losses import LOSSES
 
 __all__ = ["Minimal", "minimal_features"]
@@ -121,18 +121,12 @@ def minimal_features(
 def _mixed(V: Array, m: int, rng: np.random.Generator) -> Array:
     """Return Q [V; R] with m rows: R random and orthogonal to V, Q random with orthonormal columns."""
     xp = namespace(V)
-
-    def draw(rows: int, columns: int) -> Array:
-        return xp.asarray(rng.standard_normal((rows, columns)), dtype=V.dtype, device=getattr(V, "device", None))
-
     rank, p = V.shape
     extra = min(m, p) - rank
     if extra:
-        R = draw(p, extra)
-        for _ in range(2):  # twice is enough: the second pass removes what rounding left
-            R = R - V.T @ (V @ R)
+        R = outside(V.T, normal_like(V, p, extra, rng))
         V = xp.concat([V, xp.linalg.qr(R, mode="reduced")[0].T], axis=0)
-    return xp.linalg.qr(draw(m, rank + extra), mode="reduced")[0] @ V
+    return xp.linalg.qr(normal_like(V, m, rank + extra, rng), mode="reduced")[0] @ V
 
 
 @register

@@ -157,7 +157,7 @@ class ProductBases(Bases):
 
     def _like(self, A: np.ndarray) -> Array:
         like = self.candidates
-        return namespace(like).asarray(np.ascontiguousarray(A), dtype=like.dtype, device=getattr(like, "device", None))
+        return namespace(like).asarray(np.ascontiguousarray(A), dtype=like.dtype, device=like.device)
 
     def _random(self, rows: int) -> np.ndarray:
         dtype = to_numpy(self.candidates[:1, :]).dtype

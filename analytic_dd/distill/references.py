@@ -51,7 +51,7 @@ def split_references(
 def _root_weights(weights: Array | None, name: str, size: int, like: Array) -> Array:
     xp = namespace(like)
     if weights is None:
-        return xp.ones((size,), dtype=like.dtype, device=getattr(like, "device", None))
+        return xp.ones((size,), dtype=like.dtype, device=like.device)
     if tuple(weights.shape) != (size,):
         raise ShapeError(f"{name} must have shape {(size,)}, got {tuple(weights.shape)}")
     least = float(xp.min(weights))

@@ -135,7 +135,7 @@ def sufficient_set(
     weight = None if sample_weight is None else as_weights(sample_weight, Phi.shape[0])
     if folds is None:
         return _one(Phi, Y, weight, intercept)
-    return _each_fold(Phi, Y, weight, intercept, xp.asarray(folds, device=getattr(Phi, "device", None)))
+    return _each_fold(Phi, Y, weight, intercept, xp.asarray(folds, device=Phi.device))
 
 
 def _each_fold(Phi: Array, Y: Array, weight: Array | None, intercept: bool, fold: Array) -> SufficientSet:
@@ -253,7 +253,7 @@ def _assembled(
     xp = namespace(R)
     if intercept:
         m = int(R.shape[0]) + 1 if norm(R) > 0.0 else 1
-        H = xp.asarray(contrasts(m), dtype=R.dtype, device=getattr(R, "device", None))
+        H = xp.asarray(contrasts(m), dtype=R.dtype, device=R.device)
         R = means + math.sqrt(m / total) * (H.T @ R[: m - 1, :])
     weight = total / R.shape[0] if intercept else 1.0
     p = int(R.shape[1]) - k

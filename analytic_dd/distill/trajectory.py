@@ -24,7 +24,7 @@ from analytic_dd.arrays import Array, as_matrices, eps_of, namespace, norm
 from analytic_dd.distill.column_space import ColumnSpace, Data, column_space, orthonormal_columns
 from analytic_dd.distill.distilled import FeatureSet
 from analytic_dd.errors import RangeError, ShapeError
-from analytic_dd.linalg import row_basis, svd
+from analytic_dd.linalg import outside, row_basis, svd
 
 __all__ = ["EndPointSet", "TrajectorySet", "end_point_set", "krylov", "trajectory_set"]
 
@@ -167,10 +167,8 @@ def krylov(eigenvalues: Array, first: Array, blocks: int) -> Array:
     scaled = (eigenvalues / eigenvalues[0])[:, None]
     V = block = orthonormal_columns(first)
     for _ in range(blocks - 1):
-        image = scaled * block
-        size = norm(image)
-        for _ in range(2):  # twice is enough: the second pass removes what rounding left
-            image = image - V @ (V.T @ image)
+        size = norm(scaled * block)
+        image = outside(V, scaled * block)
         if norm(image) <= max(V.shape) * eps_of(V) * size or V.shape[1] == V.shape[0]:
             break
         U, s, _ = svd(image)

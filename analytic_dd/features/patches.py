@@ -314,7 +314,7 @@ thresholded responses; use near copies of real inputs (near_copies), or points w
                     for b in range(size):
                         seen = J[cell, side, :, rows.start + a : rows.stop + a, columns.start + b : columns.stop + b]
                         seen += share * taps[a, b].T[:, None, None, :] - drift * patches[rows, columns, a, b]
-        return namespace(x).asarray(J.reshape(self.p, self.d), dtype=x.dtype, device=getattr(x, "device", None))
+        return namespace(x).asarray(J.reshape(self.p, self.d), dtype=x.dtype, device=x.device)
 
     def flops(self) -> float:
         """Return 2 positions n filters, twice that with mirror images."""

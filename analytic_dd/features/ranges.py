@@ -20,7 +20,7 @@ import numpy as np
 
 from analytic_dd.arrays import Array, as_matrix, eps_of, namespace, norm
 from analytic_dd.errors import RangeError
-from analytic_dd.linalg import thin_svd
+from analytic_dd.linalg import outside, thin_svd
 
 __all__ = [
     "Affine",
@@ -154,8 +154,7 @@ def affine_range(B: np.ndarray, c: np.ndarray | None, Q: np.ndarray | None = Non
 def _direction(Q: Array, c: Array, rtol: float) -> Array | None:
     """Return c_perp / |c_perp|^2, or None where c_perp is rounding."""
     xp = namespace(Q)
-    perpendicular = c - Q @ (Q.T @ c)
-    perpendicular = perpendicular - Q @ (Q.T @ perpendicular)  # once more, because it may be much smaller than c
+    perpendicular = outside(Q, c)  # it may be much smaller than c
     size = float(xp.sum(perpendicular * perpendicular))
     return None if math.sqrt(size) <= rtol * norm(c[None, :]) else perpendicular / size
 

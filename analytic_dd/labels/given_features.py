@@ -111,4 +111,4 @@ def scale_to_feasible(Ys: Array, W: Array, *, ridge: float, margin: float = 2.0)
     """
     c = feasible_scale(Ys, W, ridge=ridge, margin=margin)
     xp = namespace(Ys)
-    return Ys * xp.asarray(c, dtype=Ys.dtype, device=getattr(Ys, "device", None))
+    return Ys * xp.asarray(c, dtype=Ys.dtype, device=Ys.device)

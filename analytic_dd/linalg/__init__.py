@@ -10,6 +10,7 @@ from analytic_dd.linalg.provenance import Provenance, SampleRange
 from analytic_dd.linalg.spectrum import (
     Spectrum,
     full_rank_inverse,
+    outside,
     pseudo_inverse,
     row_basis,
     singular_values,
@@ -39,6 +40,7 @@ __all__ = [
     "full_rank_inverse",
     "least_squares",
     "merge_files",
+    "outside",
     "pseudo_inverse",
     "row_basis",
     "singular_values",

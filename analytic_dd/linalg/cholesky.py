@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import scipy.linalg
 
-from analytic_dd.arrays import Array, namespace
+from analytic_dd.arrays import Array, namespace, normal_like
 from analytic_dd.errors import ShapeError
 from analytic_dd.linalg.symmetric import eigenvalues
 from analytic_dd.linalg.threads import one_thread
@@ -110,13 +110,11 @@ class CholeskyFactor:
             return self._extremes()
 
     def _extremes(self) -> tuple[float, float]:
-        xp, L, p = namespace(self.L), self.L, self.L.shape[0]
+        L, p = self.L, self.L.shape[0]
         if p <= LIMITS.eigenvalues:
             values = eigenvalues(L @ L.T)
             return float(values[-1]), max(float(values[0]), 0.0)
-        start = xp.asarray(
-            np.random.default_rng(0).standard_normal((p, 1)), dtype=L.dtype, device=getattr(L, "device", None)
-        )
+        start = normal_like(L, p, 1, np.random.default_rng(0))
         return _largest(lambda v: L @ (L.T @ v), start), 1.0 / _largest(self.solve, start)
 
 

@@ -46,5 +46,4 @@ def by_qr_iteration(
         raise DivergenceError(
             f"{what} of a matrix {shape} converges neither by {fast} nor by {slow} ({error}); {remedy}"
         ) from error
-    xp, device = namespace(A), getattr(A, "device", None)
-    return tuple(xp.asarray(part, device=device) for part in found)  # as precise as A
+    return tuple(namespace(A).asarray(part, device=A.device) for part in found)  # as precise as A

@@ -162,7 +162,7 @@ class GramStatistics:
         xp, n = namespace(Phi, Y, *([] if before is None else [before.C])), int(Phi.shape[0])
         blocks = _blocks(n, self.p)
         labels = in_double(Y)
-        ones = xp.ones((n, 1), dtype=labels.dtype, device=getattr(labels, "device", None))
+        ones = xp.ones((n, 1), dtype=labels.dtype, device=labels.device)
         labels = xp.concat([labels, ones], axis=1)  # the row of ones makes the sum of Phi, in the same product as C
         weights = None if sample_weight is None else in_double(as_weights(sample_weight, n))[:, None]
         weighted = labels if weights is None else weights * labels

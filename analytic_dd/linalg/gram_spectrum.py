@@ -62,7 +62,7 @@ def eigendecomposition(G: Array) -> GramSpectrum:
     with one_thread(G.shape[0] <= LIMITS.one_thread):
         values, vectors = eigh(G)
     # a flipped view, with its negative stride, would be copied again in every product
-    order = xp.arange(G.shape[0] - 1, -1, -1, device=getattr(values, "device", None))
+    order = xp.arange(G.shape[0] - 1, -1, -1, device=values.device)
     values = xp.take(values, order, axis=0)
     return GramSpectrum(xp.where(values > 0.0, values, 0.0 * values), xp.take(vectors, order, axis=1))
 

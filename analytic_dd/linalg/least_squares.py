@@ -25,7 +25,7 @@ def column_units(A: Array) -> Array:
     smallest = np.finfo(str(A.dtype).rsplit(".", maxsplit=1)[-1])
     exponents = np.clip(exponents, smallest.minexp, smallest.maxexp - 1)
     units = np.ldexp(1.0, exponents)
-    return xp.asarray(units, dtype=A.dtype, device=getattr(A, "device", None))
+    return xp.asarray(units, dtype=A.dtype, device=A.device)
 
 
 def least_squares(A: Array, T: Array, *, rcond: float | None = None) -> Array:

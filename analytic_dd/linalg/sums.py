@@ -274,7 +274,7 @@ class Sums:
             shifted = G.copy()
             shifted.flat[:: self.p + 1] += ridge
             return CholeskyFactor(shifted)
-        shifted = G + ridge * xp.eye(self.p, dtype=G.dtype, device=getattr(G, "device", None))
+        shifted = G + ridge * xp.eye(self.p, dtype=G.dtype, device=G.device)
         return CholeskyFactor(shifted)
 
     def _is_definite(self, ridge: float) -> bool:
@@ -313,7 +313,7 @@ def _require_sum_of_squares(G: Array, yy: Array, slack: float, slack_y: float) -
             f"what is left has a sum of squared labels of {float(xp.min(yy)):.3g}; those samples were not added before"
         )
     try:
-        CholeskyFactor(G + (2.0 * slack) * xp.eye(G.shape[0], dtype=G.dtype, device=getattr(G, "device", None)))
+        CholeskyFactor(G + (2.0 * slack) * xp.eye(G.shape[0], dtype=G.dtype, device=G.device))
     except ValueError:
         lowest = float(xp.min(eigenvalues(G)))
         if lowest < -slack:

@@ -56,7 +56,7 @@ class Loss(ABC):
     def hessian(self, Z: Array) -> Array:
         """``Hess A(z)`` (n, k, k) of each sample."""
         xp, mu = namespace(Z), self.mean(Z)
-        units = xp.eye(Z.shape[1], dtype=Z.dtype, device=getattr(Z, "device", None))
+        units = xp.eye(Z.shape[1], dtype=Z.dtype, device=Z.device)
         columns = [self.curvature(mu, xp.broadcast_to(units[j : j + 1, :], Z.shape)) for j in range(Z.shape[1])]
         return xp.stack(columns, axis=2)
 

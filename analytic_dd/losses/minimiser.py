@@ -195,7 +195,7 @@ def _lbfgs(objective: PenalisedLoss, start: Array, settled: float) -> tuple[Arra
     xp, shape = namespace(start), start.shape
 
     def point(vector: np.ndarray) -> Array:
-        return xp.reshape(xp.asarray(vector, dtype=start.dtype, device=getattr(start, "device", None)), shape)
+        return xp.reshape(xp.asarray(vector, dtype=start.dtype, device=start.device), shape)
 
     def value_and_gradient(vector: np.ndarray) -> tuple[float, Any]:
         found = objective.evaluate(point(vector))

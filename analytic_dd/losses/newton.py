@@ -137,7 +137,7 @@ def _shifts(objective: PenalisedLoss, H: Array) -> Array:
     if not (objective.loss.shift_free and objective.intercept):
         return 0.0
     xp, k, columns = namespace(H), objective.k, objective.p + 1
-    shift = xp.zeros((k, columns), dtype=H.dtype, device=getattr(H, "device", None))
+    shift = xp.zeros((k, columns), dtype=H.dtype, device=H.device)
     shift = xp.reshape(xp.concat([shift[:, :-1], shift[:, -1:] + 1.0], axis=1), (-1, 1))
     return (float(xp.linalg.trace(H)) / (k * columns * k)) * (shift @ shift.T)
 
@@ -146,7 +146,7 @@ def _preconditioner(objective: PenalisedLoss, theta: Array) -> Callable[[Array],
     xp, G = namespace(theta), objective.curvature_gram(theta)
     size = G.shape[0]
     floor = objective.penalty + 1e-12 * float(xp.linalg.trace(G)) / size
-    factor = CholeskyFactor(G + floor * xp.eye(size, dtype=G.dtype, device=getattr(G, "device", None)))
+    factor = CholeskyFactor(G + floor * xp.eye(size, dtype=G.dtype, device=G.device))
     return lambda D: factor.solve(D.T).T
 
 

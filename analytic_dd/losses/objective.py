@@ -117,7 +117,7 @@ class PenalisedLoss:
     def start(self) -> Array:
         """Return W = 0 with the intercept whose mean is the mean label, (k, p')."""
         xp, mean = namespace(self.mean_label), self.mean_label
-        zeros = xp.zeros((self.k, self.p), dtype=mean.dtype, device=getattr(mean, "device", None))
+        zeros = xp.zeros((self.k, self.p), dtype=mean.dtype, device=mean.device)
         return xp.concat([zeros, self.loss.link(mean)[:, None]], axis=1) if self.intercept else zeros
 
     def evaluate(self, theta: Array) -> Evaluation:
@@ -161,7 +161,7 @@ class PenalisedLoss:
         if self.intercept:
             ones = xp.concat([ones[:, : self.p], 0.0 * ones[:, self.p :]], axis=1)
         ridge = xp.reshape(ones, (-1,))
-        return xp.concat(rows, axis=0) + xp.eye(ridge.shape[0], dtype=ridge.dtype, device=_device(ridge)) * ridge
+        return xp.concat(rows, axis=0) + xp.eye(ridge.shape[0], dtype=ridge.dtype, device=ridge.device) * ridge
 
     def curvature_gram(self, theta: Array) -> Array:
         """Return ``sum_i w_i trace(Hess A(z_i)) / k phi_i phi_i^T`` (p', p'): the Hessian, averaged over outputs."""
@@ -210,7 +210,3 @@ def _unit(largest: float, ridge: float) -> float:
         return 1.0
     f = math.frexp(largest)[1]
     return math.ldexp(1.0, -max(f, (math.frexp(ridge)[1] - _MOST) // 2, -_MOST))
-
-
-def _device(A: Array) -> Any:
-    return getattr(A, "device", None)

@@ -233,5 +233,5 @@ def _drawn(n: int, count: int, rng: np.random.Generator | None) -> np.ndarray:
 
 def _taken(rows: np.ndarray, Phi: Array, Y: Array) -> tuple[Array, Array]:
     xp = namespace(Phi)
-    places = xp.asarray(rows, device=getattr(Phi, "device", None))
+    places = xp.asarray(rows, device=Phi.device)
     return xp.take(Phi, places, axis=0), xp.take(Y, places, axis=0)
