@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import records
-from records import by_name, markdown, source
+from records import again, by_name, markdown, source
 
 _VARIANTS = ["fixed", "learned", "solved", "solved, whole set", "solved-in-graph", "ntk"]
 
@@ -45,6 +45,9 @@ def table4_vs_kip() -> str:
     header += ["KIP within 0.3 points, s", "KIP as good, s", "speed-up", "30,000 steps on a GPU, min (estimate)"]
     threads = sorted({row["threads"] for row in run["rows"]})
     facts = f"\nThreads: {', '.join(map(str, threads))}; seeds {sorted({row['seed'] for row in run['rows']})}.\n"
+    budgets = sorted({row["budget"] for row in run["rows"] if row["budget"] is not None})
+    command = "experiments/table4_vs_kip.py --data mnist|cifar10 --ipc IPC --variants LABELS --threads 1 --again"
+    facts += again(*(f"{command} --budget {budget:.0f}" for budget in budgets))
     return markdown(header, [_kip_row(row) for row in sorted(run["rows"], key=place)]) + facts + source(run, path)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import records
-from records import by_name, markdown, source
+from records import again, by_name, markdown, source
 
 PATH = "experiments/results/conv_kernels.json"
 PUBLISHED = "convnet 3"
@@ -47,7 +47,8 @@ def conv_cost() -> str:
         rows.append([row["case"], f"{row['size']} x {row['size']}", f"{kept:,}", f"{pixels**2:,}"])
         rows[-1] += [f"{1000.0 * row[name]:.2f}" for name in ("forward", "gradient")] + [", ".join(powers)]
     header = ["network", "pixels", "pairs of pixels kept", "all pairs", "kernel, ms", "gradient, ms"]
-    return markdown([*header, "power of the pixels: kernel, gradient"], rows) + _source()
+    header.append("power of the pixels: kernel, gradient")
+    return markdown(header, rows) + again("experiments/conv_kernels.py --part cost") + _source()
 
 
 def conv_projection() -> str:
@@ -101,7 +102,8 @@ def conv_workers() -> str:
         rows[-1] += ["yes" if row["same_bits"] else "no"]
     header = ["workers, images", "rounds", "wall s", "CPU s", "CPU s of the busiest worker", "speed-up, wall"]
     header += ["speed-up, busiest worker", "load before", "same bits"]
-    return markdown(header, rows) + _source()
+    command = again("experiments/conv_kernels.py --part workers --size SIZE")
+    return markdown(header, rows) + command + _source()
 
 
 TABLES = by_name(conv_cost, conv_projection, conv_runs, conv_workers)

@@ -7,9 +7,12 @@ from typing import Any
 
 import published
 import records
-from records import by_name, markdown, source
+from records import again, by_name, markdown, source
 
 METHODS = ("dc", "dsa", "dm", "mtt", "kip", "dd", "ld", "lgm", "cafe")  # those that iterate
+ESTIMATE = "estimate"  # the predictor of a row that says what a set takes
+_WORDS = {"MNIST": "mnist", "CIFAR-10 (JPEG)": "cifar10"}  # data on the command line
+_FILES = ("imagenette-128", "tiny-imagenet-64")
 
 Row = Mapping[str, Any]
 Found = Mapping[str, Row]  # a set by predictor
@@ -57,15 +60,44 @@ def _distils(found: Found, random: Found) -> bool:
 
 def _facts(rows: Sequence[Row]) -> str:
     devices = ", ".join(sorted({f"{row['device']}, torch {row['torch']}, {row['threads']} threads" for row in rows}))
-    seeds = "; ".join(sorted({f"{row['data']}: {row['seeds']}" for row in rows}))
+    seeds = "; ".join(sorted({f"{row['data']}, IPC {_size(row)}: {row['seeds']}" for row in rows}))
     return f"\nDistillation seeds: {seeds}. Device: {devices}.\n"
+
+
+def _word(name: str) -> str:
+    """Return data as the command line names them."""
+    return f"$ANALYTIC_DD_DATA/{name}.tar.xz" if name in _FILES else _WORDS.get(name, name)
+
+
+def _again(stem: str, rows: Sequence[Row]) -> str:
+    """Return the command that makes a line of a table anew, for each data set and size."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        words = f"--settings {row['settings']} --data {_word(row['data'])} --ipc {row['ipc']} --repeats {row['seeds']}"
+        chosen = found.setdefault(f"- {row['data']}, IPC {_size(row)}: `python experiments/{stem}.py {words}", [])
+        chosen += [] if row["predictor"] in chosen else [row["predictor"]]
+    lines = [f"{start} --predictors {' '.join(chosen)} --methods METHOD`\n" for start, chosen in found.items()]
+    return "\nA line again, within ten minutes on two quiet cores:\n\n" + "".join(lines)
+
+
+def _not_run(rows: Sequence[Row]) -> str:
+    """Return what the sets take that were estimated in place of a run."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        card = "" if row["gpu_hours"] is None or row["settings"] == "small" else f" ({row['gpu_hours']:.2g} GPU h)"
+        name = f"{row['data']}, {row['settings']}, IPC {_size(row)}, by {' '.join(row['scored_by'])}"
+        found.setdefault(name, []).append(f"{row['method']} {row['estimate'] / 60.0:.3g}{card}")
+    lines = [f"- {name}: {', '.join(each)}\n" for name, each in found.items()]
+    start = "\nNot run. Minutes of one processor for a seed by the same command with `--estimate`, scores included:\n\n"
+    return start + "".join(lines) if lines else ""
 
 
 def _by_predictor(stem: str, more: Sequence[str] = (), cells: Callable[[Found], list[str]] = lambda found: []) -> str:
     """The table of a recorded run, a column for each predictor, then ``more`` columns with ``cells``."""
     run = records.read(records.RESULTS / f"{stem}.json")
-    predictors = list(dict.fromkeys(row["predictor"] for row in run["rows"]))
-    rows, left_out, groups = [], [], _groups(run["rows"])
+    scored = [row for row in run["rows"] if row["predictor"] != ESTIMATE]
+    predictors = list(dict.fromkeys(row["predictor"] for row in scored))
+    rows, left_out, groups = [], [], _groups(scored)
     for key, found in groups.items():
         first = next(iter(found.values()))
         if not _distils(found, groups.get((*key[:3], "random"), {})):
@@ -74,11 +106,12 @@ def _by_predictor(stem: str, more: Sequence[str] = (), cells: Callable[[Found], 
         rows.append([f"{first['data']}, {first['settings']}: {first['method']}", _size(first)])
         rows[-1] += [_cell(found.get(name)) for name in predictors] + cells(found)
     header = ["data, settings: method", "IPC", *(f"{name}, %" for name in predictors), *more]
-    notes = _facts(run["rows"])
+    notes = _facts(scored)
     if left_out:
         notes += (
             f"\nNot shown, since no predictor puts it above random images of the same size: {'; '.join(left_out)}.\n"
         )
+    notes += _again(stem, scored) + _not_run([row for row in run["rows"] if row["predictor"] == ESTIMATE])
     return markdown(header, rows) + notes + source(run, f"experiments/results/{stem}.json")
 
 
@@ -144,6 +177,8 @@ def mtt_ablations() -> str:
     timed = [row for row in run["rows"] if row["part"] == "seconds"]
     steps = [[row["data"], row["ipc"], row["student_steps"], f"{row['seconds_a_step']:.3g}"] for row in timed]
     text = markdown(header, rows) + (_facts(every) if every else "")
+    parts = {(row["data"], row["part"]): f"--data {_word(row['data'])} --parts {row['part']}" for row in run["rows"]}
+    text += again(*(f"experiments/mtt_ablations.py {words}" for words in parts.values()))
     text += "\n" + markdown(["data", "IPC", "N", "seconds a step"], steps) if steps else ""
     return text + source(run, path)
 

@@ -109,6 +109,11 @@ def source(run: Mapping[str, Any], path: str) -> str:
     )
 
 
+def again(*commands: str) -> str:
+    """Return what makes lines of a table anew, a command for each kind of them."""
+    return "\nA line again: " + "; ".join(f"`python {command}`" for command in dict.fromkeys(commands)) + ".\n"
+
+
 def by_name(*tables: Callable[[], str]) -> dict[str, Callable[[], str]]:
     """Return functions that write tables by their names, which the pages call them by."""
     return {table.__name__: table for table in tables}
