@@ -3,7 +3,7 @@
 Each part changes one thing of the small settings; experts are trained first and kept in --runs for all of them. A
 distillation ends after --budget seconds, and its row says so, so that a cell takes at most ten minutes on two cores.
 ``seconds`` times steps with one expert on 2,000 samples, since neither number changes what a step takes. --dry-run
-prints the cells, --estimate also what they take here, each with experts of its own, which a run trains once for all;
+prints the cells, --estimate records what they take here, each with experts of its own, which a run trains once for all;
 both run nothing. A run that was interrupted goes on.
 
 Run: python experiments/mtt_ablations.py [--quick] [--data digits mnist cifar10] [--parts start ...] [--estimate]
@@ -23,10 +23,8 @@ import records
 
 from analytic_dd import data
 from analytic_dd.baselines import distill
-from analytic_dd.baselines.bench.estimate import estimates, made
+from analytic_dd.baselines.bench.estimate import made
 from analytic_dd.baselines.bench.plan import SetCell, Variant, parse_variant, plan
-from analytic_dd.baselines.bench.protocol import Protocol
-from analytic_dd.baselines.methods.method import configured
 from analytic_dd.data import Dataset
 
 STEM = "mtt_ablations"
@@ -97,16 +95,17 @@ def trained(dataset: Dataset, options: Any) -> None:
 
 
 def scored(part: str, dataset: Dataset, options: Any) -> list[dict[str, Any]]:
-    """Return the rows of a part that is scored."""
-    rows = protocol_runs.run_on(
-        dataset,
-        options,
-        STEM,
-        methods=methods_of(part, quick=options.quick),
-        predictors=predictors_of(part, quick=options.quick),
-        ipcs=sizes_of(part, options),
-        config=settings_of(dataset, options),
-    )
+    """Return the rows of a part that is scored, or with --estimate what its sets take."""
+    chosen: dict[str, Any] = {
+        "methods": methods_of(part, quick=options.quick),
+        "predictors": predictors_of(part, quick=options.quick),
+        "ipcs": sizes_of(part, options),
+        "config": settings_of(dataset, options),
+    }
+    if options.estimate:
+        rows = protocol_runs.estimated(dataset, options, **chosen)
+    else:
+        rows = protocol_runs.run_on(dataset, options, STEM, **chosen)
     return [row | {"part": part} for row in rows]
 
 
@@ -127,7 +126,7 @@ def timed(dataset: Dataset, options: Any) -> list[dict[str, Any]]:
 
 
 def planned(part: str, dataset: Dataset, options: Any) -> list[str]:
-    """Return the cells of a part in words, with --estimate also what each takes."""
+    """Return the cells of a part in words."""
     if part == "seconds":
         return [f"seconds a step, {dataset.name}, IPC {ipc}: {STEPS} steps" for ipc in sizes_of(part, options)]
     config = settings_of(dataset, options)
@@ -139,17 +138,13 @@ def planned(part: str, dataset: Dataset, options: Any) -> list[str]:
         predictors=predictors_of(part, quick=options.quick),
         config=config,
     )
-    if not options.estimate:
-        return [f"{part}: {cell.label}: {', '.join(cell.predictors)}" for cell in cells.sets]
-    protocol = configured(Protocol, config["evaluate"])
-    return [f"{part}: {one}" for one in estimates(cells, {dataset.name: dataset}, protocol=protocol)]
+    return [f"{part}: {cell.label}: {', '.join(cell.predictors)}" for cell in cells.sets]
 
 
 def main() -> None:
     """Run what is not done, and record each part as it ends."""
     flags: dict[str, Any] = {
         "parts": {"nargs": "+", "choices": list(PARTS), "default": list(PARTS)},
-        "estimate": {"action": "store_true", "help": "print the cells and what they take, and stop"},
         "dry-run": {"action": "store_true", "help": "print the cells, and stop"},
     }
     options = protocol_runs.arguments(__doc__ or "", settings="small", **flags)
@@ -159,12 +154,12 @@ def main() -> None:
     path = records.path_of(options, STEM)
     for name in options.names:
         dataset = data.load(name, offline=True)
-        if options.estimate or options.dry_run:
+        if options.dry_run:
             print("\n".join(line for part in options.parts for line in planned(part, dataset, options)))
             continue
-        if options.parts != ["seconds"]:
+        if options.parts != ["seconds"] and not options.estimate:
             trained(dataset, options)
-        for part in options.parts:
+        for part in (one for one in options.parts if one != "seconds" or not options.estimate):
             rows = timed(dataset, options) if part == "seconds" else scored(part, dataset, options)
             records.record(path, records.with_others(path, rows, KEYS, seed=options.seed), seed=options.seed)
 

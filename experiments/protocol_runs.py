@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
@@ -15,6 +16,7 @@ from published import anchor, beside
 
 from analytic_dd import data
 from analytic_dd.baselines.bench.estimate import estimates
+from analytic_dd.baselines.bench.journal import cell_key
 from analytic_dd.baselines.bench.plan import parse_variant, plan
 from analytic_dd.baselines.bench.protocol import Protocol
 from analytic_dd.baselines.bench.run import Benchmark
@@ -67,21 +69,25 @@ def run(
         dataset = data.load(name, offline=True)
         chosen = {"methods": options.methods or methods, "ipcs": options.ipc or ipcs}
         chosen |= {"predictors": options.predictors or predictors}
+        settings = SETTINGS[options.settings]
+        chosen["config"] = settings.get(dataset.name, settings[""])
         if options.estimate:
             rows += estimated(dataset, options, **chosen)
-            continue
-        settings = SETTINGS[options.settings]
-        config = settings.get(dataset.name, settings[""])
-        rows += run_on(dataset, options, stem, config=config, name=name, **chosen)
+        else:
+            rows += run_on(dataset, options, stem, name=name, **chosen)
     return rows
 
 
 def estimated(
-    dataset: data.Dataset, options: Any, *, methods: Sequence[str], predictors: Sequence[str], ipcs: Sequence[int]
+    dataset: data.Dataset,
+    options: Any,
+    *,
+    methods: Sequence[str],
+    predictors: Sequence[str],
+    ipcs: Sequence[int],
+    config: Mapping[str, Mapping[str, Any]],
 ) -> list[dict[str, Any]]:
     """Return a row for each set that says what it takes; sets that nothing is published for are left out."""
-    settings = SETTINGS[options.settings]
-    config = settings.get(dataset.name, settings[""])
     protocol, name = (
         configured(Protocol, config.get("evaluate", {})),
         options.settings if options.settings == "published" else "",
@@ -139,10 +145,7 @@ def run_on(
     if failed:
         print(f"{failed} cells failed; the rows of {folder} say why", file=sys.stderr)
     keys = {cell.key(predictor) for cell in cells.sets for predictor in cell.predictors}
-    return recorded([row for row in benchmark.rows() if tuple(row[key] for key in _CELL) in keys], options)
-
-
-_CELL = ("method", "variant", "data", "ipc", "seed", "predictor")
+    return recorded([row for row in benchmark.rows() if cell_key(row) in keys], options)
 
 
 def recorded(rows: Sequence[Mapping[str, Any]], options: Any) -> list[dict[str, Any]]:
@@ -171,14 +174,9 @@ def record_drawn(
     rows: Sequence[Mapping[str, Any]],
     draw: Callable[[list[Any], argparse.Namespace], Mapping[str, Any]],
 ) -> None:
-    """Record rows beside those of other cells, and draw all that are known of each data set and its settings.
-
-    An estimate leaves once its set has been scored.
-    """
+    """Record rows beside those of other cells, and draw all that are known of each data set and its settings."""
     path = records.path_of(options, stem)
     every = records.with_others(path, rows, KEYS, seed=options.seed)
-    scored = {_set_of(row) for row in every if row["predictor"] != ESTIMATE}
-    every = [row for row in every if row["predictor"] != ESTIMATE or _set_of(row) not in scored]
     found: list[Mapping[str, Any]] = []
     for key in dict.fromkeys((row["data"], row["settings"]) for row in every):
         part = [row for row in every if (row["data"], row["settings"]) == key]
@@ -186,10 +184,6 @@ def record_drawn(
         changed = shown and any((row["data"], row["settings"]) == key for row in rows)
         drawn = draw(shown, options) if changed else {}
         found += [{**row, **drawn} if row in shown else row for row in part]
-    order = {name: place for place, name in enumerate(("MNIST", *dict.fromkeys(row["data"] for row in found)))}
-    found.sort(key=lambda row: (order[row["data"]], row["ipc"]))
+    order = list(dict.fromkeys(("MNIST", *(row["data"] for row in found))))
+    found.sort(key=lambda row: (order.index(row["data"]), row["ipc"] or math.inf))
     records.record(path, found, seed=options.seed)
-
-
-def _set_of(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(row[key] for key in KEYS[:-1])

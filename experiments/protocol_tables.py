@@ -81,9 +81,13 @@ def _again(stem: str, rows: Sequence[Row]) -> str:
 
 
 def _not_run(rows: Sequence[Row]) -> str:
-    """Return what the sets take that were estimated in place of a run."""
+    """Return what the sets take that were estimated and have not been scored since."""
     found: dict[str, list[str]] = {}
+    names = ("data", "settings", "ipc", "method")
+    scored = {tuple(row[name] for name in names) for row in rows if row["predictor"] not in (ESTIMATE, None)}
     for row in rows:
+        if row["predictor"] != ESTIMATE or tuple(row[name] for name in names) in scored:
+            continue
         card = "" if row["gpu_hours"] is None or row["settings"] == "small" else f" ({row['gpu_hours']:.2g} GPU h)"
         name = f"{row['data']}, {row['settings']}, IPC {_size(row)}, by {' '.join(row['scored_by'])}"
         found.setdefault(name, []).append(f"{row['method']} {row['estimate'] / 60.0:.3g}{card}")
@@ -111,7 +115,7 @@ def _by_predictor(stem: str, more: Sequence[str] = (), cells: Callable[[Found], 
         notes += (
             f"\nNot shown, since no predictor puts it above random images of the same size: {'; '.join(left_out)}.\n"
         )
-    notes += _again(stem, scored) + _not_run([row for row in run["rows"] if row["predictor"] == ESTIMATE])
+    notes += _again(stem, scored) + _not_run(run["rows"])
     return markdown(header, rows) + notes + source(run, f"experiments/results/{stem}.json")
 
 
@@ -133,7 +137,9 @@ def published_protocols() -> str:
     """How each published number was measured, beside ours."""
     facts = list(published.FACTS)
     rows = [[name, *(how[fact] for fact in facts)] for name, how in published.protocols().items()]
-    rows += [[f"ours: {name}", *published.ours(name).values()] for name in ("convnet", "convnet+dsa", "krr-own")]
+    rows += [
+        [f"ours: {name}", *published.ours(name).values()] for name in ("convnet", "convnet+dsa", "wide", "krr-own")
+    ]
     return markdown(["number", *facts], rows) + "\nRows of `experiments/published_anchors.json` name their protocol.\n"
 
 
@@ -154,15 +160,16 @@ def networks() -> str:
         if row["method"] in sets and row["predictor"] in predictors and row["ipc"] == 1
     }
     columns = [(predictor, method) for predictor in predictors for method in sets]
-    rows = [[data, *(found[data, *column] for column in columns)] for data in dict.fromkeys(key[0] for key in found)]
-    names = [f"{predictors[predictor]}: {sets[method]}" for predictor, method in columns]
-    return markdown(["one image a class, test accuracy in %", *names], rows) + source(run, path)
+    names = [data for data in dict.fromkeys(key[0] for key in found) if all((data, *one) in found for one in columns)]
+    rows = [[data, *(found[data, *column] for column in columns)] for data in names]
+    header = [f"{predictors[predictor]}: {sets[method]}" for predictor, method in columns]
+    return markdown(["one image a class, test accuracy in %", *header], rows) + source(run, path)
 
 
 def mtt_ablations() -> str:
     """Trajectory matching with one thing changed: accuracies, the learned step size, seconds; and seconds a step."""
     run, path = records.recorded("mtt_ablations")
-    every = [row for row in run["rows"] if row["part"] != "seconds"]
+    every = [row for row in run["rows"] if row["part"] != "seconds" and row["predictor"] != ESTIMATE]
     predictors = list(dict.fromkeys(row["predictor"] for row in every))
     found: dict[tuple[Any, ...], dict[str, Row]] = {}
     for row in every:
@@ -177,6 +184,7 @@ def mtt_ablations() -> str:
     timed = [row for row in run["rows"] if row["part"] == "seconds"]
     steps = [[row["data"], row["ipc"], row["student_steps"], f"{row['seconds_a_step']:.3g}"] for row in timed]
     text = markdown(header, rows) + (_facts(every) if every else "")
+    text += _not_run(run["rows"])
     parts = {(row["data"], row["part"]): f"--data {_word(row['data'])} --parts {row['part']}" for row in run["rows"]}
     text += again(*(f"experiments/mtt_ablations.py {words}" for words in parts.values()))
     text += "\n" + markdown(["data", "IPC", "N", "seconds a step"], steps) if steps else ""

@@ -11,7 +11,9 @@ ANCHORS = Path(__file__).parent / "published_anchors.json"
 RECALLED = " (recalled)"  # no stored copy was found for it
 FACTS = ("predictor", "kernel", "augmentation", "step size", "selection")
 
-_LIKE = {"convnet+dsa+lr": "convnet+dsa"}  # a column that is nearer to how a number of another was published
+# Columns that are nearer to how a number of another was published, the second one for KIP alone
+_LIKE = {"convnet+dsa+lr": "convnet+dsa", "wide": "convnet"}
+_WIDE = "kip network"  # the protocol that ``wide`` is like
 
 
 def protocols() -> dict[str, dict[str, str]]:
@@ -24,6 +26,7 @@ def anchor(name: str, ipc: int | None, label: str, predictor: str) -> dict[str, 
     method = label.partition(":")[0]
     for row in json.loads(ANCHORS.read_text())["rows"]:
         same = (row["ipc"], row["method"], row["predictor"]) == (ipc, method, _LIKE.get(predictor, predictor))
+        same = same and (predictor != "wide" or row["protocol"] == _WIDE)
         if same and name.partition(" ")[0] == row["data"]:
             return dict(row)
     return None
@@ -34,6 +37,8 @@ def ours(predictor: str) -> dict[str, str]:
     network, *marks = predictor.split("+")
     if network.startswith(("krr", "ridge")):
         facts = ("kernel ridge regression on the set", "fully connected", "none", "-")
+    elif network == "wide":
+        facts = (protocols()[_WIDE]["predictor"], "-", "none", "by the first weights")
     else:
         named = "ConvNet, width 128, depth 3" if network == "convnet" else "by name"
         step_size = "learned with the set" if "lr" in marks else "0.01"

@@ -34,9 +34,13 @@ def test_a_dry_run_names_the_cells_and_an_estimate_their_seconds(scripts, tmp_pa
         "seconds a step, digits, IPC 10",
     }
     assert "steps: mtt:student_steps=5,expert_span=1, digits, IPC 1, seed 0: convnet, convnet+lr" in lines
-    scripts["call"]("--estimate", "--parts", "start")
-    assert all("s here" in line for line in capsys.readouterr().out.splitlines())
     assert not list(tmp_path.iterdir())
+    scripts["call"]("--estimate", "--parts", "start", "seconds")
+    assert "s here" in capsys.readouterr().out
+    rows = json.loads((tmp_path / "mtt_ablations_quick.json").read_text())["rows"]
+    assert [(row["part"], row["method"]) for row in rows] == [("start", f"mtt:max_start={epoch}") for epoch in (1, 4)]
+    assert all(row["estimate"] > 0.0 for row in rows)
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_part_changes_one_thing_shares_the_experts_and_goes_on(scripts, tmp_path, monkeypatch, capsys):

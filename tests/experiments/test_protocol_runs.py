@@ -101,6 +101,10 @@ def test_a_deviation_stands_between_equals_alone(scripts):
     assert there.differing(mtt, **like | {"predictor": learned}) == ["predictor", "selection"]
     kip = there.anchor("CIFAR-10", 10, "kip", "convnet")
     assert there.differing(kip, "CIFAR-10", "published", "convnet")[:2] == ["predictor", "kernel"]
+    assert there.anchor("CIFAR-10", 10, "kip", "wide") == kip
+    assert "predictor" not in there.differing(kip, "CIFAR-10", "published", "wide")
+    assert there.anchor("CIFAR-10", 10, "dc", "wide") is None
+    assert there.anchor("CIFAR-10", 10, "cafe", "convnet+dsa")["accuracy"] == 50.9
     assert there.anchor("CIFAR-10 (JPEG)", 10, "dsa", "convnet") is None
     assert there.anchor("CIFAR-100", 10, "dsa", "convnet+dsa")["accuracy"] == 32.3
     random = there.anchor("MNIST", 1, "random", "convnet")

@@ -20,12 +20,9 @@ from analytic_dd.baselines.bench.plan import Plan, SetCell
 from analytic_dd.baselines.bench.protocol import Protocol, predictor_kind
 from analytic_dd.baselines.bench.wide import wide_network
 from analytic_dd.baselines.ledger import Ledger
-from analytic_dd.baselines.methods.dc import DcConfig
-from analytic_dd.baselines.methods.matching import Matching
 from analytic_dd.baselines.methods.method import Method, configured
 from analytic_dd.baselines.methods.registry import METHODS, method_type
-from analytic_dd.baselines.methods.task import Task, height_width_channels
-from analytic_dd.baselines.nets.named import network_named
+from analytic_dd.baselines.methods.task import Task
 from analytic_dd.baselines.nets.network import Network
 from analytic_dd.baselines.torch_state import plain_torch
 from analytic_dd.data import Dataset
@@ -82,25 +79,10 @@ def made(cell: SetCell, dataset: Dataset, *, device: str = "cpu") -> Method:
 
 def work(method: Method) -> Work | None:
     """Return the work of a method by its options; None where only a run can tell."""
-    task, m, config = method.task, method.task.k * method.points_per_class, method.config
-    step = method.passes_per_step()
-    if step is not None:
-        once = method.passes_once()
-        calls, first = 5 * step.get("network_steps", 0), 2 * once.get("network_steps", 0)
-        return Work(_counted(step), calls, _counted(once), first)
-    if not isinstance(method, Matching) or method.name not in ("dm", "dc", "dsa"):
+    step, once = method.passes_per_step(), method.passes_once()
+    if step is None or not hasattr(method.config, "network_for"):
         return None
-    real = sum(min(config.batch, len(found)) for found in task.members)
-    if not isinstance(config, DcConfig):
-        return Work(_counts(real, 0, m, m), 3 * task.k, _counts(), 0)
-    outer, inner = config.loops(method.points_per_class)
-    training = (outer - 1) * inner
-    step = _counts(outer * real, outer * real, outer * m + training * m, 2 * outer * m + training * m)
-    return Work(step, 5 * outer * task.k + 2 * training * -(-m // config.net_batch), _counts(), 0)
-
-
-def _counts(*values: int) -> dict[str, int]:
-    return dict(zip(COUNTED, values or (0, 0, 0, 0), strict=True))
+    return Work(_counted(step), method.calls_per_step(), _counted(once), 2 * once.get("network_steps", 0))
 
 
 def _counted(found: Mapping[str, int]) -> dict[str, int]:
@@ -121,8 +103,8 @@ def forward_flops(network: Network) -> float:
 
 
 def _network(method: Method) -> Network:
-    config: Any = method.config
-    return network_named(config.network, method.task.shape, method.task.k, width=config.width, depth=config.depth)
+    network: Network = method.config.network_for(method.task)
+    return network
 
 
 def _operations(found: Work, steps: int, size: float) -> float:
@@ -223,9 +205,7 @@ def _scoring(cell: SetCell, dataset: Dataset, predictor: str, protocol: Protocol
     if predictor_kind(predictor) != "network":
         return 0.0
     settings = protocol.networks(predictor, full=cell.ipc is None)
-    height, width, channels = height_width_channels(dataset.image_shape)
-    k = len(dataset.classes)
-    network = network_named(settings.network, (channels, height, width), k, width=settings.width, depth=settings.depth)
+    network, k = settings.network_for(dataset), len(dataset.classes)
     m = len(dataset.y_train) if cell.ipc is None else k * cell.ipc
     passes = 3.0 * (settings.epochs or 0) * m + len(dataset.y_test)
     return settings.nets * passes * forward_flops(network) / float(rate(network))

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from analytic_dd.baselines.methods.task import height_width_channels
+from analytic_dd.baselines.methods.task import channels_first, height_width_channels
 from analytic_dd.baselines.nets.augment import Augmentation
 from analytic_dd.baselines.nets.each_image import EachImage
 from analytic_dd.baselines.nets.named import network_named
@@ -48,6 +48,11 @@ class Networks:
     def __post_init__(self) -> None:
         if self.augment not in (False, True, "dc"):
             raise ValueError(f"augment must be true, false or 'dc', got {self.augment!r}")
+
+    def network_for(self, dataset: Dataset) -> Network:
+        """Return the network for the images of a data set."""
+        shape, k = channels_first(dataset.image_shape), len(dataset.classes)
+        return network_named(self.network, shape, k, width=self.width, depth=self.depth)
 
     def course(self, dataset: Dataset) -> Course:
         """Return how the networks train on sets of ``dataset``."""
@@ -128,8 +133,7 @@ def evaluate(
     started, k = time.perf_counter(), len(dataset.classes)
     images = images_of(inputs, dataset, device=device)
     targets, kind = targets_of(labels, k, m=len(images), soft=networks.soft)
-    shape = tuple(images.shape[1:])
-    model = network_named(networks.network, shape, k, width=networks.width, depth=networks.depth)
+    model = networks.network_for(dataset)
     course = networks.course(dataset)
     generators = [_generator(networks.seed, net) for net in range(networks.nets)]
     trained = train_networks(model, images, targets.to(device), course=course, generators=generators, together=together)
@@ -147,9 +151,8 @@ def evaluate(
 
 def augmentation_of(dataset: Dataset) -> Augmentation:
     """Return the augmentation for a data set, which flips no digits."""
-    height, width, channels = height_width_channels(dataset.image_shape)
     name = dataset.name.lower().partition(",")[0]  # a comma begins what was done to the pixels
-    return Augmentation.for_images((channels, height, width), digits=name in ("digits", "mnist"))
+    return Augmentation.for_images(channels_first(dataset.image_shape), digits=name in ("digits", "mnist"))
 
 
 def images_of(inputs: np.ndarray, dataset: Dataset, *, device: str = "cpu") -> torch.Tensor:

@@ -108,11 +108,6 @@ class Journal:
         self._by_key = {cell_key(row): row for row in rows}
         self._unended = bool(rows) and not path.read_bytes().endswith(b"\n")
 
-    @property
-    def rows(self) -> list[dict[str, Any]]:
-        """The last row of each cell."""
-        return list(self._by_key.values())
-
     def find(self, key: tuple[Any, ...]) -> dict[str, Any] | None:
         """Return the row of a cell, or None."""
         return self._by_key.get(key)

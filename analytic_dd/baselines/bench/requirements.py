@@ -14,8 +14,6 @@ from analytic_dd.baselines.bench.wide import wide_network
 from analytic_dd.baselines.methods.kernel_config import KernelConfig
 from analytic_dd.baselines.methods.method import Method
 from analytic_dd.baselines.methods.registry import METHODS
-from analytic_dd.baselines.methods.task import height_width_channels
-from analytic_dd.baselines.nets.named import network_named
 from analytic_dd.baselines.nets.network import Network
 from analytic_dd.baselines.torch_state import plain_torch
 from analytic_dd.data import Dataset
@@ -80,8 +78,8 @@ def least_bytes(method: Method) -> dict[str, float]:
         found["the kernel matrices with their gradients"] = 2.0 * size * m * (m + min(targets, task.n))
     if hasattr(config, "expert_folder") and config.expert_folder is None:
         found["the experts"] = float(method.passes_once().get("expert_bytes", 0))
-    if hasattr(config, "network") and hasattr(config, "width"):
-        network = network_named(config.network, task.shape, task.k, width=config.width, depth=config.depth)
+    if hasattr(config, "network_for"):
+        network = config.network_for(task)
         unrolled = getattr(config, "student_steps", None) or getattr(config, "unrolled", 0) or 0
         found["the weights of an unrolled network"] = float(size * (unrolled + 1) * network.size())
         images = min(getattr(config, "synthetic_batch", None) or m, m)
@@ -107,11 +105,8 @@ def free_bytes(device: str) -> float:
 
 
 def _require_networks(cell: SetCell, dataset: Dataset, protocol: Protocol) -> None:
-    height, width, channels = height_width_channels(dataset.image_shape)
     for predictor in cell.predictors:
         if predictor_kind(predictor) == "network":
-            networks = protocol.networks(predictor, full=cell.ipc is None)
-            shape, k = (channels, height, width), len(dataset.classes)
-            network_named(networks.network, shape, k, width=networks.width, depth=networks.depth)
+            protocol.networks(predictor, full=cell.ipc is None).network_for(dataset)
         if predictor_kind(predictor) == "wide":
             wide_network(protocol.wide(), dataset)

@@ -21,7 +21,7 @@ from analytic_dd.baselines.bench import child
 from analytic_dd.baselines.bench.closed_form import closed_form
 from analytic_dd.baselines.bench.controls import CONTROLS, control_set
 from analytic_dd.baselines.bench.foreign import FOREIGN, foreign_result
-from analytic_dd.baselines.bench.journal import KEY, Journal, read_rows
+from analytic_dd.baselines.bench.journal import KEY, Journal, cell_key, read_rows
 from analytic_dd.baselines.bench.plan import Plan, SetCell, settings_of
 from analytic_dd.baselines.bench.protocol import Protocol, score
 from analytic_dd.baselines.bench.set_file import load_set, save_set
@@ -110,7 +110,7 @@ class Benchmark:
 
     def dry_run(self) -> list[dict[str, Any]]:
         """Return each cell with its state, and change nothing."""
-        rows = {tuple(row[name] for name in KEY): row for row in read_rows(self.out / JOURNAL)}
+        rows = {cell_key(row): row for row in read_rows(self.out / JOURNAL)}
         found = []
         for cell in self.plan.sets:
             for predictor in cell.predictors:

@@ -9,7 +9,7 @@ import torch
 
 from analytic_dd.baselines.bench.evaluate import images_of, test_accuracies
 from analytic_dd.baselines.methods.driver import BaselineResult
-from analytic_dd.baselines.methods.task import height_width_channels
+from analytic_dd.baselines.methods.task import channels_first
 from analytic_dd.baselines.nets.wide import WideConvNet, fitted
 from analytic_dd.baselines.torch_state import plain_torch
 from analytic_dd.data import Dataset
@@ -33,8 +33,7 @@ class WideNetworks:
 
 def wide_network(networks: WideNetworks, dataset: Dataset) -> WideConvNet:
     """Return the network for the images of a data set."""
-    height, width, channels = height_width_channels(dataset.image_shape)
-    shape, k = (channels, height, width), len(dataset.classes)
+    shape, k = channels_first(dataset.image_shape), len(dataset.classes)
     return WideConvNet(shape, k, width=networks.width, depth=networks.depth)
 
 

@@ -14,7 +14,6 @@ from torch.nn import functional as F
 
 from analytic_dd.baselines.methods.matching import QUICK, Augmented, Matching, MatchingConfig
 from analytic_dd.baselines.nets.network import Network, Parameters
-from analytic_dd.baselines.nets.training import Course, trained
 
 __all__ = ["CafeConfig", "FeatureAlignment", "class_means", "feature_loss", "layer_features"]
 
@@ -216,15 +215,9 @@ class FeatureAlignment(Matching):
 
     def train(self, weights: Parameters, rng: np.random.Generator, generator: torch.Generator) -> Parameters:
         """Return the network after epochs on the images, until its accuracy on real samples has changed."""
-        config, m, accuracies = self.config, len(self.images), _Last(self.config.window)
-
-        def samples(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            rows = rows.to(self.task.device)
-            return self.images[rows], self.classes_of_points[rows]
-
-        course = Course(1, config.net_batch, config.net_lr, augmentation=self.augmentation, always_shuffled=True)
+        config, accuracies = self.config, _Last(self.config.window)
         for _ in range(config.most_epochs):
-            weights = trained(self.network, weights, samples, m, course, generators=[generator], ledger=self.ledger)
+            weights = self.trained_on_set(weights, generator, 1, lr=config.net_lr, batch=config.net_batch)
             accuracies.add(self.accuracy(weights, rng))
             if accuracies.spread(lambda spread: spread > config.grown):
                 break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -13,7 +14,6 @@ from torch.nn import functional as F
 from analytic_dd.baselines.methods.matching import QUICK, Matching, MatchingConfig
 from analytic_dd.baselines.methods.objective import Objective, class_sums
 from analytic_dd.baselines.nets.network import Network, Parameters
-from analytic_dd.baselines.nets.training import Course, trained
 from analytic_dd.baselines.optimum import dc_bound
 
 __all__ = ["LOOPS", "DcConfig", "GradientMatching", "gradient_distance", "loss_gradient"]
@@ -185,19 +185,9 @@ class GradientMatching(Matching):
             if not self.descend(gradients):
                 return float("nan")
             if turn < self.outer - 1:
-                weights = self.train(weights, generator)
+                lr, batch = self.config.net_lr, self.config.net_batch
+                weights = self.trained_on_set(weights, generator, self.inner, lr=lr, batch=batch)
         return float(torch.stack(losses).mean())
-
-    def train(self, weights: Parameters, generator: torch.Generator) -> Parameters:
-        """Return the network after the inner epochs on the images as they are."""
-
-        def samples(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            rows = rows.to(self.task.device)
-            return self.images[rows], self.classes_of_points[rows]
-
-        batch, lr, m = self.config.net_batch, self.config.net_lr, len(self.images)
-        course = Course(self.inner, batch, lr, augmentation=self.augmentation, always_shuffled=True)
-        return trained(self.network, weights, samples, m, course, generators=[generator], ledger=self.ledger)
 
     def distance(self, weights: Parameters, real: torch.Tensor, synthetic: torch.Tensor, label: int) -> torch.Tensor:
         """Return the distance of the gradients that two batches of one class give."""
@@ -211,6 +201,23 @@ class GradientMatching(Matching):
         n, m = len(real), len(synthetic)
         self.ledger.add(real_forward=n, real_backward=n, synthetic_forward=m, synthetic_backward=2 * m)
         return gradient_distance(gradient(real, False), gradient(synthetic, True), distance=self.config.distance)
+
+    def passes_per_step(self) -> dict[str, int]:
+        """Return what one step adds to the ledger."""
+        (outer, inner), m = self.config.loops(self.points_per_class), self.task.k * self.points_per_class
+        real, epochs = outer * self.real_of_all_classes, (outer - 1) * inner
+        return {
+            "real_forward": real,
+            "real_backward": real,
+            "synthetic_forward": (outer + epochs) * m,
+            "synthetic_backward": (2 * outer + epochs) * m,
+            "network_steps": epochs * math.ceil(m / self.config.net_batch),
+        }
+
+    def calls_per_step(self) -> int:
+        """Return how often one step calls a network: five times a class and update, twice a step of training."""
+        outer, _ = self.config.loops(self.points_per_class)
+        return 5 * outer * self.task.k + 2 * self.passes_per_step()["network_steps"]
 
     def objective(self, inputs: np.ndarray, labels: np.ndarray, learned: Mapping[str, float]) -> Objective | None:
         """Return the mean over fresh weights of a linear network with squared loss, summed over classes (T20b).

@@ -77,6 +77,15 @@ class DistributionMatching(Matching):
         gradients = torch.autograd.grad(loss, leaves)
         return float(loss.detach()) if self.descend(list(gradients)) else float("nan")
 
+    def passes_per_step(self) -> dict[str, int]:
+        """Return what one step adds to the ledger."""
+        m = self.task.k * self.points_per_class
+        return {"real_forward": self.real_of_all_classes, "synthetic_forward": m, "synthetic_backward": m}
+
+    def calls_per_step(self) -> int:
+        """Return how often one step calls a network: three times a class."""
+        return 3 * self.task.k
+
     def objective(self, inputs: np.ndarray, labels: np.ndarray, learned: Mapping[str, float]) -> Objective | None:
         """Return the squared distances of class means in pixels: a linear network has nothing before its classifier.
 

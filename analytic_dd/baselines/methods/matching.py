@@ -14,8 +14,9 @@ from analytic_dd.baselines.methods.method import Config, Method, named, part
 from analytic_dd.baselines.methods.task import Task
 from analytic_dd.baselines.nets.augment import Augmentation
 from analytic_dd.baselines.nets.named import network_named
-from analytic_dd.baselines.nets.network import Parameters
+from analytic_dd.baselines.nets.network import Network, Parameters
 from analytic_dd.baselines.nets.optimizers import Sgd
+from analytic_dd.baselines.nets.training import Course, trained
 
 __all__ = ["QUICK", "Augmented", "Matching", "MatchingConfig"]
 
@@ -34,6 +35,10 @@ class MatchingConfig(Config):
     lr: float = 0.1  # step size and momentum of the images
     momentum: float = 0.5
     init: str = "real"  # whether the images start as ``real`` samples or standard normal ``noise``
+
+    def network_for(self, task: Task) -> Network:
+        """Return the network for the images of a task."""
+        return network_named(self.network, task.shape, task.k, width=self.width, depth=self.depth)
 
     def __post_init__(self) -> None:
         self.require_choice("network", ("convnet", "mlp", "linear"))
@@ -73,8 +78,7 @@ class Matching(Method):
 
     def _prepare(self) -> None:
         """Make what follows from the config and the task."""
-        config, task = self.config, self.task
-        self.network = network_named(config.network, task.shape, task.k, width=config.width, depth=config.depth)
+        self.network = self.config.network_for(self.task)
         self.augmentation = self._augmentation()
         self.sgd = Sgd(self.config.lr, momentum=self.config.momentum)
 
@@ -101,6 +105,24 @@ class Matching(Method):
             shared = self.augmentation.draw(1, generator)
             real, synthetic = self.augmentation(real, shared), self.augmentation(leaf, shared)
         return real, synthetic, leaf
+
+    def trained_on_set(
+        self, weights: Parameters, generator: torch.Generator, epochs: int, *, lr: float, batch: int
+    ) -> Parameters:
+        """Return a network after epochs of plain gradient descent on the images as they are."""
+
+        def samples(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            rows = rows.to(self.task.device)
+            return self.images[rows], self.classes_of_points[rows]
+
+        course = Course(epochs, batch, lr, augmentation=self.augmentation, always_shuffled=True)
+        m = len(self.images)
+        return trained(self.network, weights, samples, m, course, generators=[generator], ledger=self.ledger)
+
+    @property
+    def real_of_all_classes(self) -> int:
+        """Number of real samples in the batches of all classes."""
+        return sum(min(self.config.batch, len(found)) for found in self.task.members)
 
     def descend(self, gradients: list[torch.Tensor]) -> bool:
         """Move the images against the gradients of their classes, and say whether the descent can go on.

@@ -141,6 +141,10 @@ class Method(ABC):
         """
         return None
 
+    def calls_per_step(self) -> int:
+        """Return how often one step calls a network, forward or backward; a GPU waits for each call."""
+        return 5 * (self.passes_per_step() or {}).get("network_steps", 0)
+
     def passes_once(self) -> dict[str, int]:
         """Return what a run adds to the ledger once, as for networks that it trains first."""
         return {}

@@ -9,7 +9,7 @@ import torch
 
 from analytic_dd.data import Dataset
 
-__all__ = ["Task", "class_major_labels", "height_width_channels"]
+__all__ = ["Task", "channels_first", "class_major_labels", "height_width_channels"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +124,12 @@ def height_width_channels(image_shape: tuple[int, ...]) -> tuple[int, int, int]:
     ((1, 64, 1), (28, 28, 1), (32, 32, 3))
     """
     return ((1, image_shape[0], 1), (*image_shape, 1), image_shape)[len(image_shape) - 1]  # type: ignore[return-value]
+
+
+def channels_first(image_shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Return (c, h, w) of the samples of a data set, as networks have them."""
+    height, width, channels = height_width_channels(image_shape)
+    return channels, height, width
 
 
 def class_major_labels(k: int, per_class: int) -> torch.Tensor:

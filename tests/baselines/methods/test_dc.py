@@ -180,11 +180,11 @@ def test_the_inner_training_comes_between_two_updates_and_not_after_the_last(inn
 
 
 def test_the_inner_training_learns_the_classes_of_the_images():
-    dc = method({"inner": 60, "net_lr": 0.05})
+    dc = method({})
     weights = dc.draw_network(dc.generator(0))
     losses = [
         float(F.cross_entropy(dc.network.logits(found, dc.images), dc.classes_of_points))
-        for found in (weights, dc.train(weights, dc.generator(1)))
+        for found in (weights, dc.trained_on_set(weights, dc.generator(1), 60, lr=0.05, batch=256))
     ]
     assert losses[1] < 0.8 * losses[0]
 
