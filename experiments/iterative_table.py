@@ -10,20 +10,23 @@ Run: python experiments/iterative_table.py [--quick] [--data mnist cifar10] [--i
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pictures
 import protocol_runs
 
-METHODS = ["random", "class_mean", "k_means", "dc", "dsa", "dm", "mtt", "kip", "closed-form:features=identity"]
-PREDICTORS = ["convnet", "convnet+dsa", "convnet+dsa+lr", "krr-own", "krr-common"]  # +lr: of MTT alone
+METHODS = ["random", "class_mean", "k_means", "full", "dc", "dsa", "dm", "mtt", "cafe", "dd", "kip"]
+METHODS += ["closed-form:features=identity"]
+# +lr is for MTT and DD, own-steps for DD
+PREDICTORS = ["convnet", "convnet+dsa", "convnet+dsa+lr", "krr-own", "krr-common", "own-steps"]
 
 
 def draw(rows: list[dict[str, Any]], options: Any) -> dict[str, Any]:
     """Draw the accuracies of one data set by each predictor: ours filled, with the spread over networks."""
     shown = [name for name in PREDICTORS if any(row["predictor"] == name for row in rows)]
     methods = list(dict.fromkeys(row["method"] for row in rows))
-    sizes = sorted({row["ipc"] for row in rows if row["ipc"] is not None})
+    sizes = sorted({row["ipc"] for row in rows}, key=lambda ipc: ipc or math.inf)
     figure, panels = pictures.chart(len(shown), height=1.2 + 0.3 * len(methods))
     for panel, predictor in zip(panels, shown, strict=True):
         for row in (row for row in rows if row["predictor"] == predictor):
@@ -37,7 +40,7 @@ def draw(rows: list[dict[str, Any]], options: Any) -> dict[str, Any]:
         panel.set(xlabel="test accuracy, %", ylim=(len(methods) - 0.4, -0.6))
         panel.set_title(predictor, fontsize=8)
     for index, ipc in enumerate(sizes):
-        panels[0].plot([], [], "o", color=f"C{index}", ms=4, label=f"IPC {ipc}")
+        panels[0].plot([], [], "o", color=f"C{index}", ms=4, label=f"IPC {ipc}" if ipc else "all the data")
     if any(row["anchor"] is not None for row in rows):
         panels[0].plot([], [], "D", color="0.4", mfc="none", ms=5, label="published")
     figure.legend(loc="outside lower center", ncols=len(sizes) + 1, fontsize=7)

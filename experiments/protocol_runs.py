@@ -94,6 +94,8 @@ def estimated(
     )
     rows = []
     for text, ipc in product(methods, ipcs):
+        if text == "full" and ipc != ipcs[0]:
+            continue
         chosen = {"ipcs": [ipc], "seeds": [options.seed], "predictors": predictors, "config": config}
         try:
             cells = plan([dataset], parse_variant(text), settings=name, **chosen)
@@ -103,7 +105,7 @@ def estimated(
         found = estimates(cells, {dataset.name: dataset}, protocol=protocol, device=options.device)
         for cell, one in zip(cells.sets, found, strict=True):
             print(one, flush=True)
-            row = {"data": dataset.name, "settings": options.settings, "ipc": ipc, "method": cell.variant.label}
+            row = {"data": dataset.name, "settings": options.settings, "ipc": cell.ipc, "method": cell.variant.label}
             row |= {"predictor": ESTIMATE, "estimate": one.seconds + one.scoring, "gpu_hours": one.gpu_hours}
             rows.append(row | {"scored_by": list(cell.predictors), "seeds": 1, "device": options.device})
     return rows

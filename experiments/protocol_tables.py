@@ -73,7 +73,9 @@ def _again(stem: str, rows: Sequence[Row]) -> str:
     """Return the command that makes a line of a table anew, for each data set and size."""
     found: dict[str, list[str]] = {}
     for row in rows:
-        words = f"--settings {row['settings']} --data {_word(row['data'])} --ipc {row['ipc']} --repeats {row['seeds']}"
+        words = (
+            f"--settings {row['settings']} --data {_word(row['data'])} --ipc {row['ipc'] or 1} --repeats {row['seeds']}"
+        )
         chosen = found.setdefault(f"- {row['data']}, IPC {_size(row)}: `python experiments/{stem}.py {words}", [])
         chosen += [] if row["predictor"] in chosen else [row["predictor"]]
     lines = [f"{start} --predictors {' '.join(chosen)} --methods METHOD`\n" for start, chosen in found.items()]

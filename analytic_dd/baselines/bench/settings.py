@@ -131,7 +131,7 @@ PUBLISHED: dict[str, tuple[Published, ...]] = {
 
 _LOOPS = {"outer": 1, "inner": 1}
 _ON_IMAGES: dict[str, dict[str, Any]] = {  # 28 x 28 pixels and more in minutes on two cores
-    "evaluate": {"width": 16, "depth": 3, "transfer_width": 8},
+    "evaluate": {"width": 16, "depth": 3, "transfer_width": 8, "epochs_full": 5},
     "kip": {"target_batch": 1_000, "steps": 300},
     "dm": {"steps": 100, "batch": 64, "width": 16, "augment": False},
     "dc": {"steps": 300, "batch": 64, "width": 16, "init": "real", "lr": 1.0, **_LOOPS},
