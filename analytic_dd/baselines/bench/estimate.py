@@ -126,7 +126,7 @@ def _clock(device: torch.device | str) -> float:
     """Return seconds, on a CPU those of this process by thread: other programs do not count."""
     if torch.device(device).type != "cpu":
         return time.perf_counter()
-    return time.process_time() / torch.get_num_threads()
+    return float(time.process_time() / torch.get_num_threads())
 
 
 @plain_torch()
