@@ -40,9 +40,10 @@ def test_certificate_is_the_error_of_the_refitted_weights(library, ratio, refit,
 
 
 def test_points_that_span_the_weights_are_exact(library, ratio, refit, rng):
+    sizes = [P + 3] if library.name == "jax" else [M, P, P + 3]  # jax compiles for every shape
     for with_metric in [False, True]:
         for ridge in [0.0, 0.25]:
-            for m in [M, P, P + 3]:
+            for m in sizes:
                 W, Phis, S = rng.standard_normal((K, P)), rng.standard_normal((m, P)), metric_of(rng)
                 Phis[:K] = rng.standard_normal((K, K)) @ W
                 W, Phis = (to_numpy(library.array(A)).astype(np.float64) for A in (W, Phis))
