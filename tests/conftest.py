@@ -334,11 +334,11 @@ def rng(pytestconfig: pytest.Config) -> np.random.Generator:
 
 @pytest.fixture(scope="module")
 def scripts_as_modules() -> Iterator[Callable[..., dict[str, ModuleType]]]:
-    """Return a function that imports scripts of experiments/ and benchmarks/, which find their neighbours there.
+    """Return a function that imports scripts of experiments/, benchmarks/ and docs/, which find their neighbours there.
 
     Everything that they bring from these folders is forgotten after the test file.
     """
-    folders = [str(Path(__file__).parents[1] / name) for name in ("experiments", "benchmarks")]
+    folders = [str(Path(__file__).parents[1] / name) for name in ("experiments", "benchmarks", "docs")]
     before = set(sys.modules)
     with pytest.MonkeyPatch.context() as patch:
         for folder in folders:

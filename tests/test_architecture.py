@@ -1,9 +1,7 @@
 """The architecture page and its picture are those of the package as it is."""
 
 import graphlib
-import importlib.util
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,12 +11,8 @@ REMEDY = "the package has other parts or imports: run python docs/architecture.p
 
 
 @pytest.fixture(scope="module")
-def architecture():
-    spec = importlib.util.spec_from_file_location("architecture", DOCS / "architecture.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+def architecture(scripts_as_modules):
+    return scripts_as_modules("architecture")["architecture"]
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -16,26 +14,23 @@ ROOT = Path(__file__).parents[2]
 TEXTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "proofs_check" / "README.md"]
 
 
-def loaded(name):
-    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture(scope="module")
+def api(scripts_as_modules):
+    return scripts_as_modules("api")["api"]
 
 
 @pytest.fixture(scope="module")
-def api():
-    return loaded("api")
+def pages(api):
+    return api.pages()
 
 
 @pytest.fixture(scope="module")
-def links():
-    return loaded("links")
+def links(scripts_as_modules):
+    return scripts_as_modules("links")["links"]
 
 
-def test_every_public_name_has_a_page(api):
-    pages, where = api.pages(), api.places()
+def test_every_public_name_has_a_page(api, pages):
+    where = api.places()
     assert len(where) > 200
     for name, value in api.names().items():
         package, _, short = name.rpartition(".")
@@ -46,11 +41,10 @@ def test_every_public_name_has_a_page(api):
         assert re.search(rf"^\* :doc:`{short} <{re.escape(where[name])}>`: \S", pages[package], re.MULTILINE), name
 
 
-def test_every_folder_of_the_package_is_public(api):
+def test_every_folder_of_the_package_is_public(api, pages):
     folders = {f"analytic_dd.{path.parent.name}" for path in Path(analytic_dd.__path__[0]).glob("*/__init__.py")}
     assert folders <= set(api.packages())
-    index = api.pages()["index"]
-    assert all(f":doc:`{package}`" in index for package in api.packages())
+    assert all(f":doc:`{package}`" in pages["index"] for package in api.packages())
 
 
 def test_a_new_name_gets_a_page(api, monkeypatch):

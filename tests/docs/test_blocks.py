@@ -1,6 +1,5 @@
 """The code of README and of the pages runs as it stands, in an empty folder with files that a reader has."""
 
-import importlib.util
 import os
 import re
 import sys
@@ -17,12 +16,8 @@ ELSEWHERE = ("CONTRIBUTING.md", "docs/theory/", "docs/how-to/")  # by test_contr
 
 
 @pytest.fixture(scope="module")
-def blocks():
-    spec = importlib.util.spec_from_file_location("blocks", ROOT / "docs" / "blocks.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+def blocks(scripts_as_modules):
+    return scripts_as_modules("blocks")["blocks"]
 
 
 @pytest.fixture

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import doctest
-import importlib.util
 import re
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,12 +13,8 @@ PAGES = sorted((DOCS / "theory").glob("T*.md"))
 
 
 @pytest.fixture(scope="module")
-def formulas():
-    spec = importlib.util.spec_from_file_location("formulas", DOCS / "formulas.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+def formulas(scripts_as_modules):
+    return scripts_as_modules("formulas")["formulas"]
 
 
 def test_examples_of_the_module_run(formulas):

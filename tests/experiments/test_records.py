@@ -1,19 +1,11 @@
 """A recorded file states its facts once, for all its rows: rows of another run are not mixed in."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def records():
-    spec = importlib.util.spec_from_file_location("records", ROOT / "experiments" / "records.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def records(scripts_as_modules):
+    return scripts_as_modules("records")["records"]
 
 
 def test_a_part_may_be_run_again_with_the_same_facts(records, tmp_path):

@@ -1,6 +1,5 @@
 """The comparison with KIP: what follows from checkpoints, cost, and a quick run that is continued and not repeated."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -12,20 +11,9 @@ import pytest
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 
 
-def module_of(name):
-    spec = importlib.util.spec_from_file_location(name, EXPERIMENTS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
-def table4():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(EXPERIMENTS))
-        patch.setitem(sys.modules, "table4_vs_kip", None)
-        yield module_of("table4_vs_kip")
+def table4(scripts_as_modules):
+    return scripts_as_modules("table4_vs_kip")["table4_vs_kip"]
 
 
 @pytest.fixture
