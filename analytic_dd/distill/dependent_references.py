@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
-from analytic_dd.arrays import norm
 from analytic_dd.distill.box import move_into_box
 from analytic_dd.distill.nearest import NearestFeatures, nearest_features
 from analytic_dd.distill.spanning import spanning_features
@@ -80,18 +77,14 @@ def nearest_to_dependent(
         return nearest_features(W, Phi_ref, ridge=ridge, labels=labels, tau=tau, box=box)
     built = nearest_features(W, U.T @ Phi_ref, tau=tau)
     Phis = U @ built.features if box is None else move_into_box(U @ built.features, *box)
-    change, m = Phis[: len(Phi_ref)] - Phi_ref, len(Phi_ref)
     exact = spanning_features(W, Phis, ridge=ridge, rcond=_RCOND)
-    return replace(
-        built,
-        features=Phis,
+    return built.moved_to(
+        Phis,
+        Phi_ref,
         labels=exact.labels,
         ridge=exact.ridge,
-        theorem=f"T6 on {U.shape[1]} combinations of {m} references" + ("" if box is None else ", Box"),
+        theorem=f"T6 on {U.shape[1]} combinations of {len(Phi_ref)} references" + ("" if box is None else ", Box"),
         amplification=exact.amplification,
         condition=exact.condition,
         relative_error=exact.relative_error,
-        distance=norm(change),
-        reference_norm=norm(Phi_ref),
-        largest_change=float(np.max(np.abs(change))),
     )

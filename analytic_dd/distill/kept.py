@@ -14,7 +14,7 @@ from analytic_dd.distill.column_space import ColumnSpace, model_space, orthonorm
 from analytic_dd.distill.construction import option, register, whole_number
 from analytic_dd.distill.distilled import DistilledFeatures
 from analytic_dd.distill.future import future_points
-from analytic_dd.distill.lift import Lifted
+from analytic_dd.distill.lift import OfAllRanks
 from analytic_dd.distill.problem import Problem
 from analytic_dd.distill.spanning import describe
 from analytic_dd.distill.sufficient import sufficient_set
@@ -68,16 +68,8 @@ class TrajectoryFeatures(DistilledFeatures):
 
 
 @dataclass(frozen=True)
-class _Kept(Lifted):
+class _Kept(OfAllRanks):
     """A set in the coordinates of the data, with the ridge of the original model: W is its model too."""
-
-    def size(self, k: int) -> int:
-        """Return k, the least; the number follows from the ranks."""
-        return k
-
-    def count(self, problem: Problem) -> int:
-        """Return the number of points."""
-        return len(self.features(problem, None))
 
     def described(self, problem: Problem, Phis: np.ndarray, Ys: np.ndarray, theorem: str) -> DistilledFeatures:
         """Return the set with its condition; the rank is decided in silence, the certificate judges."""

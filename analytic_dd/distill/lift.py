@@ -16,7 +16,7 @@ from analytic_dd.distill.problem import Problem
 from analytic_dd.errors import InfeasibleError
 from analytic_dd.features.ranges import Affine, Circles, Range, largest_scale
 
-__all__ = ["Lifted", "no_construction", "scaled_about"]
+__all__ = ["Lifted", "OfAllRanks", "no_construction", "scaled_about"]
 
 
 @dataclass(frozen=True)
@@ -168,6 +168,19 @@ class Lifted(Construction):
         if problem.intercept is not None:
             raise no_construction("an unpenalised intercept", where, "leave the intercept out")
         return self.on_plane(problem, where) if isinstance(where, Affine) else self.on_circles(problem, where)
+
+
+@dataclass(frozen=True)
+class OfAllRanks(Lifted):
+    """A construction of as many points as the ranks of what it keeps."""
+
+    def size(self, k: int) -> int:
+        """Return k, the least."""
+        return k
+
+    def count(self, problem: Problem) -> int:
+        """Return the number of points."""
+        return len(self.features(problem, None))
 
 
 def _with_intercept(

@@ -7,7 +7,7 @@ reference set the part outside row(W) is  N = Phi_ref (I - W^+ W),  so V^T N has
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from analytic_dd.arrays import Array, as_matrices, as_ridge, namespace, norm
@@ -47,6 +47,12 @@ class NearestFeatures(DistilledFeatures):
     def relative_distance(self) -> float:
         """distance / |Phi_ref|."""
         return self.distance / self.reference_norm if self.reference_norm > 0.0 else math.inf
+
+    def moved_to(self, Phis: Array, Phi_ref: Array, **facts: Any) -> NearestFeatures:
+        """Return the set with features ``Phis``, the first of them near ``Phi_ref``, and with other facts of it."""
+        change, xp = Phis[: Phi_ref.shape[0], :] - Phi_ref, namespace(Phis)
+        facts |= {"distance": norm(change), "reference_norm": norm(Phi_ref)}
+        return replace(self, features=Phis, largest_change=float(xp.max(xp.abs(change))), **facts)
 
     def diagnostics(self) -> dict[str, Any]:
         """Return everything but the arrays, as JSON values."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 
@@ -88,19 +87,14 @@ def nearest_with_intercept(
     mu = mean if labels is None else mean + _shift(W, labels.mean(axis=0) - b - W @ mean)
     Phis = mu + H.T @ built.features
     moved = math.sqrt(m) * norm(mu - mean)
-    change = Phis - Phi_ref
     if box is not None:
         Phis = move_into_box(Phis, *box)
-        change = Phis[:m] - Phi_ref
-    return replace(
-        built,
-        features=Phis,
+    return built.moved_to(
+        Phis,
+        Phi_ref,
         labels=labels_with_intercept(Phis, W, b, ridge=ridge) if labels is None else labels,
         theorem=f"T12 on {built.theorem}" + ("" if box is None else ", Box"),
-        distance=norm(change),
-        reference_norm=norm(Phi_ref),
         predicted_distance=math.hypot(built.predicted_distance, moved),
-        largest_change=float(np.max(np.abs(change))),
     )
 
 

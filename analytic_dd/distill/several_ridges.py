@@ -11,7 +11,7 @@ import numpy as np
 from analytic_dd.arrays import Array, as_ridge, eps_of, namespace, norm
 from analytic_dd.distill.construction import Construction, register
 from analytic_dd.distill.distilled import DistilledFeatures, DistilledInputs
-from analytic_dd.distill.lift import Lifted, scaled_about
+from analytic_dd.distill.lift import OfAllRanks, scaled_about
 from analytic_dd.distill.problem import Problem
 from analytic_dd.distill.spanning import describe
 from analytic_dd.linalg import GramStatistics, Sums, svd, thin_svd
@@ -179,7 +179,7 @@ def _basis(rows: Array, rcond: float | None) -> Array:
 
 @register
 @dataclass(frozen=True)
-class SeveralRidges(Lifted):
+class SeveralRidges(OfAllRanks):
     """One set that is exact for each of several ridges, of the data and of the set alike.
 
     Theorem: T11. It has learned labels, and as many points as it takes.
@@ -205,14 +205,6 @@ class SeveralRidges(Lifted):
     def model_ridge(self) -> float:
         """The first ridge: the weights of its model are those of the set."""
         return self.ridges[0]
-
-    def size(self, k: int) -> int:
-        """Return k, the least; the number follows from the ranks of all models."""
-        return k
-
-    def count(self, problem: Problem) -> int:
-        """Return the number of points, the rank of all models together."""
-        return len(self.features(problem, None))
 
     def features(self, problem: Problem, near: np.ndarray | None) -> SeveralRidgesFeatures:
         """Return the set of T11."""

@@ -94,9 +94,7 @@ class Compose(FeatureMap):
         return largest_scale(lambda c: _recommended(self.maps, c * Phi), self.maps[-1].scale_into_range(Phi))
 
     def _preimage(self, Phi: Array, near: Array | None) -> Array:
-        references = [near]
-        for phi in self.maps[:-1]:
-            references.append(None if near is None else phi(references[-1]))
+        references = [None] * len(self.maps) if near is None else self._states(near)
         for index in range(len(self.maps) - 1, -1, -1):
             phi, below = self.maps[index], self.maps[:index]
             Z = phi.preimage(Phi, near=references[index])
@@ -108,10 +106,7 @@ class Compose(FeatureMap):
         """Return the inputs near ``near`` of features in the neighbourhood of phi(near), map after map (T9)."""
         as_matrix(Phi, "Phi", columns=self.p)
         as_matrix(near, "near", rows=Phi.shape[0], columns=self.d)
-        references = [near]
-        for phi in self.maps[:-1]:
-            references.append(phi(references[-1]))
-        for phi, reference in zip(reversed(self.maps), reversed(references), strict=True):
+        for phi, reference in zip(reversed(self.maps), reversed(self._states(near)), strict=True):
             Phi = phi.local_preimage(Phi, near=reference)
         return Phi
 
@@ -122,12 +117,16 @@ class Compose(FeatureMap):
         return V
 
     def _vjp(self, X: Array, U: Array) -> Array:
+        for phi, state in zip(reversed(self.maps), reversed(self._states(X)), strict=True):
+            U = phi._vjp(state, U)
+        return U
+
+    def _states(self, X: Array) -> list[Array]:
+        """Return the inputs of the maps, one after another."""
         states = [X]
         for phi in self.maps[:-1]:
             states.append(phi(states[-1]))
-        for phi, state in zip(reversed(self.maps), reversed(states), strict=True):
-            U = phi._vjp(state, U)
-        return U
+        return states
 
     @cached_property
     def range(self) -> Range:

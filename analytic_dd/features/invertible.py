@@ -3,7 +3,7 @@ r"""Invertible networks: as many features as inputs, and an exact inverse (T8d).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from analytic_dd.features.stage import Steps
 
 __all__ = ["InvertibleNetwork"]
 
-_BLOCKS: dict[str, type[AdditiveCoupling] | type[AffineCoupling] | type[ResidualBlock]] = {
+_BLOCKS: dict[str, Callable[..., Block]] = {
     "additive": AdditiveCoupling,
     "affine": AffineCoupling,
     "residual": ResidualBlock,
@@ -138,7 +138,7 @@ class InvertibleNetwork(FeatureMap):
     def _build(self, rng: np.random.Generator) -> None:
         """Draw the parameters, block by block."""
         channels = self.d
-        self.steps: list[Downsampling | Mixing | Block] = []
+        self.steps: list[Block] = []
         if self.squeeze is not None:
             shape = as_image_shape(self.image_shape)
             channels = 4 * shape[2]
@@ -157,12 +157,11 @@ class InvertibleNetwork(FeatureMap):
             raise ShapeError(f"squeeze needs the shape of an image, got {self.image_shape[0]} inputs; use squeeze=None")
 
     def condition(self) -> float:
-        """Return the product over blocks of Lipschitz constants, forward times inverse.
+        """Return the product over steps of Lipschitz constants, forward times inverse.
 
-        It is a bound to first order, since the blocks that follow amplify a rounding error by their constants.
+        It is a bound to first order, since the steps that follow amplify a rounding error by their constants.
         """
-        blocks = [step for step in self.steps if isinstance(step, Block)]
-        return math.prod(block.lipschitz * block.lipschitz_inverse for block in blocks)
+        return math.prod(step.lipschitz * step.lipschitz_inverse for step in self.steps)
 
     def _map(self, X: Array) -> Array:
         for step in self.steps:

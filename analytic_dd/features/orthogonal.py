@@ -21,6 +21,7 @@ import array_api_compat as compat
 import numpy as np
 
 from analytic_dd.arrays import Array, namespace
+from analytic_dd.features.blocks import Block
 from analytic_dd.features.sizes import Shape
 from analytic_dd.features.stage import Place
 
@@ -29,7 +30,21 @@ __all__ = ["Downsampling", "Mixing"]
 _REFLECTIONS = 4
 
 
-class Mixing:
+class Orthogonal(Block):
+    """A linear step whose inverse is its transpose."""
+
+    lipschitz = lipschitz_inverse = 1.0
+
+    def jvp(self, V: Array, dV: Array, place: Place) -> Array:
+        """A linear map is its own derivative."""
+        return self.forward(dV, place)
+
+    def vjp(self, V: Array, U: Array, place: Place) -> Array:
+        """The transpose of an orthogonal map is its inverse."""
+        return self.inverse(U, place)
+
+
+class Mixing(Orthogonal):
     """A permutation of ``channels`` groups of ``d // channels`` neighbouring coordinates, then reflections.
 
     Parameters
@@ -54,14 +69,6 @@ class Mixing:
         V = _take_columns(V, self.order)
         return V - (V @ place(V, self.across)) @ place(V, self.forth)
 
-    def jvp(self, V: Array, dV: Array, place: Place) -> Array:
-        """A linear map is its own derivative."""
-        return self.forward(dV, place)
-
-    def vjp(self, V: Array, U: Array, place: Place) -> Array:
-        """The transpose of an orthogonal map is its inverse."""
-        return self.inverse(U, place)
-
     def inverse(self, V: Array, place: Place) -> Array:
         """Reflect in the opposite order, then permute back."""
         V = V - (V @ place(V, self.across)) @ place(V, self.retour)
@@ -85,7 +92,7 @@ def _take_columns(V: Array, order: np.ndarray) -> Array:
 _HAAR = 0.5 * np.array([[1.0, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]])  # its own inverse
 
 
-class Downsampling:
+class Downsampling(Orthogonal):
     """An image row (h, w, c) as (4 c, h/2, w/2).
 
     Raises
@@ -105,14 +112,6 @@ class Downsampling:
         h, w, c = self.shape
         B = xp.permute_dims(xp.reshape(V, (-1, h // 2, 2, w // 2, 2, c)), (0, 2, 4, 5, 1, 3))
         return xp.reshape(self._transform(xp.reshape(B, (V.shape[0], 4, -1)), place), V.shape)
-
-    def jvp(self, V: Array, dV: Array, place: Place) -> Array:
-        """A linear map is its own derivative."""
-        return self.forward(dV, place)
-
-    def vjp(self, V: Array, U: Array, place: Place) -> Array:
-        """The transpose of an orthogonal map is its inverse."""
-        return self.inverse(U, place)
 
     def inverse(self, V: Array, place: Place) -> Array:
         """Undo :meth:`forward`."""

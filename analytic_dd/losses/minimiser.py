@@ -12,7 +12,6 @@ import numpy as np
 from analytic_dd.arrays import Array, as_matrices, in_double, namespace, norm, to_numpy
 from analytic_dd.errors import DivergenceError, ShapeError
 from analytic_dd.linalg import thin_svd
-from analytic_dd.linalg.linear_model import LinearModel
 from analytic_dd.losses.loss import Loss
 from analytic_dd.losses.newton import newton
 from analytic_dd.losses.objective import Evaluation, PenalisedLoss
@@ -28,11 +27,13 @@ _ROWS = 8192
 
 
 @dataclass(frozen=True)
-class GLMWeights(LinearModel):
-    """The minimiser of a penalised loss, with ``weights`` (k, p) and ``intercept`` (k,) or None.
+class GLMWeights:
+    """The minimiser of a penalised loss.
 
     Attributes
     ----------
+    weights : (k, p) array
+    intercept : (k,) array or None
     gradient : float
         Norm of the gradient at this point: 0 at the minimiser.
     error_bound : float
@@ -45,6 +46,8 @@ class GLMWeights(LinearModel):
     solver : {"newton", "l-bfgs"}
     """
 
+    weights: Array
+    intercept: Array | None
     gradient: float
     error_bound: float
     value: float

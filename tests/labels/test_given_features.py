@@ -74,8 +74,9 @@ def test_rank_deficient_features_are_inverted_at_their_rank(ratio, matrix, rng):
 
 
 def test_scaled_labels_admit_the_ridge_with_the_margin(library, ratio, rng):
+    sizes = [M] if library.name == "jax" else [K, M]  # jax compiles for every shape
     for margin in [1.0, 2.0, 10.0]:
-        for m in [K, M]:
+        for m in sizes:
             W, Ys = library.array(rng.standard_normal((K, P))), library.array(rng.standard_normal((m, K)))
             ridge = 100.0 * largest_ridge(W, Ys)
             scaled = scale_to_feasible(Ys, W, ridge=ridge, margin=margin)

@@ -55,7 +55,8 @@ def test_gram_matrix_is_symmetric_to_the_last_bit(rng, rows):
 
 
 def test_chunks_add_up_to_the_whole(summing_library, ratio, data):
-    for cuts in [(1,), (7, 8, 39), range(1, N)]:
+    jax = summing_library.name == "jax"  # which compiles for every shape
+    for cuts in [(20,)] if jax else [(1,), (7, 8, 39), range(1, N)]:
         Phi, Y = (summing_library.array(A) for A in data)
         parts = GramStatistics(P, K)
         for start, stop in zip((0, *cuts), (*cuts, N), strict=True):

@@ -33,8 +33,9 @@ def test_error_grows_with_cond_where_that_of_the_gram_matrix_grows_with_its_squa
 
 
 def test_weights_are_those_of_the_exact_oracle(summing_library, ratio, refit, rng):
+    jax = summing_library.name == "jax"  # which compiles for every shape
     for ridge in [0.0, 1e-3, 10.0]:
-        for cuts in [(), (1,), (5, 9, 10), (37,)]:
+        for cuts in [(20,)] if jax else [(), (1,), (5, 9, 10), (37,)]:
             Phi, Y = (
                 summing_library.array(rng.standard_normal((N, P))),
                 summing_library.array(rng.standard_normal((N, K))),

@@ -28,8 +28,9 @@ def squared_condition(Phi, ridge):
 
 
 def test_weights_are_those_of_the_exact_oracle(library, ratio, refit, rng):
+    more = [] if library.name == "jax" else [(5, P)]  # jax compiles for every shape
     for ridge in RIDGES:
-        for shape in [(N, P), (P, N), (5, P)]:
+        for shape in [(N, P), (P, N), *more]:
             Phi, Y = library.array(rng.standard_normal(shape)), library.array(rng.standard_normal((shape[0], K)))
             W = ridge_weights(Phi, Y, ridge=ridge)
             assert library.owns(W)
