@@ -56,7 +56,7 @@ class FutureSet(FeatureSet):
     theorem: str = "T23b"
 
 
-def future_set(data: Data, subspace: Array, *, ridge: float) -> FutureSet:
+def future_set(stats: Data, subspace: Array, *, ridge: float) -> FutureSet:
     r"""Build a set that stands for the data in every future whose features lie in a subspace.
 
     Ridge regression on this set *together with* new samples is that on all data with the new samples, exactly; new
@@ -66,7 +66,7 @@ def future_set(data: Data, subspace: Array, *, ridge: float) -> FutureSet:
 
     Parameters
     ----------
-    data : GramStatistics, or a pair (Phi, Y)
+    stats : GramStatistics, Sums or a pair (Phi, Y)
     subspace : (p, r) array
         Its columns span the features of what is to come: principal directions of such data, say.
     ridge : float
@@ -114,7 +114,7 @@ def future_set(data: Data, subspace: Array, *, ridge: float) -> FutureSet:
             value=0.0,
             limit=0.0,
         )
-    space = column_space(data)
+    space = column_space(stats)
     V = _basis(subspace, space.p)
     gain = 1.0 / (space.s**2 + ridge)
     W = ((space.labels.T * space.s) * gain) @ space.Vt

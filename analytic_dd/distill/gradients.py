@@ -42,7 +42,7 @@ class GradientSet(FeatureSet):
     theorem: str = "T20a"
 
 
-def gradient_set(data: Data, weights: Array | Sequence[Array], *, points: int | None = None) -> GradientSet:
+def gradient_set(stats: Data, weights: Array | Sequence[Array], *, points: int | None = None) -> GradientSet:
     r"""Build the smallest set with the gradients of the data at given weights.
 
         Phis = V^T Phi,   Ys = V^T Y,   V an orthonormal basis of the residuals Phi W_l^T - Y within the columns of Phi
@@ -51,7 +51,7 @@ def gradient_set(data: Data, weights: Array | Sequence[Array], *, points: int | 
 
     Parameters
     ----------
-    data : GramStatistics, or a pair (Phi, Y)
+    stats : GramStatistics, Sums or a pair (Phi, Y)
         Sums are enough: with h_l = (W_l G - C) G^-1/2 it is Phis = V^T G^1/2, Ys = Phis W_1^T - V^T h_1^T.
     weights : (L, k, p) array, or a sequence of (k, p) arrays
         Where the gradients are to agree: the iterates of an optimiser, for instance.
@@ -85,7 +85,7 @@ def gradient_set(data: Data, weights: Array | Sequence[Array], *, points: int | 
         ...
     ValueError: weights must name at least one matrix (k, p), got none; give the iterates of an optimiser, say
     """
-    space = column_space(data)
+    space = column_space(stats)
     models = [space.as_weights(W, "weights") for W in _several(weights)]
     residuals = [space.residual(W) for W in models]
     sizes = [norm(space.gradient(W)) for W in models]

@@ -64,7 +64,7 @@ class SufficientSet(FeatureSet):
 
 
 def sufficient_set(
-    data: Any,
+    Phi: Any,
     Y: Array | None = None,
     *,
     sample_weight: Array | None = None,
@@ -79,7 +79,7 @@ def sufficient_set(
 
     Parameters
     ----------
-    data : (n, p) array, or GramStatistics
+    Phi : (n, p) array, or GramStatistics or Sums
         Features; or sums, which know each output's Y^T Y on its diagonal only: what the labels have outside of the
         columns of Phi is then one more row, which is exact for every sum of the outputs' squared errors.
     Y : (n, k) array
@@ -122,13 +122,13 @@ def sufficient_set(
         ...
     TypeError: labels are missing: give sufficient_set(Phi, Y), or sums
     """
-    if hasattr(data, "G"):
+    if hasattr(Phi, "G"):
         if Y is not None or sample_weight is not None or folds is not None:
             raise TypeError("sums have their labels, weights and folds in them; give sufficient_set(sums) alone")
-        return _of_sums(data, intercept)
+        return _of_sums(Phi, intercept)
     if Y is None:
         raise TypeError("labels are missing: give sufficient_set(Phi, Y), or sums")
-    Phi, Y = as_matrix(data, "Phi", finite=False), as_matrix(Y, "Y", finite=False)  # the product sees what is not
+    Phi, Y = as_matrix(Phi, "Phi", finite=False), as_matrix(Y, "Y", finite=False)  # the product sees what is not
     if Phi.shape[0] != Y.shape[0]:
         raise ShapeError(f"Phi and Y must have the same number of rows, got {Phi.shape[0]} and {Y.shape[0]}")
     xp = namespace(Phi)

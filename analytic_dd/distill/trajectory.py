@@ -61,7 +61,7 @@ class TrajectorySet(FeatureSet):
 
 
 def trajectory_set(
-    data: Data,
+    stats: Data,
     steps: int,
     *,
     start: Array | None = None,
@@ -81,7 +81,7 @@ def trajectory_set(
 
     Parameters
     ----------
-    data : GramStatistics, or a pair (Phi, Y)
+    stats : GramStatistics, Sums or a pair (Phi, Y)
     steps : int
         T >= 1.
     start : (k, p) array, optional
@@ -132,7 +132,7 @@ def trajectory_set(
         raise ValueError(f"points must be at least 1, got {points}")
     if tolerance is not None and (points is not None or not 0.0 < tolerance < math.inf):
         raise ValueError(f"tolerance must be finite and > 0, in the place of points, got {tolerance} and {points}")
-    space = column_space(data)
+    space = column_space(stats)
     xp = namespace(space.s)
     W_0 = xp.zeros_like(space.labels.T @ space.Vt) if start is None else space.as_weights(start, "start")
     residual = space.residual(W_0)

@@ -239,6 +239,36 @@ class GramStatistics:
                 self._take(self.sums() - theirs)
         return self
 
+    def __add__(self, other: GramStatistics | Sums) -> GramStatistics:
+        """Return new statistics over the samples of both, which stay as they are; it refuses what :meth:`merge` does.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> one, other = (GramStatistics(2, 1).update(c * np.eye(2), np.ones((2, 1))) for c in (1.0, 2.0))
+        >>> one + other, (one + other - one).G.tolist(), one.n
+        (GramStatistics(n=4, p=2, k=1), [[4.0, 0.0], [0.0, 4.0]], 2)
+        """
+        return self._copied().merge(other) if isinstance(other, GramStatistics | Sums) else NotImplemented
+
+    __radd__ = __add__  # of sums, which know no statistics
+
+    def __sub__(self, other: GramStatistics | Sums) -> GramStatistics:
+        """Return new statistics without the samples of ``other``; it refuses what :meth:`subtract` does."""
+        return self._copied().subtract(other) if isinstance(other, GramStatistics | Sums) else NotImplemented
+
+    def __rsub__(self, other: Sums) -> GramStatistics:
+        """Return statistics over the samples of sums that are not among these."""
+        return GramStatistics.of(other).subtract(self) if isinstance(other, Sums) else NotImplemented
+
+    def _copied(self) -> GramStatistics:
+        """Return an accumulator that goes on from these sums, of which none is copied before an update."""
+        if self.n:
+            return GramStatistics.of(self.sums())
+        empty = GramStatistics(self.p, self.k)
+        empty.provenance = self.provenance
+        return empty
+
     def remove(
         self, Phi: Array, Y: Array, *, sample_weight: Array | None = None, provenance: Provenance | None = None
     ) -> GramStatistics:

@@ -114,6 +114,8 @@ class Sums:
         DataError
             Their provenances differ in what must agree or name a sample twice, or only one has a provenance.
         """
+        if not isinstance(other, Sums):
+            return NotImplemented  # of an accumulator, which adds sums itself
         require_same_sizes(self, other)
         told = self._told_with(other)
         return Sums(
@@ -140,6 +142,8 @@ class Sums:
         *Cost.* p^3 / 3 flops for the check, 2 p^2 memory. *Numerics.* The remainder keeps the rounding of the sums
         before, so that ``gram_error`` grows by 10 eps trace(G). It matters where nearly everything is taken away.
         """
+        if not isinstance(other, Sums):
+            return NotImplemented
         require_same_sizes(self, other)
         if other.n > self.n or other.weight > self.weight * (1.0 + _ROUNDING):
             raise ValueError(

@@ -8,7 +8,7 @@ from scipy.optimize import nnls
 from sklearn.linear_model import ElasticNet, Lasso, LassoCV, Ridge
 from sklearn.model_selection import PredefinedSplit
 
-from analytic_dd import GramStatistics, ridge_weights, sufficient_set
+from analytic_dd import GramStatistics, future_set, gradient_set, ridge_weights, sufficient_set, trajectory_set
 from analytic_dd.arrays import to_numpy
 from analytic_dd.errors import ShapeError
 
@@ -188,6 +188,19 @@ def test_labels_that_the_features_explain_add_no_row(rng):
     Y = X @ rng.standard_normal((P, K))
     assert len(sufficient_set(X, Y)) == P
     assert len(sufficient_set(GramStatistics(P, K).update(X, Y))) == P
+
+
+def test_arguments_have_the_names_of_the_theory(rng):
+    """Also those of T19, T20 and T23, whose data are sums first."""
+    X, Y = data(rng)
+    stats = GramStatistics(P, K).update(X, Y)
+    assert np.array_equal(sufficient_set(Phi=X, Y=Y).features, sufficient_set(X, Y).features)
+    for build, words in (
+        (trajectory_set, {"steps": 2}),
+        (future_set, {"subspace": X[:2].T, "ridge": 1.0}),
+        (gradient_set, {"weights": stats.weights(1.0)}),
+    ):
+        assert np.array_equal(build(stats=stats, **words).features, build(stats.sums(), **words).features)
 
 
 def test_bad_input_is_refused(rng):

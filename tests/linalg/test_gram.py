@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from analytic_dd.arrays import dtype_name, to_numpy
-from analytic_dd.errors import ShapeError
-from analytic_dd.linalg import GramStatistics, gram
+from analytic_dd.errors import DataError, ShapeError
+from analytic_dd.linalg import GramStatistics, Provenance, gram
 
 K, P, N = 3, 7, 40
 LIKE = {"torch": torch.tensor, "strict": array_api_strict.asarray, "jax": jnp.asarray}
@@ -161,6 +161,33 @@ def test_sums_add_and_subtract(summing_library, ratio, data):
         both + GramStatistics(5, K).update(Phi[:, :5], Y).sums()
     with pytest.raises(ValueError, match="all 40 samples are taken away, and nothing is left to fit"):
         both - both
+
+
+def test_statistics_add_and_subtract_as_their_sums_do(data):
+    Phi, Y = data
+    told = [Provenance.of({"mean": [0.5]}, data="d", sha256="ab", start=a, stop=b) for a, b in ((0, 11), (11, N))]
+    one, other = (GramStatistics(P, K).update(Phi[s], Y[s]) for s in (slice(0, 11), slice(11, N)))
+    one.provenance, other.provenance = told
+    before, wanted = [A.copy() for A in sums(one)], one.sums() + other.sums()
+    for total in (one + other, other + one, one + other.sums(), one.sums() + other):
+        assert isinstance(total, GramStatistics)
+        assert all(map(np.array_equal, sums(total), sums(wanted)))
+        assert total.provenance == wanted.provenance
+    for left in (total - other, total - other.sums(), total.sums() - other):
+        assert all(map(np.array_equal, sums(left), sums(wanted - other.sums())))
+        assert left.provenance == told[0]
+    total.update(Phi, Y)
+    assert all(map(np.array_equal, sums(one), before))
+    assert (GramStatistics(P, K) + one).n == (one + GramStatistics(P, K)).n == 11
+    with pytest.raises(DataError, match="samples 0 to 11 of 'd' are in both sums"):
+        one + one
+    with pytest.raises(ShapeError, match="sums of different feature maps do not add"):
+        one + GramStatistics(P + 1, K)
+    with pytest.raises(ValueError, match="cannot take 29 samples"):
+        one - other
+    for wrong in (lambda: one + 1, lambda: one.sums() - 1):
+        with pytest.raises(TypeError, match="unsupported operand"):
+            wrong()
 
 
 def test_products_with_the_gram_matrix_and_its_trace(summing_library, ratio, data):
