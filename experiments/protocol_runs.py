@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import statistics
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
@@ -160,7 +161,9 @@ def recorded(rows: Sequence[Mapping[str, Any]], options: Any) -> list[dict[str, 
             mine = next(row for row in rows if row["predictor"] == predictor and row["data"] == name)
             row = {"data": name, "settings": options.settings, "ipc": ipc, "method": label, "predictor": predictor}
             row |= {"accuracy": one.accuracy, "over_seeds": one.over_seeds, "over_networks": one.over_networks}
-            row |= {"seconds": one.seconds, "finished": one.finished, "seeds": options.repeats}
+            cpu = [row["ledger"]["cpu_seconds"] for row in rows if _is_of(row, name, ipc, label, predictor)]
+            row |= {"seconds": one.seconds, "cpu_seconds": statistics.mean(cpu)}
+            row |= {"finished": one.finished, "seeds": len(cpu)}
             if one.step_size is not None:
                 row["step_size"] = one.step_size
             row |= {"device": options.device, "torch": str(torch.__version__), "threads": mine["threads"]}
@@ -168,6 +171,12 @@ def recorded(rows: Sequence[Mapping[str, Any]], options: Any) -> list[dict[str, 
             cell = {"name": name, "settings": options.settings, "predictor": predictor}
             found.append(row | beside(published, one.accuracy, **cell))
     return found
+
+
+def _is_of(row: Mapping[str, Any], *wanted: Any) -> bool:
+    """Whether a row of a journal was scored, and is of some data set, size, method with variant and predictor."""
+    label = f"{row['method']}:{row['variant']}" if row["variant"] else row["method"]
+    return row.get("accuracy") is not None and (row["data"], row["ipc"], label, row["predictor"]) == wanted
 
 
 def record_drawn(

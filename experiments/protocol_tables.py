@@ -27,6 +27,11 @@ def _cell(row: Row | None) -> str:
     return f"{100.0 * row['accuracy']:.1f}{inside}{'' if row['finished'] else ' *'}"
 
 
+def _seconds(row: Row) -> str:
+    """Seconds of the distillation, of the processor where they were recorded."""
+    return f"{row['cpu_seconds']:.3g} CPU" if "cpu_seconds" in row else f"{row['seconds']:.3g}"
+
+
 def _size(row: Row) -> str:
     return "all" if row["ipc"] is None else str(row["ipc"])
 
@@ -73,29 +78,39 @@ def _again(stem: str, rows: Sequence[Row]) -> str:
     """Return the command that makes a line of a table anew, for each data set and size."""
     found: dict[str, list[str]] = {}
     for row in rows:
-        words = (
-            f"--settings {row['settings']} --data {_word(row['data'])} --ipc {row['ipc'] or 1} --repeats {row['seeds']}"
-        )
-        chosen = found.setdefault(f"- {row['data']}, IPC {_size(row)}: `python experiments/{stem}.py {words}", [])
+        size = f"--ipc {row['ipc'] or 1} --repeats {row['seeds']}"
+        command = f"python experiments/{stem}.py --settings {row['settings']} --data {_word(row['data'])} {size}"
+        chosen = found.setdefault(f"- {row['data']}, IPC {_size(row)}: `{command}", [])
         chosen += [] if row["predictor"] in chosen else [row["predictor"]]
     lines = [f"{start} --predictors {' '.join(chosen)} --methods METHOD`\n" for start, chosen in found.items()]
     return "\nA line again, within ten minutes on two quiet cores:\n\n" + "".join(lines)
 
 
-def _not_run(rows: Sequence[Row]) -> str:
-    """Return what the sets take that were estimated and have not been scored since."""
-    found: dict[str, list[str]] = {}
+def _estimates(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows of sets that were estimated and have not been scored since."""
     names = ("data", "settings", "ipc", "method")
     scored = {tuple(row[name] for name in names) for row in rows if row["predictor"] not in (ESTIMATE, None)}
-    for row in rows:
-        if row["predictor"] != ESTIMATE or tuple(row[name] for name in names) in scored:
-            continue
-        card = "" if row["gpu_hours"] is None or row["settings"] == "small" else f" ({row['gpu_hours']:.2g} GPU h)"
-        name = f"{row['data']}, {row['settings']}, IPC {_size(row)}, by {' '.join(row['scored_by'])}"
-        found.setdefault(name, []).append(f"{row['method']} {row['estimate'] / 60.0:.3g}{card}")
-    lines = [f"- {name}: {', '.join(each)}\n" for name, each in found.items()]
-    start = "\nNot run. Minutes of one processor for a seed by the same command with `--estimate`, scores included:\n\n"
-    return start + "".join(lines) if lines else ""
+    return [row for row in rows if row["predictor"] == ESTIMATE and tuple(row[name] for name in names) not in scored]
+
+
+def _not_run(rows: Sequence[Row]) -> str:
+    """The table of what sets take that were not made, a column for each method."""
+    left = _estimates(rows)
+    methods = list(dict.fromkeys(row["method"] for row in left))
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for row in left:
+        minutes, card = row["estimate"] / 60.0, ""
+        if row["settings"] == "published" and row["gpu_hours"] is not None:
+            card = f" ({row['gpu_hours']:.2g} h)"
+        text = f"{minutes:,.0f}" if minutes >= 10.0 else f"{minutes:.1f}"
+        found.setdefault((f"{row['data']}, {row['settings']}", _size(row)), {})[row["method"]] = text + card
+    lines = [[*key, *(by.get(method, "") for method in methods)] for key, by in found.items()]
+    predictors = ", ".join(dict.fromkeys(name for row in left for name in row["scored_by"]))
+    facts = (
+        "\nNot run. Minutes of one processor for one seed, which the same command says with `--estimate`: the set, and "
+        f"its scores by {predictors}, where they apply. GPU hours, by a model, stand behind published settings.\n\n"
+    )
+    return facts + markdown(["not run", "IPC", *methods], lines) if lines else ""
 
 
 def _by_predictor(stem: str, more: Sequence[str] = (), cells: Callable[[Found], list[str]] = lambda found: []) -> str:
@@ -128,7 +143,7 @@ def iterative_table() -> str:
         anchors = [text for text in map(_published, found.values()) if text]
         first = next(iter(found.values()))
         size = [f"{first['step_size']:.3g}" if "step_size" in first else ""] if learned else []
-        return ["; ".join(anchors), *size, f"{first['seconds']:.3g}"]
+        return ["; ".join(anchors), *size, _seconds(first)]
 
     rows = records.read(records.RESULTS / "iterative_table.json")["rows"]
     learned = ["learned lr"] if any("step_size" in row for row in rows) else []
@@ -181,14 +196,15 @@ def mtt_ablations() -> str:
         first = next(iter(by.values()))
         size = f"{first['step_size']:.3g}" if "step_size" in first else ""
         scores = [_cell(by.get(predictor)) for predictor in predictors]
-        rows.append([f"{name}, {part}: {method}", str(ipc), *scores, size, f"{first['seconds']:.3g}"])
+        rows.append([f"{name}, {part}: {method}", str(ipc), *scores, size, _seconds(first)])
+    for row in _estimates(run["rows"]):
+        rows.append([f"{row['data']}, {row['part']}: {row['method']}", str(row["ipc"]), *[""] * len(predictors)])
+        rows[-1] += ["", f"not run, about {row['estimate']:.0f}"]
     header = ["data, part: method", "IPC", *(f"{name}, %" for name in predictors), "learned lr", "s"]
     timed = [row for row in run["rows"] if row["part"] == "seconds"]
     steps = [[row["data"], row["ipc"], row["student_steps"], f"{row['seconds_a_step']:.3g}"] for row in timed]
     text = markdown(header, rows) + (_facts(every) if every else "")
-    text += _not_run(run["rows"])
-    parts = {(row["data"], row["part"]): f"--data {_word(row['data'])} --parts {row['part']}" for row in run["rows"]}
-    text += again(*(f"experiments/mtt_ablations.py {words}" for words in parts.values()))
+    text += again("experiments/mtt_ablations.py --data digits|mnist --parts experts|start|steps|transfer|seconds")
     text += "\n" + markdown(["data", "IPC", "N", "seconds a step"], steps) if steps else ""
     return text + source(run, path)
 

@@ -60,6 +60,21 @@ def test_a_table_runs_and_goes_on_where_it_was(run, tmp_path, stem, methods, col
     assert journal.read_bytes() == before
 
 
+def test_an_estimate_stands_until_its_set_is_scored(run, scripts):
+    words = ("iterative_table", "--methods", "random", "full", "--predictors", "krr-common", "convnet")
+    tables, rows = scripts["protocol_tables"], run(*words, "--estimate")
+    assert [(row["predictor"], row["method"], row["ipc"]) for row in rows] == [
+        ("estimate", "random", 1),
+        ("estimate", "full", None),
+    ]
+    assert tables._estimates(rows) == rows
+    assert "| digits, quick | 1 | 0.0 |  |" in tables._not_run(rows)
+    scored = run(*words[:3], "--predictors", "krr-common")
+    assert [row["method"] for row in tables._estimates(scored)] == ["full"]
+    again = tables._again("x", [row for row in scored if row["predictor"] != "estimate"])
+    assert "--data digits --ipc 1 --repeats 1 --predictors krr-common --methods METHOD" in again
+
+
 def test_quick_runs_train_fewer_networks_for_a_shorter_time(scripts):
     settings = scripts["protocol_runs"].SETTINGS
     quick, small = settings["quick"][""], settings["small"]["digits"]
