@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from itertools import accumulate
+
 import numpy as np
 
 from analytic_dd.arrays import Array, eps_of, namespace, norm, to_numpy
 from analytic_dd.errors import InfeasibleError
 from analytic_dd.features import FeatureMap
-from analytic_dd.linalg import CholeskyFactor, eigenvalues
+from analytic_dd.linalg import CholeskyFactor, eigenvalues, eigh
 from analytic_dd.memory import require_memory
 
 __all__ = ["Bases", "stored_bytes"]
@@ -64,7 +67,7 @@ class Bases:
         self.jacobians: list[Array] = []
         self.scales: list[float] = []
         self.gram: Array = 0.0
-        self.factor: CholeskyFactor | None = None
+        self.factor: CholeskyFactor | _Span | None = None
         self.condition = float("inf")
 
     def _require_memory(self) -> None:
@@ -120,15 +123,20 @@ class Bases:
         i = self.next()
         if i is None:
             return False
-        x, xp = self.candidates[i : i + 1, :], namespace(self.values)
+        x = self.candidates[i : i + 1, :]
         J, f = self.lifted(self.map.jacobian(x).T, 0.0).T, self.values[i, :]
         scale = norm(J) / J.shape[1] ** 0.5 / (norm(f[None, :]) or 1.0)
         self.chosen.append(i)
         self.jacobians.append(J)
         self.scales.append(scale or 1.0)
-        self.gram = self.gram + J @ J.T + (self.scales[-1] ** 2) * (f[:, None] * f[None, :])
-        self.gram = 0.5 * (self.gram + xp.matrix_transpose(self.gram))
+        self.gram = self.gram + self._gram_of(i, J, self.scales[-1])
         return True
+
+    def _gram_of(self, i: int, J: Array, scale: float) -> Array:
+        """Return the Gram matrix of [c phi(xi), J(xi)] for one base."""
+        f = self.values[i, :]
+        gram = J @ J.T + scale**2 * (f[:, None] * f[None, :])
+        return 0.5 * (gram + namespace(gram).matrix_transpose(gram))
 
     def next(self) -> int | None:
         """Return the candidate that activates most features which are 0 so far, of several the one with the weakest."""
@@ -155,12 +163,14 @@ class Bases:
         if len(self.chosen) * (int(self.map.d) + 1) < self.p:
             return False
         try:
-            self.factor = CholeskyFactor(self._without_unused())
+            factor = CholeskyFactor(self._without_unused())
         except ValueError:
             return False
-        largest, smallest = self.factor.extremes()
+        largest, smallest = factor.extremes()
         self.condition = (largest / smallest) ** 0.5 if smallest > 0.0 else float("inf")
-        return self.condition <= _CONDITION
+        if self.condition <= _CONDITION:
+            self.factor = factor
+        return self.reached
 
     def _dead(self) -> Array:
         """Return which features have no value and no derivative at any base."""
@@ -182,6 +192,30 @@ class Bases:
             return self.gram
         one = float(xp.linalg.trace(self.gram)) / self.p
         return self.gram + one * xp.eye(self.p, dtype=self.gram.dtype) * xp.astype(unused, self.gram.dtype)[None, :]
+
+    def complete_in_span(self, rtol: float) -> bool:
+        """Whether the target lies in the span of M to ``rtol`` where M has not rank p; keep as few bases as have it so.
+
+        Features of a map may lie in a subspace, those of a linear last layer with few inputs say, and W of ridge
+        regression lies in it too.
+        """
+        grams, spans = self._grams(), {}
+        few, most = max(self.least, 1), len(grams)
+        while few <= most:  # the span grows with the bases
+            s = (few + most) // 2
+            spans[s] = _Span(grams[s - 1])
+            few, most = (few, s - 1) if spans[s].misses(self.target) <= rtol else (s + 1, most)
+        if few > len(grams):
+            return False
+        self.factor, self.gram = spans[few], grams[few - 1]
+        self.condition = spans[few].condition
+        self.chosen, self.jacobians, self.scales = self.chosen[:few], self.jacobians[:few], self.scales[:few]
+        return True
+
+    def _grams(self) -> list[Array]:
+        """Return the Gram matrix of M for the first base, the first two, and so on."""
+        each = [self._gram_of(i, J, c) for i, J, c in zip(self.chosen, self.jacobians, self.scales, strict=True)]
+        return list(accumulate(each))
 
     def first(self) -> tuple[list[Array], list[Array]]:
         """Return the solution for what is to be carried, from which Newton's method starts."""
@@ -225,6 +259,29 @@ class Bases:
             value=rank,
             limit=self.p,
         )
+
+
+class _Span:
+    """The span of a Gram matrix G = U diag(s) U^T without rank p, and its pseudo-inverse on it."""
+
+    def __init__(self, gram: Array) -> None:
+        values, vectors = eigh(gram)
+        xp, p = namespace(values), values.shape[0]
+        rank = int(xp.sum(xp.astype(values > max(p * eps_of(values), _CONDITION**-2) * values[-1], xp.int32)))
+        self.values, self.vectors = values[p - rank :], vectors[:, p - rank :]
+
+    @property
+    def condition(self) -> float:
+        """Condition of M on its span."""
+        return math.sqrt(float(self.values[-1] / self.values[0]))
+
+    def misses(self, rows: Array) -> float:
+        """Return the part of rows (q, p) that lies outside, relative."""
+        return norm(rows - (rows @ self.vectors) @ self.vectors.T) / norm(rows)
+
+    def solve(self, B: Array) -> Array:
+        """Return G^+ B."""
+        return self.vectors @ ((self.vectors.T @ B) / self.values[:, None])
 
 
 def stored_bytes(phi: FeatureMap, like: Array) -> int:

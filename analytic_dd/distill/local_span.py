@@ -15,6 +15,9 @@ of each, and T4 has their labels. eps is the largest for which the iteration con
 
 Pairs xi_i +- eps v_i carry a row of W without the real points themselves: the mean of a pair is phi(xi_i), half its
 difference eps J(xi_i) v_i, both up to eps^2. So each row may have bases of a class of its own, 2 s points a row.
+
+Where all features of a map lie in a subspace, as those of a wide linear last layer do, so do the columns of M, and W of
+ridge regression: rank M of the subspace is enough.
 """
 
 from __future__ import annotations
@@ -141,7 +144,7 @@ def near_copies(
     ------
     InfeasibleError
         T22b: the features and Jacobians of the references do not reach rank p (features that no reference activates, or
-        too few references); or no near copies within ``largest_change`` determine W.
+        too few references), nor has their span W; or no near copies within ``largest_change`` determine W.
     MemoryError
         p^2 and s p d numbers exceed the memory of the machine.
     ShapeError, TypeError, ValueError
@@ -261,8 +264,11 @@ def _carried(bases: Bases, members: np.ndarray, wanted: _Wanted, share: float, *
     best = None
     while best is None or not best.error <= wanted.rtol:
         if not bases.add():
-            raise bases.incomplete() if best is None and not bases.reached else _too_far(bases, best, wanted, share)
-        if len(bases.chosen) < bases.least or not bases.complete():
+            if bases.reached:
+                raise _too_far(bases, best, wanted, share)
+            if not bases.complete_in_span(wanted.rtol):
+                raise bases.incomplete()
+        elif len(bases.chosen) < bases.least or not bases.complete():
             continue
         sides, change = _copies(bases, wanted.limits, 2 if pairs else 1)
         if sides:

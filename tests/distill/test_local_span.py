@@ -119,6 +119,21 @@ def test_dead_features_are_counted(rng):
     assert missed(W, dead(built.inputs)) < lost(built.features[:, :-2]) < 1e-3
 
 
+@pytest.mark.parametrize("with_intercept", [False, True])
+@pytest.mark.parametrize("pairs", [False, True])
+def test_features_that_lie_in_a_subspace_carry_what_lies_in_it(rng, pairs, with_intercept):
+    """The last layer is linear and wide: no references reach rank p, and W of ridge regression needs none to."""
+    A, B, X = rng.standard_normal((D, 4)), rng.standard_normal((4, 16)), rng.standard_normal((30, D))
+    phi, classes = (lambda Z: np.tanh(Z @ A) @ B), np.arange(30) % Q if pairs else None
+    W, b = rng.standard_normal((Q, 4)) @ B, rng.standard_normal(Q) if with_intercept else None
+    built = near_copies(W, phi, X, ridge=0.1, classes=classes, intercept=b)
+    assert certify_recovery(W, phi(built.inputs), built.labels, ridge=0.1, intercept=b).ratio < 30
+    assert len(built) < 16  # few of the bases that were tried are kept
+    W[0, :] = rng.standard_normal(16)
+    with pytest.raises(InfeasibleError, match=r"must have rank p = 1[67], got [45] from \d+ of them"):
+        near_copies(W, phi, X, classes=classes, intercept=b)
+
+
 def test_an_unpenalised_intercept(rng):
     W, phi, X = problem(rng, n=9)
     b = rng.standard_normal(Q)
