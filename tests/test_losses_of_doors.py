@@ -197,18 +197,6 @@ def test_estimators_have_losses(samples, rng):
     assert np.array_equal(rates.predict(X), np.exp(X @ rates.coef_ + rates.intercept_))
 
 
-@each_loss
-def test_a_sample_weight_of_two_is_two_copies(rng, ratio, loss):
-    X = rng.standard_normal((N, D))
-    Y, w = outputs_of(rng, X, loss), np.ones(N)
-    w[:20] = 2.0
-    fit = FitOptions(loss=loss, ridge=2.0, intercept=True)
-    weighted = distill(X, Y, sample_weight=w, fit=fit)
-    copied = distill(np.vstack([X, X[:20]]), np.vstack([Y, Y[:20]]), fit=fit)
-    assert ratio(weighted.w, copied.w, size=N, amplification=(np.linalg.norm(X, 2) ** 2 + 2.0) / 2.0) < 30
-    assert len(weighted.inputs) == len(copied.inputs)
-
-
 def test_what_does_not_go_with_a_loss_is_refused(samples, rng):
     X, y = samples
     counts = -np.ones((N, 1))
