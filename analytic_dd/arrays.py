@@ -24,6 +24,7 @@ __all__ = [
     "as_weights",
     "cached_rows",
     "detached",
+    "device_of",
     "eps_of",
     "host_array",
     "in_double",
@@ -150,7 +151,7 @@ def as_matrices(**matrices: ArrayT) -> tuple[ArrayT, ...]:
     checked = [as_matrix(A, name) for name, A in matrices.items()]
     xp = namespace(*checked)
     dtype = xp.result_type(*checked)
-    devices = {str(compat.device(A)) for A in checked}
+    devices = {str(device_of(A)) for A in checked}
     if len(devices) > 1:
         raise ValueError(f"{', '.join(matrices)} must be on one device, got {' and '.join(sorted(devices))}; move one")
     return tuple(xp.astype(A, dtype, copy=False) for A in checked)
@@ -292,7 +293,12 @@ def to_numpy(A: Array) -> np.ndarray:
 
 def normal_like(A: Array, rows: int, columns: int, rng: np.random.Generator) -> Array:
     """Draw a matrix of standard normal numbers in the library, dtype and device of ``A``."""
-    return namespace(A).asarray(rng.standard_normal((rows, columns)), dtype=A.dtype, device=A.device)
+    return namespace(A).asarray(rng.standard_normal((rows, columns)), dtype=A.dtype, device=device_of(A))
+
+
+def device_of(A: Array) -> Any:
+    """Return the device of ``A``; None, the default one, of an array that jax traces."""
+    return compat.device(A)
 
 
 def norm(A: Array) -> float:

@@ -1,5 +1,6 @@
 """The checks at the public boundary, for every array library."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from analytic_dd.arrays import (
     as_matrices,
     as_matrix,
     as_ridge,
+    device_of,
     dtype_name,
     eps_of,
     in_double,
@@ -18,6 +20,7 @@ from analytic_dd.arrays import (
     to_numpy,
 )
 from analytic_dd.errors import DataError, ShapeError
+from analytic_dd.losses import Softmax
 
 
 def test_matrix_passes_unchanged(library, rng):
@@ -25,6 +28,13 @@ def test_matrix_passes_unchanged(library, rng):
     assert as_matrix(A, "A", rows=3, columns=7) is A
     assert dtype_name(A) == library.dtype
     assert eps_of(A) == library.eps
+
+
+def test_hessians_are_traced_by_jax():
+    """What jax traces is on no device yet, and new arrays beside it are on the default one."""
+    traced = jax.eval_shape(lambda Z: Softmax().hessian(Z * (device_of(Z) is None)), jnp.ones((5, 3)))
+    assert traced.shape == (5, 3, 3)
+    assert str(device_of(np.ones(2))) == str(device_of(torch.ones(2))) == "cpu"
 
 
 def test_namespace_is_that_of_the_array(library):

@@ -22,7 +22,7 @@ import math
 
 import numpy as np
 
-from analytic_dd.arrays import Array, as_matrices, as_ridge, eps_of, namespace, norm, normal_like
+from analytic_dd.arrays import Array, as_matrices, as_ridge, device_of, eps_of, namespace, norm, normal_like
 from analytic_dd.distill.distilled import DistilledFeatures
 from analytic_dd.distill.exact import distill_features, target
 from analytic_dd.errors import InfeasibleError, ShapeError
@@ -91,7 +91,7 @@ def affine_features(
         return distill_features(W, Ys)
     xp = namespace(W)
     M = target(W, Ys)
-    one = xp.ones((Ys.shape[0],), dtype=W.dtype, device=W.device)
+    one = xp.ones((Ys.shape[0],), dtype=W.dtype, device=device_of(W))
     v = outside(thin_svd(Ys).U, one)
     size = float(xp.sum(v * v))
     limit = 100.0 * max(Ys.shape) * eps_of(W)
@@ -175,7 +175,7 @@ def affine_minimal_features(W: Array, B: Array, c: Array, *, ridge: float = 0.0)
         f = e / float(xp.sum(e * e))
         rest = basis
     m = int(rest.shape[0]) + 1
-    S = xp.asarray(_simplex(m), dtype=W.dtype, device=W.device)
+    S = xp.asarray(_simplex(m), dtype=W.dtype, device=device_of(W))
     # A direction of W carries the rounding of W over its singular value
     Phis = _in_range(f[None, :] + norm(f[None, :]) * math.sqrt(m) * (S @ rest), B, c, spectrum.condition)
     Ys = labels_for(Phis, W, ridge=ridge)
@@ -220,7 +220,7 @@ def _free(W: Array, Ys: Array, B: Array, c: Array, e: Array, v: Array, rng: np.r
     taken = thin_svd(xp.concat([W, e[None, :]], axis=0) @ span).Vt  # in coordinates of the span, never outside it
     free = min(Ys.shape[0] - left.shape[1], span.shape[1] - taken.shape[0])
     if free <= 0:
-        return xp.zeros((Ys.shape[0], W.shape[1]), dtype=W.dtype, device=W.device)
+        return xp.zeros((Ys.shape[0], W.shape[1]), dtype=W.dtype, device=device_of(W))
     Q1 = xp.linalg.qr(outside(left, normal_like(W, Ys.shape[0], free, rng)), mode="reduced")[0]
     Q2 = span @ xp.linalg.qr(outside(taken.T, normal_like(W, span.shape[1], free, rng)), mode="reduced")[0]
     spectrum = thin_svd(target(W, Ys))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from analytic_dd.arrays import Array, as_matrix, eps_of, namespace
+from analytic_dd.arrays import Array, as_matrix, device_of, eps_of, namespace
 from analytic_dd.errors import InfeasibleError, ShapeError
 
 __all__ = ["move_into_box", "pixel_box"]
@@ -117,7 +117,7 @@ def pixel_box(
 def _row(bound: Any, name: str, like: Array) -> Array:
     """Bring a number or a (p,) array to a (1, p) array."""
     xp, p = namespace(like), like.shape[1]
-    row = xp.asarray(bound, dtype=like.dtype, device=like.device)
+    row = xp.asarray(bound, dtype=like.dtype, device=device_of(like))
     if row.ndim > 1 or (row.ndim == 1 and row.shape[0] != p):
         raise ShapeError(f"{name} must be a number or have shape {(p,)}, got shape {tuple(row.shape)}")
     return xp.broadcast_to(row, (1, p))

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from analytic_dd.arrays import Array, as_matrix, as_ridge, namespace, to_numpy
+from analytic_dd.arrays import Array, as_matrix, as_ridge, device_of, namespace, to_numpy
 from analytic_dd.distill.distilled import FeatureSet
 from analytic_dd.distill.integers import Pixels, integers_near
 from analytic_dd.errors import ShapeError
@@ -137,10 +137,10 @@ def byte_set(
     )
     low, step = found.low, found.step
     levels = found.levels.astype(np.uint8 if bits == 8 else np.uint16)
-    features = xp.asarray(found.values, device=given.device)
-    target = xp.asarray(W, device=given.device)
+    features = xp.asarray(found.values, device=device_of(given))
+    target = xp.asarray(W, device=device_of(given))
     return ByteSet(
-        levels=xp.asarray(levels, device=given.device),
+        levels=xp.asarray(levels, device=device_of(given)),
         low=low,
         step=step,
         inputs=features,

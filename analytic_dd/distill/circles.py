@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from analytic_dd.arrays import Array, as_matrix, as_ridge, namespace
+from analytic_dd.arrays import Array, as_matrix, as_ridge, device_of, namespace
 from analytic_dd.distill.distilled import DistilledFeatures
 from analytic_dd.labels import labels_for
 from analytic_dd.linalg import thin_svd
@@ -66,7 +66,7 @@ def circle_features(W: Array, radius: float, *, ridge: float = 0.0) -> Distilled
     safe = xp.where(size > 0.0, size, xp.ones_like(size))
     across, up = xp.where(size > 0.0, -y / safe, xp.ones_like(x)), xp.where(size > 0.0, x / safe, xp.zeros_like(x))
     # Alternate the side from pair to pair, so that the differences of different rows do not line up
-    side = xp.asarray([(-1.0) ** i for i in range(half)], dtype=W.dtype, device=W.device)
+    side = xp.asarray([(-1.0) ** i for i in range(half)], dtype=W.dtype, device=device_of(W))
     dx, dy = height * across * side, height * up * side
     plus, minus = xp.concat([x + dx, y + dy], axis=1), xp.concat([x - dx, y - dy], axis=1)
     Phis = xp.concat([plus, minus], axis=0)

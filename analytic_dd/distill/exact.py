@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from analytic_dd.arrays import Array, as_matrices, as_matrix, as_ridge, eps_of, namespace, norm, normal_like
+from analytic_dd.arrays import Array, as_matrices, as_matrix, as_ridge, device_of, eps_of, namespace, norm, normal_like
 from analytic_dd.distill.distilled import DistilledFeatures
 from analytic_dd.errors import InfeasibleError, ShapeError
 from analytic_dd.linalg import Spectrum, outside, row_basis, singular_values, thin_svd
@@ -236,7 +236,7 @@ def _solve_for_singular_values(spectrum: Spectrum, ridge: float, root: str | Seq
     x = 2.0 * math.sqrt(ridge) * t  # <= 1; 1 - x^2 as a product loses nothing near the limit
     discriminant = (1.0 - x) * (1.0 + x)
     half = 1.0 + xp.sqrt(xp.where(discriminant > 0.0, discriminant, 0.0 * x))
-    large = xp.asarray([name == "large" for name in roots], device=t.device)
+    large = xp.asarray([name == "large" for name in roots], device=device_of(t))
     return xp.where(large, half / (2.0 * t), 2.0 * ridge * t / half)
 
 
@@ -313,7 +313,7 @@ def free_matrix(W: Array, Ys: Array, *, rng: np.random.Generator, scale: float |
     basis, spectrum = row_basis(W), thin_svd(target(W, Ys))
     free = min(m - labels.rank, p - basis.shape[0])
     if free <= 0:
-        return xp.zeros((m, p), dtype=W.dtype, device=W.device)
+        return xp.zeros((m, p), dtype=W.dtype, device=device_of(W))
     left, right = normal_like(W, m, free, rng), normal_like(W, free, p, rng)
     Q1 = xp.linalg.qr(outside(labels.U, left), mode="reduced")[0]
     Q2 = xp.linalg.qr(outside(basis.T, right.T), mode="reduced")[0].T

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from analytic_dd.arrays import Array, as_matrices, as_matrix, as_ridge, eps_of, in_double, namespace, norm
+from analytic_dd.arrays import Array, as_matrices, as_matrix, as_ridge, device_of, eps_of, in_double, namespace, norm
 from analytic_dd.distill.column_space import Data, column_space
 from analytic_dd.distill.distilled import FeatureSet
 from analytic_dd.errors import InfeasibleError, ShapeError
@@ -193,7 +193,7 @@ def update(distilled: Any, Phi: Array, Y: Array, *, sign: int = 1) -> FutureSet:
     if sign < 0:
         _require_held(S, V.T @ X)
     xp = namespace(V)
-    unit = xp.eye(S.shape[0], dtype=S.dtype, device=S.device)
+    unit = xp.eye(S.shape[0], dtype=S.dtype, device=device_of(S))
     inverse = xp.linalg.inv(unit + sign * (S @ (V.T @ X)))
     gap = answers.T @ B - (W @ V) @ S
     X = X @ inverse

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from analytic_dd.arrays import Array, as_matrix, namespace
+from analytic_dd.arrays import Array, as_matrix, device_of, namespace
 from analytic_dd.distill.distilled import DistilledFeatures
 from analytic_dd.errors import ShapeError
 from analytic_dd.labels import labels_for
@@ -55,7 +55,7 @@ def add_intercept(distilled: DistilledFeatures, W: Array, b: Array, *, centre: A
             f"b and centre must have shapes {(W.shape[0],)} and {(W.shape[1],)}, "
             f"got {tuple(b.shape)} and {tuple(centre.shape)}"
         )
-    H = xp.asarray(contrasts(len(distilled) + 1), dtype=W.dtype, device=W.device)
+    H = xp.asarray(contrasts(len(distilled) + 1), dtype=W.dtype, device=device_of(W))
     Phis = centre[None, :] + H.T @ distilled.features
     Ys = (b + W @ centre)[None, :] + H.T @ distilled.labels
     return replace(distilled, features=Phis, labels=Ys, theorem=f"T12 on {distilled.theorem}")
@@ -86,7 +86,7 @@ def labels_with_intercept(Phis: Array, W: Array, b: Array, *, ridge: float) -> A
     (array([[1., 2.]]), array([5.]))
     """
     xp = namespace(Phis)
-    H = xp.asarray(contrasts(Phis.shape[0]), dtype=Phis.dtype, device=Phis.device)
+    H = xp.asarray(contrasts(Phis.shape[0]), dtype=Phis.dtype, device=device_of(Phis))
     mean = b + W @ xp.mean(Phis, axis=0)
     return mean[None, :] + H.T @ labels_for(H @ Phis, W, ridge=ridge)
 

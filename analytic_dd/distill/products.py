@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from analytic_dd.arrays import Array, eps_of, namespace, norm, to_numpy
+from analytic_dd.arrays import Array, device_of, eps_of, namespace, norm, to_numpy
 from analytic_dd.distill.bases import Bases
 from analytic_dd.errors import InfeasibleError
 from analytic_dd.linalg import eigh, svd
@@ -161,7 +161,7 @@ class ProductBases(Bases):
 
     def _like(self, A: np.ndarray) -> Array:
         like = self.candidates
-        return namespace(like).asarray(np.ascontiguousarray(A), dtype=like.dtype, device=like.device)
+        return namespace(like).asarray(np.ascontiguousarray(A), dtype=like.dtype, device=device_of(like))
 
     def _random(self, rows: int) -> np.ndarray:
         dtype = to_numpy(self.candidates[:1, :]).dtype

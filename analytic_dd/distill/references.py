@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from analytic_dd.arrays import Array, eps_of, namespace, norm
+from analytic_dd.arrays import Array, device_of, eps_of, namespace, norm
 from analytic_dd.errors import InfeasibleError, ShapeError
 from analytic_dd.linalg import thin_svd
 
@@ -51,7 +51,7 @@ def split_references(
 def _root_weights(weights: Array | None, name: str, size: int, like: Array) -> Array:
     xp = namespace(like)
     if weights is None:
-        return xp.ones((size,), dtype=like.dtype, device=like.device)
+        return xp.ones((size,), dtype=like.dtype, device=device_of(like))
     if tuple(weights.shape) != (size,):
         raise ShapeError(f"{name} must have shape {(size,)}, got {tuple(weights.shape)}")
     least = float(xp.min(weights))

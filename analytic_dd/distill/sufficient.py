@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from analytic_dd.arrays import Array, as_matrices, as_matrix, as_weights, in_double, namespace, norm
+from analytic_dd.arrays import Array, as_matrices, as_matrix, as_weights, device_of, in_double, namespace, norm
 from analytic_dd.distill.distilled import FeatureSet
 from analytic_dd.distill.intercept import contrasts
 from analytic_dd.errors import RangeError, ShapeError
@@ -135,7 +135,7 @@ def sufficient_set(
     weight = None if sample_weight is None else as_weights(sample_weight, Phi.shape[0])
     if folds is None:
         return _one(Phi, Y, weight, intercept)
-    return _each_fold(Phi, Y, weight, intercept, xp.asarray(folds, device=Phi.device))
+    return _each_fold(Phi, Y, weight, intercept, xp.asarray(folds, device=device_of(Phi)))
 
 
 def _each_fold(Phi: Array, Y: Array, weight: Array | None, intercept: bool, fold: Array) -> SufficientSet:
@@ -253,7 +253,7 @@ def _assembled(
     xp = namespace(R)
     if intercept:
         m = int(R.shape[0]) + 1 if norm(R) > 0.0 else 1
-        H = xp.asarray(contrasts(m), dtype=R.dtype, device=R.device)
+        H = xp.asarray(contrasts(m), dtype=R.dtype, device=device_of(R))
         R = means + math.sqrt(m / total) * (H.T @ R[: m - 1, :])
     weight = total / R.shape[0] if intercept else 1.0
     p = int(R.shape[1]) - k

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal, cast
 import array_api_compat as compat
 import numpy as np
 
-from analytic_dd.arrays import Array, ArrayT, as_matrix, detached, dtype_name, eps_of, namespace
+from analytic_dd.arrays import Array, ArrayT, as_matrix, detached, device_of, dtype_name, eps_of, namespace
 from analytic_dd.errors import InfeasibleError, RangeError
 from analytic_dd.features.ranges import Open, Range, RangeCheck, Subspace
 from analytic_dd.features.sizes import Sizes
@@ -225,7 +225,7 @@ class FeatureMap(ABC):
         return xp.concat(rows, axis=0)
 
     def _jacobian(self, x: Array) -> Array:
-        eye = namespace(x).eye(self.d, dtype=x.dtype, device=compat.device(x))
+        eye = namespace(x).eye(self.d, dtype=x.dtype, device=device_of(x))
         return self._blockwise(lambda rows: self._jvp(x, rows), eye).T
 
     def _nearer(self, Phi: Array, near: Array) -> Array:
@@ -304,9 +304,9 @@ class FeatureMap(ABC):
             return A
         placed = self.__dict__.setdefault("_placed", {})
         xp = namespace(X)
-        key = (id(A), xp.__name__, dtype_name(X), str(compat.device(X)))
+        key = (id(A), xp.__name__, dtype_name(X), str(device_of(X)))
         if key not in placed:
-            B = xp.asarray(np.asarray(A), dtype=X.dtype, device=compat.device(X))
+            B = xp.asarray(np.asarray(A), dtype=X.dtype, device=device_of(X))
             if compat.is_torch_array(B) and B.is_inference():
                 return B  # a tensor of torch.inference_mode could not serve a gradient later
             placed[key] = (A, B)

@@ -10,11 +10,10 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-import array_api_compat as compat
 import numpy as np
 import scipy  # its sparse matrices are loaded where they are used
 
-from analytic_dd.arrays import Array, namespace, to_numpy
+from analytic_dd.arrays import Array, device_of, namespace, to_numpy
 from analytic_dd.errors import InfeasibleError
 from analytic_dd.features.conv_layer import ConvolutionLayer
 from analytic_dd.features.stage import Place
@@ -84,7 +83,7 @@ class BorderLayer(ConvolutionLayer):
             X = xp.matmul(flat, place(Z, self._inverse))
         else:
             solved = np.stack([self._lsmr(z) for z in to_numpy(flat).astype(np.float64)])
-            X = xp.asarray(solved, dtype=Z.dtype, device=compat.device(Z))
+            X = xp.asarray(solved, dtype=Z.dtype, device=device_of(Z))
         return xp.reshape(X, (-1, *self.shape_in))
 
     def _lsmr(self, z: np.ndarray) -> np.ndarray:
@@ -159,5 +158,5 @@ class ZeroLayer(BorderLayer):
     def _pad(self, X: Array, axis: int) -> Array:
         xp = namespace(X)
         shape = tuple(self.before if k == axis else n for k, n in enumerate(X.shape))
-        zeros = xp.zeros(shape, dtype=X.dtype, device=compat.device(X))
+        zeros = xp.zeros(shape, dtype=X.dtype, device=device_of(X))
         return xp.concat([zeros, X, zeros], axis=axis)

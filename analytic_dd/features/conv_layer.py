@@ -12,10 +12,9 @@ import math
 from abc import abstractmethod
 from functools import cached_property
 
-import array_api_compat as compat
 import numpy as np
 
-from analytic_dd.arrays import Array, namespace
+from analytic_dd.arrays import Array, device_of, namespace
 from analytic_dd.features.layers import draw_orthonormal, orthonormalise
 from analytic_dd.features.sizes import Shape
 from analytic_dd.features.stage import Place, Stage
@@ -190,7 +189,7 @@ class ConvolutionLayer(Stage):
 def take(X: Array, indices: np.ndarray, axis: int) -> Array:
     """Return the entries of ``X`` at integer positions along an axis, in any library."""
     xp = namespace(X)
-    return xp.take(X, xp.asarray(indices, device=compat.device(X)), axis=axis)
+    return xp.take(X, xp.asarray(indices, device=device_of(X)), axis=axis)
 
 
 def draw_kernel(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import array_api_compat as compat
 import numpy as np
 
-from analytic_dd.arrays import Array, as_matrix, dtype_name, namespace, to_numpy
+from analytic_dd.arrays import Array, as_matrix, device_of, dtype_name, namespace, to_numpy
 from analytic_dd.errors import DataError, ShapeError
 from analytic_dd.features.base import FeatureMap, ForwardMap
 from analytic_dd.features.code import imported
@@ -195,7 +195,7 @@ torch.nn.Flatten()
         if compat.is_torch_array(like):
             return found
         values = found.detach().cpu().numpy()
-        return namespace(like).asarray(values, dtype=like.dtype, device=compat.device(like))
+        return namespace(like).asarray(values, dtype=like.dtype, device=device_of(like))
 
     def _map(self, X: Array) -> Array:
         import torch
@@ -238,7 +238,7 @@ torch.nn.Flatten()
         if self.p <= self.d:
             return self._backwards(x)
         xp = namespace(x)
-        unit, rows = xp.eye(self.d, dtype=x.dtype, device=compat.device(x)), self._chunk()
+        unit, rows = xp.eye(self.d, dtype=x.dtype, device=device_of(x)), self._chunk()
         chunks = [self._jvp(x, unit[start : start + rows, :]) for start in range(0, self.d, rows)]
         return xp.concat(chunks, axis=0).T
 

@@ -17,10 +17,9 @@ Reference: Schreiber, Van Loan: A storage-efficient WY representation for produc
 
 from __future__ import annotations
 
-import array_api_compat as compat
 import numpy as np
 
-from analytic_dd.arrays import Array, namespace
+from analytic_dd.arrays import Array, device_of, namespace
 from analytic_dd.features.blocks import Block
 from analytic_dd.features.sizes import Shape
 from analytic_dd.features.stage import Place
@@ -86,7 +85,7 @@ def _compact(U: np.ndarray) -> np.ndarray:
 
 def _take_columns(V: Array, order: np.ndarray) -> Array:
     xp = namespace(V)
-    return xp.take(V, xp.asarray(order, device=compat.device(V)), axis=1)
+    return xp.take(V, xp.asarray(order, device=device_of(V)), axis=1)
 
 
 _HAAR = 0.5 * np.array([[1.0, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]])  # its own inverse

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from analytic_dd.arrays import Array, as_matrix, namespace, to_numpy
+from analytic_dd.arrays import Array, as_matrix, device_of, namespace, to_numpy
 from analytic_dd.errors import ShapeError
 from analytic_dd.features.activations import ACTIVATIONS
 from analytic_dd.features.base import FeatureMap
@@ -314,7 +314,7 @@ thresholded responses; use near copies of real inputs (near_copies), or points w
                     for b in range(size):
                         seen = J[cell, side, :, rows.start + a : rows.stop + a, columns.start + b : columns.stop + b]
                         seen += share * taps[a, b].T[:, None, None, :] - drift * patches[rows, columns, a, b]
-        return namespace(x).asarray(J.reshape(self.p, self.d), dtype=x.dtype, device=x.device)
+        return namespace(x).asarray(J.reshape(self.p, self.d), dtype=x.dtype, device=device_of(x))
 
     def flops(self) -> float:
         """Return 2 positions n filters, twice that with mirror images."""

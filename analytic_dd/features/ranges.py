@@ -15,10 +15,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import array_api_compat as compat
 import numpy as np
 
-from analytic_dd.arrays import Array, as_matrix, eps_of, namespace, norm
+from analytic_dd.arrays import Array, as_matrix, device_of, eps_of, namespace, norm
 from analytic_dd.errors import RangeError
 from analytic_dd.linalg import outside, thin_svd
 
@@ -160,7 +159,7 @@ def _direction(Q: Array, c: Array, rtol: float) -> Array | None:
 
 
 def _projected(W: Array, basis: np.ndarray) -> Array:
-    Q = namespace(W).asarray(basis, dtype=W.dtype, device=compat.device(W))
+    Q = namespace(W).asarray(basis, dtype=W.dtype, device=device_of(W))
     return (W @ Q) @ Q.T
 
 

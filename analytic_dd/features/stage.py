@@ -13,10 +13,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import array_api_compat as compat
 import numpy as np
 
-from analytic_dd.arrays import Array, dtype_name, namespace
+from analytic_dd.arrays import Array, device_of, dtype_name, namespace
 from analytic_dd.errors import InfeasibleError
 from analytic_dd.features.activations import ACTIVATIONS
 from analytic_dd.features.base import Kind
@@ -321,7 +320,7 @@ class MaxPooling(Pooling):
         """Return whether a pixel is the largest of its block, or the first of several."""
         xp = namespace(B)
         largest = xp.argmax(B, axis=3, keepdims=True)
-        positions = xp.reshape(xp.arange(4, dtype=largest.dtype, device=compat.device(B)), (1, 1, 1, 4, 1))
+        positions = xp.reshape(xp.arange(4, dtype=largest.dtype, device=device_of(B)), (1, 1, 1, 4, 1))
         return positions == largest
 
     def _shares(self, B: Array) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import cast
 
-from analytic_dd.arrays import Array, ArrayT, as_matrices, as_ridge, namespace, norm
+from analytic_dd.arrays import Array, ArrayT, as_matrices, as_ridge, device_of, namespace, norm
 from analytic_dd.errors import ShapeError
 from analytic_dd.linalg import thin_svd
 
@@ -111,4 +111,4 @@ def scale_to_feasible(Ys: Array, W: Array, *, ridge: float, margin: float = 2.0)
     """
     c = feasible_scale(Ys, W, ridge=ridge, margin=margin)
     xp = namespace(Ys)
-    return Ys * xp.asarray(c, dtype=Ys.dtype, device=Ys.device)
+    return Ys * xp.asarray(c, dtype=Ys.dtype, device=device_of(Ys))

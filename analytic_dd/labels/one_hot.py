@@ -5,7 +5,7 @@ from __future__ import annotations
 import array_api_compat as compat
 import numpy as np
 
-from analytic_dd.arrays import Array, dtype_name, host_array, namespace
+from analytic_dd.arrays import Array, device_of, dtype_name, host_array, namespace
 from analytic_dd.errors import ShapeError
 
 __all__ = ["centred_one_hot", "one_hot", "repeated_classes"]
@@ -59,7 +59,7 @@ def one_hot(y: Array, k: int | None = None, *, dtype: type = np.float64) -> Arra
 
 def _like(given: Array, Y: np.ndarray) -> Array:
     """Bring labels to the library and the device of the class indices."""
-    labels = namespace(given).asarray(Y, device=compat.device(given))
+    labels = namespace(given).asarray(Y, device=device_of(given))
     if dtype_name(labels) != dtype_name(Y):
         raise TypeError(
             f"labels are {dtype_name(Y)} by default, which jax has after jax.config.update('jax_enable_x64', True); do "

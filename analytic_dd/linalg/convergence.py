@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from analytic_dd.arrays import Array, namespace, to_numpy
+from analytic_dd.arrays import Array, device_of, namespace, to_numpy
 from analytic_dd.errors import DivergenceError, LapackWarning
 
 __all__ = ["by_qr_iteration", "tried"]
@@ -46,4 +46,4 @@ def by_qr_iteration(
         raise DivergenceError(
             f"{what} of a matrix {shape} converges neither by {fast} nor by {slow} ({error}); {remedy}"
         ) from error
-    return tuple(namespace(A).asarray(part, device=A.device) for part in found)  # as precise as A
+    return tuple(namespace(A).asarray(part, device=device_of(A)) for part in found)  # as precise as A

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from analytic_dd.arrays import Array, as_matrix, as_weights, in_double, namespace
+from analytic_dd.arrays import Array, as_matrix, as_weights, device_of, in_double, namespace
 from analytic_dd.errors import ShapeError
 from analytic_dd.linalg.provenance import Provenance
 from analytic_dd.linalg.sums import Sums, require_same_sizes, write_sums
@@ -162,7 +162,7 @@ class GramStatistics:
         xp, n = namespace(Phi, Y, *([] if before is None else [before.C])), int(Phi.shape[0])
         blocks = _blocks(n, self.p)
         labels = in_double(Y)
-        ones = xp.ones((n, 1), dtype=labels.dtype, device=labels.device)
+        ones = xp.ones((n, 1), dtype=labels.dtype, device=device_of(labels))
         labels = xp.concat([labels, ones], axis=1)  # the row of ones makes the sum of Phi, in the same product as C
         weights = None if sample_weight is None else in_double(as_weights(sample_weight, n))[:, None]
         weighted = labels if weights is None else weights * labels

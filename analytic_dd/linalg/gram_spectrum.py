@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analytic_dd.arrays import Array, namespace, to_numpy
+from analytic_dd.arrays import Array, device_of, namespace, to_numpy
 from analytic_dd.linalg.least_squares import column_units
 from analytic_dd.linalg.symmetric import eigh
 from analytic_dd.linalg.threads import one_thread
@@ -62,7 +62,7 @@ def eigendecomposition(G: Array) -> GramSpectrum:
     with one_thread(G.shape[0] <= LIMITS.one_thread):
         values, vectors = eigh(G)
     # a flipped view, with its negative stride, would be copied again in every product
-    order = xp.arange(G.shape[0] - 1, -1, -1, device=values.device)
+    order = xp.arange(G.shape[0] - 1, -1, -1, device=device_of(values))
     values = xp.take(values, order, axis=0)
     return GramSpectrum(xp.where(values > 0.0, values, 0.0 * values), xp.take(vectors, order, axis=1))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from analytic_dd.arrays import Array, eps_of, namespace, to_numpy
+from analytic_dd.arrays import Array, device_of, eps_of, namespace, to_numpy
 from analytic_dd.linalg.spectrum import thin_svd
 
 __all__ = ["column_units", "least_squares"]
@@ -25,7 +25,7 @@ def column_units(A: Array) -> Array:
     smallest = np.finfo(str(A.dtype).rsplit(".", maxsplit=1)[-1])
     exponents = np.clip(exponents, smallest.minexp, smallest.maxexp - 1)
     units = np.ldexp(1.0, exponents)
-    return xp.asarray(units, dtype=A.dtype, device=A.device)
+    return xp.asarray(units, dtype=A.dtype, device=device_of(A))
 
 
 def least_squares(A: Array, T: Array, *, rcond: float | None = None) -> Array:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from analytic_dd.arrays import Array, as_matrix, as_ridge, namespace, to_numpy
+from analytic_dd.arrays import Array, as_matrix, as_ridge, device_of, namespace, to_numpy
 from analytic_dd.errors import DataError, ShapeError
 from analytic_dd.files import read_npz, write_npz
 from analytic_dd.linalg.cholesky import CholeskyFactor
@@ -278,7 +278,7 @@ class Sums:
             shifted = G.copy()
             shifted.flat[:: self.p + 1] += ridge
             return CholeskyFactor(shifted)
-        shifted = G + ridge * xp.eye(self.p, dtype=G.dtype, device=G.device)
+        shifted = G + ridge * xp.eye(self.p, dtype=G.dtype, device=device_of(G))
         return CholeskyFactor(shifted)
 
     def _is_definite(self, ridge: float) -> bool:
@@ -317,7 +317,7 @@ def _require_sum_of_squares(G: Array, yy: Array, slack: float, slack_y: float) -
             f"what is left has a sum of squared labels of {float(xp.min(yy)):.3g}; those samples were not added before"
         )
     try:
-        CholeskyFactor(G + (2.0 * slack) * xp.eye(G.shape[0], dtype=G.dtype, device=G.device))
+        CholeskyFactor(G + (2.0 * slack) * xp.eye(G.shape[0], dtype=G.dtype, device=device_of(G)))
     except ValueError:
         lowest = float(xp.min(eigenvalues(G)))
         if lowest < -slack:

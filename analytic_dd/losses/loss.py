@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-from analytic_dd.arrays import Array, namespace
+from analytic_dd.arrays import Array, device_of, namespace
 from analytic_dd.errors import InfeasibleError
 
 __all__ = ["Loss"]
@@ -56,7 +56,7 @@ class Loss(ABC):
     def hessian(self, Z: Array) -> Array:
         """``Hess A(z)`` (n, k, k) of each sample."""
         xp, mu = namespace(Z), self.mean(Z)
-        units = xp.eye(Z.shape[1], dtype=Z.dtype, device=Z.device)
+        units = xp.eye(Z.shape[1], dtype=Z.dtype, device=device_of(Z))
         columns = [self.curvature(mu, xp.broadcast_to(units[j : j + 1, :], Z.shape)) for j in range(Z.shape[1])]
         return xp.stack(columns, axis=2)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from analytic_dd.arrays import Array, as_matrices, in_double, namespace, norm, to_numpy
+from analytic_dd.arrays import Array, as_matrices, device_of, in_double, namespace, norm, to_numpy
 from analytic_dd.errors import DivergenceError, ShapeError
 from analytic_dd.linalg import thin_svd
 from analytic_dd.losses.loss import Loss
@@ -198,7 +198,7 @@ def _lbfgs(objective: PenalisedLoss, start: Array, settled: float) -> tuple[Arra
     xp, shape = namespace(start), start.shape
 
     def point(vector: np.ndarray) -> Array:
-        return xp.reshape(xp.asarray(vector, dtype=start.dtype, device=start.device), shape)
+        return xp.reshape(xp.asarray(vector, dtype=start.dtype, device=device_of(start)), shape)
 
     def value_and_gradient(vector: np.ndarray) -> tuple[float, Any]:
         found = objective.evaluate(point(vector))

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from analytic_dd.arrays import Array, namespace, norm
+from analytic_dd.arrays import Array, device_of, namespace, norm
 from analytic_dd.errors import DivergenceError, InfeasibleError
 from analytic_dd.linalg import CholeskyFactor, thin_svd
 from analytic_dd.losses.objective import Evaluation, PenalisedLoss
@@ -137,7 +137,7 @@ def _shifts(objective: PenalisedLoss, H: Array) -> Array:
     if not (objective.loss.shift_free and objective.intercept):
         return 0.0
     xp, k, columns = namespace(H), objective.k, objective.p + 1
-    shift = xp.zeros((k, columns), dtype=H.dtype, device=H.device)
+    shift = xp.zeros((k, columns), dtype=H.dtype, device=device_of(H))
     shift = xp.reshape(xp.concat([shift[:, :-1], shift[:, -1:] + 1.0], axis=1), (-1, 1))
     return (float(xp.linalg.trace(H)) / (k * columns * k)) * (shift @ shift.T)
 
@@ -146,7 +146,7 @@ def _preconditioner(objective: PenalisedLoss, theta: Array) -> Callable[[Array],
     xp, G = namespace(theta), objective.curvature_gram(theta)
     size = G.shape[0]
     floor = objective.penalty + 1e-12 * float(xp.linalg.trace(G)) / size
-    factor = CholeskyFactor(G + floor * xp.eye(size, dtype=G.dtype, device=G.device))
+    factor = CholeskyFactor(G + floor * xp.eye(size, dtype=G.dtype, device=device_of(G)))
     return lambda D: factor.solve(D.T).T
 
 

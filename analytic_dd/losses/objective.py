@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from analytic_dd.arrays import Array, as_matrix, as_ridge, as_weights, in_double, namespace, norm
+from analytic_dd.arrays import Array, as_matrix, as_ridge, as_weights, device_of, in_double, namespace, norm
 from analytic_dd.losses.loss import Loss
 
 __all__ = ["Evaluation", "PenalisedLoss"]
@@ -117,7 +117,7 @@ class PenalisedLoss:
     def start(self) -> Array:
         """Return W = 0 with the intercept whose mean is the mean label, (k, p')."""
         xp, mean = namespace(self.mean_label), self.mean_label
-        zeros = xp.zeros((self.k, self.p), dtype=mean.dtype, device=mean.device)
+        zeros = xp.zeros((self.k, self.p), dtype=mean.dtype, device=device_of(mean))
         return xp.concat([zeros, self.loss.link(mean)[:, None]], axis=1) if self.intercept else zeros
 
     def evaluate(self, theta: Array) -> Evaluation:
@@ -161,7 +161,7 @@ class PenalisedLoss:
         if self.intercept:
             ones = xp.concat([ones[:, : self.p], 0.0 * ones[:, self.p :]], axis=1)
         ridge = xp.reshape(ones, (-1,))
-        return xp.concat(rows, axis=0) + xp.eye(ridge.shape[0], dtype=ridge.dtype, device=ridge.device) * ridge
+        return xp.concat(rows, axis=0) + xp.eye(ridge.shape[0], dtype=ridge.dtype, device=device_of(ridge)) * ridge
 
     def curvature_gram(self, theta: Array) -> Array:
         """Return ``sum_i w_i trace(Hess A(z_i)) / k phi_i phi_i^T`` (p', p'): the Hessian, averaged over outputs."""

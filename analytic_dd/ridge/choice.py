@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from analytic_dd.arrays import Array, as_matrices, as_matrix, namespace
+from analytic_dd.arrays import Array, as_matrices, as_matrix, device_of, namespace
 from analytic_dd.errors import ShapeError
 from analytic_dd.linalg import GramStatistics, Sums
 from analytic_dd.ridge.dual import DualStatistics
@@ -233,5 +233,5 @@ def _drawn(n: int, count: int, rng: np.random.Generator | None) -> np.ndarray:
 
 def _taken(rows: np.ndarray, Phi: Array, Y: Array) -> tuple[Array, Array]:
     xp = namespace(Phi)
-    places = xp.asarray(rows, device=Phi.device)
+    places = xp.asarray(rows, device=device_of(Phi))
     return xp.take(Phi, places, axis=0), xp.take(Y, places, axis=0)

@@ -7,7 +7,18 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from analytic_dd.arrays import Array, as_matrices, as_matrix, as_ridge, as_weights, in_double, namespace, norm, to_numpy
+from analytic_dd.arrays import (
+    Array,
+    as_matrices,
+    as_matrix,
+    as_ridge,
+    as_weights,
+    device_of,
+    in_double,
+    namespace,
+    norm,
+    to_numpy,
+)
 from analytic_dd.errors import DivergenceError, ShapeError
 from analytic_dd.linalg import CholeskyFactor, GramSpectrum, eigendecomposition, thin_svd
 from analytic_dd.ridge.gcv import gcv_scores
@@ -78,14 +89,14 @@ class DualStatistics:
             raise ShapeError(f"Phi and Y must have the same number of rows, got {Phi.shape[0]} and {Y.shape[0]}")
         xp, F, self.Y = namespace(Phi, Y), in_double(Phi), in_double(Y)
         if sample_weight is None:
-            self.root: Array = xp.ones(Phi.shape[0], dtype=F.dtype, device=F.device)
+            self.root: Array = xp.ones(Phi.shape[0], dtype=F.dtype, device=device_of(F))
             self.F, self.T = F, self.Y
         else:
             w = in_double(as_weights(sample_weight, int(Phi.shape[0])))
             kept = np.flatnonzero(to_numpy(w) > 0.0)
             if kept.size == 0:
                 raise ValueError("the samples have no weight; give a sample some")
-            rows = xp.asarray(kept, device=F.device)
+            rows = xp.asarray(kept, device=device_of(F))
             self.root = xp.sqrt(xp.take(w, rows, axis=0))
             self.Y = xp.take(self.Y, rows, axis=0)
             self.F, self.T = self.root[:, None] * xp.take(F, rows, axis=0), self.root[:, None] * self.Y
@@ -266,7 +277,7 @@ class DualStatistics:
             U, values = self._inner.vectors, self._inner.values + ridge
             return lambda B: U @ ((U.T @ B) / values[:, None])
         xp = namespace(self.K)
-        eye = xp.eye(self.n, dtype=self.K.dtype, device=self.K.device)
+        eye = xp.eye(self.n, dtype=self.K.dtype, device=device_of(self.K))
         try:
             return CholeskyFactor(self.K + ridge * eye).solve
         except ValueError as error:
