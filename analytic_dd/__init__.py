@@ -21,7 +21,6 @@ if TYPE_CHECKING:  # what the names below are; each is imported where it is aske
         spanning_features,
         sufficient_set,
         trajectory_set,
-        update,
     )
     from analytic_dd.distill.local_span import near_copies
     from analytic_dd.distill.trained import balanced_layers, balanced_units, linear_network_set, relu_network_set
@@ -33,6 +32,7 @@ if TYPE_CHECKING:  # what the names below are; each is imported where it is aske
     from analytic_dd.linalg import GramStatistics
     from analytic_dd.model import FitOptions
     from analytic_dd.one_call import distill  # the package of that name is this function as well
+    from analytic_dd.report.later import update
     from analytic_dd.ridge import ridge_weights, select_ridge
 
 __version__ = "0.1.0"
@@ -115,7 +115,6 @@ _HOMES = {
         "spanning_features",
         "sufficient_set",
         "trajectory_set",
-        "update",
     ),
     "distill.local_span": ("near_copies",),
     "distill.trained": ("balanced_layers", "balanced_units", "linear_network_set", "relu_network_set"),
@@ -126,6 +125,7 @@ _HOMES = {
     "labels": ("glm_labels",),
     "linalg": ("GramStatistics",),
     "model": ("FitOptions",),
+    "report.later": ("update",),
     "ridge": ("ridge_weights", "select_ridge"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

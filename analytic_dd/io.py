@@ -37,7 +37,9 @@ FORMAT = "analytic_dd.DistilledSet/1"
 _OF_BENCH = "analytic_dd.BaselineResult/1"
 
 _NUMBERS = ("inputs", "x", "y", "w", "mean", "std")
-_OPTIONAL = ("intercept", "class_means", "references", "path", "path_intercepts", "descent", "low", "step")
+_OPTIONAL = (
+    *("intercept", "class_means", "references", "path", "path_intercepts", "descent", "subspace", "low", "step"),
+)
 _THUMBNAILS = 10  # a notebook shows so many images
 _INFLATION = 100  # a file may unpack to so many times its size on disk; sets are written uncompressed
 
@@ -81,6 +83,8 @@ class DistilledSet(Exportable):
     descent : (S, k, p) float64 array or None
         Of a trajectory set: the weights W_t of gradient descent from 0 on the data after some steps (T19); the steps
         and their size are ``steps_at`` and ``step`` of the diagnostics.
+    subspace : (p, r) float64 array or None
+        Of a future set: orthonormal directions, in which the features of samples that come or go lie (T23).
     levels : (m, *image_shape) uint8 or uint16 array or None
         Integer pixels (T24): x is ``low + step * levels`` and inputs are ``(x - mean) / std``, to the last bit.
     low, step : () float64 arrays or None
@@ -94,6 +98,7 @@ class DistilledSet(Exportable):
     path: np.ndarray | None = None
     path_intercepts: np.ndarray | None = None
     descent: np.ndarray | None = None
+    subspace: np.ndarray | None = None
     code: FeatureMap | None = None
 
     def __post_init__(self) -> None:
@@ -118,6 +123,8 @@ class DistilledSet(Exportable):
             ),
             "path": self.path is None or self.path.shape == (len(self.ridges), *self.w.shape),
             "descent": self.descent is None or self.descent.shape == (len(steps_at(self.meta)), *self.w.shape),
+            "subspace": self.subspace is None
+            or (self.subspace.ndim == 2 and len(self.subspace) == self.w.shape[1] >= self.subspace.shape[1] > 0),
             "levels, low and step": (self.levels is None) == (self.low is None) == (self.step is None),
         }
         if self.path_intercepts is not None:
@@ -270,7 +277,7 @@ def save_distilled(path: str | Path, distilled: DistilledSet) -> None:
     Notes
     -----
     Keys: ``inputs, x, y, w, mean, std, classes, meta`` (UTF-8 JSON as uint8), and ``intercept, class_means,
-    references, path, path_intercepts, descent, levels, low, step`` where there are any.
+    references, path, path_intercepts, descent, subspace, levels, low, step`` where there are any.
     """
     if not isinstance(distilled, DistilledSet):
         raise TypeError(f"expected a DistilledSet, as load_distilled returns, got {type(distilled).__name__}")

@@ -51,7 +51,7 @@ MAY_IMPORT = {
     "terminal": GROUND | {"flags", "io"},
     "flags": BELOW_DISTILL | {"baselines", "distill", "export", "__init__"},
     "__main__": {"cli"},
-    "__init__": BELOW_REPORT | {"estimator", "one_call"},
+    "__init__": BELOW_REPORT | {"estimator", "one_call", "report"},
     "one_call": BELOW_REPORT | {"report"},
 }
 

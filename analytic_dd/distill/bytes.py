@@ -80,8 +80,9 @@ def byte_set(
 
     Parameters
     ----------
-    distilled : a set with ``features`` (or ``inputs``), ``labels``, ``ridge``
-        An exact set of the identity map with more points than rank W: :func:`nearest_features`, say.
+    distilled : DistilledSet, or a set with ``features`` (or ``inputs``), ``labels``, ``ridge``
+        An exact set of the identity map with more points than rank W: of ``distill(X, y, construction=Nearest(...))``
+        without an intercept, or :func:`nearest_features`, say.
     bits : {8, 16}
     error : float, optional
         The wanted relative error of W; 1e-4 by default. Either this or ``changes``.
@@ -103,6 +104,8 @@ def byte_set(
         T24: no more points than rank W; or no scale S reaches the error (the change).
     RangeError
         A level outside the integers' range with the given code.
+    ShapeError, ValueError
+        A set of another map than the identity, with an intercept, of another loss or for several ridges.
     ImportError
         python-flint is missing.
 
@@ -156,6 +159,9 @@ def byte_set(
 
 def _parts(distilled: Any) -> tuple[Array, Array, float]:
     """Features, labels and ridge of a set of the identity map."""
+    if hasattr(distilled, "feature_map"):
+        _require_plain(distilled)
+        return as_matrix(distilled.inputs, "inputs"), as_matrix(distilled.y, "y"), as_ridge(distilled.ridge)
     features = distilled.features
     inputs = getattr(distilled, "inputs", None)
     if inputs is not None and tuple(inputs.shape) != tuple(features.shape):
@@ -164,6 +170,21 @@ def _parts(distilled: Any) -> tuple[Array, Array, float]:
             "for another map round to 16 bits and take the labels of T4 on the features of the integers"
         )
     return as_matrix(features, "features"), as_matrix(distilled.labels, "labels"), as_ridge(distilled.ridge)
+
+
+def _require_plain(distilled: Any) -> None:
+    """Refuse a stored set whose inputs are no features, or with more than one W to carry."""
+    phi = distilled.feature_map
+    if not phi.is_identity:
+        raise ShapeError(
+            f"T24 is for the identity map, got a set of {phi.name}; for another map round to 16 bits and take the "
+            "labels of T4 on the features of the integers"
+        )
+    if distilled.intercept is not None:
+        raise ValueError("byte_set keeps no intercept, got a set with one; use distill with Nearest(pixels='bytes')")
+    if distilled.loss != "squared" or len(distilled.ridges) > 1:
+        what = f"loss={distilled.loss!r}" if distilled.loss != "squared" else f"{len(distilled.ridges)} ridges"
+        raise ValueError(f"T24 is for the squared loss and one ridge, got a set of {what}; distil with one of each")
 
 
 def _wanted(bits: int, error: float | None, changes: float | None) -> tuple[int, float, float]:

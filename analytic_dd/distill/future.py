@@ -178,8 +178,13 @@ def update(distilled: Any, Phi: Array, Y: Array, *, sign: int = 1) -> FutureSet:
     """
     if sign not in (1, -1):
         raise ValueError(f"sign must be +1 (new samples) or -1 (forgotten ones), got {sign!r}")
-    if not hasattr(distilled, "subspace"):
-        raise TypeError("the set has no subspace: it fixes the present model only; build it with future_set (T23b)")
+    if getattr(distilled, "subspace", None) is None:
+        raise TypeError(
+            "the set has no subspace: it fixes the present model only, or an older version stored it; build it with "
+            "future_set or Future() (T23b)"
+        )
+    if not hasattr(distilled, "features"):
+        raise TypeError(f"a {type(distilled).__name__} has inputs of a map; analytic_dd.update takes it")
     Phi, Y = as_matrices(Phi=Phi, Y=Y)
     ridge, dtype = float(distilled.ridge), distilled.features.dtype
     V, Phis, Ys = (in_double(A) for A in (distilled.subspace, distilled.features, distilled.labels))

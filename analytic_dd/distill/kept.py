@@ -68,6 +68,13 @@ class TrajectoryFeatures(DistilledFeatures):
 
 
 @dataclass(frozen=True)
+class FutureFeatures(DistilledFeatures):
+    """A set for every future in a subspace of the features, with that subspace."""
+
+    subspace: Any = field(default=None, repr=False)  # (p, r), orthonormal columns
+
+
+@dataclass(frozen=True)
 class _Kept(OfAllRanks):
     """A set in the coordinates of the data, with the ridge of the original model: W is its model too."""
 
@@ -177,7 +184,7 @@ class Trajectory(_Kept):
 class Future(_Kept):
     """A memory of the data for samples that come later, whose features lie in the leading directions of these.
 
-    Theorem: T23b.
+    Theorem: T23b. The set keeps the subspace, so that :func:`analytic_dd.update` adds and forgets samples.
 
     Attributes
     ----------
@@ -200,7 +207,8 @@ class Future(_Kept):
         r = min(self.dimensions, len(space.s))
         V, gain = space.Vt[:r].T, 1.0 / (space.s[:r] ** 2 + problem.ridge)
         Phis, Ys = future_points(problem.W, V * gain, V * (space.s[:r] ** 2 * gain), problem.ridge)
-        return self.described(problem, Phis, Ys, "T23b")
+        built = self.described(problem, Phis, Ys, "T23b")
+        return FutureFeatures(**{each.name: getattr(built, each.name) for each in fields(built)}, subspace=V)
 
 
 @register

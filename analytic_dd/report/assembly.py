@@ -13,7 +13,7 @@ import numpy as np
 from analytic_dd.arrays import norm
 from analytic_dd.clock import Clock
 from analytic_dd.data import pixels
-from analytic_dd.distill.kept import TrajectoryFeatures
+from analytic_dd.distill.kept import FutureFeatures, TrajectoryFeatures
 from analytic_dd.distill.several_ridges import SeveralRidgesFeatures
 from analytic_dd.io import DistilledSet, versions
 from analytic_dd.model import Distillation, FitOptions, Origin, OriginalModel
@@ -117,6 +117,7 @@ def distilled_set(
         path=result.path,
         path_intercepts=result.path_intercepts,
         descent=built.descent if isinstance(built, TrajectoryFeatures) else None,
+        subspace=built.subspace if isinstance(built, FutureFeatures) else None,
         levels=None if integers is None else integers.levels.reshape(-1, *origin.image_shape).astype(kind),
         low=None if integers is None else np.array(integers.low),
         step=None if integers is None else np.array(integers.step),

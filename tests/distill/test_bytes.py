@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from analytic_dd import byte_set, nearest_features, ridge_weights
-from analytic_dd.distill import minimal_features
+from analytic_dd import FitOptions, byte_set, distill, nearest_features, ridge_weights
+from analytic_dd.distill import Nearest, minimal_features
 from analytic_dd.errors import InfeasibleError, RangeError, ShapeError
 
 K, D, M = 3, 64, 30
@@ -42,6 +42,23 @@ def test_integers_carry_the_weights_to_the_wanted_error(rng, bits, error, ratio)
     assert np.linalg.norm(fitted - W) <= 1.01 * error * np.linalg.norm(W)
     exact = (near.features - made.low) / made.step
     assert ratio(np.abs(made.levels - exact).max(), made.largest_change, size=1, unit=np.abs(exact).max()) < 30
+
+
+def test_a_distilled_set_of_the_identity_map_is_taken(rng):
+    X, y = rng.uniform(0.0, 1.0, (M, D)), np.arange(M) % K
+    near, fit = Nearest(points_per_class=8), FitOptions(ridge=0.5)
+    stored = distill(X, y, construction=near, fit=fit)
+    made = byte_set(stored, error=1e-3)
+    assert missed(stored.w, made.inputs) <= 1e-3
+    assert np.linalg.norm(
+        ridge_weights(made.inputs, made.labels, ridge=made.ridge) - stored.w
+    ) <= 2e-3 * np.linalg.norm(stored.w)
+    with pytest.raises(ShapeError, match="T24 is for the identity map, got a set of fcnn"):
+        byte_set(distill(X, y, features="fcnn:depth=1", construction=near, fit=fit))
+    with pytest.raises(ValueError, match=r"keeps no intercept, got a set with one; use distill with Nearest\(pixels='"):
+        byte_set(distill(X, y, construction=near, fit=FitOptions(ridge=0.5, intercept=True)))
+    with pytest.raises(ValueError, match="one ridge, got a set of loss='softmax'"):
+        byte_set(distill(X, y, fit=FitOptions(ridge=0.5, loss="softmax")))
 
 
 def test_plain_rounding_loses_them_and_so_does_clipping(rng, ratio):
