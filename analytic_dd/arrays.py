@@ -18,6 +18,7 @@ from analytic_dd.errors import DataError, ShapeError
 __all__ = [
     "Array",
     "ArrayT",
+    "as_count",
     "as_matrices",
     "as_matrix",
     "as_ridge",
@@ -127,8 +128,9 @@ def as_matrix(
     xp = namespace(A)
     A = detached(A)
     if A.ndim != 2:
-        hint = f"; {name}.reshape(-1, 1) makes one column" if A.ndim == 1 else ""
-        raise ShapeError(f"{name} must have two axes (rows are samples), got shape {tuple(A.shape)}{hint}")
+        kind, one = ("outputs", "(1, -1) makes one row") if name == "W" else ("samples", "(-1, 1) makes one column")
+        hint = f"; {name}.reshape{one}" if A.ndim == 1 else ""
+        raise ShapeError(f"{name} must have two axes (rows are {kind}), got shape {tuple(A.shape)}{hint}")
     if dtype_name(A) not in _FLOATS:
         raise TypeError(f"{name} must be float32 or float64, got {dtype_name(A)}; convert it, e.g. to float64")
     if 0 in A.shape:
@@ -161,10 +163,31 @@ def as_ridge(ridge: float, name: str = "ridge") -> float:
     """Check a ridge: finite, at least 0. It is absolute: ``ridge * I`` is added to the Gram matrix."""
     if isinstance(ridge, (bool, str)) or ridge is None:
         raise TypeError(f"{name} must be a number >= 0, got {ridge!r}")
-    value = float(ridge)
+    try:
+        value = float(ridge)
+    except TypeError as error:
+        got = f"an object of type {type(ridge).__name__}" if np.ndim(ridge) == 0 else f"{len(np.ravel(ridge))} numbers"
+        raise TypeError(f"{name} must be one number >= 0, got {got}; pass one at a time") from error
     if not math.isfinite(value) or value < 0.0:
         raise ValueError(f"{name} must be finite and >= 0, got {value}; it is absolute, in units of squared features")
     return value
+
+
+def as_count(value: Any, name: str) -> int:
+    """Check a number of things: an integer >= 1, and no truth value.
+
+    Examples
+    --------
+    >>> as_count(np.int64(3), "steps")
+    3
+    >>> as_count(1.9, "steps")
+    Traceback (most recent call last):
+        ...
+    ValueError: steps must be an integer >= 1, got 1.9
+    """
+    if not hasattr(value, "__index__") or isinstance(value, bool) or np.ndim(value) or value < 1:
+        raise ValueError(f"{name} must be an integer >= 1, got {value!r}")
+    return int(value)
 
 
 def as_weights(weights: Array, n: int) -> Array:
@@ -177,6 +200,11 @@ def as_weights(weights: Array, n: int) -> Array:
         ...
     ValueError: sample weights must be finite and >= 0, got -2.0 for sample 1; a weight of 0 drops a sample
     """
+    if isinstance(weights, str):
+        raise TypeError(
+            f"sample weights must be an array of {n} numbers, got {weights!r}; scikit-learn's compute_sample_weight("
+            "'balanced', y) makes one"
+        )
     xp = namespace(weights)
     if tuple(weights.shape) != (n,):
         raise ShapeError(f"sample weights must have shape {(n,)}, one for each sample, got {tuple(weights.shape)}")
@@ -262,8 +290,9 @@ def host_array(values: object, name: str) -> np.ndarray:
     """
     refuse_masked(values, name)
     if hasattr(values, "toarray") or getattr(values, "is_sparse", False):
+        dense = next(one for one in ("toarray", "to_dense", "todense") if hasattr(values, one))
         raise DataError(
-            f"{name} is sparse ({type(values).__name__}), which is not read; make it dense, e.g. with .toarray()"
+            f"{name} is sparse ({type(values).__name__}), which is not read; make it dense, e.g. with .{dense}()"
         )
     try:
         array = to_numpy(values) if compat.is_array_api_obj(values) else np.asarray(values)

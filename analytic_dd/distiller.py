@@ -90,7 +90,11 @@ class Distiller(LaterSamples, BaseEstimator):
 
     @property
     def _intercept(self) -> bool:
-        return self._intercept_by_default if self.fit_intercept is None else bool(self.fit_intercept)
+        if self.fit_intercept is None:
+            return self._intercept_by_default
+        if not isinstance(self.fit_intercept, (bool, np.bool_)):
+            raise TypeError(f"fit_intercept must be True, False or None, got {self.fit_intercept!r}")
+        return bool(self.fit_intercept)
 
     def _construction(self, ridges: Sequence[float]) -> Construction:
         """Return the construction that the parameters mean; a parameter at its default counts as not given."""

@@ -9,7 +9,8 @@ import numpy as np
 from sklearn.utils.multiclass import _check_partial_fit_first_call, check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from analytic_dd.arrays import as_weights, detached, refuse_masked
+from analytic_dd.arrays import as_weights, detached, host_array, refuse_masked
+from analytic_dd.data.classes import classes_of_one_hot
 from analytic_dd.model import ArraySource, Memory
 
 __all__ = ["LaterClasses", "LaterOutputs", "LaterSamples", "plain"]
@@ -19,6 +20,16 @@ def plain(A: Any, name: str) -> Any:
     """Return an array for ``validate_data``, which would drop a mask in silence and stop at a gradient."""
     refuse_masked(A, name)
     return detached(A)
+
+
+def _refuse_text(y: Any) -> None:
+    """Refuse text in the place of outputs."""
+    values = np.ravel(np.asarray(y)) if hasattr(y, "dtype") or isinstance(y, (list, tuple)) else np.empty(0)
+    if values.dtype.kind in "US" or (values.dtype.kind == "O" and len(values) and isinstance(values[0], str)):
+        raise ValueError(
+            f"y must hold numbers, the outputs of a regression, got text such as {str(values[0])!r:.50}; "
+            "RidgeDistiller takes classes"
+        )
 
 
 class LaterSamples:
@@ -56,6 +67,12 @@ class LaterSamples:
     def _checked(self, X: Any, y: Any, sample_weight: Any, **how: Any) -> tuple[Any, Any, np.ndarray | None]:
         """Return samples that are numbers, with their weights: one of weight 0 is left out (T12)."""
         X, y, sample_weight = plain(X, "X"), plain(y, "y"), plain(sample_weight, "sample_weight")
+        if isinstance(sample_weight, str):
+            as_weights(sample_weight, len(X))
+        if how.get("y_numeric"):
+            _refuse_text(y)
+        elif getattr(y, "ndim", 1) == 2:
+            y = classes_of_one_hot(host_array(y, "y"))
         X, y = validate_data(self, X, y, dtype=np.float64, **how)
         if sample_weight is None:
             return X, y, None

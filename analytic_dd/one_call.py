@@ -11,9 +11,9 @@ import numpy as np
 from analytic_dd.arrays import Array, as_weights, refuse_masked, to_numpy
 from analytic_dd.clock import Clock
 from analytic_dd.data import Dataset, Table
-from analytic_dd.data.classes import as_labels, encode, many_integers
+from analytic_dd.data.classes import as_labels, encode, few_whole_numbers, many_integers
 from analytic_dd.data.frames import is_frame, samples_of_frame
-from analytic_dd.data.samples import as_samples
+from analytic_dd.data.samples import as_samples, first_non_finite
 from analytic_dd.distill import Construction, Exact, Minimal
 from analytic_dd.errors import DataError, ShapeError
 from analytic_dd.features import FeatureMap
@@ -22,6 +22,11 @@ from analytic_dd.model import ArraySource, FitOptions, Source, distil, source_of
 from analytic_dd.report.assembly import distilled_set
 
 __all__ = ["distill"]
+
+_EITHER = (
+    "flatten them, X.reshape(len(X), -1), or pass a data set, data.Dataset.from_arrays(X, y, channels='first', "
+    "split=True)"
+)
 
 
 def distill(
@@ -51,7 +56,8 @@ def distill(
         :class:`Dataset` is, by its channels, and a table by its columns: :func:`analytic_dd.data.read_table` and
         ``from_frame`` make one.
     y : (n,) or (n, k) array
-        Classes (integers, booleans or text), or outputs (floating point numbers) of a regression.
+        Classes (integers, booleans or text, or one-hot rows of them), or outputs (floating point numbers) of a
+        regression.
     features : str, FeatureMap, torch module or callable
         ``"identity"``, another map by name with options (``"fcnn:depth=2"``), a map, a function of arrays, or a torch
         module, which sees samples in the shape that they have (images with channels first).
@@ -77,14 +83,17 @@ def distill(
     Raises
     ------
     DataError, ShapeError
-        Arrays that are no samples, or no labels of them.
+        Arrays that are no samples, or no labels of them; one class.
+    TypeError
+        ``construction``, ``fit`` or ``rng`` of another type.
     InfeasibleError, RangeError, ValueError
         What was asked for does not exist.
 
     Warns
     -----
     UserWarning
-        ``y`` has so many different integers that it looks like the outputs of a regression.
+        ``y`` has so many different integers that it looks like the outputs of a regression; or floating point numbers
+        that are few different whole ones, as classes are (not with a loss of probabilities or counts).
 
     Notes
     -----
@@ -102,9 +111,14 @@ def distill(
         ...
     analytic_dd.errors.ShapeError: X and y must have one row a sample, got 1797 and 5
     """
-    fit = fit or FitOptions()
-    construction = construction or (Exact() if fit.loss == "squared" else Minimal())
+    fit = FitOptions() if fit is None else _of_type(fit, FitOptions, "fit", "FitOptions(ridge=1.0)")
+    if construction is None:
+        construction = Exact() if fit.loss == "squared" else Minimal()
+    construction = _of_type(construction, Construction, "construction", "Nearest(points_per_class=2)")
+    seed = _seed(rng)
     centred = construction.labels == "centred"
+    if isinstance(sample_weight, str):
+        as_weights(sample_weight, len(X.y_train if isinstance(X, Dataset | Table) else X))
     weights = None if sample_weight is None else to_numpy(sample_weight)
     source: Source
     if isinstance(X, Dataset | Table):
@@ -112,20 +126,39 @@ def distill(
             raise DataError(f"a {type(X).__name__} has its own labels, got y too; leave y out")
         source = source_of(X, centred=centred, weights=weights)
     else:
-        source = _source(X, y, centred=centred, weights=weights)
-    seed = int(rng.integers(2**31)) if isinstance(rng, np.random.Generator) else int(rng)
+        source = _source(X, y, centred=centred, weights=weights, quantities=fit.loss != "squared")
     given, clock = None if references is None else to_numpy(references), Clock()
     found = distil(source, features, construction, fit, seed=seed, references=given, clock=clock)
     return distilled_set(found, fit, seed=seed, clock=clock)
 
 
-def _source(X: Any, y: Any, *, centred: bool, weights: np.ndarray | None) -> ArraySource:
+def _of_type(value: Any, kind: type, name: str, example: str) -> Any:
+    """Refuse an argument of another type, and the class itself, with an example of what is wanted."""
+    if not isinstance(value, kind):
+        got = f"the class {value.__name__}; write {value.__name__}(...)" if isinstance(value, type) else repr(value)
+        raise TypeError(f"{name} must be a {kind.__name__}, such as {example}, got {got}")
+    return value
+
+
+def _seed(rng: int | np.random.Generator) -> int:
+    """Return the seed that an integer is, or one that a generator draws."""
+    if isinstance(rng, np.random.Generator):
+        return int(rng.integers(2**31))
+    if isinstance(rng, (bool, np.bool_)) or not isinstance(rng, (int, np.integer)) or rng < 0:
+        raise TypeError(f"rng must be an integer >= 0 or a numpy.random.Generator, got {rng!r}")
+    return int(rng)
+
+
+def _source(X: Any, y: Any, *, centred: bool, weights: np.ndarray | None, quantities: bool) -> ArraySource:
     """Read arrays as samples with classes or with outputs."""
     if y is None:
         raise DataError("samples need labels, got X alone; give y too")
     refuse_masked(X, "X")
     refuse_masked(y, "y")
-    samples = samples_of_frame(X, "X") if is_frame(X) else as_samples(X, "X")
+    samples = samples_of_frame(X, "X") if is_frame(X) else as_samples(X, "X", either=_EITHER)
+    if found := first_non_finite(samples):
+        value, sample, place = found
+        raise DataError(f"X must be finite, got {value} at sample {sample}, position {place}; drop or repair it")
     outputs = _outputs(y)
     rows = len(y) if outputs is None else len(outputs)
     if len(samples) != rows:
@@ -133,14 +166,23 @@ def _source(X: Any, y: Any, *, centred: bool, weights: np.ndarray | None) -> Arr
     kept = _counted(weights, rows)
     weights = None if weights is None else weights[kept]
     if outputs is not None:
+        few = "" if quantities else few_whole_numbers(np.asarray(to_numpy(y) if hasattr(y, "dtype") else y))
+        if few:
+            warnings.warn(
+                f"y has {few}, taken as the outputs of a regression; y.astype(int) makes classes of them, "
+                "y.reshape(-1, 1) is outputs without this warning",
+                stacklevel=4,
+            )
         return ArraySource(samples[kept], outputs[kept], weights=weights)
     labels = as_labels(y, "y")[kept]
-    if found := many_integers(labels):
+    if many := many_integers(labels):
         warnings.warn(
-            f"y has {found}, taken as classes; y.astype(float) makes a regression of them, y.astype(str) is classes",
+            f"y has {many}, taken as classes; y.astype(float) makes a regression of them, y.astype(str) is classes",
             stacklevel=4,  # the package is called, and calls the function
         )
     indices, _, classes = encode(labels, labels[:0], None)
+    if len(classes) < 2:
+        raise DataError(f"at least two classes are needed, got one class: {classes[0]!r}; add samples of another class")
     return ArraySource(samples[kept], indices, classes=classes, centred=centred, weights=weights)
 
 

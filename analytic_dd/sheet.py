@@ -105,7 +105,15 @@ class Sheet:
 
 
 def save(figure: Any, path: Path) -> None:
-    """Write SVG, PDF or PNG by the ending of a file; a PNG has no transparency, and grey levels if it has no colour."""
+    """Write SVG, PDF or PNG by the ending of a file; a PNG has no transparency, and grey levels if it has no colour.
+
+    Raises
+    ------
+    ValueError
+        The file name has another ending; none is PNG.
+    """
+    if path.suffix not in (*VECTOR, ".png", ""):
+        raise ValueError(f"{path.name} must end in .png, .svg or .pdf, got {path.suffix}; take one of these endings")
     if path.suffix in VECTOR:
         with atomic_write(path) as stream:
             figure.savefig(

@@ -8,12 +8,14 @@ import torch
 
 from analytic_dd import RidgeDistiller, RidgeDistillerRegressor, ridge_weights
 from analytic_dd.arrays import (
+    as_count,
     as_matrices,
     as_matrix,
     as_ridge,
     device_of,
     dtype_name,
     eps_of,
+    host_array,
     in_double,
     namespace,
     norm,
@@ -68,6 +70,8 @@ def test_wrong_axes_and_empty_matrices_are_refused(library):
 def test_one_axis_gets_the_hint_to_reshape():
     with pytest.raises(ShapeError, match=r"Phi\.reshape\(-1, 1\) makes one column"):
         as_matrix(np.ones(3), "Phi")
+    with pytest.raises(ShapeError, match=r"rows are outputs.* W\.reshape\(1, -1\) makes one row"):
+        as_matrix(np.ones(3), "W")  # (k, p): one output, not one feature
 
 
 def test_wrong_sizes_are_refused_with_the_numbers(library):
@@ -116,6 +120,25 @@ def test_negative_and_infinite_ridges_are_refused(ridge):
 def test_a_ridge_that_is_no_number_is_refused(ridge):
     with pytest.raises(TypeError, match="lambda_s must be a number"):
         as_ridge(ridge, "lambda_s")
+
+
+def test_several_ridges_are_no_ridge():
+    with pytest.raises(TypeError, match="ridge must be one number >= 0, got 2 numbers"):
+        as_ridge(np.array([1.0, 2.0]))
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.9, 2.0, True, np.True_, "3", None, np.array([1])])
+def test_a_count_is_an_integer_from_one_up(value):
+    with pytest.raises(ValueError, match="steps must be an integer >= 1, got"):
+        as_count(value, "steps")
+    assert as_count(np.uint8(3), "steps") == 3
+
+
+def test_a_sparse_array_is_told_how_its_library_makes_it_dense():
+    scipy_sparse, torch = pytest.importorskip("scipy.sparse"), pytest.importorskip("torch")
+    for sparse, words in ((scipy_sparse.eye(3), r"\.toarray\(\)"), (torch.eye(3).to_sparse(), r"\.to_dense\(\)")):
+        with pytest.raises(DataError, match=words):
+            host_array(sparse, "X")
 
 
 def test_double_is_exact_and_costs_no_copy_twice(summing_library, rng):

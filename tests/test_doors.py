@@ -205,6 +205,55 @@ def test_so_many_integers_that_they_look_like_quantities_are_classes_with_a_word
     assert distill(X, np.arange(60) // 2).y.shape == (30, 30)  # numbers without a gap
 
 
+def test_so_few_whole_numbers_that_they_look_like_classes_are_outputs_with_a_word():
+    X, y = np.random.default_rng(0).standard_normal((60, 7)), np.arange(60) % 3
+    with pytest.warns(UserWarning, match=r"y has 3 different whole numbers in 60 rows, .*y\.astype\(int\)") as found:
+        assert distill(X, y * 1.0).meta["labels"] == "fixed"
+    assert [warning.filename for warning in found] == [__file__]
+    for outputs in (1.0 * y[:, None], y + 0.5, np.arange(60.0)):
+        assert distill(X, outputs).y.shape == (1, 1)
+    assert distill(X, 1.0 * y, fit=FitOptions(loss="poisson", ridge=1.0)).y.shape[1] == 1  # counts
+
+
+def test_one_hot_rows_are_classes_at_every_door():
+    import torch
+
+    X, y = np.random.default_rng(0).standard_normal((60, 7)), np.arange(60) % 3
+    rows, wanted = np.eye(3, dtype=int)[y], distill(X, y)
+    for given in (rows, rows.astype(bool), rows.tolist(), torch.nn.functional.one_hot(torch.tensor(y))):
+        made = distill(torch.tensor(X) if isinstance(given, torch.Tensor) else X, given)
+        assert np.array_equal(made.inputs, wanted.inputs)
+        assert made.meta["labels"] == "one-hot"
+    assert RidgeDistiller(random_state=0).fit(X, rows).classes_.tolist() == [0, 1, 2]
+    assert analytic_dd.data.Dataset.from_arrays(X, rows, split=True).classes == (0, 1, 2)
+    with pytest.raises(DataError, match="rows that are not one-hot"):
+        distill(X, 1 - rows)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"construction": "nearest"}, r"construction must be a Construction, such as Nearest\(.*got 'nearest'"),
+        ({"construction": Nearest}, r"got the class Nearest; write Nearest\("),
+        ({"fit": {"ridge": 1.0}}, r"fit must be a FitOptions, such as FitOptions\(ridge=1.0\)"),
+        *(({"rng": rng}, "rng must be an integer >= 0 or a numpy.random.Generator") for rng in (1.5, True, "a", None)),
+        ({"sample_weight": "balanced"}, "sample weights must be an array of 60 numbers, got 'balanced'"),
+    ],
+)
+def test_an_argument_of_another_type_is_refused_in_one_line(given, words):
+    X, y = np.random.default_rng(0).standard_normal((60, 7)), np.arange(60) % 3
+    with pytest.raises(TypeError, match=words):
+        distill(X, y, **given)
+
+
+@pytest.mark.parametrize(
+    "given", [{"intercept": "no"}, {"intercept": 1}, {"ridge": (1.0, 2.0)}, {"device": 0}, {"dtype": np.float16}]
+)
+def test_options_of_the_fit_have_types(given):
+    with pytest.raises(TypeError, match=f"{next(iter(given))} must be "):
+        FitOptions(**given)
+
+
 def test_one_call_distils_outputs(ratio):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((50, 6))
@@ -234,7 +283,9 @@ def test_a_set_of_a_map_that_is_code_is_loaded_with_it(digits, tmp_path):
         (np.eye(4), None, DataError),
         (np.eye(4), [0, 1, 0], ShapeError),
         (np.eye(4), [0.0, np.nan, 1.0, 1.0], DataError),
-        (np.full((4, 2), np.inf), [0, 1, 0, 1], ValueError),
+        (np.full((4, 2), np.inf), [0, 1, 0, 1], DataError),
+        (np.eye(4), [1, 1, 1, 1], DataError),
+        (np.ones((4, 3, 5, 4)), [0, 1, 0, 1], DataError),
     ],
 )
 def test_arrays_that_are_no_samples_are_refused(X, y, error):
@@ -281,6 +332,8 @@ def test_a_set_is_drawn_into_axes_or_a_file(digits, tmp_path):
     assert np.array_equal(tile, np.clip((made.x[1] - low) / (high - low), 0.0, 1.0))
     made.plot(tmp_path / "set.png")
     assert (tmp_path / "set.png").stat().st_size > 0
+    with pytest.raises(ValueError, match=r"set\.jpg must end in \.png, \.svg or \.pdf"):
+        made.plot(tmp_path / "set.jpg")
     for given in ({}, {"path": tmp_path / "set.png", "ax": axes}):
         with pytest.raises(ValueError, match="plot takes a path or ax="):
             made.plot(**given)

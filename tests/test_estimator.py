@@ -417,6 +417,12 @@ def test_what_cannot_be_fitted_is_named_in_one_line(digits):
     for only in (3, "cat"):
         with pytest.raises(ValueError, match=f"got one class: {only!r}; add another class"):
             RidgeDistiller().fit(X[:20], np.full(20, only))
+    with pytest.raises(TypeError, match="fit_intercept must be True, False or None, got 'no'"):
+        RidgeDistiller(fit_intercept="no").fit(X, y)
+    with pytest.raises(TypeError, match="got 'balanced'; scikit-learn's compute_sample_weight"):
+        RidgeDistiller().fit(X, y, sample_weight="balanced")
+    with pytest.raises(ValueError, match=r"outputs of a regression, got text such as '[0-9]'; RidgeDistiller takes"):
+        RidgeDistillerRegressor().fit(X, y.astype(str))
     for wrong in (None, features.Identity):
         with pytest.raises(TypeError, match="features must be a feature map, or text such as identity"):
             RidgeDistiller(wrong).fit(X, y)

@@ -80,6 +80,8 @@ def test_a_module_on_the_command_line(named, tmp_path, capsys):
         ("network:no_such_package.nets:make", "cannot import the function no_such_package.nets:make"),
         ("network:their_networks:missing", "no attribute 'missing'"),
         ("network:their_networks:text", "must return a torch module, got str"),
+        ("network:os:path", "must be a function without arguments that returns a torch module, got an object of type"),
+        ("network:json:loads", "must be a function without arguments that returns a torch module, got one with"),
     ],
 )
 def test_what_names_no_module_is_refused_in_one_line(named, capsys, features, words):

@@ -17,8 +17,10 @@ __all__ = [
     "TEST_FRACTION",
     "as_labels",
     "check_classes",
+    "classes_of_one_hot",
     "describe_split",
     "encode",
+    "few_whole_numbers",
     "indices_into",
     "many_integers",
     "random_split",
@@ -30,20 +32,22 @@ _FEW, _SHARE = 20, 5  # more integers than this, and than a fifth of the rows, a
 
 
 def as_labels(y: object, name: str) -> np.ndarray:
-    """Return labels as one axis of int64 or text; a column (n, 1), text as objects and categories are labels too.
+    """Return labels as one axis of int64 or text; a column (n, 1), one-hot rows, text as objects and categories are
+    labels too.
 
     Raises
     ------
     DataError
-        There are one-hot rows, several axes, fractions, a missing label, bytes that are not text, integers beyond
-        int64, or other objects.
+        There are several axes that are not one-hot, fractions, a missing label, bytes that are not text, integers
+        beyond int64, or other objects.
     """
-    array = host_array(y, name)
+    array = classes_of_one_hot(host_array(y, name))
     if not array.size:
         raise DataError(f"{name} must hold labels, got none")
     if array.ndim == 2 and array.shape[1] > 1:
         raise DataError(
-            f"{name} must be one class a sample, got shape {array.shape}; for one-hot rows use {name}.argmax(axis=1)"
+            f"{name} must be one class a sample, or one-hot rows, got shape {array.shape} with rows that are not "
+            f"one-hot; {name}.argmax(axis=1) takes the largest of each"
         )
     if array.ndim != 1 and array.shape != (len(array) if array.ndim else 0, 1):
         raise DataError(f"{name} must be one class a sample, got shape {array.shape}; use {name}.ravel()")
@@ -64,6 +68,20 @@ def as_labels(y: object, name: str) -> np.ndarray:
     if array.dtype.kind != "U":
         raise DataError(f"{name} must be integers or text, got dtype {array.dtype}; use {name}.astype(int) or text")
     return array
+
+
+def classes_of_one_hot(y: np.ndarray) -> np.ndarray:
+    """Return the class (n,) of each row of a one-hot matrix (n, k) of any numbers, and another array as it is.
+
+    Examples
+    --------
+    >>> classes_of_one_hot(np.array([[0, 1], [1, 0]])), classes_of_one_hot(np.array([2, 3]))
+    (array([1, 0]), array([2, 3]))
+    """
+    if y.ndim != 2 or y.shape[1] < 2 or y.dtype.kind not in "biuf" or not len(y):
+        return y
+    one_hot = np.all((y == 0) | (y == 1)) and np.all(np.count_nonzero(y, axis=1) == 1)
+    return y.argmax(axis=1) if one_hot else y
 
 
 def _from_objects(array: np.ndarray, name: str) -> np.ndarray:
@@ -132,6 +150,17 @@ def many_integers(y: np.ndarray) -> str:
     if count <= len(y) // 2 and values[0] in (0, 1) and int(values[-1]) - int(values[0]) < count:
         return ""
     return f"{count} different integers in {len(y):,} rows"
+
+
+def few_whole_numbers(y: np.ndarray) -> str:
+    """Say of floating point numbers (n,) that look like classes how many they are; empty for others.
+
+    These are at most 20 different whole numbers with two samples each on the average.
+    """
+    if y.ndim != 1 or y.dtype.kind != "f" or not np.array_equal(y, np.rint(y)):
+        return ""
+    count = len(np.unique(y))
+    return f"{count} different whole numbers in {len(y):,} rows" if count <= min(_FEW, len(y) // 2) else ""
 
 
 def indices_into(y: np.ndarray, classes: Sequence[int | str], name: str) -> np.ndarray:

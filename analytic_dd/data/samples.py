@@ -13,12 +13,15 @@ __all__ = ["as_samples", "check_same_dtype", "check_samples", "first_non_finite"
 _CHANNELS = (1, 3, 4)
 
 
-def as_samples(x: object, name: str, *, channels: str | None = None) -> np.ndarray:
+_EITHER = "pass channels='first' or channels='last' (in an npz file: an array channels that holds this word)"
+
+
+def as_samples(x: object, name: str, *, channels: str | None = None, either: str = _EITHER) -> np.ndarray:
     """Return ``x`` as contiguous samples (n, d), (n, h, w) or (n, h, w, c), without changing a value or the dtype.
 
     Channels first, (n, c, h, w) with c of 1, 3 or 4, become channels last, a single channel loses its axis, and foreign
     byte order becomes native. An array of four axes that could be either, or neither, is refused unless ``channels``
-    says "first" or "last".
+    says "first" or "last"; ``either`` is then the remedy in the message.
     """
     array = host_array(x, name)
     if array.dtype.kind not in "buif":
@@ -28,18 +31,18 @@ def as_samples(x: object, name: str, *, channels: str | None = None) -> np.ndarr
     if not 2 <= array.ndim <= 4 or 0 in array.shape[1:]:
         raise DataError(f"{name} must be rows (n, d) or images (n, h, w[, c]), got shape {array.shape}; reshape it")
     if array.ndim == 4:
-        array = _channels_last(array, name, channels)
+        array = _channels_last(array, name, channels, either)
     return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
 
 
-def _channels_last(array: np.ndarray, name: str, channels: str | None) -> np.ndarray:
+def _channels_last(array: np.ndarray, name: str, channels: str | None, either: str) -> np.ndarray:
     if channels not in (None, "first", "last"):
         raise DataError(f"channels must be 'first' or 'last', got {channels!r}")
     first, last = (array.shape[axis] in _CHANNELS and channels != other for axis, other in ((1, "last"), (3, "first")))
     if first and last:
         raise DataError(
-            f"{name} of shape {array.shape} could have its {array.shape[1]} or its {array.shape[3]} as channels; pass "
-            "channels='first' or channels='last' (in an npz file: an array channels that holds this word)"
+            f"{name} of shape {array.shape} could have its {array.shape[1]} or its {array.shape[3]} as channels; "
+            f"{either}"
         )
     if not (first or last):
         raise DataError(

@@ -22,6 +22,7 @@ from analytic_dd.distill.distilled import FeatureSet
 from analytic_dd.errors import DivergenceError, InfeasibleError, ShapeError
 from analytic_dd.linalg import Spectrum, thin_svd
 from analytic_dd.losses import Softmax
+from analytic_dd.memory import require_memory
 
 __all__ = ["HardLabelled", "hard_label_features"]
 
@@ -111,6 +112,8 @@ def hard_label_features(W: Array, Y: Array, *, ridge: float) -> HardLabelled:
     target = W @ W.T
     first = _solve(spectrum, ridge * target)
     rate = 2.0 * norm(first) / spectrum.smallest
+    m, size = Y.shape[0], 8.0 * (W.shape[0] + W.shape[1])
+    require_memory((rate + 1.0) * m * size, f"{rate + 1.0:.3g} copies of {m} points", "take a smaller ridge or |W|")
     copies = math.floor(rate) + 1
     Z = _fixed_point(spectrum, (ridge / copies) * target)
     Phis = ((Z @ weights.U) / weights.s) @ weights.Vt

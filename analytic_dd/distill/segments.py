@@ -16,7 +16,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from analytic_dd.arrays import Array, eps_of, namespace, norm
+from analytic_dd.arrays import Array, as_count, eps_of, namespace, norm
 from analytic_dd.distill.column_space import ColumnSpace, Data, column_space, orthonormal_columns
 from analytic_dd.distill.distilled import FeatureSet
 from analytic_dd.errors import RangeError
@@ -104,8 +104,7 @@ def segment_set(
     analytic_dd.errors.RangeError: the expert's step must be below 2 / |G|_2 = 0.029 (descent diverges beyond), got 1
     """
     for name, count in (("expert_steps", expert_steps), ("steps", steps)):
-        if int(count) < 1:
-            raise ValueError(f"{name} must be at least 1, got {count}")
+        as_count(count, name)
     if not 0.0 < step < math.inf:
         raise RangeError(f"the student's step must be finite and > 0, got {step:g}")
     space = column_space(data)

@@ -20,7 +20,7 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from analytic_dd.arrays import Array, as_matrices, eps_of, namespace, norm
+from analytic_dd.arrays import Array, as_count, as_matrices, eps_of, namespace, norm
 from analytic_dd.distill.column_space import ColumnSpace, Data, column_space, orthonormal_columns
 from analytic_dd.distill.distilled import FeatureSet
 from analytic_dd.errors import RangeError, ShapeError
@@ -124,10 +124,9 @@ def trajectory_set(
     >>> trajectory_set((Phi, Y), 0)
     Traceback (most recent call last):
         ...
-    ValueError: steps must be at least 1, got 0
+    ValueError: steps must be an integer >= 1, got 0
     """
-    if int(steps) < 1:
-        raise ValueError(f"steps must be at least 1, got {steps}")
+    steps = as_count(steps, "steps")
     if points is not None and int(points) < 1:
         raise ValueError(f"points must be at least 1, got {points}")
     if tolerance is not None and (points is not None or not 0.0 < tolerance < math.inf):
@@ -139,20 +138,20 @@ def trajectory_set(
     if norm(space.gradient(W_0)) == 0.0:
         raise ValueError("the start has gradient 0: descent does not move, and any set with its predictions does that")
     first = xp.concat([residual, space.predictions(W_0)], axis=1) if weight_decay and start is not None else residual
-    V = krylov(space.s**2, first, int(steps))
+    V = krylov(space.s**2, first, steps)
     m = int(V.shape[1]) if points is None else min(int(points), int(V.shape[1]))
-    m = m if tolerance is None else fewest_points(space, V, W_0, int(steps), float(tolerance))
+    m = m if tolerance is None else fewest_points(space, V, W_0, steps, float(tolerance))
     complete = m == V.shape[1]
-    tau = int(steps) if complete else m // int(first.shape[1])
+    tau = steps if complete else m // int(first.shape[1])
     Phis, Ys = space.kept(V[:, :m])
-    travelled, error, _ = distances(space, V[:, :m], W_0, int(steps))
-    bound = bound_of_blocks(space, W_0, int(steps), tau)
+    travelled, error, _ = distances(space, V[:, :m], W_0, steps)
+    bound = bound_of_blocks(space, W_0, steps, tau)
     return TrajectorySet(
         Phis,
         Ys,
         0.0,
         xp.astype(W_0, space.dtype),
-        int(steps),
+        steps,
         int(V.shape[1]),
         tau,
         0.0 if complete else bound / travelled,
@@ -275,10 +274,9 @@ def end_point_set(start: Array, end: Array, *, step: float, steps: int) -> EndPo
         raise ShapeError(f"start and end must have one shape, got {tuple(start.shape)} and {tuple(end.shape)}")
     if not 0.0 < step < 2.0:
         raise RangeError(f"step must lie between 0 and 2 (descent on orthonormal rows diverges beyond), got {step:g}")
-    if int(steps) < 1:
-        raise ValueError(f"steps must be at least 1, got {steps}")
+    steps = as_count(steps, "steps")
     if norm(end - start) == 0.0:
         raise ValueError("start and end are equal: nothing is to be learned, and no direction is distinguished")
     Phis = row_basis(end - start)
     reached = -math.expm1(steps * math.log1p(-step)) if step < 1.0 else 1.0 - (1.0 - step) ** steps
-    return EndPointSet(Phis, Phis @ start.T + (Phis @ (end - start).T) / reached, 0.0, float(step), int(steps))
+    return EndPointSet(Phis, Phis @ start.T + (Phis @ (end - start).T) / reached, 0.0, float(step), steps)

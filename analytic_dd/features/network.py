@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import inspect
 import math
 import re
 import warnings
@@ -311,12 +312,29 @@ def module_named(path: str) -> torch.nn.Module:
     from torch.nn.modules.batchnorm import _BatchNorm
     from torch.nn.modules.dropout import _DropoutNd
 
-    module = imported(path, "the function")()
+    factory = imported(path, "the function")
+    _require_factory(factory, path)
+    module = factory()
     if not isinstance(module, torch.nn.Module):
         raise ValueError(f"{path} must return a torch module, got {type(module).__name__}")
     if any(part.training and isinstance(part, (_BatchNorm, _DropoutNd)) for part in module.modules()):
         warnings.warn(f"{path} makes a module in training mode; its dropout and batch statistics are off", stacklevel=2)
     return module.eval()
+
+
+def _require_factory(factory: Any, path: str) -> None:
+    """Refuse what is no function, or one that needs arguments, before it is called."""
+    wanted = "must be a function without arguments that returns a torch module"
+    if not callable(factory):
+        raise ValueError(f"{path} {wanted}, got an object of type {type(factory).__name__}; write such a function")
+    try:
+        signature = inspect.signature(factory)
+    except ValueError:  # some built-in functions have none
+        return
+    try:
+        signature.bind()
+    except TypeError as error:
+        raise ValueError(f"{path} {wanted}, got one with arguments {signature}; write one that calls it") from error
 
 
 def load_weights(module: torch.nn.Module, path: str | Path) -> torch.nn.Module:

@@ -18,7 +18,8 @@ __all__ = ["UNKNOWABLE", "false_claims", "steps_in_words"]
 
 UNKNOWABLE = (
     "a file does not show whether w is the best model of the data it names, whether gradients, steps and sums that it "
-    "keeps are theirs, nor whether its accuracies are true: that takes the data (distil them again)"
+    "keeps are theirs, whether its classes have the right names in the right order, nor whether its accuracies are "
+    "true: that takes the data (distil them again)"
 )
 
 

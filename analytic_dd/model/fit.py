@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -62,7 +62,18 @@ class FitOptions:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        squared = as_loss(self.loss).name == "squared"
+        squared, given = as_loss(self.loss).name == "squared", cast(Any, self.ridge)
+        if not isinstance(self.intercept, (bool, np.bool_)):
+            raise TypeError(f"intercept must be True or False, got {self.intercept!r}")
+        if self.dtype not in (np.float32, np.float64):
+            raise TypeError(f"dtype must be numpy.float32 or numpy.float64, got {self.dtype!r}")
+        if not isinstance(self.device, str):
+            raise TypeError(f"device must be text such as 'cpu' or 'cuda', got {self.device!r}")
+        if np.ndim(given):
+            raise TypeError(
+                f"ridge must be one number >= 0 or a word, got {len(np.ravel(given))} of them; several are those "
+                "of construction=SeveralRidges(ridges=...)"
+            )
         if self.ridge is None:
             object.__setattr__(self, "ridge", "loo" if squared else "validation")
         elif not isinstance(self.ridge, str):

@@ -81,6 +81,8 @@ def test_what_does_not_exist_is_refused(rng):
     W = centred(rng)
     with pytest.raises(InfeasibleError, match="T18d: hard labels must have rank k - 1 = 3 about 1/k, got 2") as error:
         hard_label_features(W, np.eye(K)[[0, 1, 1, 0]], ridge=0.1)
+    with pytest.raises(MemoryError, match=r"copies of .* points take .*; take a smaller ridge"):
+        hard_label_features(W, np.eye(K), ridge=1e15)
     assert (error.value.theorem, error.value.value, error.value.limit) == ("T18d", 2.0, 3.0)
     with pytest.raises(InfeasibleError, match="T18e: hard labels at ridge = 0 have no minimiser"):
         hard_label_features(W, np.eye(K), ridge=0.0)

@@ -64,7 +64,7 @@ def test_what_diverges_is_refused(data):
             segment_set(data, starts, expert_step=expert[0], expert_steps=expert[1], **options)
     with pytest.raises(RangeError, match="the student's step must be finite and > 0, got -1"):
         segment_set(data, starts, expert_step=0.5, expert_steps=2, step=-1.0, steps=3)
-    with pytest.raises(ValueError, match="steps must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="steps must be an integer >= 1, got 0"):
         segment_set(data, starts, expert_step=0.5, expert_steps=2, step=1.0, steps=0)
     with pytest.raises(ShapeError, match="starts must have shape"):
         segment_set(data, [np.zeros((K, P + 1))], expert_step=0.5, expert_steps=2, **options)

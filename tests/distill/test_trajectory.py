@@ -188,7 +188,7 @@ def test_end_point_takes_the_rank_of_the_way(rng):
 
 def test_bad_input_is_refused(rng):
     Phi, Y = data(rng)
-    with pytest.raises(ValueError, match="steps must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="steps must be an integer >= 1, got 0"):
         trajectory_set((Phi, Y), 0)
     with pytest.raises(ValueError, match="points must be at least 1, got 0"):
         trajectory_set((Phi, Y), 2, points=0)
@@ -202,5 +202,5 @@ def test_bad_input_is_refused(rng):
         end_point_set(np.zeros((K, P)), np.ones((K, P - 1)), step=0.5, steps=3)
     with pytest.raises(ValueError, match="start and end are equal"):
         end_point_set(np.ones((K, P)), np.ones((K, P)), step=0.5, steps=3)
-    with pytest.raises(ValueError, match="steps must be at least 1"):
+    with pytest.raises(ValueError, match="steps must be an integer >= 1"):
         end_point_set(np.zeros((K, P)), np.ones((K, P)), step=0.5, steps=0)

@@ -77,6 +77,12 @@ def test_an_honest_set_passes(honest, verify, which):
     assert printed.splitlines()[1] == f"not known: {UNKNOWABLE}"
 
 
+def test_names_of_classes_in_another_order_are_not_seen_and_verify_says_so(honest, verify):
+    status, printed = verify(replace(honest["one"], classes=honest["one"].classes[::-1]))
+    assert status == 0
+    assert "whether its classes have the right names in the right order" in printed.splitlines()[-1]
+
+
 @pytest.mark.parametrize("name", FALSE)
 def test_a_false_claim_is_named(honest, verify, name):
     which, falsify, said = FALSE[name]
