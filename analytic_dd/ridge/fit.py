@@ -169,7 +169,7 @@ def fit_weights(
     count = statistics.n if isinstance(statistics, DualStatistics) else n  # a sample of weight 0 has no row
     drawn = np.arange(count) if rng is None or ridge != "loo" else np.sort(rng.permutation(count)[:max_samples])
     if statistics is None and blocks is not None:
-        keep = {"loo": drawn}.get(str(ridge), drawn[:0])
+        keep = drawn if ridge == "loo" else drawn[:0]
         dtype = np.float32 if scoring == "accuracy" else np.float64
         statistics, kept = _sums(blocks(stage="gram"), p, k, keep, dtype, timed)
     assert statistics is not None  # one of the two is given
@@ -265,17 +265,15 @@ def _chosen(
     drawn: np.ndarray,
     kept: tuple[np.ndarray, ...] | None,
 ) -> RidgeChoice:
-    scored: Iterable[tuple[Array, ...]] | None = None
-    rows, exact = None, None
-    if criterion == "loo" and isinstance(statistics, DualStatistics):
-        rows = drawn
-    elif criterion == "loo" and blocks is not None and kept is not None:
-        scored, exact = _pieces([kept]), _mapped_again(blocks, drawn) if scoring == "accuracy" else None
-    elif criterion == "loo" and blocks is not None:
-        scored = _pieces(blocks(drawn, stage="leave-one-out"))
-    return choose_ridge(
-        statistics, centred, criterion=criterion, scoring=scoring, blocks=scored, rows=rows, exact=exact
-    )
+    how = functools.partial(choose_ridge, statistics, centred, criterion=criterion, scoring=scoring)
+    if criterion == "gcv":
+        return how()
+    if isinstance(statistics, DualStatistics):
+        return how(rows=drawn)
+    assert blocks is not None  # sums alone have no samples to leave out
+    if kept is None:
+        return how(blocks=_pieces(blocks(drawn, stage="leave-one-out")))
+    return how(blocks=_pieces([kept]), exact=_mapped_again(blocks, drawn) if scoring == "accuracy" else None)
 
 
 def _mapped_again(blocks: SampleBlocks, drawn: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
