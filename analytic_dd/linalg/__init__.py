@@ -5,12 +5,11 @@ from analytic_dd.linalg.byte_sums import ByteSums
 from analytic_dd.linalg.cholesky import CholeskyFactor
 from analytic_dd.linalg.gram import GramStatistics
 from analytic_dd.linalg.gram_spectrum import GramSpectrum, eigendecomposition
-from analytic_dd.linalg.least_squares import column_units, least_squares
+from analytic_dd.linalg.least_squares import column_units, least_squares, outside
 from analytic_dd.linalg.provenance import Provenance, SampleRange
 from analytic_dd.linalg.spectrum import (
     Spectrum,
     full_rank_inverse,
-    outside,
     pseudo_inverse,
     row_basis,
     singular_values,

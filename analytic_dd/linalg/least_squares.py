@@ -1,4 +1,7 @@
-"""Least squares of least norm, with a rank that does not depend on the units of columns; units as powers of two."""
+"""Least squares of least norm, with a rank that does not depend on the units of columns; units as powers of two.
+
+Beside it what lies outside of a span.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import numpy as np
 from analytic_dd.arrays import Array, device_of, eps_of, namespace, to_numpy
 from analytic_dd.linalg.spectrum import thin_svd
 
-__all__ = ["column_units", "least_squares"]
+__all__ = ["column_units", "least_squares", "outside"]
 
 _CLEAR = 10.0  # times the cut-off: nearer to it the rank is a matter of rounding
 
@@ -67,3 +70,13 @@ def least_squares(A: Array, T: Array, *, rcond: float | None = None) -> Array:
             return (((T.T @ found.U) / found.s) @ found.Vt) / units
     found = thin_svd(A, rcond=rcond)
     return ((T.T @ found.U) / found.s) @ found.Vt
+
+
+def outside(U: Array, x: Array) -> Array:
+    """Return ``x`` (p,) or (p, q) less its part in the span of the orthonormal columns of ``U`` (p, r).
+
+    Twice is enough: the second pass removes what rounding left of that part, however little of x is outside.
+    """
+    for _ in range(2):
+        x = x - U @ (U.T @ x)
+    return x

@@ -15,16 +15,7 @@ from analytic_dd.linalg.convergence import by_qr_iteration, tried
 from analytic_dd.linalg.threads import one_thread
 from analytic_dd.linalg.thresholds import LIMITS
 
-__all__ = [
-    "Spectrum",
-    "full_rank_inverse",
-    "outside",
-    "pseudo_inverse",
-    "row_basis",
-    "singular_values",
-    "svd",
-    "thin_svd",
-]
+__all__ = ["Spectrum", "full_rank_inverse", "pseudo_inverse", "row_basis", "singular_values", "svd", "thin_svd"]
 
 _REMEDY = "scale its columns to one size, or drop those that are rounding"
 
@@ -159,16 +150,6 @@ def svd(A: Array, *, full: bool = False) -> tuple[Array, Array, Array]:
         return U, s, Vt
     U, s, Vt = by_qr_iteration("the SVD", ("gesdd", "gesvd"), lambda A: _gesvd(A, full), A, _REMEDY)
     return U, s, Vt
-
-
-def outside(U: Array, x: Array) -> Array:
-    """Return ``x`` (p,) or (p, q) less its part in the span of the orthonormal columns of ``U`` (p, r).
-
-    Twice is enough: the second pass removes what rounding left of that part, however little of x is outside.
-    """
-    for _ in range(2):
-        x = x - U @ (U.T @ x)
-    return x
 
 
 def _gesvd(A: np.ndarray, full: bool) -> tuple[np.ndarray, ...]:

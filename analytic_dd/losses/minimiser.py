@@ -12,6 +12,7 @@ import numpy as np
 from analytic_dd.arrays import Array, as_matrices, device_of, in_double, namespace, norm, to_numpy
 from analytic_dd.errors import DivergenceError, ShapeError
 from analytic_dd.linalg import thin_svd
+from analytic_dd.linalg.linear_model import LinearModel
 from analytic_dd.losses.loss import Loss
 from analytic_dd.losses.newton import newton
 from analytic_dd.losses.objective import Evaluation, PenalisedLoss
@@ -27,13 +28,11 @@ _ROWS = 8192
 
 
 @dataclass(frozen=True)
-class GLMWeights:
-    """The minimiser of a penalised loss.
+class GLMWeights(LinearModel):
+    """The minimiser of a penalised loss, with ``weights`` (k, p) and ``intercept`` (k,) or None.
 
     Attributes
     ----------
-    weights : (k, p) array
-    intercept : (k,) array or None
     gradient : float
         Norm of the gradient at this point: 0 at the minimiser.
     error_bound : float
@@ -46,8 +45,6 @@ class GLMWeights:
     solver : {"newton", "l-bfgs"}
     """
 
-    weights: Array
-    intercept: Array | None
     gradient: float
     error_bound: float
     value: float

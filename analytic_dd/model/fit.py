@@ -14,6 +14,7 @@ from analytic_dd.data import Dataset
 from analytic_dd.data.blocks import require_device
 from analytic_dd.features import FeatureMap
 from analytic_dd.linalg import ByteSums
+from analytic_dd.linalg.linear_model import LinearModel
 from analytic_dd.losses import as_loss
 from analytic_dd.model.loss_fit import fit_loss
 from analytic_dd.model.source import Source
@@ -90,15 +91,13 @@ class FitOptions:
 
 
 @dataclass(frozen=True)
-class OriginalModel:
+class OriginalModel(LinearModel):
     """The model fitted on all the data, which a distilled set is to reproduce: ridge regression, or that of a loss.
+
+    Its ``weights`` are W (k, p), its ``intercept`` is b (k,) or None.
 
     Attributes
     ----------
-    weights : (k, p) array
-        W.
-    intercept : (k,) array or None
-        b.
     ridge : float
     choice : RidgeChoice or None
         How the ridge was chosen; None where it was given.
@@ -118,8 +117,6 @@ class OriginalModel:
     loss : str
     """
 
-    weights: Any
-    intercept: Any
     ridge: float
     choice: RidgeChoice | None
     feature_map: FeatureMap

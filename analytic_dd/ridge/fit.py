@@ -13,6 +13,7 @@ import numpy as np
 from analytic_dd.arrays import Array, as_ridge
 from analytic_dd.errors import DivergenceError
 from analytic_dd.linalg import GramStatistics, Sums
+from analytic_dd.linalg.linear_model import LinearModel
 from analytic_dd.linalg.threads import one_thread
 from analytic_dd.linalg.thresholds import LIMITS
 from analytic_dd.ridge.choice import RidgeChoice, choose_ridge
@@ -41,13 +42,11 @@ class SampleBlocks(Protocol):
 
 
 @dataclass(frozen=True)
-class FittedWeights:
-    """Weights and intercept of ridge regression, and what they were computed from.
+class FittedWeights(LinearModel):
+    """Ridge regression ``weights`` (k, p) and ``intercept`` (k,) or None, and what they were computed from.
 
     Attributes
     ----------
-    weights : (k, p) array
-    intercept : (k,) array or None
     ridge : float
     choice : RidgeChoice or None
         How the ridge was chosen, or None where it was given.
@@ -63,8 +62,6 @@ class FittedWeights:
         and ``statistics`` for others.
     """
 
-    weights: Array
-    intercept: Array | None
     ridge: float
     choice: RidgeChoice | None
     solver: str
