@@ -142,7 +142,8 @@ def iterative_table() -> str:
     def cells(found: Found) -> list[str]:
         anchors = [text for text in map(_published, found.values()) if text]
         first = next(iter(found.values()))
-        size = [f"{first['step_size']:.3g}" if "step_size" in first else ""] if learned else []
+        sizes = [f"{row['step_size']:.3g}" for row in found.values() if "step_size" in row]
+        size = [sizes[0] if sizes else ""] if learned else []
         return ["; ".join(anchors), *size, _seconds(first)]
 
     rows = records.read(records.RESULTS / "iterative_table.json")["rows"]
