@@ -35,7 +35,7 @@ if TYPE_CHECKING:  # what the names below are; each is imported where it is aske
     from analytic_dd.report.later import update
     from analytic_dd.ridge import ridge_weights, select_ridge
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 __all__ = [
     "Certificate",

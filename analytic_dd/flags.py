@@ -99,10 +99,11 @@ def _add_distill(commands: Any, run: Command) -> None:
     command.add_argument("--offline", action="store_true", help="never open a socket")
 
 
-def _add_reading(add: Any) -> None:
+def _add_reading(add: Any, *, task: bool = True) -> None:
     """Add the flags that say how data of one's own are read."""
     add("--target", metavar="COLUMN", help="of a table (csv, parquet, npy): the column of the labels")
-    add("--task", default="classify", choices=("classify", "regress"), help="labels are classes, or quantities")
+    words = "labels are classes, or quantities" if task else argparse.SUPPRESS  # bench refuses quantities, in words
+    add("--task", default="classify", choices=("classify", "regress"), help=words)
     add("--resize", type=as_whole, metavar="N", help="bring images of other sizes to N x N pixels")
     add("--crop", action="store_true", help="with --resize: of the largest centred square of each")
 
@@ -141,7 +142,7 @@ def flag(name: str) -> str:
 
 
 def in_flags(message: str) -> str:
-    """Write  name='value'  and  name=value  of a message as the flags that the command line has for them."""
+    """Write a message in flags:  name='value'  and  name=value, names of options, and what only Python has."""
 
     def in_words(match: re.Match[str]) -> str:
         name, value = match["name"], match["value"].strip("'")
@@ -149,9 +150,24 @@ def in_flags(message: str) -> str:
             return match[0]
         return flag(name) if value == "True" else f"{flag(name)} {shlex.quote(value)}"
 
-    return re.sub(r"(?<![\w-])(?P<name>[a-z_]+)=(?P<value>'[^']*'|[\w.+-]*\w)", in_words, message)
+    for words, own in _PHRASES.items():
+        message = message.replace(words, own)
+    message = re.sub(r"(?<![\w-])(?P<name>[a-z_]+)=(?P<value>'[^']*'|[\w.+-]*\w)", in_words, message)
+    names = "|".join(sorted(options(), key=len, reverse=True))
+    message = re.sub(rf"^({names})(?= must )", lambda match: flag(match[0]), message)
+    return re.sub(rf"(?<![\w./-])({names})(?![\w=./(-])", _one_name, message)
 
 
+def _one_name(match: re.Match[str]) -> str:
+    """A name of several words is an option wherever it stands; one word may be any noun."""
+    return flag(match[0]) if "_" in match[0] else match[0]
+
+
+_PHRASES = {  # remedies of Python, and those of the command line
+    "pass the map itself (feature_map=)": "name it with --features network:PACKAGE.MODULE:FACTORY",
+    "name their file, pass an array, or choose random ones": "name their .npy or .npz file, or choose random ones",
+    "choose from random, k-means, herding, given": "choose from random, k-means, herding, or name a .npy or .npz file",
+}
 _OWN_WORDS = (
     *("mode", "loss", "solver", "ridge", "features", "device", "dtype", "seed", "target", "task", "resize", "crop"),
     *("save_module", "settings", "preprocess"),
@@ -240,7 +256,7 @@ def _add_bench(commands: Any, run: Command) -> None:
     )
     command = commands.add_parser("bench", help="compare methods under one protocol", description=text)
     bench.add_arguments(command)
-    _add_reading(command.add_argument)
+    _add_reading(command.add_argument, task=False)
     _add_common(command, run)
 
 

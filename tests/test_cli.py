@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,12 +12,13 @@ import tarfile
 import time
 import tracemalloc
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from analytic_dd import cli, load_distilled, ridge_weights, theorems
+from analytic_dd import __version__, cli, load_distilled, ridge_weights, theorems
 
 
 @pytest.fixture
@@ -346,7 +348,7 @@ def test_help_and_usage(run):
         (["--labels", "onehot"], ["onehot", "did you mean one-hot"]),
         (["--mode", "exakt"], ["exakt", "did you mean exact"]),
         (["--root", "lage"], ["did you mean large"]),
-        (["--ipc", 0], ["points_per_class", ">= 1", "got 0"]),
+        (["--ipc", 0], ["--ipc must be", ">= 1", "got 0"]),
         (["--points", 0], ["points", ">= 1", "got 0"]),
         (["--points", 5], ["T1", "m = 5", "rank W = 10", "few"]),
         (["--points", 5, "--labels", "learned"], ["T1", "5 points", "rank W = 10", "few"]),
@@ -354,8 +356,8 @@ def test_help_and_usage(run):
         (["--mode", "few", "--points", 11], ["1 .. 10", "11"]),
         (["--ridge", -1], ["ridge", ">= 0", "-1"]),
         (["--ridge", "nan"], ["ridge", "finite", "nan"]),
-        (["--distilled-ridge", -0.5], ["distilled ridge", ">= 0", "-0.5"]),
-        (["--distilled-ridge", 1e6], ["T3", "1e+06", "largest", "multiply the labels by at least"]),
+        (["--distilled-ridge", -0.5], ["--distilled-ridge must be", ">= 0", "-0.5"]),
+        (["--distilled-ridge", 1e6], ["T3", "1e+06", "largest", "use --labels learned, or lower --distilled-ridge"]),
         (["--ridge", 1e300], ["1e+300", "too large", "smaller"]),
         (["--ridge", 1, 1e300], ["1e+300", "too large", "smaller"]),
         (["--ridge", 0, "--solver", "refined"], ["positive definite", "--solver tsqr"]),
@@ -584,6 +586,26 @@ def test_an_interrupt_leaves_the_previous_result(run, tmp_path, stop):
     assert printed == ""
     assert error.splitlines() == ["analytic-dd: interrupted; what was there before is intact"]
     assert {name: (tmp_path / "out" / name).read_bytes() for name in os.listdir(tmp_path / "out")} == before
+
+
+def test_an_interrupt_while_the_command_line_is_loaded_is_one_line(monkeypatch, capsys):
+    from analytic_dd.__main__ import main
+
+    class Interrupted:
+        def __getattr__(self, name):
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "analytic_dd.cli", Interrupted())
+    assert main() == 130
+    assert capsys.readouterr().err == "analytic-dd: interrupted; what was there before is intact\n"
+
+
+def test_the_version_is_the_same_everywhere():
+    root = Path(__file__).parents[1]
+    assert f'\nversion = "{__version__}"\n' in (root / "pyproject.toml").read_text(encoding="utf-8")
+    assert f"\nversion: {__version__}\n" in (root / "CITATION.cff").read_text(encoding="utf-8")
+    head = re.search(r"^## (\S+)( \(unreleased\))?$", (root / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert __version__ == head[1] + (".dev0" if head[2] else "")
 
 
 @pytest.mark.parametrize("handler", [signal.SIG_DFL, lambda *_: None])

@@ -175,11 +175,19 @@ def test_messages_of_the_command_line_name_its_flags(capsys):
         (["--box"], "--box is an option of --mode nearest, got --mode exact"),
         (["--mode", "few"], "give --points M"),
         (["--mode", "nearest", "--labels", "one-hot", "--distilled-ridge", "1"], "use --labels learned"),
+        (["--mode", "few", "--points", "12"], "--points must lie in 1 .. 10"),
+        (["--points", "5"], "take --points 10 or more, or --mode few (T7)"),
+        (["--ipc", "0"], "--ipc must be an integer >= 1, got 0"),
+        (["--labels", "foo"], "choose from one-hot, centred, learned"),
+        (["--mode", "nearest", "--references", "foo"], "k-means, herding, or name a .npy or .npz file"),
+        (["--ridge", "loo", "1"], "each of several ridges must be a number >= 0, got 'loo'"),
+        (["--features", "patches:filters=4,grid=2"], "use near copies of real inputs, --mode near-copies"),
     ):
         assert cli.main(["distill", *arguments]) == 2
         line = capsys.readouterr().err
         assert words in line
         assert "='" not in line
+        assert "_" not in line
 
 
 @pytest.mark.parametrize("kind", ["numpy", "torch", "lists of text"])

@@ -264,7 +264,7 @@ def test_a_regression_has_realistic_sets_too(options):
         ({"ridge": -1.0}, "ridge must be finite and >= 0, got -1.0"),
         ({"labels": "onehot"}, "did you mean one-hot"),
         ({"mode": "exat"}, "did you mean exact"),
-        ({"distilled_ridge": 1e9}, "multiply the labels by at least"),
+        ({"distilled_ridge": 1e9}, "use labels='learned', or lower distilled_ridge"),
         ({"points_per_class": 0}, "points_per_class must be an integer >= 1, got 0"),
         ({"features": "identiti"}, "did you mean identity"),
     ],

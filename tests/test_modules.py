@@ -68,6 +68,7 @@ def test_a_module_on_the_command_line(named, tmp_path, capsys):
     (tmp_path / "set" / "module.safetensors").unlink()
     assert cli.main(["verify", "set", "--features", named]) == 0
     capsys.readouterr()
+    assert "name it with --features network:PACKAGE.MODULE:FACTORY" in refused(capsys, "verify", "set")
     assert "sha256 differ" in refused(capsys, "verify", "set", "--features", "network:their_networks:other")
     assert "stored in the set" in refused(capsys, "verify", "set", "--features", "identity")
 

@@ -124,6 +124,11 @@ def read_npy_files(
         if path != folder and path.stem not in {name for layout in _LAYOUTS for name in layout}:
             raise DataError(f"{path} is one array; name the column of the labels, e.g. target='-1' for the last")
         there = sorted(file.stem for file in folder.glob("*.npy"))
+        if path != folder and not any({path.stem} <= {*layout} <= {*there} for layout in (one[:2] for one in _LAYOUTS)):
+            raise DataError(
+                f"{path} has no labels beside it; store them as {'y_train' if 'train' in path.stem else 'y'}.npy, or "
+                "name the column of the labels, e.g. target='-1' for the last"
+            )
         layout = _layout(folder, there)
         arrays = [read_npy(folder / f"{key}.npy") if key in there else None for key in layout]
         return _made(arrays, name or folder.resolve().name, str(folder), task)

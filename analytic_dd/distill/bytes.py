@@ -125,8 +125,8 @@ def byte_set(
     >>> byte_set(nearest_features(W, images[:2], ridge=0.1))
     Traceback (most recent call last):
         ...
-    analytic_dd.errors.InfeasibleError: T24: integers carry W in more points than its rank 2, got 2; take more, e.g.
-    points=10
+    analytic_dd.errors.InfeasibleError: T24: integers carry W in more points than its rank 2, got 2; take 10
+    points or more
     """
     given, labels, ridge = _parts(distilled)
     xp = namespace(given)

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, TypeVar, cast
 
 import numpy as np
 
-from analytic_dd.arrays import as_ridge
+from analytic_dd.arrays import as_count, as_ridge
 from analytic_dd.distill.distilled import DistilledInputs
 from analytic_dd.distill.problem import Problem
 from analytic_dd.errors import unknown_word
@@ -53,25 +53,27 @@ def one_of(*words: str) -> Check:
         if value not in words:
             raise ValueError(unknown_word(name, value, words))
 
+    check.words = words  # type: ignore[attr-defined]  # for the labels of all constructions of a mode
     return check
 
 
 def whole_number(name: str, value: Any) -> None:
     """Accept None and integers >= 1."""
-    integer = hasattr(value, "__index__") and not isinstance(value, bool)
-    if value is not None and not (integer and value >= 1):
-        raise ValueError(f"{name} must be an integer >= 1, got {value!r}")
+    if value is not None:
+        as_count(value, name)
 
 
 def not_negative(name: str, value: Any) -> None:
     """Accept finite numbers >= 0."""
+    if isinstance(value, (bool, str)) or np.ndim(value):
+        raise TypeError(f"{name} must be a number >= 0, got {value!r}")
     if not 0.0 <= value < math.inf:
         raise ValueError(f"{name} must be finite and >= 0, got {value}")
 
 
 def ridge(name: str, value: Any) -> None:
     """Accept a ridge: a finite number >= 0."""
-    as_ridge(value, name.replace("_", " "))
+    as_ridge(value, name)
 
 
 @dataclass(frozen=True)
@@ -107,9 +109,12 @@ class Construction(ABC):
 
     def __post_init__(self) -> None:
         for each in fields(self):
+            value = getattr(self, each.name)
+            if isinstance(each.default, bool) and not isinstance(value, (bool, np.bool_)):
+                raise TypeError(f"{each.name} must be True or False, got {value!r}")
             check = each.metadata.get("check")
             if check is not None:
-                check(each.name, getattr(self, each.name))
+                check(each.name, value)
 
     @classmethod
     def meant_by(cls, words: Mapping[str, Any]) -> bool:
@@ -294,10 +299,22 @@ def chosen(mode: str = "exact", *, loss: str = "squared", **given: Any) -> Const
         words["labels"] = "learned"
     kind = next((kind for kind in known[mode] if kind.meant_by(words | {"mode": mode})), known[mode][0])
     own = {each.name for each in fields(kind)}
+    labels = _labels_of(known[mode])
+    if "labels" in own and words.get("labels", kind.labels) not in labels:
+        raise ValueError(unknown_word("labels", words["labels"], labels))
     for name, value in words.items():
         if name not in own and not (name == "labels" and value == kind.labels):
             raise ValueError(_refusal(name, value, kind))
     return kind(**{name: value for name, value in words.items() if name in own})
+
+
+def _labels_of(kinds: list[type[Construction]]) -> list[str]:
+    """Return the labels that the constructions of a mode make."""
+    found: dict[str, None] = {}
+    for kind in kinds:
+        each = next((each for each in fields(kind) if each.name == "labels"), None)
+        found |= dict.fromkeys(getattr(each and each.metadata.get("check"), "words", (kind.labels,)))
+    return list(found)
 
 
 def _refusal(name: str, value: Any, kind: type[Construction]) -> str:

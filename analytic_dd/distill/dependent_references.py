@@ -62,8 +62,8 @@ def nearest_to_dependent(
     >>> nearest_to_dependent(np.eye(2, 3), references[:2] * [[1.0], [0.0]])
     Traceback (most recent call last):
         ...
-    analytic_dd.errors.InfeasibleError: T1: 1 references are fewer than rank W = 2; use points=2 or more, or
-    mode='few' (few_features, T7)
+    analytic_dd.errors.InfeasibleError: T1: 1 references are fewer than rank W = 2; take 2 references or more, or
+    few_features (T7)
     """
     if not np.any(Phi_ref):
         raise InfeasibleError(

@@ -56,8 +56,8 @@ def target(W: Array, Ys: Array, *, free: Array | None = None, rcond: float | Non
     Traceback (most recent call last):
         ...
     analytic_dd.errors.InfeasibleError: T1: m = 1 point is fewer than rank W = 2, so no set of this size is exact,
-    whatever its labels; the best relative error with these labels is 0.218; use points=2 or more, or mode='few'
-    (few_features, T7)
+    whatever its labels; the best relative error with these labels is 0.218; take 2 points or more, or
+    few_features (T7)
     """
     W, Ys = as_matrices(W=W, Ys=Ys)
     if Ys.shape[1] != W.shape[0]:
@@ -85,7 +85,7 @@ def _require_feasible(W: Array, residual: Array, Ys: Array, rcond: float | None)
         points = "1 point is" if m == 1 else f"{m} points are"
         reason = (
             f"m = {points} fewer than rank W = {rank}, so no set of this size is exact, whatever its labels; {best}; "
-            f"use points={rank} or more, or mode='few' (few_features, T7)"
+            f"take {rank} points or more, or few_features (T7)"
         )
     else:
         reason = (

@@ -60,7 +60,9 @@ def few_features(W: Array, m: int, *, metric: Array | Callable[[Array], Array] |
     as_matrix(W, "W")
     k, p = W.shape
     if not 1 <= m <= k:
-        raise ShapeError(f"m must lie in 1 .. {k}, the number of rows of W, got {m}")
+        raise ShapeError(
+            f"m must lie in 1 .. {k}, the number of rows of W, got {m}; distill_features makes sets of more"
+        )
     if metric is not None and not callable(metric):
         as_matrix(metric, "metric", rows=p, columns=p)
         W, metric = as_matrices(W=W, metric=metric)

@@ -93,8 +93,7 @@ def combinations(W: np.ndarray, X: np.ndarray, *, weighted: bool = True) -> np.n
     q, m = int(np.sum(s > max(W.shape) * 2.0**-52 * s[0])), len(X)
     if m <= q:
         raise InfeasibleError(
-            f"T24: integers carry W in more points than its rank {q}, got {m}; take more, e.g. "
-            f"points={max(2 * q, q + 8)}",
+            f"T24: integers carry W in more points than its rank {q}, got {m}; take {max(2 * q, q + 8)} points or more",
             theorem="T24",
             value=m,
             limit=q + 1,
@@ -140,7 +139,7 @@ def integers_near(
     if found.beyond(top) > 0.0 and code is None:
         raise InfeasibleError(
             f"T24: {top + 1} levels do not hold the changes of up to {found.largest:.3g} that this error takes in "
-            f"{len(pixels.X)} images; take more images, pixels='uint16', or a larger pixel_error",
+            f"{len(pixels.X)} images; take more images, bits=16, or a larger error",
             theorem="T24",
             value=found.largest,
             limit=float(top),
@@ -194,7 +193,7 @@ def _searched(
             scale *= (2.0 * found.error / wanted) ** (1.0 / exponent)
         raise InfeasibleError(
             f"T24: integers must carry W to {wanted:.1e}, got {found.error:.1e} at the largest scale, with changes of "
-            f"{found.largest:.3g} levels; take more images, pixels='uint16', or a larger pixel_error",
+            f"{found.largest:.3g} levels; take more images, bits=16, or a larger error",
             theorem="T24",
             value=found.error,
             limit=wanted,

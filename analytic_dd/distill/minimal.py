@@ -87,7 +87,7 @@ def minimal_features(
     Traceback (most recent call last):
         ...
     analytic_dd.errors.InfeasibleError: T1: 2 points are fewer than rank W = 3; take
-    points=3 or more, or mode='few' (few_features, T7)
+    3 points or more, or few_features (T7)
     """
     as_matrix(W, "W")
     ridge = as_ridge(ridge)
@@ -100,8 +100,7 @@ def minimal_features(
     m = rank if points is None else int(points)
     if m < rank:
         raise InfeasibleError(
-            f"T1: {m} points are fewer than rank W = {rank}; take points={rank} or more, or mode='few' (few_features, "
-            "T7)",
+            f"T1: {m} points are fewer than rank W = {rank}; take {rank} points or more, or few_features (T7)",
             theorem="T1",
             value=m,
             limit=rank,

@@ -38,7 +38,7 @@ def split_references(
     if not 1 <= q <= m:
         if q == 0:
             raise ValueError("W is zero: the references with zero labels are exact; there is nothing to move")
-        reason = f"{m} references are fewer than rank W = {q}; use points={q} or more, or mode='few' (few_features, T7)"
+        reason = f"{m} references are fewer than rank W = {q}; take {q} references or more, or few_features (T7)"
         raise InfeasibleError(f"T1: {reason}", theorem="T1", value=m, limit=q)
     reference = scale * Phi_ref
     B = reference @ rows.T

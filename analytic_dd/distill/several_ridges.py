@@ -196,7 +196,7 @@ class SeveralRidges(OfAllRanks):
     ridges: tuple[float, ...] = field(default=())
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "ridges", tuple(as_ridge(ridge) for ridge in self.ridges))
+        object.__setattr__(self, "ridges", tuple(as_ridge(ridge, "each of several ridges") for ridge in self.ridges))
         super().__post_init__()
         if not self.ridges:
             raise ValueError("a set for several ridges needs them, got none; give ridge=0.1 1 10, or one number")

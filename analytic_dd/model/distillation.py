@@ -13,6 +13,7 @@ from analytic_dd.distill.box import pixel_box
 from analytic_dd.distill.construction import Construction
 from analytic_dd.distill.distilled import DistilledInputs
 from analytic_dd.distill.problem import Problem, References
+from analytic_dd.distill.words import in_words_of_options
 from analytic_dd.features import FeatureMap, Identity, from_text, penalised
 from analytic_dd.features.function import as_feature_map
 from analytic_dd.features.registry import sizes_of_text
@@ -118,7 +119,8 @@ def distil(
     with clock("map"):
         plain = build_map(features, source, rng=map_rng, keeps="fit" if options.loss == "squared" else "blocks")
         phi, scaling = (plain, None) if options.tikhonov is None else penalised(plain, options.tikhonov)
-        construction.require_map(phi)
+        with in_words_of_options():
+            construction.require_map(phi)
     _require_points(construction, phi, source.k)
     model = fit_source(source, phi, options, rng=loo_rng, clock=clock, listener=listener)
     with clock("references"):
@@ -224,7 +226,8 @@ def distil_model(
 ) -> DistilledInputs:
     """Distil a fitted model into inputs of its feature map."""
     _require_points(construction, model.feature_map, len(model.weights))
-    result = construction.build(problem_of(model, rng=rng, references=references))
+    with in_words_of_options():
+        result = construction.build(problem_of(model, rng=rng, references=references))
     if clock is not None:
         for stage, seconds in result.seconds.items():
             clock.add(stage, seconds)

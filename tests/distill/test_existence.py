@@ -67,7 +67,7 @@ def test_fewer_points_than_the_rank_of_w_are_refused_with_reason_error_and_remed
     W, Ys = library.array(rng.standard_normal((K, P))), library.array(rng.standard_normal((3, K)))
     pattern = (
         r"T1: m = 3 points are fewer than rank W = 5, so no set of this size is exact, whatever its labels; the best "
-        r"relative error with these labels is 0\.\d+; use points=5 or more, or mode='few' \(few_features, T7\)"
+        r"relative error with these labels is 0\.\d+; take 5 points or more, or few_features \(T7\)"
     )
     with pytest.raises(InfeasibleError, match=pattern):
         distill_features(W, Ys)

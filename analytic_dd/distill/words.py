@@ -1,0 +1,50 @@
+"""Messages of functions in the words of options of constructions; the command line makes its flags of these."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["in_options", "in_words_of_options"]
+
+_WORDS = (  # what a function says, and what is said where a construction calls it
+    (r"\b(\d+) (?:points|references) or more", r"points=\1 or more"),
+    (r"^m must", "points must"),
+    (r"\bfew_features\b", "mode='few'"),
+    (r"\bdistill_features\b", "mode='exact'"),
+    (r"^T3: ridge ", "T3: distilled_ridge "),
+    (
+        r"multiply the labels by at least \S+ \(labels\.scale_to_feasible\), use learned labels, or lower the ridge",
+        "use labels='learned', or lower distilled_ridge",
+    ),
+    (
+        r"near copies of real inputs \(near_copies\), or points whose features span the features \(T10\)",
+        "near copies of real inputs, mode='near-copies'",
+    ),
+    (r"pass more references", "take more references, candidates=N"),
+    (r"bits=16, or a larger error", "pixels='uint16', or a larger pixel_error"),
+)
+
+
+def in_options(message: str) -> str:
+    """Return a message of a function in the words of options.
+
+    Examples
+    --------
+    >>> in_options("T1: 2 points are fewer than rank W = 3; take 3 points or more, or few_features (T7)")
+    "T1: 2 points are fewer than rank W = 3; take points=3 or more, or mode='few' (T7)"
+    """
+    for pattern, words in _WORDS:
+        message = re.sub(pattern, words, message)
+    return message
+
+
+@contextmanager
+def in_words_of_options() -> Iterator[None]:
+    """Let errors of the functions that a construction calls speak of its options; they stay the errors they are."""
+    try:
+        yield
+    except ValueError as error:
+        error.args = (in_options(str(error)), *error.args[1:])
+        raise
