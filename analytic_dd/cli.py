@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import os
 import signal
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from analytic_dd.baselines.bench import command as bench
+from analytic_dd.cluster import over_dask
 from analytic_dd.distill.construction import chosen, options
 from analytic_dd.errors import DivergenceError
 from analytic_dd.flags import Command, flag, parser_of
@@ -132,6 +134,7 @@ def _wanted(given: argparse.Namespace) -> tuple[Any, Any, Path | None]:
 
 def _distill_data(given: argparse.Namespace, construction: Any, fit: Any, file: Path | None, clock: Any) -> Any:
     from analytic_dd import data, report
+    from analytic_dd.model.shard import NamedData
 
     with clock("reading"):
         name = "digits" if given.data is None else given.data
@@ -140,7 +143,8 @@ def _distill_data(given: argparse.Namespace, construction: Any, fit: Any, file: 
             name, offline=given.offline, progress=sys.stderr.isatty() and not given.quiet, reading=reading
         )
         references, classes = (None, None) if file is None else data.read_references(file, dataset)
-    with Progress(quiet=given.quiet) as listener:
+    named = NamedData(name, dataset.sha256, reading, given.sample_weights, given.offline)
+    with over_dask(given.dask) as client, Progress(quiet=given.quiet) as listener:
         return report.run(
             dataset,
             "identity" if given.features is None else given.features,
@@ -153,6 +157,7 @@ def _distill_data(given: argparse.Namespace, construction: Any, fit: Any, file: 
             reference_classes=classes,
             picture=given.picture,
             save_module=given.save_module,
+            sums=None if client is None else functools.partial(named.sums, client),
             clock=clock,
             listener=listener,
         )
@@ -161,7 +166,9 @@ def _distill_data(given: argparse.Namespace, construction: Any, fit: Any, file: 
 def _distill_sums(given: argparse.Namespace, construction: Any, fit: Any, clock: Any) -> Any:
     from analytic_dd import report
 
-    usual: dict[str, Any] = dict.fromkeys(("data", "features", "sample_weights", "tikhonov", "target", "resize"))
+    usual: dict[str, Any] = dict.fromkeys(
+        ("data", "features", "sample_weights", "tikhonov", "target", "resize", "dask")
+    )
     usual |= {"dtype": "float64", "device": "cpu", "task": "classify", "crop": False, "save_module": False}
     for name, default in usual.items():
         if getattr(given, name) != default:

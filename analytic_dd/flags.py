@@ -89,6 +89,12 @@ def _add_distill(commands: Any, run: Command) -> None:
     add(
         "--dtype", default="float64", choices=("float64", "float32"), help="arithmetic of the feature map while fitting"
     )
+    add(
+        "--dask",
+        metavar="local|N|ADDRESS",
+        help="let Dask workers sum the training samples, a share each: a process a core, N of them, or the workers of "
+        "the scheduler at ADDRESS, which must see the data under the same name",
+    )
     add("--device", default="cpu", help="where to map, sum up and solve: cpu (default), cuda, cuda:1, ...")
     add("--seed", type=_seed, default=0, help="determines everything that is random (default 0)")
     add("--out", type=_path, default=Path("out"), metavar="DIR", help="folder of the results (default out)")

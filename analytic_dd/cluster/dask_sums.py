@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import threadpoolctl
@@ -18,14 +18,21 @@ from analytic_dd.linalg import GramStatistics
 __all__ = ["dask_array_statistics", "dask_statistics"]
 
 
-def dask_statistics(tasks: Sequence[ShardTask], client: Any, *, retries: int = 2) -> GramStatistics:
+class SumTask(Protocol):
+    """What a worker runs: a share of the samples."""
+
+    def statistics(self) -> GramStatistics:
+        """Return the sums over the share."""
+
+
+def dask_statistics(tasks: Sequence[SumTask], client: Any, *, retries: int = 2) -> GramStatistics:
     r"""Run shard tasks on a Dask cluster and return the sum of their statistics.
 
     Theorem: T13.
 
     Parameters
     ----------
-    tasks : sequence of ShardTask
+    tasks : sequence of ShardTask, or of others with a method ``statistics``
         One task for each worker is best (``count=len(client.scheduler_info()["workers"])``), since each sends p^2
         numbers back. More tasks lose less when a worker dies.
     client : distributed.Client
@@ -55,7 +62,7 @@ def dask_statistics(tasks: Sequence[ShardTask], client: Any, *, retries: int = 2
     return _tree_sum(sums, client)
 
 
-def _statistics(task: ShardTask) -> GramStatistics:
+def _statistics(task: SumTask) -> GramStatistics:
     return task.statistics()
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import logging
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -23,14 +25,14 @@ def over_dask(where: Any) -> Iterator[Any]:
     ----------
     where : distributed.Client, str, int or None
         A client, the address of a scheduler, or a number of worker processes to start on this machine, each with one
-        thread; a number may be text.
+        thread; a number may be text, and ``"local"`` is one for each core that this process may use.
 
     Raises
     ------
     ValueError
         The number of workers is below 1.
     OSError
-        Nothing answers at the address.
+        Nothing answers at the address, or the scheduler there has no worker.
     """
     if where is None:
         yield None
@@ -40,17 +42,39 @@ def over_dask(where: Any) -> Iterator[Any]:
     except ModuleNotFoundError as error:
         raise ValueError("dask needs the extra dask; pip install 'analytic-dd[dask]'") from error
     with ExitStack() as stack:
+        where = _cores() if where == "local" else where
         if isinstance(where, int) or str(where).isdecimal():
             if int(where) < 1:
-                raise ValueError(f"dask must be a number of workers >= 1 or the address of a scheduler, got {where}")
+                raise ValueError(f"dask must be local, a number of workers >= 1 or a scheduler's address, got {where}")
             options = {"threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "host": "127.0.0.1"}
-            where = stack.enter_context(LocalCluster(n_workers=int(where), processes=True, **options))
-        client = where if hasattr(where, "submit") else stack.enter_context(Client(where))
+            quiet = {"silence_logs": logging.CRITICAL}  # what a worker raises is raised here too
+            where = stack.enter_context(LocalCluster(n_workers=int(where), processes=True, **options, **quiet))
+        client = where if hasattr(where, "submit") else stack.enter_context(_connected(Client, where))
         token = _CLIENT.set(client)
         try:
             yield client
         finally:
             _CLIENT.reset(token)
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _connected(kind: Any, where: Any) -> Any:
+    """Return a client of a cluster of this process, or of the scheduler at an address, which must have workers."""
+    try:
+        client = kind(where)
+    except (OSError, ValueError, TypeError) as error:
+        raise OSError(
+            f"no Dask scheduler answers at {where} ({error}); give the address that it prints, such as "
+            "tcp://127.0.0.1:8786, or 'local'"
+        ) from error
+    if not client.nthreads():
+        client.close()
+        raise OSError(f"the Dask scheduler at {where} has no worker; start one (dask worker {where})")
+    return client
 
 
 def current_client() -> Any:

@@ -17,6 +17,7 @@ from analytic_dd.distill.words import in_words_of_options
 from analytic_dd.features import FeatureMap, Identity, from_text, penalised
 from analytic_dd.features.function import as_feature_map
 from analytic_dd.features.registry import sizes_of_text
+from analytic_dd.linalg import Sums
 from analytic_dd.memory import require_memory
 from analytic_dd.model.fit import FitOptions, OriginalModel, fit_source
 from analytic_dd.model.references import choose_references, given_references
@@ -26,6 +27,7 @@ from analytic_dd.model.units import in_outputs
 __all__ = ["Distillation", "build_map", "distil", "distil_model", "fit_options", "for_given", "problem_of", "streams"]
 
 Features = str | FeatureMap | Callable[[Any], Any]  # text, a map, a function of arrays or a torch module
+SumsOf = Callable[[Source, FeatureMap], Sums]
 _KEPT: dict[str, Callable[[int, int], int]] = {  # at least so many rows of p numbers, for n samples
     "fit": lambda n, p: n if n < p else 2 * p,
     "sums": lambda n, p: p,
@@ -84,6 +86,7 @@ def distil(
     seed: int,
     references: np.ndarray | None = None,
     reference_classes: np.ndarray | None = None,
+    sums: SumsOf | None = None,
     clock: Clock | None = None,
     listener: Listener | None = None,
 ) -> Distillation:
@@ -102,6 +105,8 @@ def distil(
         Images in the data's units to be near, in the place of a choice of training samples.
     reference_classes : (m,) int array, optional
         Indices of their classes; fixed labels of a nearest set need them.
+    sums : callable, optional
+        ``sums(source, feature_map)`` gives the sums of all samples, made elsewhere (T13); the loss is the squared one.
     clock, listener : optional
         Receive times and progress.
 
@@ -122,7 +127,12 @@ def distil(
         with in_words_of_options():
             construction.require_map(phi)
     _require_points(construction, phi, source.k)
-    model = fit_source(source, phi, options, rng=loo_rng, clock=clock, listener=listener)
+    statistics = None
+    if sums is not None:
+        _require_summable(options)
+        with clock("gram"):
+            statistics = sums(source, phi)
+    model = fit_source(source, phi, options, rng=loo_rng, statistics=statistics, clock=clock, listener=listener)
     with clock("references"):
         if references is None:
             near = choose_references(model, source, construction, rng=free_rng)
@@ -132,6 +142,20 @@ def distil(
     if source.units is not None:
         result = in_outputs(result, source.units)
     return Distillation(source, model, construction, result, plain, scaling, source.units)
+
+
+def _require_summable(options: FitOptions) -> None:
+    """Refuse, before anything is summed elsewhere, what such sums do not have."""
+    if options.loss != "squared":
+        raise ValueError(f"loss={options.loss!r} reads the samples in every step, and sums have none; leave out --dask")
+    if options.solver in ("dual", "svd"):
+        raise ValueError(f"solver={options.solver!r} keeps the samples, and workers send sums; leave one of them out")
+    for name, usual, given in (("device", "cpu", options.device), ("dtype", np.float64, options.dtype)):
+        if given != usual:
+            word = given if isinstance(given, str) else np.dtype(given).name
+            raise ValueError(f"Dask workers sum in float64 on CPUs, got {name}={word!r}; leave it out")
+    if options.tikhonov is not None:
+        raise ValueError("Dask workers build the map from its specification, without a penalty; leave out tikhonov")
 
 
 def _require_features(n: int, p: int, keeps: str) -> None:

@@ -148,6 +148,7 @@ def fit_source(
     options: FitOptions | None = None,
     *,
     rng: np.random.Generator,
+    statistics: Any = None,
     clock: Clock | None = None,
     listener: Listener | None = None,
 ) -> OriginalModel:
@@ -165,6 +166,8 @@ def fit_source(
     options : FitOptions, optional
     rng : numpy.random.Generator
         Draws the samples that leave-one-out is scored on.
+    statistics : Sums, optional
+        Sums over all samples of the source, made elsewhere: the first pass is left out.
     clock, listener : optional
         Receive times and progress.
 
@@ -193,7 +196,7 @@ def fit_source(
         solver=options.solver,
         max_samples=LOO_SAMPLES,
         rng=rng,
-        statistics=_sums_of_bytes(source, feature_map, options, clock, listener),
+        statistics=_sums_of_bytes(source, feature_map, options, clock, listener) if statistics is None else statistics,
         timed=clock.rest_of,
     )
     exact = options.dtype is np.float64

@@ -20,7 +20,7 @@ from analytic_dd.judge.accuracy import Model, accuracies_on_test, fitted, r2_on_
 from analytic_dd.judge.controls import control_models
 from analytic_dd.judge.stored import Found
 from analytic_dd.model import DatasetSource, Distillation, FitOptions, OriginalModel, TableSource, distil, source_of
-from analytic_dd.model.distillation import Features
+from analytic_dd.model.distillation import Features, SumsOf
 from analytic_dd.report.assembly import distilled_set
 from analytic_dd.report.facts import realistic_facts
 from analytic_dd.report.flops import Sizes, stage_rates
@@ -65,6 +65,7 @@ def run(
     reference_classes: np.ndarray | None = None,
     picture: bool = True,
     save_module: bool = False,
+    sums: SumsOf | None = None,
     clock: Clock | None = None,
     listener: Listener | None = None,
     **fit: Any,
@@ -74,7 +75,7 @@ def run(
     Parameters
     ----------
     dataset : Dataset or Table
-    features, construction, options, seed, references, reference_classes, clock, listener
+    features, construction, options, seed, references, reference_classes, sums, clock, listener
         See :func:`analytic_dd.model.distil`.
     folder : Path
         Made if needed; its files are replaced together when all of them are complete.
@@ -111,6 +112,7 @@ def run(
             seed=seed,
             references=references,
             reference_classes=reference_classes,
+            sums=sums,
             clock=clock,
             listener=listener,
         )

@@ -90,7 +90,7 @@ def test_at_most_eight_calls_a_thread_are_under_way():
 
 
 def test_no_workers_are_refused():
-    words = "dask must be a number of workers >= 1 or the address of a scheduler, got 0"
+    words = "dask must be local, a number of workers >= 1 or a scheduler's address, got 0"
     with pytest.raises(ValueError, match=words), over_dask(0):
         pass
 

@@ -87,8 +87,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add("--device", default="cpu", help="cpu, cuda, cuda:1, ... (default cpu)")
     add(
         "--dask",
-        metavar="N|ADDRESS",
-        help="compute convolutional kernels by N worker processes, or by the workers of the Dask scheduler at ADDRESS",
+        metavar="local|N|ADDRESS",
+        help="compute convolutional kernels by worker processes, one a core or N, or by the workers of the Dask "
+        "scheduler at ADDRESS",
     )
     add(
         "--budget",
