@@ -127,7 +127,7 @@ def test_given_weights(rng):
 
 def test_no_more_points_than_rank_is_refused(rng):
     W = rng.standard_normal((K, D))
-    with pytest.raises(InfeasibleError, match="more points than its rank 3, got 3; take more") as error:
+    with pytest.raises(InfeasibleError, match="more points than its rank 3, got 3; take 11 points or more") as error:
         byte_set(minimal_features(W))
     assert (error.value.theorem, error.value.value, error.value.limit) == ("T24", 3.0, 4.0)
 

@@ -132,7 +132,7 @@ def test_what_has_no_integers_is_refused(capsys):
     for words, said in (
         (["--box"], "--pixels bytes have a range of their own (T24), got --box"),
         (["--labels", "one-hot"], "pixels is for learned labels"),
-        (["--pixel-error", "0"], "pixel_error must lie between 0 and 1"),
+        (["--pixel-error", "0"], "--pixel-error must lie between 0 and 1"),
         (["--ipc", "2"], "do not hold the changes of up to"),
     ):
         assert cli.main(["distill", "--mode", "nearest", "--pixels", "bytes", *words]) == 2
