@@ -7,10 +7,10 @@ from itertools import accumulate
 
 import numpy as np
 
-from analytic_dd.arrays import Array, eps_of, namespace, norm, to_numpy
+from analytic_dd.arrays import Array, device_of, eps_of, namespace, norm, normal_like, to_numpy
 from analytic_dd.errors import InfeasibleError
 from analytic_dd.features import FeatureMap
-from analytic_dd.linalg import CholeskyFactor, eigenvalues, eigh
+from analytic_dd.linalg import CholeskyFactor, eigenvalues, eigh, outside
 from analytic_dd.memory import require_memory
 
 __all__ = ["Bases", "stored_bytes"]
@@ -84,8 +84,7 @@ class Bases:
         dead = ~xp.any(self.values != 0.0, axis=0) & ~self._lacked()
         if not bool(xp.any(dead)):
             return
-        directions = np.random.default_rng(0).standard_normal(tuple(self.candidates.shape))
-        V = xp.asarray(directions, dtype=self.values.dtype, device=getattr(self.values, "device", None))
+        V = normal_like(self.candidates, len(self.candidates), self.map.d, np.random.default_rng(0))
         dead = dead & ~xp.any(self.lifted(self.map.jvp(self.candidates, V), 0.0) != 0.0, axis=0)
         count = int(xp.sum(xp.astype(dead, xp.int32)))
         if count > 0:
@@ -150,11 +149,11 @@ class Bases:
     def weakest(self, left: list[int]) -> int:
         """Return the candidate with the largest f^T (S + tau I)^-1 f: features that the Gram matrix has least of."""
         xp = namespace(self.values)
-        F = xp.take(self.values, xp.asarray(left, device=getattr(self.values, "device", None)), axis=0)
+        F = xp.take(self.values, xp.asarray(left, device=device_of(self.values)), axis=0)
         if not self.chosen:
             return left[int(xp.argmax(xp.sum(F * F, axis=1)))]
         tau = 1e-8 * float(xp.linalg.trace(self.gram)) / self.p
-        unit = xp.eye(self.p, dtype=F.dtype, device=getattr(F, "device", None))
+        unit = xp.eye(self.p, dtype=F.dtype, device=device_of(F))
         weak = CholeskyFactor(self.gram + tau * unit).solve(F.T)
         return left[int(xp.argmax(xp.sum(F * weak.T, axis=1)))]
 
@@ -277,7 +276,7 @@ class _Span:
 
     def misses(self, rows: Array) -> float:
         """Return the part of rows (q, p) that lies outside, relative."""
-        return norm(rows - (rows @ self.vectors) @ self.vectors.T) / norm(rows)
+        return norm(outside(self.vectors, rows.T)) / norm(rows)
 
     def solve(self, B: Array) -> Array:
         """Return G^+ B."""

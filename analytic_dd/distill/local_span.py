@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from analytic_dd.arrays import Array, as_matrices, as_ridge, eps_of, namespace, norm
+from analytic_dd.arrays import Array, as_matrices, as_ridge, device_of, eps_of, namespace, norm
 from analytic_dd.distill.bases import Bases, stored_bytes
 from analytic_dd.distill.distilled import DistilledFeatures
 from analytic_dd.distill.intercept import labels_with_intercept
@@ -240,7 +240,7 @@ def _groups(W: Array, directions: Array, n: int, classes: Any, most: int) -> lis
 
 def _rows(A: Array, rows: np.ndarray) -> Array:
     xp = namespace(A)
-    return xp.take(A, xp.asarray(rows, device=getattr(A, "device", None)), axis=0)
+    return xp.take(A, xp.asarray(rows, device=device_of(A)), axis=0)
 
 
 def _limits(X_ref: Array, share: float, ranges: Array | None) -> Array:
@@ -256,7 +256,7 @@ def _limits(X_ref: Array, share: float, ranges: Array | None) -> Array:
         return every + share * spread
     if tuple(ranges.shape) != (X_ref.shape[1],) or not bool(xp.all(ranges > 0.0)):
         raise ShapeError(f"ranges must be {X_ref.shape[1]} numbers > 0, got shape {tuple(ranges.shape)}")
-    return every + share * xp.asarray(ranges, dtype=X_ref.dtype, device=getattr(X_ref, "device", None))
+    return every + share * xp.asarray(ranges, dtype=X_ref.dtype, device=device_of(X_ref))
 
 
 def _carried(bases: Bases, members: np.ndarray, wanted: _Wanted, share: float, *, pairs: bool) -> _Part:
