@@ -138,6 +138,8 @@ class DistilledSet(Exportable):
             raise DataError(f"a set for {len(self.ridges)} ridges must have a path of weights for each, got none")
         if not np.all(self.std > 0.0):
             raise DataError(f"std must be > 0, got {self.std.min()}")
+        if self.subspace is not None:
+            _require_orthonormal(self.subspace)
 
     def _require_levels(self, levels: np.ndarray) -> None:
         """Refuse integers that are not those of the inputs: of these alone a certificate speaks."""
@@ -257,6 +259,14 @@ class DistilledSet(Exportable):
     def inputs_from_pixels(self) -> np.ndarray:
         """Return ``(x - mean) / std`` (m, d): the inputs as they come back from the images."""
         return normalised(self.x, self.mean, self.std)
+
+
+def _require_orthonormal(V: np.ndarray) -> None:
+    """Refuse a subspace whose columns are not orthonormal up to rounding."""
+    with np.errstate(all="ignore"):
+        off = float(np.abs(V.T @ V - np.eye(V.shape[1])).max())
+    if not off <= 100.0 * V.shape[0] * np.finfo(np.float64).eps:
+        raise DataError(f"the subspace of a set must have orthonormal columns, got V^T V off by {off:.3g}")
 
 
 def _channels(image_shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:

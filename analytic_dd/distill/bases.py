@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from itertools import accumulate
 
 import numpy as np
 
@@ -152,7 +151,7 @@ class Bases:
         F = xp.take(self.values, xp.asarray(left, device=device_of(self.values)), axis=0)
         if not self.chosen:
             return left[int(xp.argmax(xp.sum(F * F, axis=1)))]
-        tau = 1e-8 * float(xp.linalg.trace(self.gram)) / self.p
+        tau = max(1e-8, self.p * eps_of(F)) * float(xp.linalg.trace(self.gram)) / self.p
         unit = xp.eye(self.p, dtype=F.dtype, device=device_of(F))
         weak = CholeskyFactor(self.gram + tau * unit).solve(F.T)
         return left[int(xp.argmax(xp.sum(F * weak.T, axis=1)))]
@@ -198,23 +197,28 @@ class Bases:
         Features of a map may lie in a subspace, those of a linear last layer with few inputs say, and W of ridge
         regression lies in it too.
         """
-        grams, spans = self._grams(), {}
-        few, most = max(self.least, 1), len(grams)
-        while few <= most:  # the span grows with the bases
-            s = (few + most) // 2
-            spans[s] = _Span(grams[s - 1])
-            few, most = (few, s - 1) if spans[s].misses(self.target) <= rtol else (s + 1, most)
-        if few > len(grams):
+        gram, span = self.gram, _Span(self.gram)
+        if span.misses(self.target) > rtol:
             return False
-        self.factor, self.gram = spans[few], grams[few - 1]
-        self.condition = spans[few].condition
-        self.chosen, self.jacobians, self.scales = self.chosen[:few], self.jacobians[:few], self.scales[:few]
+        few, most = max(self.least, 1), len(self.chosen)
+        while few < most:  # the span grows with the bases
+            s = (few + most) // 2
+            fewer = self._gram_of_first(s)
+            of_fewer = _Span(fewer)
+            if of_fewer.misses(self.target) <= rtol:
+                gram, span, most = fewer, of_fewer, s
+            else:
+                few = s + 1
+        self.factor, self.gram, self.condition = span, gram, span.condition
+        self.chosen, self.jacobians, self.scales = self.chosen[:most], self.jacobians[:most], self.scales[:most]
         return True
 
-    def _grams(self) -> list[Array]:
-        """Return the Gram matrix of M for the first base, the first two, and so on."""
-        each = [self._gram_of(i, J, c) for i, J, c in zip(self.chosen, self.jacobians, self.scales, strict=True)]
-        return list(accumulate(each))
+    def _gram_of_first(self, s: int) -> Array:
+        """Return the Gram matrix of M for the first s bases."""
+        gram: Array = 0.0
+        for i, J, scale in zip(self.chosen[:s], self.jacobians, self.scales, strict=False):
+            gram = gram + self._gram_of(i, J, scale)
+        return gram
 
     def first(self) -> tuple[list[Array], list[Array]]:
         """Return the solution for what is to be carried, from which Newton's method starts."""

@@ -45,7 +45,7 @@ class SegmentSet(FeatureSet):
 
 
 def segment_set(
-    data: Data,
+    stats: Data,
     starts: Sequence[Array] | Array,
     *,
     expert_step: float,
@@ -59,7 +59,7 @@ def segment_set(
 
     Parameters
     ----------
-    data : GramStatistics, or a pair (Phi, Y)
+    stats : GramStatistics, or a pair (Phi, Y)
     starts : sequence of (k, p) arrays
         Where the segments begin: weights along the expert's training, say.
     expert_step, expert_steps : float, int
@@ -107,7 +107,7 @@ def segment_set(
         as_count(count, name)
     if not 0.0 < step < math.inf:
         raise RangeError(f"the student's step must be finite and > 0, got {step:g}")
-    space = column_space(data)
+    space = column_space(stats)
     models = [space.as_weights(W, "starts") for W in starts]
     segment = _one_step(space, float(expert_step), int(expert_steps))
     moves = [segment.gradient(W) for W in models]

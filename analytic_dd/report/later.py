@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, overload
 
@@ -12,11 +13,15 @@ from analytic_dd.data import pixels
 from analytic_dd.distill import future
 from analytic_dd.distill.future import FutureSet
 from analytic_dd.distill.spanning import describe
-from analytic_dd.errors import ShapeError
+from analytic_dd.errors import InfeasibleError, ShapeError
 from analytic_dd.io import DistilledSet
 from analytic_dd.linalg import thin_svd
 
 __all__ = ["update"]
+
+_MEANINGFUL = 1e-6  # as for certificates: a larger error would let a visibly wrong model pass
+# What meta says of the fit to the data before, and is not true of the new model
+_OF_THE_FIT = ("certificate", "error_to_original", "ridge_choice", "solver_reason", "seconds")
 
 
 @overload
@@ -52,12 +57,16 @@ def update(distilled: Any, Phi: Array, Y: Array, *, sign: int = 1) -> Any:
         T23b: features outside of the subspace. T23c: samples to be forgotten that the data cannot hold.
     TypeError
         The set has no subspace: it is of another construction, or stored by an older version.
+        A DistilledSet whose ridge is so small that rounding leaves less than six digits of the new W.
     ShapeError, ValueError
         Sizes that do not fit, new classes for a DistilledSet; another sign.
 
     Notes
     -----
-    *Cost.* That of :func:`analytic_dd.distill.update`, pre-images of the points, and a certificate.
+    *Cost.* That of :func:`analytic_dd.distill.update`, pre-images of the points, and a certificate. *Numerics.* W after
+    an update has a relative error of  eps (s1^2 + ridge) / ridge  for the largest singular value s1 of the features of
+    the set, at each update again. The certificate says that the set has the stored W, to rounding; ``meta["updates"]``
+    has this error in ``weights_known_to``.
 
     Examples
     --------
@@ -85,6 +94,7 @@ def update(distilled: Any, Phi: Array, Y: Array, *, sign: int = 1) -> Any:
     Phi, Y = (np.asarray(to_numpy(A), dtype=np.float64) for A in (as_matrix(Phi, "Phi"), Y))
     c = float(meta["label_scale"])  # features, labels and the root of the ridge were scaled into the range by it (T4')
     memory = FutureSet(phi(distilled.inputs), distilled.y, distilled.ridge, distilled.subspace, distilled.w)
+    known = _known_to(memory, meta)
     built = future.update(memory, c * Phi, c * Y, sign=sign)
     spectrum = thin_svd(built.features, rcond=max(built.features.shape) * eps_of(built.features))
     new = describe(built.features, built.labels, built.ridge, theorem=built.theorem, spectrum=spectrum)
@@ -98,8 +108,9 @@ def update(distilled: Any, Phi: Array, Y: Array, *, sign: int = 1) -> Any:
         "distilled_ridge": new.ridge,
         "label_scale": c * into,
         "samples": int(meta.get("samples", 0)) + sign * len(Phi),
-        "updates": [*meta.get("updates", []), {"samples": len(Phi), "sign": sign}],
+        "updates": [*meta.get("updates", []), {"samples": len(Phi), "sign": sign, "weights_known_to": known}],
         "diagnostics": new.diagnostics(),
+        "data": {"name": f"{meta['data']['name']}, updated"},  # no SHA-256: nobody has these samples in one place
     }
     found = replace(
         distilled,
@@ -107,7 +118,23 @@ def update(distilled: Any, Phi: Array, Y: Array, *, sign: int = 1) -> Any:
         x=pixels(inputs, distilled.mean, distilled.std, shape),
         y=np.asarray(new.labels, dtype=np.float64),
         w=np.asarray(built.weights, dtype=np.float64),
-        meta={name: value for name, value in meta.items() if name != "certificate"},
+        meta={name: value for name, value in meta.items() if name not in _OF_THE_FIT},
         class_means=None,  # of samples that are no longer all, or the only ones
     )
-    return replace(found, meta=meta | {"certificate": found.certify().to_dict()})
+    return replace(found, meta=found.meta | {"certificate": found.certify().to_dict()})
+
+
+def _known_to(memory: FutureSet, meta: Mapping[str, Any]) -> float:
+    """Return the relative error that rounding leaves of W after one more update; refuse one that is large."""
+    largest = float(np.linalg.norm(memory.features, 2))
+    before = sum(one["weights_known_to"] for one in meta.get("updates", []))
+    known = float(np.finfo(np.float64).eps) * (largest**2 / memory.ridge + 1.0) + before
+    if known > _MEANINGFUL:
+        raise InfeasibleError(
+            f"T23: W after an update must be known to {_MEANINGFUL:g}, got {known:.2g} for ridge {memory.ridge:.3g} "
+            f"beside the largest squared singular value {largest**2:.3g}; make the set at a larger ridge",
+            theorem="T23b",
+            value=known,
+            limit=_MEANINGFUL,
+        )
+    return known

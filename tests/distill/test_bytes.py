@@ -50,9 +50,8 @@ def test_a_distilled_set_of_the_identity_map_is_taken(rng):
     stored = distill(X, y, construction=near, fit=fit)
     made = byte_set(stored, error=1e-3)
     assert missed(stored.w, made.inputs) <= 1e-3
-    assert np.linalg.norm(
-        ridge_weights(made.inputs, made.labels, ridge=made.ridge) - stored.w
-    ) <= 2e-3 * np.linalg.norm(stored.w)
+    fitted = ridge_weights(made.inputs, made.labels, ridge=made.ridge)
+    assert np.linalg.norm(fitted - stored.w) <= 1.01 * 1e-3 * np.linalg.norm(stored.w)  # rounding is far below that
     with pytest.raises(ShapeError, match="T24 is for the identity map, got a set of fcnn"):
         byte_set(distill(X, y, features="fcnn:depth=1", construction=near, fit=fit))
     with pytest.raises(ValueError, match=r"keeps no intercept, got a set with one; use distill with Nearest\(pixels='"):

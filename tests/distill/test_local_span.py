@@ -119,6 +119,14 @@ def test_dead_features_are_counted(rng):
     assert missed(W, dead(built.inputs)) < lost(built.features[:, :-2]) < 1e-3
 
 
+def test_several_bases_are_chosen_in_float32_too(rng):
+    W, phi, X = problem(rng, n=9)
+    W, X = W.astype(np.float32), X.astype(np.float32)
+    built = near_copies(W, lambda Z: phi(Z).astype(np.float32), X, largest_change=0.1)
+    assert (built.features.dtype, len(built)) == (np.float32, len(built.chosen) * (Q + 1))
+    assert built.relative_error < np.finfo(np.float32).eps ** 0.5
+
+
 @pytest.mark.parametrize("with_intercept", [False, True])
 @pytest.mark.parametrize("pairs", [False, True])
 def test_features_that_lie_in_a_subspace_carry_what_lies_in_it(rng, pairs, with_intercept):

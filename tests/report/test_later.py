@@ -37,7 +37,22 @@ def test_a_stored_set_takes_later_samples_and_gives_them_back(samples, tmp_path,
         assert found.verdict == "pass"
         assert not each.false_claims(found)
         assert (each.meta["samples"], each.meta["theorem"]) == (n, theorem)
-    assert left.meta["updates"] == [{"samples": 15, "sign": 1}, {"samples": 5, "sign": -1}]
+    assert [(one["samples"], one["sign"]) for one in left.meta["updates"]] == [(15, 1), (5, -1)]
+    assert "sha256" not in left.meta["data"]
+
+
+@pytest.mark.parametrize("power", [0, 3, 6, 9, 12])
+def test_weights_that_rounding_changes_are_not_called_exact(samples, power):
+    """At a ridge far below the squared singular values W is off by what the set says, or the update is refused."""
+    X, y = samples
+    Y, ridge = np.eye(K)[y], 10.0**-power
+    stored = distill(X, y, construction=Future(dimensions=D), fit=FitOptions(ridge=ridge))
+    if np.linalg.norm(X, 2) ** 2 / ridge > 1e-6 / 2.0**-52:
+        with pytest.raises(InfeasibleError, match="T23: W after an update must be known to 1e-06, got"):
+            update(stored, X[:5], Y[:5])
+        return
+    later, wanted = update(stored, X[:5], Y[:5]), ridge_weights(*(np.vstack([A, A[:5]]) for A in (X, Y)), ridge=ridge)
+    assert np.linalg.norm(later.w - wanted) < 30 * later.meta["updates"][0]["weights_known_to"] * np.linalg.norm(wanted)
 
 
 def test_what_a_stored_set_cannot_hold_is_refused(samples):
