@@ -127,7 +127,7 @@ def update(distilled: Any, Phi: Array, Y: Array, *, sign: int = 1) -> Any:
 def _known_to(memory: FutureSet, meta: Mapping[str, Any]) -> float:
     """Return the relative error that rounding leaves of W after one more update; refuse one that is large."""
     largest = float(np.linalg.norm(memory.features, 2))
-    before = sum(one["weights_known_to"] for one in meta.get("updates", []))
+    before = sum(float(one["weights_known_to"]) for one in meta.get("updates", []))
     known = float(np.finfo(np.float64).eps) * (largest**2 / memory.ridge + 1.0) + before
     if known > _MEANINGFUL:
         raise InfeasibleError(

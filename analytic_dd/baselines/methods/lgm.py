@@ -18,6 +18,7 @@ from analytic_dd.features import check_text
 
 __all__ = ["LgmConfig", "LinearGradientMatching", "head_gradient"]
 
+_BLOCK = 128  # synthetic images that pass back through the network at a time
 _BACKBONE = "network:analytic_dd.features.backbones:efficientnet_lite0"
 
 
@@ -65,7 +66,8 @@ class LinearGradientMatching(Method):
 
     Notes
     -----
-    *Cost.* A step maps k batch real and m synthetic images, and goes back through m. Memory holds one step.
+    *Cost.* A step maps k batch real and m synthetic images, and goes back through m; above 128 images in blocks, whose
+    features are computed twice so that memory holds one block.
     As published, in a pyramid of resolutions (``levels``); colours are not decorrelated here.
 
     References
@@ -109,14 +111,26 @@ class LinearGradientMatching(Method):
             real, synthetic = self.augmentation(real, shared), self.augmentation(synthetic, shared)
         with torch.no_grad():
             wanted = head_gradient(self.map(task.as_rows(real)), task.labels(rows), W)
-        found = head_gradient(self.map(task.as_rows(synthetic)), self.classes_of_points, W)
-        loss = 1.0 - F.cosine_similarity(found.reshape(-1), wanted.reshape(-1), dim=0)
-        gradients = torch.autograd.grad(loss, list(leaves.values()))
+        loss, along = self._loss(task.as_rows(synthetic).detach(), wanted, W)
+        gradients = torch.autograd.grad(task.as_rows(synthetic), list(leaves.values()), along)
         with torch.no_grad():
             self.levels = self.adam.step(self.levels, dict(zip(leaves, gradients, strict=True)))
         m = len(synthetic)
         self.ledger.add(real_forward=len(rows), synthetic_forward=m, synthetic_backward=m)
-        return float(loss.detach())
+        return loss
+
+    def _loss(self, X: torch.Tensor, wanted: torch.Tensor, W: torch.Tensor) -> tuple[float, torch.Tensor]:
+        """Return the loss at rows X (m, d) and its gradient; the network is passed back through a block at a time."""
+        blocks = [X[start : start + _BLOCK].requires_grad_() for start in range(0, len(X), _BLOCK)]
+        one = self.map(blocks[0]) if len(blocks) == 1 else None  # its graph is kept, no feature is computed twice
+        with torch.no_grad():
+            Phi = torch.cat([self.map(block) for block in blocks]) if one is None else one.detach()
+        found = head_gradient(Phi.requires_grad_(), self.classes_of_points, W)
+        loss = 1.0 - F.cosine_similarity(found.reshape(-1), wanted.reshape(-1), dim=0)
+        (along,) = torch.autograd.grad(loss, Phi)
+        parts = zip(blocks, torch.split(along, _BLOCK), strict=True)
+        rows = [torch.autograd.grad(self.map(X) if one is None else one, X, part)[0] for X, part in parts]
+        return float(loss.detach()), torch.cat(rows)
 
     def state(self) -> dict[str, torch.Tensor]:
         """Return the resolutions and the moments of Adam."""
