@@ -166,8 +166,9 @@ def as_ridge(ridge: float, name: str = "ridge") -> float:
     try:
         value = float(ridge)
     except TypeError as error:
-        got = f"an object of type {type(ridge).__name__}" if np.ndim(ridge) == 0 else f"{len(np.ravel(ridge))} numbers"
-        raise TypeError(f"{name} must be one number >= 0, got {got}; pass one at a time") from error
+        one = np.ndim(ridge) == 0
+        got = f"an object of type {type(ridge).__name__}" if one else f"{np.size(ridge)} numbers; pass one at a time"
+        raise TypeError(f"{name} must be one number >= 0, got {got}") from error
     if not math.isfinite(value) or value < 0.0:
         raise ValueError(f"{name} must be finite and >= 0, got {value}; it is absolute, in units of squared features")
     return value
@@ -200,7 +201,7 @@ def as_weights(weights: Array, n: int) -> Array:
         ...
     ValueError: sample weights must be finite and >= 0, got -2.0 for sample 1; a weight of 0 drops a sample
     """
-    if isinstance(weights, str):
+    if isinstance(weights, (str, bytes)):
         raise TypeError(
             f"sample weights must be an array of {n} numbers, got {weights!r}; scikit-learn's compute_sample_weight("
             "'balanced', y) makes one"

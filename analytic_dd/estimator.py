@@ -10,10 +10,11 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
 
 from analytic_dd.distiller import Distiller
 from analytic_dd.judge.controls import right_with_intercept
-from analytic_dd.later_samples import LaterClasses, LaterOutputs
+from analytic_dd.later_samples import LaterClasses, LaterOutputs, as_classes, plain
 from analytic_dd.losses import as_loss
 
 __all__ = ["RidgeDistiller", "RidgeDistillerRegressor"]
@@ -179,6 +180,21 @@ class RidgeDistiller(LaterClasses, ClassifierMixin, Distiller):
         """Return the class (n,) of the largest score."""
         scores = self._scores(X)
         return np.asarray(self.classes_[scores.argmax(axis=1)])
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the share of samples (n,) decided rightly; y (n,) classes, or (n, k) one-hot rows as for ``fit``.
+
+        Raises
+        ------
+        ValueError
+            One-hot rows of a class that is not among ``classes_``, as after a fit on text.
+        """
+        given = plain(y, "y")
+        y = as_classes(given)
+        if np.ndim(y) < np.ndim(given):
+            check_is_fitted(self, "classes_")
+            self._indices(y)
+        return float(super().score(X, y, sample_weight))
 
     @available_if(  # type: ignore[untyped-decorator]
         lambda self: self.loss in ("softmax", "logistic")

@@ -148,7 +148,10 @@ def flag(name: str) -> str:
 
 
 def in_flags(message: str) -> str:
-    """Write a message in flags:  name='value'  and  name=value, names of options, and what only Python has."""
+    """Write a message in flags:  name='value',  name=value,  the option that "must", and what only Python has.
+
+    Other names are left as they are: a column or a folder of the user may have the name of an option.
+    """
 
     def in_words(match: re.Match[str]) -> str:
         name, value = match["name"], match["value"].strip("'")
@@ -158,15 +161,9 @@ def in_flags(message: str) -> str:
 
     for words, own in _PHRASES.items():
         message = message.replace(words, own)
-    message = re.sub(r"(?<![\w-])(?P<name>[a-z_]+)=(?P<value>'[^']*'|[\w.+-]*\w)", in_words, message)
+    message = re.sub(r"(?<![\w/\\-])(?P<name>[a-z_]+)=(?P<value>'[^']*'|[\w.+-]*\w(?![\w/\\]))", in_words, message)
     names = "|".join(sorted(options(), key=len, reverse=True))
-    message = re.sub(rf"^({names})(?= must )", lambda match: flag(match[0]), message)
-    return re.sub(rf"(?<![\w./-])({names})(?![\w=./(-])", _one_name, message)
-
-
-def _one_name(match: re.Match[str]) -> str:
-    """A name of several words is an option wherever it stands; one word may be any noun."""
-    return flag(match[0]) if "_" in match[0] else match[0]
+    return re.sub(rf"^({names})(?= must )", lambda match: flag(match[0]), message)
 
 
 _PHRASES = {  # remedies of Python, and those of the command line

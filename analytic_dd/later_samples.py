@@ -13,7 +13,7 @@ from analytic_dd.arrays import as_weights, detached, host_array, refuse_masked
 from analytic_dd.data.classes import classes_of_one_hot
 from analytic_dd.model import ArraySource, Memory
 
-__all__ = ["LaterClasses", "LaterOutputs", "LaterSamples", "plain"]
+__all__ = ["LaterClasses", "LaterOutputs", "LaterSamples", "as_classes", "plain"]
 
 
 def plain(A: Any, name: str) -> Any:
@@ -23,13 +23,22 @@ def plain(A: Any, name: str) -> Any:
 
 
 def _refuse_text(y: Any) -> None:
-    """Refuse text in the place of outputs."""
-    values = np.ravel(np.asarray(y)) if hasattr(y, "dtype") or isinstance(y, (list, tuple)) else np.empty(0)
-    if values.dtype.kind in "US" or (values.dtype.kind == "O" and len(values) and isinstance(values[0], str)):
+    """Refuse text in the place of outputs, and rows of unequal length."""
+    values = np.ravel(host_array(y, "y"))
+    text = [one for one in values if isinstance(one, (str, bytes))] if values.dtype.kind not in "biufc" else []
+    if text:
         raise ValueError(
-            f"y must hold numbers, the outputs of a regression, got text such as {str(values[0])!r:.50}; "
+            f"y must hold numbers, the outputs of a regression, got text such as {str(text[0])!r:.50}; "
             "RidgeDistiller takes classes"
         )
+
+
+def as_classes(y: Any) -> Any:
+    """Return the class (n,) of each one-hot row of an array or of nested lists, and other labels as they are."""
+    if not isinstance(y, (list, tuple)) and getattr(y, "ndim", 1) != 2:
+        return y
+    labels = host_array(y, "y")
+    return classes_of_one_hot(labels) if labels.ndim == 2 else y
 
 
 class LaterSamples:
@@ -67,12 +76,12 @@ class LaterSamples:
     def _checked(self, X: Any, y: Any, sample_weight: Any, **how: Any) -> tuple[Any, Any, np.ndarray | None]:
         """Return samples that are numbers, with their weights: one of weight 0 is left out (T12)."""
         X, y, sample_weight = plain(X, "X"), plain(y, "y"), plain(sample_weight, "sample_weight")
-        if isinstance(sample_weight, str):
+        if isinstance(sample_weight, (str, bytes)):
             as_weights(sample_weight, len(X))
         if how.get("y_numeric"):
             _refuse_text(y)
-        elif getattr(y, "ndim", 1) == 2:
-            y = classes_of_one_hot(host_array(y, "y"))
+        else:
+            y = as_classes(y)
         X, y = validate_data(self, X, y, dtype=np.float64, **how)
         if sample_weight is None:
             return X, y, None

@@ -117,7 +117,7 @@ def distill(
     construction = _of_type(construction, Construction, "construction", "Nearest(points_per_class=2)")
     seed = _seed(rng)
     centred = construction.labels == "centred"
-    if isinstance(sample_weight, str):
+    if isinstance(sample_weight, (str, bytes)):
         as_weights(sample_weight, len(X.y_train if isinstance(X, Dataset | Table) else X))
     weights = None if sample_weight is None else to_numpy(sample_weight)
     source: Source

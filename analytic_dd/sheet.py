@@ -112,13 +112,12 @@ def save(figure: Any, path: Path) -> None:
     ValueError
         The file name has another ending; none is PNG.
     """
-    if path.suffix not in (*VECTOR, ".png", ""):
+    ending = path.suffix.lower()
+    if ending not in (*VECTOR, ".png", ""):
         raise ValueError(f"{path.name} must end in .png, .svg or .pdf, got {path.suffix}; take one of these endings")
-    if path.suffix in VECTOR:
+    if ending in VECTOR:
         with atomic_write(path) as stream:
-            figure.savefig(
-                stream, format=path.suffix[1:], metadata={"CreationDate" if path.suffix == ".pdf" else "Date": None}
-            )
+            figure.savefig(stream, format=ending[1:], metadata={"CreationDate" if ending == ".pdf" else "Date": None})
         return
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image

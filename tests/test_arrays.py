@@ -122,9 +122,17 @@ def test_a_ridge_that_is_no_number_is_refused(ridge):
         as_ridge(ridge, "lambda_s")
 
 
-def test_several_ridges_are_no_ridge():
-    with pytest.raises(TypeError, match="ridge must be one number >= 0, got 2 numbers"):
-        as_ridge(np.array([1.0, 2.0]))
+@pytest.mark.parametrize(
+    ("ridge", "got"),
+    [
+        (np.array([1.0, 2.0]), "2 numbers; pass one at a time"),
+        (1j, "an object of type complex"),
+        ({}, "an object of type dict"),
+    ],
+)
+def test_several_ridges_and_other_objects_are_no_ridge(ridge, got):
+    with pytest.raises(TypeError, match=f"ridge must be one number >= 0, got {got}$"):
+        as_ridge(ridge)
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.9, 2.0, True, np.True_, "3", None, np.array([1])])

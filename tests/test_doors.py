@@ -23,6 +23,7 @@ from analytic_dd.distill import (
     options,
 )
 from analytic_dd.errors import DataError, ShapeError
+from analytic_dd.flags import in_flags
 from analytic_dd.model import DatasetSource
 
 
@@ -170,6 +171,20 @@ def test_an_option_that_a_construction_does_not_have_is_refused_by_name(name):
             chosen(mode, **needed, **{name: 7})
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("values are missing in largest_change (1)", None),
+        ("column points_per_class has NaN", None),
+        ("data/seed=3/x.csv: ridge=30/y.csv is no table", None),
+        ("largest_change must be finite", "--largest-change must be finite"),
+        ("use mode='few' with points=3, box=True", "use --mode few with --points 3, --box"),
+    ],
+)
+def test_names_in_the_data_of_the_user_are_no_flags(words, said):
+    assert in_flags(words) == (words if said is None else said)
+
+
 def test_messages_of_the_command_line_name_its_flags(capsys):
     for arguments, words in (
         (["--box"], "--box is an option of --mode nearest, got --mode exact"),
@@ -218,7 +233,7 @@ def test_so_few_whole_numbers_that_they_look_like_classes_are_outputs_with_a_wor
     with pytest.warns(UserWarning, match=r"y has 3 different whole numbers in 60 rows, .*y\.astype\(int\)") as found:
         assert distill(X, y * 1.0).meta["labels"] == "fixed"
     assert [warning.filename for warning in found] == [__file__]
-    for outputs in (1.0 * y[:, None], y + 0.5, np.arange(60.0)):
+    for outputs in (1.0 * y[:, None], y + 0.5, np.arange(60.0), np.ones(60)):  # one value is no class
         assert distill(X, outputs).y.shape == (1, 1)
     assert distill(X, 1.0 * y, fit=FitOptions(loss="poisson", ridge=1.0)).y.shape[1] == 1  # counts
 
@@ -232,7 +247,13 @@ def test_one_hot_rows_are_classes_at_every_door():
         made = distill(torch.tensor(X) if isinstance(given, torch.Tensor) else X, given)
         assert np.array_equal(made.inputs, wanted.inputs)
         assert made.meta["labels"] == "one-hot"
-    assert RidgeDistiller(random_state=0).fit(X, rows).classes_.tolist() == [0, 1, 2]
+    share = RidgeDistiller(random_state=0).fit(X, y).score(X, y)
+    for given in (rows, 1.0 * rows, rows.tolist()):
+        model = RidgeDistiller(random_state=0).fit(X, given)
+        assert model.classes_.tolist() == [0, 1, 2]
+        assert model.score(X, given) == model.score(X, y) == share
+    with pytest.raises(ValueError, match=r"y has classes \[0\] that are not among classes_ = \[1, 2, 3\]"):
+        RidgeDistiller(random_state=0).fit(X, y + 1).score(X, rows)
     assert analytic_dd.data.Dataset.from_arrays(X, rows, split=True).classes == (0, 1, 2)
     with pytest.raises(DataError, match="rows that are not one-hot"):
         distill(X, 1 - rows)
@@ -245,7 +266,10 @@ def test_one_hot_rows_are_classes_at_every_door():
         ({"construction": Nearest}, r"got the class Nearest; write Nearest\("),
         ({"fit": {"ridge": 1.0}}, r"fit must be a FitOptions, such as FitOptions\(ridge=1.0\)"),
         *(({"rng": rng}, "rng must be an integer >= 0 or a numpy.random.Generator") for rng in (1.5, True, "a", None)),
-        ({"sample_weight": "balanced"}, "sample weights must be an array of 60 numbers, got 'balanced'"),
+        *(
+            ({"sample_weight": w}, f"weights must be an array of 60 numbers, got {w!r}")
+            for w in ("balanced", b"balanced")
+        ),
     ],
 )
 def test_an_argument_of_another_type_is_refused_in_one_line(given, words):
@@ -255,11 +279,19 @@ def test_an_argument_of_another_type_is_refused_in_one_line(given, words):
 
 
 @pytest.mark.parametrize(
-    "given", [{"intercept": "no"}, {"intercept": 1}, {"ridge": (1.0, 2.0)}, {"device": 0}, {"dtype": np.float16}]
+    "given",
+    [{"intercept": "no"}, {"intercept": 1}, {"ridge": (1.0, 2.0)}, {"device": 0}]
+    + [{"dtype": dtype} for dtype in (np.float16, int, None, "double-double", {})],
 )
 def test_options_of_the_fit_have_types(given):
     with pytest.raises(TypeError, match=f"{next(iter(given))} must be "):
         FitOptions(**given)
+
+
+@pytest.mark.parametrize("wanted", [np.float32, np.float64])
+def test_a_float_type_of_the_fit_has_several_names(wanted):
+    for name in (wanted, np.dtype(wanted), np.dtype(wanted).name, *([float] if wanted is np.float64 else [])):
+        assert FitOptions(dtype=name).dtype is wanted
 
 
 def test_one_call_distils_outputs(ratio):

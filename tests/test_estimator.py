@@ -421,8 +421,14 @@ def test_what_cannot_be_fitted_is_named_in_one_line(digits):
         RidgeDistiller(fit_intercept="no").fit(X, y)
     with pytest.raises(TypeError, match="got 'balanced'; scikit-learn's compute_sample_weight"):
         RidgeDistiller().fit(X, y, sample_weight="balanced")
-    with pytest.raises(ValueError, match=r"outputs of a regression, got text such as '[0-9]'; RidgeDistiller takes"):
-        RidgeDistillerRegressor().fit(X, y.astype(str))
+    with pytest.raises(TypeError, match="got b'balanced'; scikit-learn's compute_sample_weight"):
+        RidgeDistiller().fit(X, y, sample_weight=b"balanced")
+    for text in (y.astype(str), [*y[:-1].tolist(), "9"], np.array([*y[:-1], "9"], dtype=object)):
+        with pytest.raises(ValueError, match=r"outputs of a regression, got text such as '[0-9]'; RidgeDistiller take"):
+            RidgeDistillerRegressor().fit(X, text)
+    for model in (RidgeDistiller(), RidgeDistillerRegressor()):
+        with pytest.raises(ValueError, match="y must have rows of equal length, got a list of 2 that has not"):
+            model.fit(X[:2], [[1.0], [1.0, 2.0]])
     for wrong in (None, features.Identity):
         with pytest.raises(TypeError, match="features must be a feature map, or text such as identity"):
             RidgeDistiller(wrong).fit(X, y)

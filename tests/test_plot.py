@@ -334,7 +334,7 @@ def test_channels_of_distilled_images_have_scales_of_their_own(stored, tmp_path)
     assert ": distilled red -" in plot._title(small_blue, plot._plain(small_blue, 100), 3)[1]
 
 
-@pytest.mark.parametrize(("ending", "head"), [("svg", b"<?xml"), ("pdf", b"%PDF"), ("png", b"\x89PNG")])
+@pytest.mark.parametrize(("ending", "head"), [("SVG", b"<?xml"), ("pdf", b"%PDF"), ("PNG", b"\x89PNG")])
 def test_pictures_are_vectors_where_the_ending_says_so(stored, tmp_path, ending, head):
     for name, draw in (("set", draw_set), ("spectrum", draw_spectrum)):
         path = tmp_path / f"{name}.{ending}"

@@ -155,12 +155,12 @@ def many_integers(y: np.ndarray) -> str:
 def few_whole_numbers(y: np.ndarray) -> str:
     """Say of floating point numbers (n,) that look like classes how many they are; empty for others.
 
-    These are at most 20 different whole numbers with two samples each on the average.
+    These are two to 20 different whole numbers with two samples each on the average.
     """
     if y.ndim != 1 or y.dtype.kind != "f" or not np.array_equal(y, np.rint(y)):
         return ""
     count = len(np.unique(y))
-    return f"{count} different whole numbers in {len(y):,} rows" if count <= min(_FEW, len(y) // 2) else ""
+    return f"{count} different whole numbers in {len(y):,} rows" if 2 <= count <= min(_FEW, len(y) // 2) else ""
 
 
 def indices_into(y: np.ndarray, classes: Sequence[int | str], name: str) -> np.ndarray:

@@ -174,7 +174,7 @@ def update(distilled: Any, Phi: Array, Y: Array, *, sign: int = 1) -> FutureSet:
     >>> update(memory, Phi[10:11], Y[10:11], sign=-1)
     Traceback (most recent call last):
         ...
-    analytic_dd.errors.InfeasibleError: T23b: 0.84 of the new features lies outside the subspace of the set; ...
+    analytic_dd.errors.InfeasibleError: T23b: 83.9 % of the norm of the new features lies outside the subspace of ...
     """
     if sign not in (1, -1):
         raise ValueError(f"sign must be +1 (new samples) or -1 (forgotten ones), got {sign!r}")
@@ -262,8 +262,8 @@ def _require_inside(subspace: Array, rows: Array, what: str) -> None:
     outside = norm(A - (A @ V) @ V.T) / (norm(A) or 1.0) if A.shape[1] == V.shape[0] else 1.0
     if outside > limit:
         raise InfeasibleError(
-            f"T23d: {outside:.2g} of {what} lies outside the subspace of set 0; all sets must be made on a common "
-            "subspace, which holds the data of all but the first",
+            f"T23d: {100.0 * outside:.3g} % of the norm of {what} lies outside the subspace of set 0; all sets must be "
+            "made on a common subspace, which holds the data of all but the first",
             theorem="T23d",
             value=outside,
             limit=limit,
@@ -293,8 +293,8 @@ def _coordinates(Phi: Array, V: Array, *, limit: float) -> Array:
     outside = norm(Phi - B @ V.T) / (norm(Phi) or 1.0)
     if outside > limit:
         raise InfeasibleError(
-            f"T23b: {outside:.2g} of the new features lies outside the subspace of the set; build the set again with "
-            "a subspace that holds them",
+            f"T23b: {100.0 * outside:.3g} % of the norm of the new features lies outside the subspace of the set; "
+            "build the set again with a subspace that holds them",
             theorem="T23b",
             value=outside,
             limit=limit,

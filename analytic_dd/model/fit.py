@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -48,8 +49,8 @@ class FitOptions:
         Gamma of the penalty  ridge * tr(W Gamma W^T)  (T12).
     solver : str
         See :func:`analytic_dd.ridge.fit_weights`.
-    dtype : numpy float type
-        Arithmetic of the feature map; sums are float64 always.
+    dtype : numpy.float32 or numpy.float64, or a name of one
+        Arithmetic of the feature map; sums are float64 always. The attribute is the type.
     device : str
         Where features, sums and weights are computed: ``cpu`` (numpy), or a device of torch.
     """
@@ -66,8 +67,7 @@ class FitOptions:
         squared, given = as_loss(self.loss).name == "squared", cast(Any, self.ridge)
         if not isinstance(self.intercept, (bool, np.bool_)):
             raise TypeError(f"intercept must be True or False, got {self.intercept!r}")
-        if self.dtype not in (np.float32, np.float64):
-            raise TypeError(f"dtype must be numpy.float32 or numpy.float64, got {self.dtype!r}")
+        object.__setattr__(self, "dtype", _float_type(self.dtype))
         if not isinstance(self.device, str):
             raise TypeError(f"device must be text such as 'cpu' or 'cuda', got {self.device!r}")
         if np.ndim(given):
@@ -88,6 +88,15 @@ class FitOptions:
             )
         if not squared and self.solver != "auto":
             raise ValueError(f"solver={self.solver!r} is for loss='squared', got loss={self.loss!r}; leave it out")
+
+
+def _float_type(dtype: Any) -> type:
+    """Return the type that numpy knows by this name, dtype or type of Python."""
+    with suppress(TypeError, ValueError):
+        found = None if dtype is None else np.dtype(dtype).type  # to numpy None is float64
+        if found in (np.float32, np.float64):
+            return cast(type, found)
+    raise TypeError(f"dtype must be numpy.float32 or numpy.float64, got {dtype!r}")
 
 
 @dataclass(frozen=True)
