@@ -147,10 +147,10 @@ def flag(name: str) -> str:
     return _FLAGS.get(name, "--" + name.replace("_", "-"))
 
 
-def in_flags(message: str) -> str:
+def in_flags(message: str, *, of_data: bool = False) -> str:
     """Write a message in flags:  name='value',  name=value,  the option that "must", and what only Python has.
 
-    Other names are left as they are: a column or a folder of the user may have the name of an option.
+    Other names are options where they have several words, but in a message of data, whose columns may have such names.
     """
 
     def in_words(match: re.Match[str]) -> str:
@@ -163,7 +163,15 @@ def in_flags(message: str) -> str:
         message = message.replace(words, own)
     message = re.sub(r"(?<![\w/\\-])(?P<name>[a-z_]+)=(?P<value>'[^']*'|[\w.+-]*\w(?![\w/\\]))", in_words, message)
     names = "|".join(sorted(options(), key=len, reverse=True))
-    return re.sub(rf"^({names})(?= must )", lambda match: flag(match[0]), message)
+    message = re.sub(rf"^({names})(?= must )", lambda match: flag(match[0]), message)
+    if of_data:
+        return message
+    return re.sub(rf"(?<![\w./-])({names})(?![\w=./(-])", _one_name, message)
+
+
+def _one_name(match: re.Match[str]) -> str:
+    """A name of several words is an option wherever it stands; one word may be any noun."""
+    return flag(match[0]) if "_" in match[0] else match[0]
 
 
 _PHRASES = {  # remedies of Python, and those of the command line

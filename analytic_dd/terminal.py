@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from analytic_dd.errors import shown
+from analytic_dd.errors import DataError, shown
 from analytic_dd.flags import in_flags
 
 __all__ = ["complain", "print_result", "reason"]
@@ -20,7 +20,7 @@ def reason(error: Exception) -> str:
     words: object = error.strerror if isinstance(error, OSError) and error.strerror else error
     if isinstance(error, OSError) and error.filename:
         words = f"{error.filename}: {words}"
-    return in_flags(" ".join(str(words).split()))
+    return in_flags(" ".join(str(words).split()), of_data=isinstance(error, (DataError, OSError)))
 
 
 def complain(line: str, status: int) -> int:

@@ -23,8 +23,8 @@ from analytic_dd.distill import (
     options,
 )
 from analytic_dd.errors import DataError, ShapeError
-from analytic_dd.flags import in_flags
 from analytic_dd.model import DatasetSource
+from analytic_dd.terminal import reason
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +182,7 @@ def test_an_option_that_a_construction_does_not_have_is_refused_by_name(name):
     ],
 )
 def test_names_in_the_data_of_the_user_are_no_flags(words, said):
-    assert in_flags(words) == (words if said is None else said)
+    assert reason(DataError(words)) == (words if said is None else said)
 
 
 def test_messages_of_the_command_line_name_its_flags(capsys):
