@@ -15,6 +15,7 @@ from analytic_dd.io import to_json, versions
 
 RESULTS = Path(__file__).parent / "results"
 GALLERY = Path(__file__).parents[1] / "docs" / "gallery"
+_PACKAGE = "analytic-dd"
 
 
 def hardware() -> str:
@@ -42,6 +43,7 @@ def with_others(
     """Return the recorded rows of ``path`` that no new row replaces, then the new rows: a part may be run again.
 
     The facts of a file hold for all its rows, so rows of other versions, hardware or seed are not mixed with new ones.
+    Rows that stay from another version of this package name it.
     """
     new = {tuple(row[key] for key in keys) for row in rows}
     if not path.exists():
@@ -49,6 +51,9 @@ def with_others(
     recorded = read(path)
     kept = [row for row in recorded["rows"] if tuple(row[key] for key in keys) not in new]
     present = json.loads(to_json({"versions": versions(), "hardware": hardware()} | facts))
+    before, now = (found.get("versions", {}).pop(_PACKAGE, "") for found in (recorded, present))
+    if before != now:
+        kept = [{_PACKAGE: before} | row for row in kept]
     changed = [name for name, value in present.items() if recorded.get(name) != value]
     if kept and changed:
         raise SystemExit(

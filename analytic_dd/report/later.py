@@ -15,7 +15,7 @@ from analytic_dd.distill.future import FutureSet
 from analytic_dd.distill.spanning import describe
 from analytic_dd.errors import InfeasibleError, ShapeError
 from analytic_dd.io import DistilledSet
-from analytic_dd.linalg import thin_svd
+from analytic_dd.linalg import singular_values, thin_svd
 
 __all__ = ["update"]
 
@@ -126,7 +126,7 @@ def update(distilled: Any, Phi: Array, Y: Array, *, sign: int = 1) -> Any:
 
 def _known_to(memory: FutureSet, meta: Mapping[str, Any]) -> float:
     """Return the relative error that rounding leaves of W after one more update; refuse one that is large."""
-    largest = float(np.linalg.norm(memory.features, 2))
+    largest = float(singular_values(memory.features)[0])
     before = sum(float(one["weights_known_to"]) for one in meta.get("updates", []))
     known = float(np.finfo(np.float64).eps) * (largest**2 / memory.ridge + 1.0) + before
     if known > _MEANINGFUL:

@@ -21,3 +21,15 @@ def test_rows_of_another_seed_are_not_mixed(records, tmp_path):
     with pytest.raises(SystemExit, match=r"run\.json has rows of other seed; run all of it again"):
         records.with_others(path, [{"map": "b"}], ("map",), seed=1)
     assert len(records.with_others(path, [{"map": "a"}, {"map": "b"}], ("map",), seed=1)) == 2
+
+
+def test_rows_of_another_version_of_the_package_stay_and_name_it(records, tmp_path, monkeypatch):
+    path = tmp_path / "run.json"
+    for version, new in (("1", "a"), ("2", "b"), ("3", "c")):
+        monkeypatch.setattr(records, "versions", lambda version=version: {"python": "3", "analytic-dd": version})
+        rows = records.with_others(path, [{"map": new}], ("map",))
+        records.record(path, rows)
+    assert rows == [{"analytic-dd": "1", "map": "a"}, {"analytic-dd": "2", "map": "b"}, {"map": "c"}]
+    monkeypatch.setattr(records, "versions", lambda: {"python": "4", "analytic-dd": "3"})
+    with pytest.raises(SystemExit, match="rows of other versions"):
+        records.with_others(path, [{"map": "c"}], ("map",))
