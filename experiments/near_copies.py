@@ -82,21 +82,25 @@ def scaled_to_128() -> Any:
     return nn.Sequential(nn.Upsample(size=(128, 128), mode="bilinear"), efficientnet_lite0()).eval()
 
 
-IMAGENETTE = OnBackbone(
+def on_backbone(data: str, name: str, factory: str, title: str, copies: NearCopies) -> OnBackbone:
+    """Return the run on an archive of images, through the network that a function makes."""
+    return OnBackbone(data, f"network:{factory}", "gcv", (copies,), title, name=name)
+
+
+_LITE0 = "EfficientNet-Lite0 (ImageNet)"
+IMAGENETTE = on_backbone(
     "imagenette-128.tar.xz",
-    "network:analytic_dd.features.backbones:efficientnet_lite0",
-    "gcv",
-    (NearCopies(bases=4, candidates=256, largest_change=4e-4),),
-    "EfficientNet-Lite0 (ImageNet)",
-    name="ImageNette",
+    "ImageNette",
+    "analytic_dd.features.backbones:efficientnet_lite0",
+    _LITE0,
+    NearCopies(bases=4, candidates=256, largest_change=4e-4),
 )
-TINY_IMAGENET = OnBackbone(
+TINY_IMAGENET = on_backbone(
     "tiny-imagenet-64.tar.xz",
-    "network:near_copies:scaled_to_128",
-    "gcv",
-    (NearCopies(bases=4, candidates=2_000, largest_change=4e-6),),
-    "EfficientNet-Lite0 (ImageNet) at 128 x 128",
-    name="Tiny ImageNet (100 a class)",
+    "Tiny ImageNet (100 a class)",
+    "near_copies:scaled_to_128",
+    f"{_LITE0} at 128 x 128",
+    NearCopies(bases=4, candidates=2_000, largest_change=4e-6),
 )
 
 
