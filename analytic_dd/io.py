@@ -22,7 +22,7 @@ from analytic_dd.features import FeatureMap, from_spec
 from analytic_dd.features.function import as_feature_map
 from analytic_dd.features.registry import as_earlier
 from analytic_dd.files import expanded, read_npz, to_json, write_npz
-from analytic_dd.judge import worst
+from analytic_dd.judge import RATIO_LIMIT, worst
 from analytic_dd.judge.amplification import map_amplification
 from analytic_dd.judge.claims import false_claims
 from analytic_dd.judge.descent import StepsFound, steps_of_set
@@ -265,7 +265,7 @@ def _require_orthonormal(V: np.ndarray) -> None:
     """Refuse a subspace whose columns are not orthonormal up to rounding."""
     with np.errstate(all="ignore"):
         off = float(np.abs(V.T @ V - np.eye(V.shape[1])).max())
-    if not off <= 100.0 * V.shape[0] * np.finfo(np.float64).eps:
+    if not off <= RATIO_LIMIT * V.shape[0] * np.finfo(np.float64).eps:
         raise DataError(f"the subspace of a set must have orthonormal columns, got V^T V off by {off:.3g}")
 
 

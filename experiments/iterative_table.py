@@ -11,10 +11,12 @@ Run: python experiments/iterative_table.py [--quick] [--data mnist cifar10] [--i
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import pictures
 import protocol_runs
+import published
 
 METHODS = ["random", "class_mean", "k_means", "full", "dc", "dsa", "dm", "mtt", "cafe", "dd", "kip"]
 METHODS += ["closed-form:features=identity"]
@@ -34,19 +36,28 @@ def draw(rows: list[dict[str, Any]], options: Any) -> dict[str, Any]:
             colour = f"C{sizes.index(row['ipc'])}"
             spread = 100.0 * (row["over_networks"] or 0.0)
             panel.errorbar([100.0 * row["accuracy"]], [height], xerr=[spread], color=colour, marker="o", ms=4, lw=0.8)
-            if row["anchor"] is not None:
+            if _comparable(row):
                 panel.plot([row["anchor"]], [height], marker="D", mfc="none", color=colour, ms=5, ls="")
         panel.set_yticks(range(len(methods)), methods if panel is panels[0] else [""] * len(methods), fontsize=7)
         panel.set(xlabel="test accuracy, %", ylim=(len(methods) - 0.4, -0.6))
         panel.set_title(predictor, fontsize=8)
     for index, ipc in enumerate(sizes):
         panels[0].plot([], [], "o", color=f"C{index}", ms=4, label=f"IPC {ipc}" if ipc else "all the data")
-    if any(row["anchor"] is not None for row in rows):
+    if any(map(_comparable, rows)):
         panels[0].plot([], [], "D", color="0.4", mfc="none", ms=5, label="published")
     figure.legend(loc="outside lower center", ncols=len(sizes) + 1, fontsize=7)
     figure.suptitle(f"{rows[0]['data']}, {rows[0]['settings']} settings", fontsize=9)
     name = pictures.file_name("iterative table", rows[0]["data"], rows[0]["settings"])
     return pictures.save(figure, options.pictures / name)
+
+
+def _comparable(row: Mapping[str, Any]) -> bool:
+    """Whether a published number is of the same kind of network, so that it may stand in the panel of ours."""
+    names = ("data", "ipc", "method", "predictor")
+    found = published.anchor(*(row[name] for name in names))
+    return found is not None and "predictor" not in published.differing(
+        found, row["data"], row["settings"], row["predictor"]
+    )
 
 
 def main() -> None:

@@ -27,7 +27,6 @@ from analytic_dd.baselines.methods.method import configured
 
 RUNS = Path(__file__).parents[1] / "runs"
 KEYS = ("data", "settings", "ipc", "method", "predictor")
-ESTIMATE = "estimate"  # the predictor of a row that says what a set takes
 
 _DIGITS = small_options(digits=True)
 SETTINGS: dict[str, dict[str, dict[str, Any]]] = {  # of each data set, and of others
@@ -107,7 +106,7 @@ def estimated(
         for cell, one in zip(cells.sets, found, strict=True):
             print(one, flush=True)
             row = {"data": dataset.name, "settings": options.settings, "ipc": cell.ipc, "method": cell.variant.label}
-            row |= {"predictor": ESTIMATE, "estimate": one.seconds + one.scoring, "gpu_hours": one.gpu_hours}
+            row |= {"predictor": records.ESTIMATE, "estimate": one.seconds + one.scoring, "gpu_hours": one.gpu_hours}
             rows.append(row | {"scored_by": list(cell.predictors), "seeds": 1, "device": options.device})
     return rows
 
@@ -191,7 +190,7 @@ def record_drawn(
     found: list[Mapping[str, Any]] = []
     for key in dict.fromkeys((row["data"], row["settings"]) for row in every):
         part = [row for row in every if (row["data"], row["settings"]) == key]
-        shown = [row for row in part if row["predictor"] != ESTIMATE]
+        shown = [row for row in part if row["predictor"] != records.ESTIMATE]
         changed = shown and any((row["data"], row["settings"]) == key for row in rows)
         drawn = draw(shown, options) if changed else {}
         found += [{**row, **drawn} if row in shown else row for row in part]

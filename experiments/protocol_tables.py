@@ -7,10 +7,9 @@ from typing import Any
 
 import published
 import records
-from records import again, by_name, markdown, source
+from records import ESTIMATE, again, by_name, markdown, source
 
 METHODS = ("dc", "dsa", "dm", "mtt", "kip", "dd", "ld", "lgm", "cafe")  # those that iterate
-ESTIMATE = "estimate"  # the predictor of a row that says what a set takes
 _WORDS = {"MNIST": "mnist", "CIFAR-10 (JPEG)": "cifar10"}  # data on the command line
 _FILES = ("imagenette-128", "tiny-imagenet-64")
 

@@ -15,6 +15,7 @@ from analytic_dd.io import to_json, versions
 
 RESULTS = Path(__file__).parent / "results"
 GALLERY = Path(__file__).parents[1] / "docs" / "gallery"
+ESTIMATE = "estimate"  # the predictor of a row that says what a set takes
 _PACKAGE = "analytic-dd"
 
 

@@ -134,7 +134,7 @@ def one_pass() -> str:
     header = ["data, features", "whole distillation, CPU s", "read + features + product + eigh, CPU s", "ratio"]
     header += ["peak MB", "scikit-learn Ridge (one ridge), CPU s", "its peak MB"]
     loads = [row["load_before"] for row in run["rows"]]
-    load = f"; load average {min(loads):.0f} to {max(loads):.0f}, which takes more CPU seconds than a quiet machine."
+    load = f"; load average {min(loads):.0f} to {max(loads):.0f} before the runs."
     return markdown(header, rows) + source(run, path).removesuffix(".\n") + load + "\n"
 
 

@@ -23,11 +23,11 @@ from analytic_dd.errors import ShapeError
 from analytic_dd.judge.refit import Refit, refit
 from analytic_dd.judge.units import Deviations, Regression, about_means, in_units, require_sizes, stored
 
-__all__ = ["RATIO_LIMIT", "SEVERITY", "Certificate", "Judged", "certify_recovery", "worst"]
+__all__ = ["MEANINGFUL", "RATIO_LIMIT", "SEVERITY", "Certificate", "Judged", "certify_recovery", "worst"]
 
 RATIO_LIMIT = 30.0  # LAPACK's own test suite accepts a backward error of 30 eps times the size
 SEVERITY = ("pass", "inconclusive", "fail")
-_MEANINGFUL = 1e-6  # a bound above this would let a visibly wrong model pass
+MEANINGFUL = 1e-6  # a bound above this would let a visibly wrong model pass
 
 
 @dataclass(frozen=True)
@@ -210,7 +210,7 @@ def _verdict(ratio: float, bound: float, eps: float, *, doubtful: bool) -> str:
     """A ratio or a bound that is not a finite number proves nothing."""
     if not ratio <= RATIO_LIMIT:
         return "fail"
-    return "pass" if bound <= max(_MEANINGFUL, 1e4 * eps) and not doubtful else "inconclusive"
+    return "pass" if bound <= max(MEANINGFUL, 1e4 * eps) and not doubtful else "inconclusive"
 
 
 Measured = tuple[np.ndarray, np.ndarray]  # of each output (k,): a relative error, and its change by rounding over eps

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analytic_dd.arrays import Array, as_ridge, as_weights, eps_of
-from analytic_dd.judge.certificate import RATIO_LIMIT, SEVERITY, Judged
+from analytic_dd.judge.certificate import MEANINGFUL, RATIO_LIMIT, SEVERITY, Judged
 from analytic_dd.judge.loss_distance import MEANS, Distance, distance
 from analytic_dd.judge.loss_units import Posed, posed, scaled
 from analytic_dd.judge.refit import decompose
@@ -22,7 +22,6 @@ from analytic_dd.judge.units import about_mean, exponents, require_sizes, stored
 
 __all__ = ["LossCertificate", "certify_loss", "why_inconclusive"]
 
-_MEANINGFUL = 1e-6  # a bound above this would let a visibly wrong model pass
 _EPS = float(np.finfo(np.float64).eps)
 
 
@@ -169,7 +168,7 @@ def certify_loss(
         limits = [(each["ratio"], RATIO_LIMIT * unit * each["amplification"]) for each in judged]
         relative = float(np.float64(ridge) / w.max())
         condition = _condition(found.s, rank, float(scaled(relative, -2 * int(exponents(F, absent=0)))))
-    verdicts = [_verdict(ratio, bound, max(_MEANINGFUL, 1e4 * eps), doubtful=doubtful) for ratio, bound in limits]
+    verdicts = [_verdict(ratio, bound, max(MEANINGFUL, 1e4 * eps), doubtful=doubtful) for ratio, bound in limits]
     return LossCertificate(
         verdict=max(verdicts, key=SEVERITY.index),
         bound=max(bound for _, bound in limits),

@@ -15,11 +15,11 @@ from analytic_dd.distill.future import FutureSet
 from analytic_dd.distill.spanning import describe
 from analytic_dd.errors import InfeasibleError, ShapeError
 from analytic_dd.io import DistilledSet
+from analytic_dd.judge.certificate import MEANINGFUL
 from analytic_dd.linalg import singular_values, thin_svd
 
 __all__ = ["update"]
 
-_MEANINGFUL = 1e-6  # as for certificates: a larger error would let a visibly wrong model pass
 # What meta says of the fit to the data before, and is not true of the new model
 _OF_THE_FIT = ("certificate", "error_to_original", "ridge_choice", "solver_reason", "seconds")
 
@@ -129,12 +129,12 @@ def _known_to(memory: FutureSet, meta: Mapping[str, Any]) -> float:
     largest = float(singular_values(memory.features)[0])
     before = sum(float(one["weights_known_to"]) for one in meta.get("updates", []))
     known = float(np.finfo(np.float64).eps) * (largest**2 / memory.ridge + 1.0) + before
-    if known > _MEANINGFUL:
+    if known > MEANINGFUL:
         raise InfeasibleError(
-            f"T23: W after an update must be known to {_MEANINGFUL:g}, got {known:.2g} for ridge {memory.ridge:.3g} "
+            f"T23: W after an update must be known to {MEANINGFUL:g}, got {known:.2g} for ridge {memory.ridge:.3g} "
             f"beside the largest squared singular value {largest**2:.3g}; make the set at a larger ridge",
             theorem="T23b",
             value=known,
-            limit=_MEANINGFUL,
+            limit=MEANINGFUL,
         )
     return known

@@ -44,7 +44,8 @@ def test_with_an_intercept_steps_are_about_the_means(rng, ratio):
     found = steps_of_set(W, F, Y, step=step, at=AT, centred=True)
     assert found.error < found.bound
     assert ratio(found.bound, 0.0, size=SIZE, amplification=30 * 10.0, unit=1.0) < 30  # means of ten deviations
-    assert steps_of_set(W, F, Y, step=step, at=AT).error > 1e6 * found.bound
+    about_zero = steps_of_set(W, F, Y, step=step, at=AT)
+    assert about_zero.error > about_zero.bound
 
 
 @pytest.mark.parametrize("offset", [(1e6, 0.0), (0.0, 1e9), (1e6, 1e6)])
@@ -57,7 +58,7 @@ def test_means_of_any_size_are_rounding_and_hide_no_error(rng, offset):
     found = steps_of_set(W, F, Y, step=step, at=AT, centred=True)
     assert found.error < found.bound
     wrong = steps_of_set(W * (1.0 + 0.3 * np.eye(K)[0][:, None]), F, Y, step=step, at=AT, centred=True)
-    assert wrong.error > 0.1 > wrong.bound
+    assert abs(wrong.error - 0.3 / 1.3) < wrong.bound < wrong.error
 
 
 def test_the_bound_of_an_output_is_its_own(rng):
@@ -69,7 +70,7 @@ def test_the_bound_of_an_output_is_its_own(rng):
     assert steps_of_set(W, F, Y, step=step, at=AT).error < steps_of_set(W, F, Y, step=step, at=AT).bound
     planted = 1e-6
     found = steps_of_set(W * (1.0 + planted * np.eye(K)[1][:, None]), F, Y, step=step, at=AT)
-    assert found.largest_bound > planted > found.error > 0.1 * planted > 1e3 * found.bound
+    assert abs(found.error - planted / (1.0 + planted)) < found.bound < found.error < found.largest_bound
 
 
 PLANTS = {
@@ -95,7 +96,7 @@ def test_what_is_wrong_is_found_in_any_unit(rng, ratio, plant, unit):
         return steps_of_set(np.ldexp(W, units[:, None]), F, np.ldexp(Y, units), step=step, at=AT)
 
     wrong, right = found(*arrays), found(descended(F, Y, step, AT), F, Y, step)
-    assert not wrong.error < 1e3 * right.bound
+    assert not wrong.error <= right.bound  # steps that diverge have no error that is a number
     assert right.error < right.bound
     assert ratio(right.bound, 0.0, size=SIZE, amplification=30, unit=1.0) < 30
     assert right == found(descended(F, Y, step, AT), F, Y, step, 0 * of_outputs)

@@ -128,9 +128,11 @@ class LinearGradientMatching(Method):
         found = head_gradient(Phi.requires_grad_(), self.classes_of_points, W)
         loss = 1.0 - F.cosine_similarity(found.reshape(-1), wanted.reshape(-1), dim=0)
         (along,) = torch.autograd.grad(loss, Phi)
-        parts = zip(blocks, torch.split(along, _BLOCK), strict=True)
-        rows = [torch.autograd.grad(self.map(X) if one is None else one, X, part)[0] for X, part in parts]
-        return float(loss.detach()), torch.cat(rows)
+        of_blocks = [
+            torch.autograd.grad(self.map(block) if one is None else one, block, part)[0]
+            for block, part in zip(blocks, torch.split(along, _BLOCK), strict=True)
+        ]
+        return float(loss.detach()), torch.cat(of_blocks)
 
     def state(self) -> dict[str, torch.Tensor]:
         """Return the resolutions and the moments of Adam."""

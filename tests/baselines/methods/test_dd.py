@@ -282,7 +282,7 @@ def test_networks_made_again_start_from_weights_that_no_step_has_seen(weights):
     assert network.shapes() == MultiLayerPerceptron((3, 4, 5), 3, widths=(6,)).shapes()
 
 
-def test_the_score_of_an_attack_says_which_part_of_the_class_is_taken():
+def test_the_score_of_an_attack_says_which_part_of_the_class_is_taken(ratio):
     dataset = small((8, 9, 7))
     dataset = replace(dataset, x_test=dataset.x_train, y_test=dataset.y_train)
     attack = {"attack": True, "attack_class": 2, "target_class": 1}
@@ -291,7 +291,8 @@ def test_the_score_of_an_attack_says_which_part_of_the_class_is_taken():
     images = Task.of(dataset).images(np.flatnonzero(dataset.y_test == 2))
     decided = torch.stack([network.logits(one, images).argmax(dim=1) for one in found])
     _, details = own_accuracies(result, dataset, nets=3)
-    assert details == {"taken": pytest.approx(float((decided == 1).double().mean()))}
+    assert list(details) == ["taken"]
+    assert ratio(details["taken"], float((decided == 1).double().mean()), size=decided.numel(), unit=1.0) < 30
     assert own_accuracies(distill("dd", dataset, config=SMALL | {"steps": 1}), dataset)[1] == {}
 
 
