@@ -11,11 +11,12 @@ Run: python experiments/iterative_table.py [--quick] [--data mnist cifar10] [--i
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pictures
 import protocol_runs
+import protocol_tables
 import published
 
 METHODS = ["random", "class_mean", "k_means", "full", "dc", "dsa", "dm", "mtt", "cafe", "dd", "kip"]
@@ -24,8 +25,12 @@ METHODS += ["closed-form:features=identity"]
 PREDICTORS = ["convnet", "convnet+dsa", "convnet+dsa+lr", "krr-own", "krr-common", "own-steps"]
 
 
-def draw(rows: list[dict[str, Any]], options: Any) -> dict[str, Any]:
-    """Draw the accuracies of one data set by each predictor: ours filled, with the spread over networks."""
+def draw(rows: Sequence[Mapping[str, Any]], options: Any) -> dict[str, Any]:
+    """Draw the accuracies of one data set by each predictor: ours filled, with the spread over networks.
+
+    As in the table, a method that is nowhere above random images is left out.
+    """
+    rows = protocol_tables.distilling(rows)
     shown = [name for name in PREDICTORS if any(row["predictor"] == name for row in rows)]
     methods = list(dict.fromkeys(row["method"] for row in rows))
     sizes = sorted({row["ipc"] for row in rows}, key=lambda ipc: ipc or math.inf)

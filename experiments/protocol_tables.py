@@ -62,6 +62,17 @@ def _distils(found: Found, random: Found) -> bool:
     return method not in METHODS or not pairs or any(mine > theirs for mine, theirs in pairs)
 
 
+def distilling(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows of sets that a table shows: not those of a method that no predictor puts above random images."""
+    groups = _groups(rows)
+    return [
+        row
+        for key, found in groups.items()
+        if _distils(found, groups.get((*key[:3], "random"), {}))
+        for row in found.values()
+    ]
+
+
 def _facts(rows: Sequence[Row]) -> str:
     devices = ", ".join(sorted({f"{row['device']}, torch {row['torch']}, {row['threads']} threads" for row in rows}))
     seeds = "; ".join(sorted({f"{row['data']}, IPC {_size(row)}: {row['seeds']}" for row in rows}))
