@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from analytic_dd.arrays import Array, device_of, eps_of, namespace, norm, normal_like, to_numpy
+from analytic_dd.arrays import Array, device_of, dtype_name, eps_of, namespace, norm, normal_like, to_numpy
 from analytic_dd.errors import InfeasibleError
 from analytic_dd.features import FeatureMap
 from analytic_dd.linalg import CholeskyFactor, eigenvalues, eigh, outside
@@ -15,6 +15,7 @@ from analytic_dd.memory import require_memory
 __all__ = ["Bases", "stored_bytes"]
 
 _CONDITION = 1e7  # of M: its Gram matrix has the square, and Newton mends what that loses
+_ROUGH = 1e5  # the same for Jacobians in float32: what they lack leaves a tenth of the residual at a step, or less
 _SPARE = 10  # bases beyond twice the count of T22b that are tried
 
 
@@ -61,6 +62,7 @@ class Bases:
         self.least, self.whose = least, whose
         self._require_memory()
         self.values, self.target = self.phi(candidates), self.lifted(rows, 0.0)
+        self.rough = phi.made_in == "float32" and dtype_name(candidates) == "float64"
         self._refuse_dead()
         self.chosen: list[int] = []
         self.jacobians: list[Array] = []
@@ -121,14 +123,26 @@ class Bases:
         i = self.next()
         if i is None:
             return False
-        x = self.candidates[i : i + 1, :]
-        J, f = self.lifted(self.map.jacobian(x).T, 0.0).T, self.values[i, :]
+        J, f = self._jacobian(i), self.values[i, :]
         scale = norm(J) / J.shape[1] ** 0.5 / (norm(f[None, :]) or 1.0)
         self.chosen.append(i)
         self.jacobians.append(J)
         self.scales.append(scale or 1.0)
         self.gram = self.gram + self._gram_of(i, J, self.scales[-1])
         return True
+
+    def _jacobian(self, i: int) -> Array:
+        """Return the Jacobian at a candidate, with a row of zeros for the constant feature."""
+        x = self.candidates[i : i + 1, :]
+        xp = namespace(x)
+        J = xp.astype(self.map.jacobian(xp.astype(x, xp.float32)), x.dtype) if self.rough else self.map.jacobian(x)
+        return self.lifted(J.T, 0.0).T
+
+    def _again_in_full(self) -> None:
+        """Compute the Jacobians once more, in the dtype of the inputs."""
+        self.rough = False
+        self.jacobians = [self._jacobian(i) for i in self.chosen]
+        self.gram = self._gram_of_first(len(self.chosen))
 
     def _gram_of(self, i: int, J: Array, scale: float) -> Array:
         """Return the Gram matrix of [c phi(xi), J(xi)] for one base."""
@@ -158,17 +172,26 @@ class Bases:
 
     def complete(self) -> bool:
         """Whether M has rank p at a condition that its Gram matrix can bear."""
-        if len(self.chosen) * (int(self.map.d) + 1) < self.p:
+        xp = namespace(self.gram)
+        few = len(self.chosen) * (int(self.map.d) + 1) < self.p
+        if few or bool(xp.any(self._dead() & ~self._unused())):
             return False
-        try:
-            factor = CholeskyFactor(self._without_unused())
-        except ValueError:
-            return False
-        largest, smallest = factor.extremes()
-        self.condition = (largest / smallest) ** 0.5 if smallest > 0.0 else float("inf")
+        factor, self.condition = self._factored()
+        if self.rough and not self.condition <= _ROUGH:
+            self._again_in_full()
+            factor, self.condition = self._factored()
         if self.condition <= _CONDITION:
             self.factor = factor
         return self.reached
+
+    def _factored(self) -> tuple[CholeskyFactor | None, float]:
+        """Return the factor of the Gram matrix of M, if it has one, and the condition of M."""
+        try:
+            factor = CholeskyFactor(self._without_unused())
+        except ValueError:
+            return None, float("inf")
+        largest, smallest = factor.extremes()
+        return factor, (largest / smallest) ** 0.5 if smallest > 0.0 else float("inf")
 
     def _dead(self) -> Array:
         """Return which features have no value and no derivative at any base."""
@@ -197,6 +220,8 @@ class Bases:
         Features of a map may lie in a subspace, those of a linear last layer with few inputs say, and W of ridge
         regression lies in it too.
         """
+        if self.rough:
+            self._again_in_full()
         gram, span = self.gram, _Span(self.gram)
         if span.misses(self.target) > rtol:
             return False

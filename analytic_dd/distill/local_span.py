@@ -6,7 +6,8 @@ Let xi_1, ..., xi_s be base inputs whose features and Jacobians together have ra
     r_l = sum_i alpha_il phi(xi_i) + J(xi_i) v_il,        the solution of least norm of one linear system,
 
 and up to curvature the points xi_i + eps v_il have  (phi(xi_i + eps v_il) - phi(xi_i)) / eps = J(xi_i) v_il. Newton's
-method with the same M (its Gram matrix is factored once, for all l) removes the curvature: it changes alpha and v until
+method with the same M (its Gram matrix is factored once, for all l; Anderson's method combines its last steps) removes
+the curvature: it changes alpha and v until
 
     r_l = sum_i alpha_il phi(xi_i) + (phi(xi_i + eps v_il) - phi(xi_i)) / eps
 
@@ -45,6 +46,7 @@ __all__ = ["JACOBIANS", "LocalSpan", "near_copies"]
 JACOBIANS = ("auto", "stored", "products")
 
 _STEPS, _TRIALS = 60, 10
+_PAST = 3  # steps that the next one is combined of
 _SLOW = 0.9  # a step that leaves more of the residual than this ends the iteration
 
 
@@ -155,7 +157,8 @@ def near_copies(
     *Cost.* s Jacobians, s p^2 d flops for the Gram matrix of M, p^3 / 3 for its factor; then s q features a step.
     Memory: the Jacobians, s p d. Pairs take that for each row. With products: 2 s products of q rows a step of LSMR,
     and some 200 p numbers. *Numerics.* The error of W is about eps_machine |phi| / eps: half the change is twice the
-    error.
+    error. Jacobians of a torch module that was made in float32 are taken in float32 while the condition of M admits
+    it: steps mend what they lack.
 
     Examples
     --------
@@ -322,11 +325,12 @@ _Found = tuple[float, list[list[Array]], float]  # the residual, copies on eithe
 
 
 def _iterated(bases: Bases, first: tuple[list[Array], list[Array]], eps: Array, limits: Array, sides: int) -> _Found:
-    """Newton's method with the same M from the linear solution."""
+    """Newton's method with the same M from the linear solution, accelerated."""
     target, xp = bases.target, namespace(limits)
     alpha, v = first
     roots = [bases.candidates[i : i + 1, :] for i in bases.chosen]
     best: _Found = (float("inf"), [], 0.0)
+    steps = _Steps()
     for _ in range(_STEPS):
         moves = [eps * v_i for v_i in v]
         change = max(float(xp.max(xp.abs(move) / limits)) for move in moves)
@@ -344,10 +348,42 @@ def _iterated(bases: Bases, first: tuple[list[Array], list[Array]], eps: Array, 
         if not residual < _SLOW * best[0]:
             break
         best = (residual, copies, change)
-        more = bases.correction(missing, copies)
+        more = bases.correction(steps.after(missing), copies)
         alpha = [one + other for one, other in zip(alpha, more[0], strict=True)]
         v = [one + other for one, other in zip(v, more[1], strict=True)]
     return best
+
+
+class _Steps:
+    """Anderson's method: what M is to be solved for next, from what earlier steps were and did to the residual.
+
+    Let r be the residual (p,) of a row, R and S the differences of the last residuals and the last steps as columns. Of
+
+        r - R gamma          the residual that a combination of the last points would have, were all linear
+
+    the least is taken, and the step  r - (R + S) gamma  goes on from there; the first one is r, which is Newton's.
+
+    References: Anderson: Iterative procedures for nonlinear integral equations. J. ACM 12, 1965. Walker, Ni: Anderson
+    acceleration for fixed-point iterations. SIAM J. Numer. Anal. 49, 2011.
+    """
+
+    def __init__(self) -> None:
+        self.last: tuple[Array, Array] | None = None  # the residuals and the steps (q, p)
+        self.past: list[tuple[Array, Array]] = []
+
+    def after(self, residuals: Array) -> Array:
+        """Return the next steps (q, p) for the residuals (q, p) that the last ones left."""
+        xp = namespace(residuals)
+        if self.last is not None:
+            self.past = [*self.past, (residuals - self.last[0], self.last[1])][-_PAST:]
+        steps = residuals
+        if self.past:
+            changes = xp.stack([change for change, _ in self.past], axis=2)
+            shares = (xp.linalg.pinv(changes) @ residuals[:, :, None])[:, :, 0]
+            for j, (change, step) in enumerate(self.past):
+                steps = steps - shares[:, j : j + 1] * (change + step)
+        self.last = residuals, steps
+        return steps
 
 
 def _described(

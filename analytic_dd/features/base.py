@@ -58,6 +58,7 @@ class FeatureMap(ABC):
 
     name: ClassVar[str]
     is_code: ClassVar[bool] = False  # whether only its code can rebuild it
+    made_in: str = ""  # the dtype in which its numbers were trained, where Jacobians take far less than in float64
     kind: Kind
     d: int
     p: int

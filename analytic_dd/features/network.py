@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Network", "load_weights", "module_named"]
 
-_CHUNK, _CHUNK_NUMBERS = 64, 3 * 2**18  # rows of a Jacobian at a time, and the numbers of so many inputs
-_BLOCK_NUMBERS = 2**20  # numbers of the inputs that are mapped at a time: layers of so many stay near the processor
+_CHUNK, _CHUNK_BYTES = 64, 48 * 2**20  # rows of a Jacobian at a time, and the bytes of so many in the widest layer
 _SAME = 0.01  # of the largest feature: kernels differ by less, dropout and batch statistics by more
 
 
@@ -130,7 +129,9 @@ torch.nn.Flatten()
         self._module = copy.deepcopy(module).eval().requires_grad_(False)
         self._copies: dict[tuple[str, str], torch.nn.Module] = {}
         self.d = math.prod(self.input_shape)
+        self._layer = 0  # numbers of the largest layer of one input
         weight = next(self._module.parameters(), torch.zeros(1))
+        self.made_in = dtype_name(weight)
         probe = np.random.default_rng(0).standard_normal((3, self.d))
         self.p = self._probed(torch.as_tensor(probe, dtype=weight.dtype, device=weight.device))
 
@@ -138,8 +139,16 @@ torch.nn.Flatten()
         """Return the number of features, and refuse features that depend on chance or on other rows."""
         import torch
 
+        def seen(layer: torch.nn.Module, inputs: Any, output: Any) -> None:
+            if isinstance(output, torch.Tensor):
+                self._layer = max(self._layer, output.numel() // len(X))
+
+        hooks = [layer.register_forward_hook(seen) for layer in self._module.modules()]
         with torch.no_grad():
-            found, again, fewer = (self._called(rows) for rows in (X, X, X[:2]))
+            found = self._called(X)
+            for hook in hooks:
+                hook.remove()
+            again, fewer = (self._called(rows) for rows in (X, X[:2]))
         size = _SAME * float(found.abs().max()) if bool(torch.isfinite(found).all()) else math.inf
         for other, why in ((again, "chance (dropout that is never off)"), (fewer, "other rows (batch statistics)")):
             if float((found[: len(other)] - other).abs().nan_to_num(0.0).max()) > size:
@@ -277,13 +286,13 @@ torch.nn.Flatten()
         C[0, off] = torch.as_tensor(weights, dtype=found.dtype, device=found.device)
         return every if bool(torch.any(product(C)[0] != 0.0)) else every[~off]
 
-    def _block_rows(self) -> int:
-        """Return the number of inputs in a block, fewer of large images."""
-        return max(8, min(super()._block_rows(), _BLOCK_NUMBERS // self.d))
+    def _widest(self) -> int:
+        """Return the numbers of the largest layer: layers of a block stay near the processor."""
+        return max(super()._widest(), self._layer)
 
     def _chunk(self) -> int:
-        """Return how many rows of a Jacobian are computed at once: fewer of large images."""
-        return max(1, min(_CHUNK, _CHUNK_NUMBERS // self.d))
+        """Return how many rows of a Jacobian are computed at once: fewer where a layer is large."""
+        return max(1, min(_CHUNK, _CHUNK_BYTES // (8 * self._widest())))
 
     def options(self) -> dict[str, Any]:
         """Return the name, the sizes and the SHA-256 of weights and architecture; no map is rebuilt from them."""

@@ -9,9 +9,11 @@ from analytic_dd import certify_recovery, near_copies, point_bounds
 from analytic_dd.arrays import to_numpy
 from analytic_dd.distill import local_span, products
 from analytic_dd.distill.bases import Bases, stored_bytes
+from analytic_dd.distill.local_span import _Steps
 from analytic_dd.errors import InfeasibleError, ShapeError
 from analytic_dd.features import FullyConnected, Identity
 from analytic_dd.features.function import Function
+from analytic_dd.features.network import Network
 from analytic_dd.ridge import ridge_weights_with_intercept
 
 P, D, Q = 30, 6, 3
@@ -178,6 +180,35 @@ def test_a_deep_map_with_its_own_jacobian(rng):
     built = near_copies(W, phi, rng.standard_normal((12, 6)), ridge=1e-3)
     assert missed(W, phi(built.inputs)) < lost(built.features) < 1e-3
     assert len(built) < 25
+
+
+@pytest.mark.parametrize("grade", [0.0, 6.0])
+def test_jacobians_of_a_network_are_taken_in_float32_where_the_condition_admits_it(rng, monkeypatch, grade):
+    torch, seen = pytest.importorskip("torch"), []
+    W, _, X = problem(rng, n=20)
+    outer = torch.nn.Linear(P, P, bias=False)
+    outer.weight.data = torch.diag(torch.logspace(0.0, -grade, P))
+    torch.manual_seed(0)
+    phi = Network(torch.nn.Sequential(torch.nn.Linear(D, P), torch.nn.Tanh(), outer).eval(), (D,))
+    assert phi.made_in == "float32"
+    taken = Network._jacobian
+    monkeypatch.setattr(Network, "_jacobian", lambda self, x: seen.append(x.dtype) or taken(self, x))
+    W = W / np.diag(outer.weight.detach().numpy())  # every feature has a part in the rows
+    built = near_copies(W, phi, X)
+    full = [dtype for dtype in seen if dtype == np.float64]
+    assert (built.span_condition > 1e5) == bool(full) == bool(grade)
+    assert len(seen) > len(full)
+    assert missed(W, phi(built.inputs)) < lost(built.features)
+
+
+def test_steps_end_where_the_residual_is_linear_in_as_many_directions_as_are_kept(ratio, rng):
+    """With r(w) = b - A w and A the identity but for 2 directions, the fourth combined step leaves nothing (GMRES)."""
+    basis = np.linalg.qr(rng.standard_normal((P, 2)))[0]
+    A = np.eye(P) + basis @ np.diag([0.5, -0.4]) @ basis.T
+    b, w, steps = rng.standard_normal((Q, P)), np.zeros((Q, P)), _Steps()
+    for _ in range(4):
+        w = w + steps.after(b - w @ A)
+    assert ratio(b - w @ A, 0.0, size=P, unit=np.linalg.norm(b), amplification=1.5 / 0.6) < 30
 
 
 def test_torch(rng):
