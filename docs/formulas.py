@@ -41,6 +41,7 @@ TOKEN = re.compile(
 )
 
 
+STAR = re.compile(r"(?<=[A-Za-z0-9)])\*(?=[\s_^=,;:.)\]]|$)")  # W* is a name; a product has blanks
 WIDE = 60  # letters of a displayed line that fit a page
 
 
@@ -73,7 +74,7 @@ def tex(text: str, *, prose: bool = True) -> str:
     """
     if "--" in text:
         raise NoFormula(f"a flag is no formula: {text}")
-    return _Reader(text, prose).whole()
+    return _Reader(STAR.sub("^*", text), prose).whole()
 
 
 class _Reader:
@@ -114,7 +115,8 @@ class _Reader:
             if scripts[kind]:  # (A^T)^+ without brackets
                 base, scripts = f"{{{base}{_written(scripts)}}}", {"_": "", "^": ""}
             scripts[kind] = self.script()
-        return base + _written(scripts)
+        written = base + _written(scripts)
+        return f"{{{written}}}" if base.startswith("\\operator") and self.token in tuple("+-") else written
 
     def script(self) -> str:
         token = self.token
@@ -138,8 +140,12 @@ class _Reader:
             return f"\\sqrt{{{' '.join(self.until(')'))}}}"
         if token == "sum" and self.token not in ("_", "(") and self.prose:
             return "\\text{ sum }" if self.token == "of" else "\\sum"
-        if token == "a" and self.prose and self.at > 1 and all(map(_is_text, (self.tokens[self.at - 2], self.token))):
+        if token == "a" and self.prose and self.at > 1 and self.tokens[self.at - 2].isalpha() and _is_text(self.token):
             return "\\text{ a }"  # the article
+        if self.prose and re.fullmatch(r"T[1-9]\d*", token):
+            return f"\\text{{ {token} }}"  # a theorem
+        if self.prose and _is_text(token) and (name := self.name(token)) != token:
+            return f"\\texttt{{{name}}}"
         if token in ("_", "^"):
             raise NoFormula(f"a script without a letter: {' '.join(self.tokens)}")
         if token in "([":
@@ -153,6 +159,13 @@ class _Reader:
         if token in OPERATORS:
             return OPERATORS[token]
         return _word(token, script=False, prose=self.prose)
+
+    def name(self, word: str) -> str:
+        """Read on to the end of a name of code, merge_sets say; a single letter after a word is its index."""
+        while re.match("_ ([A-Za-z]{2,} |[A-Za-z] _)", " ".join([*self.tokens[self.at : self.at + 3], ""])):
+            self.take()
+            word += "_" + self.take()
+        return word
 
 
 def _is_text(token: str) -> bool:
@@ -176,7 +189,9 @@ def _written(scripts: dict[str, str]) -> str:
 def _word(token: str, *, script: bool, prose: bool) -> str:
     """Return a number, a letter with its index, a Greek letter, a function or a word."""
     if token[0].isdigit():
-        return token.replace(",", "{,}")
+        digits, _, power = token.replace(",", "{,}").partition("e")
+        size = f"10^{{{int(power)}}}" if power else ""
+        return size if digits == "1" and power else digits + (" \\cdot " + size if power else "")
     name, index, prime = re.fullmatch(r"([A-Za-z]+)(\d*)('?)", token).groups()  # type: ignore[union-attr]
     after = (f"_{{{index}}}" if index else "") + prime
     if name in GREEK_TEX:
@@ -199,18 +214,25 @@ def _word(token: str, *, script: bool, prose: bool) -> str:
 
 
 def display(lines: list[str]) -> str:
-    """Return the TeX of a displayed formula: a row for every line, and for parts that two blanks separate a gap."""
+    """Return the TeX of a displayed formula: a row for every line, and for parts that two blanks separate a gap.
+
+    A line that is too wide for a page goes on in another row after such a part.
+    """
     rows = []
     for line in lines:
-        parts = [part for part in re.split(r"(?<=[,;])\s{2,}|\s{3,}", line.strip()) if part]
-        written = [_words(tex(part)) for part in parts]
-        rows += [" \\qquad ".join(written)] if len(line.strip()) <= WIDE else written
+        room = 0
+        for part in filter(None, re.split(r"(?<=[,;])\s{2,}|\s{3,}", line.strip())):
+            written, room = _words(tex(part)), room - len(part)
+            if room < 0:
+                rows, room = [*rows, written], WIDE - len(part)
+            else:
+                rows[-1] += " \\qquad " + written
     return rows[0] if len(rows) == 1 else "\\begin{gathered}" + " \\\\ ".join(rows) + "\\end{gathered}"
 
 
 def _words(formula: str) -> str:
-    """Write neighbouring words as one text."""
-    return re.sub(r" \}(\s*)\\text\{ ", " ", formula)
+    """Write neighbouring words as one text, and what ends a clause without a blank before it."""
+    return re.sub(r" \} ([,;:.])", r"} \1", re.sub(r" \}(\s*)\\text\{ ", " ", formula))
 
 
 SPAN = re.compile(r"(?<!`)`([^`\n]+(?:\n[^`\n]+)?)`(?!`)")

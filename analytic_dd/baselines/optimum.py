@@ -50,7 +50,7 @@ def dc_bound(data: Data, *, points: int, weight_std: float = 1.0, rounds: int = 
                                      >= k s^2 sum_(i>m) lambda_i(G)^2 + sum_(i>m) sigma_i(C)^2
 
     for independent entries of W with mean 0 and variance s^2. The points have G_s = P G P and C_s = C P, where P is
-    the top-m eigenprojector of  2 k s^2 G P G + C^T C  again and again; each round lowers the objective.
+    the projector on the top m eigenvectors of  2 k s^2 G P G + C^T C  again and again; each round lowers the objective.
 
     Theorem: T20b.
 
@@ -219,7 +219,7 @@ def kip_optimum(
 ) -> KipOptimum:
     r"""Return the optimum of KIP's loss over m points, with learned labels or with given ones.
 
-        learned    |Phi W_ols^T - Y|^2 + sum_(i>m) sigma_i(W_ols G^1/2)^2                     for any ridge
+        learned    |Phi W_ols^T - Y|^2 + sum_(i>m) sigma_i(W_ols G^(1/2))^2                   for any ridge
         given Y_s  min |Phi D^T Y_s - Y|^2  subject to  |D|_2 <= 1 / (2 sqrt(ridge))          then Phis by T3
 
     Theorem: T20d (T3, T4, T7).

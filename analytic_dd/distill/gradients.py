@@ -52,7 +52,7 @@ def gradient_set(stats: Data, weights: Array | Sequence[Array], *, points: int |
     Parameters
     ----------
     stats : GramStatistics, Sums or a pair (Phi, Y)
-        Sums are enough: with h_l = (W_l G - C) G^-1/2 it is Phis = V^T G^1/2, Ys = Phis W_1^T - V^T h_1^T.
+        Sums are enough: with h_l = (W_l G - C) G^(-1/2) it is Phis = V^T G^(1/2), Ys = Phis W_1^T - V^T h_1^T.
     weights : (L, k, p) array, or a sequence of (k, p) arrays
         Where the gradients are to agree: the iterates of an optimiser, for instance.
     points : int, optional

@@ -2,7 +2,7 @@ r"""Bases of near copies whose Jacobians are known by their products alone, wher
 
 With A = [c_i phi(xi_i), J(xi_i)] of s bases, the least (alpha, v) of rows R is that of LSMR on
 
-    P^-1/2 A z = P^-1/2 r ,   A z = sum_i c_i alpha_i phi(xi_i) + J(xi_i) v_i
+    P^(-1/2) A z = P^(-1/2) r ,   A z = sum_i c_i alpha_i phi(xi_i) + J(xi_i) v_i
 
 for all rows at once. A factor from the left does not change which solution is least. P is A A^T on l directions that a
 sketch finds (Nystroem), and a multiple of the identity beside them; so the large singular values, which slow LSMR, are
@@ -184,7 +184,7 @@ class ProductBases(Bases):
         self._vectors, self._factors = U, np.sqrt(values[-1] / values) - 1.0
 
     def _whitened(self, R: np.ndarray) -> np.ndarray:
-        """Multiply rows by the symmetric matrix P^-1/2."""
+        """Multiply rows by the symmetric matrix P^(-1/2)."""
         if self._vectors is None:
             return R
         whitened: np.ndarray = R + ((R @ self._vectors) * self._factors) @ self._vectors.T

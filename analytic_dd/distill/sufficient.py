@@ -2,12 +2,12 @@ r"""A set that stands for the data in every squared-loss problem: any penalty, a
 
     |Phi W^T - Y|^2 = tr(W G W^T) - 2 tr(W C^T) + tr(Y^T Y)
 
-depends on the data through G = Phi^T Phi, C = Y^T Phi and Y^T Y alone. The triangular factor R of [Phi Y] = Q R has
+depends on the data through G = Phi^T Phi, C = Y^T Phi and Y^T Y alone. The triangular factor R of [Phi, Y] = Q R has
 the same three, so its rows are a set with the same objective at every W: lasso, elastic net, non-negative least
-squares, selection of columns, ridge. It has rank [Phi Y] rows, and no fewer do: R^T R has that rank.
+squares, selection of columns, ridge. It has rank [Phi, Y] rows, and no fewer do: R^T R has that rank.
 
-With an intercept the sums of the data count too. About their means the factor has rank [1 Phi Y] - 1 = m - 1 rows R_c,
-and with Helmert's contrasts H (m - 1, m; orthonormal rows, H 1 = 0)
+With an intercept the sums of the data count too. About their means the factor has rank [1, Phi, Y] - 1 = m - 1 rows
+R_c, and with Helmert's contrasts H (m - 1, m; orthonormal rows, H 1 = 0)
 
     1 [mean(Phi) mean(Y)] + sqrt(m / n) H^T R_c,     each of the m points with weight n / m,
 
@@ -86,7 +86,7 @@ def sufficient_set(
         Labels, with an array of features.
     sample_weight : (n,) array, optional
     intercept : bool
-        Keep the means too: rank [1 Phi Y] points of equal weight n / m.
+        Keep the means too: rank [1, Phi, Y] points of equal weight n / m.
     folds : (n,) integers, optional
         The fold of each sample: one set a fold, stacked, so that cross-validation over these folds is exact too
         (scikit-learn's PredefinedSplit takes ``folds``).

@@ -62,7 +62,7 @@ def glm_labels(
     The loss of a sample is A(z) - y.z with mu = grad A, the penalty ridge / 2 |W|^2. At W the gradient
     Phi^T diag(w) (mu - Ys) + ridge W^T must vanish, which for row(W) in the row space of Phi is solved by
 
-        Ys = mu(Phi W^T) + ridge E,     E = diag(w)^-1/2 ((diag(w)^1/2 Phi)^+)^T W^T
+        Ys = mu(Phi W^T) + ridge E,     E = diag(w)^(-1/2) ((diag(w)^(1/2) Phi)^+)^T W^T
 
     W is the only minimiser for ridge > 0; at ridge = 0 it is the one of minimum norm (softmax: W about its column
     means). With an intercept b, the features in E are taken about their weighted mean, and b is added to the logits.

@@ -36,10 +36,19 @@ def test_examples_of_the_module_run(formulas):
             r"\text{ below } ,\; \text{ the } \text{ weights } \text{ are } \text{ a } \text{ saddle }",
         ),
         ("Q1 /= Phis", r"Q_{1} \ne \Phi_{s}"),
+        ("W_s* F = W*^T", r"W_{s}^{*} F = {W^{*}}^{T}"),
+        ("N a basis by T4", r"N \text{ a } \text{ basis } \text{ by } \text{ T4 }"),
+        ("merge_sets of error_l", r"\texttt{merge_sets} \text{ of } \text{ error }_{l}"),
+        ("eps >= 2.2e-16", r"\varepsilon \ge 2.2 \cdot 10^{-16}"),
     ],
 )
 def test_formulas_keep_their_scripts_and_brackets(formulas, text, tex):
     assert formulas.tex(text) == tex
+
+
+def test_a_displayed_line_goes_on_where_the_page_ends(formulas):
+    assert formulas.display(["A = B,  C = D"]) == r"A = B ,\; \qquad C = D"
+    assert formulas.display([f"A = B,  {'+ x ' * 12},  sum: y"]).count(r"\\") == 1
 
 
 @pytest.mark.parametrize("text", ["points_per_class", "analytic_dd/io.py", 'run "T1"', "(W", "W)", "_s", "--ridge 0"])

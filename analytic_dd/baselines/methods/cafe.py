@@ -150,7 +150,7 @@ def feature_loss(
 class FeatureAlignment(Matching):
     r"""CAFE: the features of all layers agree in their class means, along the training of random networks on the set.
 
-        min over S   E  feature_loss(layers of real batches, layers of S)  +  cross-entropy of the real batches
+        min over S   E  feature_loss(layers of real batches, layers of S)  +  cross entropy of the real batches
 
     A step draws a network, and updates the images until ``window`` accuracies of the network on real samples are close
     to each other; between two updates the network trains on the set until ``window`` accuracies are not. The last term

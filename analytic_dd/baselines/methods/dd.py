@@ -110,7 +110,7 @@ def schedule(k: int, points_per_class: int, *, parts: int, inner_steps: int, inn
 class UnrolledDistillation(Method):
     r"""DD: descend on images and step sizes so that networks that train on them fit the training part.
 
-        min over S and eta > 0   E   sum over w_0 of   l(w_T; real batch),     w_i+1 = w_i - eta_i grad l(w_i; S_i)
+        min over S and eta > 0   E   sum over w_0 of   l(w_T; real batch),     w_(i+1) = w_i - eta_i grad l(w_i; S_i)
 
     The mean is over the first weights w_0, and the derivative through all T steps is exact.
 

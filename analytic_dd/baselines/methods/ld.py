@@ -45,7 +45,7 @@ class LdConfig(DdConfig):
 class LabelDistillation(UnrolledDistillation):
     r"""LD: descend on the labels of real images X so that networks that train on them fit the training part.
 
-        min over Z   E   sum over w_0 of   l(w_T; real batch),     w_i+1 = w_i - eta_i grad l(w_i; X_i, softmax(Z_i))
+        min over Z   E   sum over w_0 of   l(w_T; real batch),     w_(i+1) = w_i - eta_i grad l(w_i; X_i, softmax(Z_i))
 
     Labels are always probabilities. Step sizes stay as they are unless ``lr_step`` is set.
 

@@ -154,8 +154,8 @@ def student_batches(m: int, batch: int, steps: int, generator: torch.Generator) 
 class TrajectoryMatching(Method):
     r"""MTT: N steps of a student on the synthetic set S end near M epochs of an expert on the training part.
 
-        min over S and eta > 0   E   |w_N - w*_t+M|^2 / |w*_t - w*_t+M|^2,     w_0 = w*_t
-        w_i+1 = w_i - eta grad l(w_i; batch i of S)
+        min over S and eta > 0   E   |w_N - w*_(t+M)|^2 / |w*_t - w*_(t+M)|^2,     w_0 = w*_t
+        w_(i+1) = w_i - eta grad l(w_i; batch i of S)
 
     The mean is over experts w* and start epochs t; SGD with momentum moves S and log eta.
 

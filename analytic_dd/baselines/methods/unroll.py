@@ -62,7 +62,7 @@ def unrolled_gradient(
 ) -> Unrolled:
     r"""Differentiate an objective of the last weights in the data and the step sizes that led there.
 
-        w_i+1 = w_i - eta_i g_i,    g_i = gradient of l_i(w_i; x) in w,    L = F(w_T),    i = 0 .. T - 1
+        w_(i+1) = w_i - eta_i g_i,    g_i = gradient of l_i(w_i; x) in w,    L = F(w_T),    i = 0 .. T - 1
 
     Backwards from c = F'(w_T), each step gives
 
