@@ -176,8 +176,8 @@ def _one_name(match: re.Match[str]) -> str:
 
 _PHRASES = {  # remedies of Python, and those of the command line
     "pass the map itself (feature_map=)": "name it with --features network:PACKAGE.MODULE:FACTORY",
-    "name their file, pass an array, or choose random ones": "name their .npy or .npz file, or choose random ones",
-    "choose from random, k-means, herding, given": "choose from random, k-means, herding, or name a .npy or .npz file",
+    "pass an array, or choose random ones": "name their .npy or .npz file, or choose random ones",
+    "herding, or pass an array": "herding, or name a .npy or .npz file",
 }
 _OWN_WORDS = (
     *("mode", "loss", "solver", "ridge", "features", "device", "dtype", "seed", "target", "task", "resize", "crop"),

@@ -15,6 +15,7 @@ from analytic_dd.data.classes import as_labels, encode, few_whole_numbers, many_
 from analytic_dd.data.frames import is_frame, samples_of_frame
 from analytic_dd.data.samples import as_samples, first_non_finite
 from analytic_dd.distill import Construction, Exact, Minimal
+from analytic_dd.distill.words import in_words_of_constructions
 from analytic_dd.errors import DataError, ShapeError
 from analytic_dd.features import FeatureMap
 from analytic_dd.io import DistilledSet
@@ -128,7 +129,8 @@ def distill(
     else:
         source = _source(X, y, centred=centred, weights=weights, quantities=fit.loss != "squared")
     given, clock = None if references is None else to_numpy(references), Clock()
-    found = distil(source, features, construction, fit, seed=seed, references=given, clock=clock)
+    with in_words_of_constructions(construction):
+        found = distil(source, features, construction, fit, seed=seed, references=given, clock=clock)
     return distilled_set(found, fit, seed=seed, clock=clock)
 
 

@@ -389,7 +389,7 @@ def test_help_and_usage(run):
         (["--mode", "one-image", "--features", "rff:p=100"], ["T9", "rank p = 100"]),
         (["--mode", "one-image", "--tau", 1], ["tau", "nearest"]),
         (["--box"], ["box", "nearest"]),
-        (["--references", "herding"], ["herding", "--mode nearest"]),
+        (["--references", "herding"], ["--references herding are for", "--init real"]),
         (["--largest-change", 0.1], ["--largest-change 0.1", "--mode one-image"]),
     ],
 )

@@ -1,6 +1,7 @@
 """Every front door takes the same way: equal data give the same ridge, weights, intercept and points."""
 
 import inspect
+import re
 
 import numpy as np
 import pytest
@@ -203,6 +204,30 @@ def test_messages_of_the_command_line_name_its_flags(capsys):
         assert words in line
         assert "='" not in line
         assert "_" not in line
+
+
+def test_messages_of_one_call_name_constructions():
+    X, y = np.random.default_rng(0).standard_normal((30, 5)), np.arange(30) % 3
+    softmax = FitOptions(loss="softmax", ridge=1.0)
+    for construction, given, words in (
+        (Exact(points=2), {}, "take points=3 or more, or Few(...) (T7)"),
+        (Exact(distilled_ridge=1e6), {}, "use Minimal(...), or lower distilled_ridge"),
+        (Few(points=4), {}, "Exact(...) makes sets of more"),
+        (Few(points=2), {"fit": softmax}, "got loss='softmax'; use Minimal(...) or Nearest(...)"),
+        (Nearest(labels="one-hot"), {"fit": softmax}, "use labels='learned'"),
+        (Exact(), {"features": "rff:p=9"}, "near copies of real inputs, NearCopies(...)"),
+        (Exact(), {"references": X[:3]}, "references are for sets near real samples"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(words)) as found:
+            distill(X, y, construction=construction, **given)
+        assert "mode=" not in str(found.value)
+    for refused, given, words in (
+        (Exact, {"labels": "learned"}, "choose from one-hot, centred; Minimal(...) learns them"),
+        (Nearest, {"references": "foo"}, "k-means, herding, or pass an array"),
+        (Nearest, {"references": X[:3]}, "got ndarray; pass an array beside the construction"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=re.escape(words)):
+            refused(**given)
 
 
 @pytest.mark.parametrize("kind", ["numpy", "torch", "lists of text"])

@@ -255,7 +255,7 @@ def test_a_regression_has_realistic_sets_too(options):
             "points_per_class=3 is an option of mode='exact' and",
         ),
         ({"mode": "nearest", "references": "given"}, "references='given' need images, got none"),
-        ({"references": "herding"}, "references='herding' are for mode='nearest'"),
+        ({"references": "herding"}, "references='herding' are for sets near real samples"),
         ({"box": True}, "box=True is an option of mode='nearest', got mode='exact'"),
         ({"ridge": "lo"}, "ridge must be loo, gcv or a number >= 0, got 'lo'"),
         ({"ridge": []}, "ridge must be a number >= 0 or several, got an empty list"),

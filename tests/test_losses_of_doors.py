@@ -208,7 +208,7 @@ def test_what_does_not_go_with_a_loss_is_refused(samples, rng):
         (X, 2.0 + X[:, :2] ** 2, None, "logistic", "must be in 0 .. 1"),
         (X, y, Exact(labels="centred"), "softmax", "labels='centred' are for loss='squared'"),
         (X, y, Exact(), "softmax", "no minimiser at distilled_ridge=0"),
-        (X, y, Exact(), "logistic", r"mode='exact' \(fixed labels\) is for loss='squared' or loss='softmax'"),
+        (X, y, Exact(), "logistic", r"Exact\(...\) \(fixed labels\) is for loss='squared' or loss='softmax'"),
         (X, y, Nearest(labels="one-hot"), "softmax", "use labels='learned'"),
     ]
     for inputs, labels, construction, loss, words in refused:

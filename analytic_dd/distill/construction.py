@@ -16,7 +16,7 @@ import numpy as np
 from analytic_dd.arrays import as_count, as_ridge
 from analytic_dd.distill.distilled import DistilledInputs
 from analytic_dd.distill.problem import Problem
-from analytic_dd.errors import unknown_word
+from analytic_dd.errors import did_you_mean, unknown_word
 from analytic_dd.features.base import FeatureMap
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "one_of",
     "option",
     "options",
+    "reference_choice",
     "register",
     "ridge",
     "whole_number",
@@ -46,15 +47,29 @@ def option(default: Any, text: str, *, check: Check | None = None, metavar: str 
     return field(default=default, metadata={"help": text, "check": check, "metavar": metavar})
 
 
-def one_of(*words: str) -> Check:
-    """Accept these words only."""
+def one_of(*words: str, beside: str = "") -> Check:
+    """Accept these words only; ``beside`` says who has others."""
 
     def check(name: str, value: Any) -> None:
-        if value not in words:
-            raise ValueError(unknown_word(name, value, words))
+        if not isinstance(value, str) or value not in words:
+            raise ValueError(unknown_word(name, value, words) + beside)
 
     check.words = words  # type: ignore[attr-defined]  # for the labels of all constructions of a mode
     return check
+
+
+def reference_choice(name: str, value: Any) -> None:
+    """Accept the words of :data:`REFERENCES`; samples themselves are given beside the construction."""
+    if isinstance(value, str) and value in REFERENCES:
+        return
+    choices = ", ".join(word for word in REFERENCES if word != "given")
+    if isinstance(value, str):
+        raise ValueError(
+            f"unknown {name} {value!r}; choose from {choices}, or pass an array{did_you_mean(value, REFERENCES)}"
+        )
+    raise TypeError(
+        f"{name} must be {choices} or 'given', got {type(value).__name__}; pass an array beside the construction"
+    )
 
 
 def whole_number(name: str, value: Any) -> None:
@@ -326,4 +341,5 @@ def _refusal(name: str, value: Any, kind: type[Construction]) -> str:
     if not others or kind.mode in users:  # another construction of the same mode has it
         return f"{name}={value!r} does not go with {kind.summary}; leave it out"
     where = " and ".join(f"mode={mode!r}" for mode in others)
-    return f"{name}={value!r} is an option of {where}, got mode={kind.mode!r}; leave one of them out"
+    given = f"{name}={value!r} is" if "help" in options()[name][0].metadata else f"several {name} are"
+    return f"{given} an option of {where}, got mode={kind.mode!r}; leave one of them out"

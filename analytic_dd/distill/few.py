@@ -113,7 +113,7 @@ class Few(Lifted):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.points is None:
-            raise ValueError("mode='few' needs the number of points, fewer than rank W, got none; give points=M")
+            raise ValueError("a set of fewer points than rank W needs their number, got none; give points=M")
 
     def size(self, k: int) -> int:
         """Return the number of points."""

@@ -59,7 +59,7 @@ class Exact(Sized, Lifted):
     labels: str = option(  # type: ignore[misc]
         "one-hot",
         "one-hot, centred or learned (default one-hot, learned for other modes)",
-        check=one_of("one-hot", "centred"),
+        check=one_of("one-hot", "centred", beside="; Minimal(...) learns them"),
         metavar="KIND",
     )
     distilled_ridge: float = option(0.0, "of the distilled set, absolute (default 0)", check=ridge, metavar="FLOAT")

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from analytic_dd.distill.construction import REFERENCES, Construction, one_of, option
+from analytic_dd.distill.construction import Construction, one_of, option, reference_choice
 from analytic_dd.distill.distilled import DistilledFeatures, DistilledInputs
 from analytic_dd.distill.intercept import add_intercept
 from analytic_dd.distill.problem import Problem
@@ -38,16 +38,17 @@ class Lifted(Construction):
     references: str = option(
         "random",
         "real samples to be near: random, k-means, herding, or images in a .npy or .npz (x, y) file",
-        check=one_of(*REFERENCES),
+        check=reference_choice,
         metavar="CHOICE|FILE",
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.references != "random" and self.init != "real":
+            which = "references" if self.references == "given" else f"references={self.references!r}"
             raise ValueError(
-                f"references={self.references!r} are for mode='nearest', mode='one-image' and init='real', got "
-                f"mode={self.mode!r} with init={self.init!r}; use mode='nearest' or init='real'"
+                f"{which} are for sets near real samples (nearest, near-copies, one-image) and "
+                f"for init='real', got init={self.init!r}; make one of these"
             )
 
     @abstractmethod

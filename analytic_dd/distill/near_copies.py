@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from analytic_dd.distill.construction import (
-    REFERENCES,
     Construction,
     one_of,
     option,
+    reference_choice,
     register,
     ridge,
     whole_number,
@@ -52,7 +52,7 @@ class Copies(Construction):
     )
     distilled_ridge: float = option(0.0, "of the distilled set, absolute (default 0)", check=ridge, metavar="FLOAT")
     references: str = option(
-        "random", "random, k-means, herding, or a file", check=one_of(*REFERENCES), metavar="CHOICE|FILE"
+        "random", "random, k-means, herding, or a file", check=reference_choice, metavar="CHOICE|FILE"
     )
     # Halving the change doubles the error of W
     largest_change: float | None = option(

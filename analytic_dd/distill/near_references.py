@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from analytic_dd.distill.construction import REFERENCES, Sized, not_negative, one_of, option, register, ridge
+from analytic_dd.distill.construction import Sized, not_negative, one_of, option, reference_choice, register, ridge
 from analytic_dd.distill.dependent_references import nearest_to_dependent
 from analytic_dd.distill.distilled import DistilledInputs
 from analytic_dd.distill.integers import Pixels, integers_near
@@ -90,7 +90,7 @@ class Nearest(Sized):
     )
     distilled_ridge: float = option(0.0, "of the distilled set, absolute (default 0)", check=ridge, metavar="FLOAT")
     references: str = option(
-        "random", "random, k-means, herding, or a file", check=one_of(*REFERENCES), metavar="CHOICE|FILE"
+        "random", "random, k-means, herding, or a file", check=reference_choice, metavar="CHOICE|FILE"
     )
     tau: float = option(0.0, "0.1 to 1 for a better condition (default 0)", check=not_negative, metavar="T")
     box: bool = option(False, "move pixels into their range, with one point more")

@@ -199,7 +199,7 @@ class SeveralRidges(OfAllRanks):
         object.__setattr__(self, "ridges", tuple(as_ridge(ridge, "each of several ridges") for ridge in self.ridges))
         super().__post_init__()
         if not self.ridges:
-            raise ValueError("a set for several ridges needs them, got none; give ridge=0.1 1 10, or one number")
+            raise ValueError("a set for several ridges needs them, got none; give ridges=(0.1, 1, 10)")
 
     @property
     def model_ridge(self) -> float:

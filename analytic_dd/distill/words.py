@@ -1,4 +1,4 @@
-"""Messages of functions in the words of options of constructions; the command line makes its flags of these."""
+"""Messages of functions in the words of options; ``distill`` makes constructions of these, the command line flags."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["in_options", "in_words_of_options"]
+from analytic_dd.distill.construction import Construction, modes
+
+__all__ = ["in_constructions", "in_options", "in_words_of_constructions", "in_words_of_options"]
 
 _WORDS = (  # what a function says, and what is said where a construction calls it
     (r"\b(\d+) (?:points|references) or more", r"points=\1 or more"),
@@ -19,7 +21,7 @@ _WORDS = (  # what a function says, and what is said where a construction calls 
         "use labels='learned', or lower distilled_ridge",
     ),
     (
-        r"near copies of real inputs \(near_copies\), or points whose features span the features \(T10\)",
+        r"(?:near copies of real inputs \(near_copies\), or )?points whose features span(?: the features)? \(T10\)",
         "near copies of real inputs, mode='near-copies'",
     ),
     (r"pass more references", "take more references, candidates=N"),
@@ -47,4 +49,32 @@ def in_words_of_options() -> Iterator[None]:
         yield
     except ValueError as error:
         error.args = (in_options(str(error)), *error.args[1:])
+        raise
+
+
+def in_constructions(message: str, construction: Construction) -> str:
+    """Return a message in the words of options as one who calls ``distill`` with this construction writes them.
+
+    Examples
+    --------
+    >>> from analytic_dd.distill import Exact
+    >>> in_constructions("take points=3 or more, or mode='few' (T7), or use labels='learned'", Exact())
+    "take points=3 or more, or Few(...) (T7), or use Minimal(...)"
+    """
+    names = {mode: kinds[0].__name__ for mode, kinds in modes().items()} | {
+        construction.mode: type(construction).__name__
+    }
+    message = message.replace("mode='exact' or mode='nearest' with labels='learned'", "Minimal(...) or Nearest(...)")
+    if type(construction).__name__ == "Exact":
+        message = message.replace("use labels='learned'", "use Minimal(...)")
+    return re.sub(r"\bmode='([\w-]+)'", lambda found: f"{names.get(found[1], found[1])}(...)", message)
+
+
+@contextmanager
+def in_words_of_constructions(construction: Construction) -> Iterator[None]:
+    """Let errors of the way through the house speak of constructions; they stay the errors they are."""
+    try:
+        yield
+    except ValueError as error:
+        error.args = (in_constructions(str(error), construction), *error.args[1:])
         raise

@@ -181,9 +181,7 @@ def for_given(construction: Construction, references: np.ndarray | None, k: int)
     if references is not None:
         return construction.for_references(len(references), k)
     if construction.given_references:
-        raise ValueError(
-            "references='given' need images, got none; name their file, pass an array, or choose random ones"
-        )
+        raise ValueError("references='given' need images, got none; pass an array, or choose random ones")
     return construction
 
 
