@@ -304,12 +304,13 @@ def _copies(bases: Bases, limits: Array, sides: int) -> tuple[list[list[Array]],
     eps = 0.5 / xp.max(reach, axis=0)[:, None]
     best: _Found = (float("inf"), [], 0.0)
     for _ in range(_TRIALS):
-        found = _iterated(bases, first, eps, limits, sides)
+        rounding = _rounding(bases, first[0], 0.25 * eps)  # what the next eps would leave
+        found = _iterated(bases, first, eps, limits, sides, rounding)
         if found[0] >= best[0] and best[0] < 1e-3:
             break  # a smaller eps has more rounding
         best = min(best, found, key=lambda tried: tried[0])
         eps = 0.25 * eps
-        if best[0] <= _rounding(bases, first[0], eps):
+        if best[0] <= rounding:
             break
     return best[1], best[2]
 
@@ -324,8 +325,10 @@ def _rounding(bases: Bases, alpha: list[Array], eps: Array) -> float:
 _Found = tuple[float, list[list[Array]], float]  # the residual, copies on either side, their change
 
 
-def _iterated(bases: Bases, first: tuple[list[Array], list[Array]], eps: Array, limits: Array, sides: int) -> _Found:
-    """Newton's method with the same M from the linear solution, accelerated."""
+def _iterated(
+    bases: Bases, first: tuple[list[Array], list[Array]], eps: Array, limits: Array, sides: int, enough: float
+) -> _Found:
+    """Newton's method with the same M from the linear solution, accelerated, until a residual is small enough."""
     target, xp = bases.target, namespace(limits)
     alpha, v = first
     roots = [bases.candidates[i : i + 1, :] for i in bases.chosen]
@@ -348,6 +351,8 @@ def _iterated(bases: Bases, first: tuple[list[Array], list[Array]], eps: Array, 
         if not residual < _SLOW * best[0]:
             break
         best = (residual, copies, change)
+        if residual <= enough:
+            break
         more = bases.correction(steps.after(missing), copies)
         alpha = [one + other for one, other in zip(alpha, more[0], strict=True)]
         v = [one + other for one, other in zip(v, more[1], strict=True)]
