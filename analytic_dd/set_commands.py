@@ -81,8 +81,8 @@ def _certified(options: argparse.Namespace, path: Path) -> tuple[Any, list[str],
 
         words, of_bench = certificate_of_set(path)
         return of_bench, [] if of_bench else [f"{words}, which names no weights: there is nothing to certify"], []
-    certificate = stored.certify()
-    return certificate, stored.false_claims(certificate), steps_in_words(stored.meta, stored.steps_found())
+    certificate, steps = stored.certify(), stored.steps_found()
+    return certificate, stored.false_claims(certificate, steps), steps_in_words(stored.meta, steps)
 
 
 def code_of(given: argparse.Namespace, path: Path) -> Any:
