@@ -252,9 +252,10 @@ class DistilledSet(Exportable):
         )
 
     def false_claims(self, found: Found, steps: StepsFound | None = None) -> list[str]:
-        """Return what the file says of itself that is not so, given the certificate, and the steps, that were found now."""
+        """Return what the file says of itself that is not so, given the certificate and the steps found now."""
         names = ("classes", "w", "intercept", "path", "path_intercepts")
-        return false_claims(self.meta, {name: getattr(self, name) for name in names}, found, steps or self.steps_found())
+        arrays = {name: getattr(self, name) for name in names}
+        return false_claims(self.meta, arrays, found, steps or self.steps_found())
 
     def inputs_from_pixels(self) -> np.ndarray:
         """Return ``(x - mean) / std`` (m, d): the inputs as they come back from the images."""
