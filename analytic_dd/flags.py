@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from analytic_dd import __version__
 from analytic_dd.baselines.bench import command as bench
+from analytic_dd.baselines.methods.registry import METHODS
 from analytic_dd.distill.construction import modes, options
 from analytic_dd.errors import DataError, as_whole
 from analytic_dd.export import FORMATS
@@ -151,7 +152,10 @@ def in_flags(message: str, *, of_data: bool = False) -> str:
     """Write a message in flags:  name='value',  name=value,  the option that "must", and what only Python has.
 
     Other names are options where they have several words, but in a message of data, whose columns may have such names.
+    What bench says of a method stays, since its options are written there as they are: ``closed-form:mode=nearest``.
     """
+    if _OF_A_METHOD.match(message):
+        return message
 
     def in_words(match: re.Match[str]) -> str:
         name, value = match["name"], match["value"].strip("'")
@@ -174,6 +178,7 @@ def _one_name(match: re.Match[str]) -> str:
     return flag(match[0]) if "_" in match[0] else match[0]
 
 
+_OF_A_METHOD = re.compile(rf"(?:closed-form|{'|'.join(METHODS)})[:,]")
 _PHRASES = {  # remedies of Python, and those of the command line
     "pass the map itself (feature_map=)": "name it with --features network:PACKAGE.MODULE:FACTORY",
     "pass an array, or choose random ones": "name their .npy or .npz file, or choose random ones",

@@ -204,6 +204,8 @@ def test_messages_of_the_command_line_name_its_flags(capsys):
         assert words in line
         assert "='" not in line
         assert "_" not in line
+    of_bench = "closed-form: use labels='learned', or distilled_ridge=0"  # bench has no such flags
+    assert reason(ValueError(of_bench)) == of_bench
 
 
 def test_messages_of_one_call_name_constructions():
@@ -216,6 +218,8 @@ def test_messages_of_one_call_name_constructions():
         (Few(points=2), {"fit": softmax}, "got loss='softmax'; use Minimal(...) or Nearest(...)"),
         (Nearest(labels="one-hot"), {"fit": softmax}, "use labels='learned'"),
         (Exact(), {"features": "rff:p=9"}, "near copies of real inputs, NearCopies(...)"),
+        (Nearest(), {"features": "rff:p=4,form=sincos"}, "use rff:form=cos, or Minimal(...)"),
+        (Exact(), {"features": "fcnn:activation=relu"}, "near copies of real inputs, NearCopies(...)"),
         (Exact(), {"references": X[:3]}, "references are for sets near real samples"),
     ):
         with pytest.raises(ValueError, match=re.escape(words)) as found:

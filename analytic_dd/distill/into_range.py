@@ -61,13 +61,13 @@ def into_range(
     Traceback (most recent call last):
         ...
     analytic_dd.errors.InfeasibleError: T8a: sin/cos features lie on circles, which no point near a reference need be
-    on; use form cos, or mode exact with learned labels
+    on; use form='cos', or learned labels without references
     """
     reached = feature_map.range
     if isinstance(reached, Circles):
         raise InfeasibleError(
-            "T8a: sin/cos features lie on circles, which no point near a reference need be on; use form cos, or mode "
-            "exact with learned labels",
+            "T8a: sin/cos features lie on circles, which no point near a reference need be on; use form='cos', or "
+            "learned labels without references",
             theorem="T8a",
             value=0.0,
             limit=1.0,

@@ -21,9 +21,13 @@ _WORDS = (  # what a function says, and what is said where a construction calls 
         "use labels='learned', or lower distilled_ridge",
     ),
     (
-        r"(?:near copies of real inputs \(near_copies\), or )?points whose features span(?: the features)? \(T10\)",
+        r"near copies of real inputs \(near_copies\)(?:, or points whose features span the features \(T10\))?|"
+        r"points whose features span(?: the features)? \(T10\)",
         "near copies of real inputs, mode='near-copies'",
     ),
+    (r"take another x0, a strictly", "take near copies of several images, mode='near-copies', a strictly"),
+    (r"form='cos', or learned labels without references", "rff:form=cos, or mode='exact' with labels='learned'"),
+    (r"learned labels: minimal_features \(T4\)", "labels='learned' (T4)"),
     (r"pass more references", "take more references, candidates=N"),
     (r"bits=16, or a larger error", "pixels='uint16', or a larger pixel_error"),
 )
@@ -59,14 +63,15 @@ def in_constructions(message: str, construction: Construction) -> str:
     --------
     >>> from analytic_dd.distill import Exact
     >>> in_constructions("take points=3 or more, or mode='few' (T7), or use labels='learned'", Exact())
-    "take points=3 or more, or Few(...) (T7), or use Minimal(...)"
+    'take points=3 or more, or Few(...) (T7), or use Minimal(...)'
     """
     names = {mode: kinds[0].__name__ for mode, kinds in modes().items()} | {
         construction.mode: type(construction).__name__
     }
     message = message.replace("mode='exact' or mode='nearest' with labels='learned'", "Minimal(...) or Nearest(...)")
+    message = message.replace("mode='exact' with labels='learned'", "Minimal(...)")
     if type(construction).__name__ == "Exact":
-        message = message.replace("use labels='learned'", "use Minimal(...)")
+        message = re.sub(r"\b(use|or) labels='learned'", r"\1 Minimal(...)", message)
     return re.sub(r"\bmode='([\w-]+)'", lambda found: f"{names.get(found[1], found[1])}(...)", message)
 
 

@@ -123,7 +123,7 @@ class FullyConnected(FeatureMap):
     Traceback (most recent call last):
         ...
     analytic_dd.errors.InfeasibleError: exact pre-images need 0 inside the range of the activation (T8b), got sigmoid \
-onto ]0, 1[; use leaky_relu, or one image and its neighbours (T9)
+onto ]0, 1[; use leaky_relu, or near copies of real inputs (near_copies)
     """
 
     def __init__(

@@ -93,7 +93,7 @@ class Obstacle:
     def error(self, d: int, p: int) -> InfeasibleError:
         """Return the error to raise for a map from d inputs to p features."""
         remedy = (
-            "use leaky_relu, or one image and its neighbours (T9)"
+            "use leaky_relu, or near copies of real inputs (near_copies)"
             if p <= d
             else "use p <= d, or points whose features span the features (T10)"
         )
