@@ -4,8 +4,9 @@ Each run reads the data, fits ridge regression with an intercept on features in 
 set in float64, stores and reloads it, and scores the refitted model. The columns of float32, 16 and 8 bits a pixel are
 of the stored inputs after rounding, with labels solved again for the rounded images (T4).
 
-Rows have the wall and CPU seconds of all of it but the scores, and the load of the machine at the start: others may use
-it too. The rate of the features is their products' share of the rate of a square float32 product in the same run.
+Rows have the wall and CPU seconds from the raw data to the set in its file with its certificate, and the load of the
+machine at the start: others may use it too. The rate of the features is their products' share of the rate of a square
+float32 product in the same run.
 
 The runs on EfficientNet-Lite0 read archives of images from the data folder and normalise them by ImageNet's moments;
 the ridge is chosen by generalised cross-validation. This network was trained on ImageNette's classes, too.
@@ -169,9 +170,13 @@ def measure(name: str, run: Run, *, seed: int) -> list[dict[str, Any]]:
     shared = _taken() - started
     for index, construction in enumerate(run.constructions):
         started = _taken()
-        row, own = _row(dataset, model, construction, seed=seed, clock=Clock(dict(clock.seconds)))
+        references, rng = recovery.references_of(dataset, model, construction, seed=seed)
+        row_clock = Clock(dict(clock.seconds))
+        result = distil_model(model, construction, rng=rng, references=references, clock=row_clock)
+        stored = recovery.stored_and_reloaded(dataset, model, result, construction, seed=seed, clock=row_clock)
         wall, cpu = (shared + _taken() - started).tolist()
-        rows.append(facts | row | {"wall": wall, "cpu": cpu})
+        row, own = _row(stored)
+        rows.append(facts | row | {"seconds": row_clock.seconds, "wall": wall, "cpu": cpu})
         models |= {f"{index} {key}": value for key, value in own.items()}
     scores = _scores(dataset, model, models)
     for index, row in enumerate(rows):
@@ -187,17 +192,12 @@ def _taken() -> Any:
     return np.array([time.perf_counter(), time.process_time()])
 
 
-def _row(
-    dataset: Dataset, model: OriginalModel, construction: Construction, *, seed: int, clock: Clock
-) -> tuple[dict[str, Any], dict[str, Model]]:
-    """Build a set, store and reload it; what is measured on it, and the models that are refitted on it."""
-    references, rng = recovery.references_of(dataset, model, construction, seed=seed)
-    result = distil_model(model, construction, rng=rng, references=references, clock=clock)
-    stored = recovery.stored_and_reloaded(dataset, model, result, construction, seed=seed, clock=clock)
+def _row(stored: DistilledSet) -> tuple[dict[str, Any], dict[str, Model]]:
+    """What is measured on a set that was read back, and the models that are refitted on it."""
     found = stored.meta["diagnostics"]
     names = ("points", "bases", "copies", "largest_change", "span_condition", "jacobians")
     row = {name: found[name] for name in names}
-    row |= {"pairs": stored.meta["pairs"], "certificate": stored.certify().to_dict(), "seconds": clock.seconds}
+    row |= {"pairs": stored.meta["pairs"], "certificate": stored.certify().to_dict()}
     models, row["rounded"] = {"refitted": refit(stored)}, {}
     for name, bits in _BITS.items():
         error, models[name] = _rounded(stored, bits)

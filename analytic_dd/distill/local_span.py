@@ -194,7 +194,7 @@ def near_copies(
         whose = "" if classes is None else f" of class {classes[members[0]]}"
         near = kind(phi, _rows(X_ref, members), rows, constant=intercept is not None, least=bases, whose=whose)
         parts.append(_carried(near, members, wanted, largest_change, pairs=classes is not None))
-    built = _described(phi, W, parts, ridge, intercept, largest_change)
+    built = _described(W, parts, ridge, intercept, largest_change)
     return replace(built, jacobians="stored" if kind is Bases else "products")
 
 
@@ -219,6 +219,7 @@ class _Part:
     """Inputs that carry some rows, the references that they are copies of, their change as a share of the limit."""
 
     inputs: Array
+    features: Array
     roots: np.ndarray
     chosen: tuple[int, ...]
     copies: int
@@ -293,7 +294,7 @@ def _part(bases: Bases, members: np.ndarray, sides: list[list[Array]], change: f
     Phis = bases.phi(inputs)
     # an explicit cut-off is silent: near copies are nearly dependent by design, and the error is the judge
     error = spanning_features(target, Phis, rcond=max(Phis.shape) * eps_of(Phis)).relative_error
-    return _Part(inputs, roots, tuple(int(i) for i in chosen), q * len(sides), change, bases.condition, error)
+    return _Part(inputs, Phis, roots, tuple(int(i) for i in chosen), q * len(sides), change, bases.condition, error)
 
 
 def _copies(bases: Bases, limits: Array, sides: int) -> tuple[list[list[Array]], float]:
@@ -391,13 +392,11 @@ class _Steps:
         return steps
 
 
-def _described(
-    phi: FeatureMap, W: Array, parts: list[_Part], ridge: float, intercept: Array | None, share: float
-) -> LocalSpan:
+def _described(W: Array, parts: list[_Part], ridge: float, intercept: Array | None, share: float) -> LocalSpan:
     """Return the set with its labels, and the error of W on the features of its inputs as they are."""
     xp = namespace(W)
     inputs = xp.concat([part.inputs for part in parts], axis=0)
-    Phis = phi(inputs)
+    Phis = xp.concat([part.features for part in parts], axis=0)[:, : W.shape[1]]  # without the constant feature
     cutoff = max(Phis.shape) * eps_of(Phis)
     built = spanning_features(W, Phis, ridge=ridge, rcond=cutoff)
     values = {field.name: getattr(built, field.name) for field in fields(built)} | {"theorem": "T22b"}
