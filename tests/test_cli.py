@@ -366,7 +366,7 @@ def test_help_and_usage(run):
         (["--seed", -1], ["seed", ">= 0", "-1"]),
         (["--seed", 1.5], ["seed", ">= 0", "1.5"]),
         (["--features", "fcnn:depht=2"], ["depht", "depth"]),
-        (["--features", "fcnn:activation=softplus"], ["softplus", "T9"]),
+        (["--features", "fcnn:activation=softplus"], ["softplus", "--mode near-copies"]),
         (["--features", "rff:p=100"], ["T8a", "100", "64"]),
         (["--features", "rff:form=sincos,p=60"], ["T8a", "learned"]),
         (
