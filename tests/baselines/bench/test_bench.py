@@ -340,7 +340,7 @@ def test_a_file_of_options_is_read_and_words_go_over_it(run, tmp_path):
         ({"methods": ["label-solve", "kip"], "predictors": ["mlp+soft"]}, "mlp+soft: its labels are no probabilities"),
         ({"methods": ["random:steps=3"]}, "random has no options"),
         ({"methods": ["random", "random"]}, "the same cells twice"),
-        ({"methods": ["closed-form:mode=few"]}, "number of points"),
+        ({"methods": ["closed-form:mode=few"]}, "give points=M"),
         ({"predictors": ["cnn"]}, "unknown predictor 'cnn'"),
         ({"predictors": ["convnet+das"]}, "unknown predictor 'convnet+das'"),
         ({"seeds": (-1,)}, "seeds must be integers >= 0"),
