@@ -116,7 +116,8 @@ class _Reader:
                 base, scripts = f"{{{base}{_written(scripts)}}}", {"_": "", "^": ""}
             scripts[kind] = self.script()
         written = base + _written(scripts)
-        return f"{{{written}}}" if base.startswith("\\operator") and self.token in tuple("+-") else written
+        sign = base.startswith("\\operator") and self.token in tuple("+-")  # of two terms, not of the second
+        return written + " {}" if sign else written
 
     def script(self) -> str:
         token = self.token
@@ -139,7 +140,7 @@ class _Reader:
             self.take()
             return f"\\sqrt{{{' '.join(self.until(')'))}}}"
         if token == "sum" and self.token not in ("_", "(") and self.prose:
-            return "\\text{ sum }" if self.token == "of" else "\\sum"
+            return "\\text{ sum }" if self.token in ("of", "over") else "\\sum"
         if token == "a" and self.prose and self.at > 1 and self.tokens[self.at - 2].isalpha() and _is_text(self.token):
             return "\\text{ a }"  # the article
         if self.prose and re.fullmatch(r"T[1-9]\d*", token):
@@ -162,7 +163,7 @@ class _Reader:
 
     def name(self, word: str) -> str:
         """Read on to the end of a name of code, merge_sets say; a single letter after a word is its index."""
-        while re.match("_ ([A-Za-z]{2,} |[A-Za-z] _)", " ".join([*self.tokens[self.at : self.at + 3], ""])):
+        while re.match("_ ([A-Za-z]{2,} |[A-Z] |[A-Za-z] _)", " ".join([*self.tokens[self.at : self.at + 3], ""])):
             self.take()
             word += "_" + self.take()
         return word
@@ -231,8 +232,9 @@ def display(lines: list[str]) -> str:
 
 
 def _words(formula: str) -> str:
-    """Write neighbouring words as one text, and what ends a clause without a blank before it."""
-    return re.sub(r" \} ([,;:.])", r"} \1", re.sub(r" \}(\s*)\\text\{ ", " ", formula))
+    """Write neighbouring words as one text, and no blank at brackets and at what ends a clause."""
+    joined = re.sub(r" \}(\s*)\\text\{ ", " ", formula)
+    return re.sub(r"([(\[]) \\text\{ ", r"\1 \\text{", re.sub(r" \} ([]),;:.])", r"} \1", joined))
 
 
 SPAN = re.compile(r"(?<!`)`([^`\n]+(?:\n[^`\n]+)?)`(?!`)")
