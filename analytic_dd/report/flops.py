@@ -69,18 +69,19 @@ def gemm_rate(*, limit: float = 0.1, dtype: Any = np.float64) -> float:
     >>> gemm_rate(limit=0.01) > 1e6
     True
     """
-    best, spent, size = 0.0, 0.0, 128
+    best, spent, size, again = 0.0, 0.0, 128, 3
     rng = np.random.default_rng(0)
-    while True:
-        A = rng.standard_normal((size, size)).astype(dtype)
-        A @ A  # the threads of the BLAS are started, the pages of the result are there
+    A = rng.standard_normal((size, size)).astype(dtype)
+    while again and spent < limit:
         started = time.perf_counter()
         A @ A
         seconds = max(time.perf_counter() - started, 1e-9)
-        best, spent = max(best, 2.0 * size**3 / seconds), spent + 2.0 * seconds
-        if spent + 18.0 * seconds > limit:  # twice the next square takes eight times as long, and runs twice
-            return best
-        size *= 2
+        best, spent = max(best, 2.0 * size**3 / seconds), spent + seconds
+        again -= 1  # one product may wait for other processes, and the first of a size for pages and threads
+        if not again and spent + 48.0 * size**3 / best < limit:  # three of the next size
+            size, again = 2 * size, 3
+            A = rng.standard_normal((size, size)).astype(dtype)
+    return best
 
 
 def stage_rates(sizes: Sizes, seconds: Mapping[str, float]) -> dict[str, Any]:
