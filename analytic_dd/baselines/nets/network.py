@@ -17,6 +17,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
+from analytic_dd.baselines.nets.convolution import Convolution
 from analytic_dd.baselines.nets.instance_norm import InstanceNorm
 from analytic_dd.baselines.nets.pooling import HalfPool
 from analytic_dd.errors import unknown_word
@@ -84,12 +85,17 @@ class Network(nn.Sequential):
         return max(1, _CACHED // max(numbers for _, numbers in self.outputs))
 
     def _through(self, layers: nn.Module, parameters: Parameters, images: torch.Tensor) -> torch.Tensor:
-        """Return what layers make of images; on a CPU they see as many images at a time as its cache holds."""
+        """Return what layers make of images; on a CPU they see as many images at a time as its cache holds.
+
+        Filters are prepared once for all pieces.
+        """
         images = images.flatten(1).reshape(images.shape)  # the strides of one channel are those of many
         count = math.ceil(len(images) / self.together) if images.device.type == "cpu" else 1
         pieces = images.chunk(max(1, count))
+        filters = {f"{name}.weight": one for name, one in layers.named_modules() if isinstance(one, Convolution)}
+        prepared = {name: one.prepared(parameters[name], len(pieces[0])) for name, one in filters.items()}
         # No two names share a tensor, and torch's search for shared ones takes as long as a small network.
-        found = [functional_call(layers, parameters, (piece,), tie_weights=False) for piece in pieces]
+        found = [functional_call(layers, parameters | prepared, (piece,), tie_weights=False) for piece in pieces]
         return found[0] if len(found) == 1 else torch.cat(found)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -195,7 +201,9 @@ class ConvNet(Network):
         layers: dict[str, nn.Module] = {}
         with torch.device("meta"):
             for index in range(depth):
-                conv = nn.Conv2d(width if index else channels, width, 3, padding=1 if index else padding)
+                pad, grown = (1, padding - 1) if index else (padding, 0)
+                inner = [side + 2 * grown >> index for side in sides]
+                conv = Convolution(width if index else channels, width, (inner[0], inner[1]), padding=pad)
                 layers[str(index)] = block(conv, nn.ReLU(inplace=True), HalfPool())
             layers |= {"flatten": nn.Flatten(), "classifier": nn.Linear(width * math.prod(last), k)}
         super().__init__(shape, k, layers)

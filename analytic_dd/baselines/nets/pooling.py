@@ -1,12 +1,12 @@
-"""Average pooling of 2 x 2 pixels by sums of rows and of columns, with its transpose as derivative."""
+"""Average pooling of 2 x 2 pixels, with its transpose as derivative."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+from analytic_dd.baselines.nets.layout import linear, stored_last
 
 __all__ = ["HalfPool"]
 
@@ -16,7 +16,8 @@ class HalfPool(nn.Module):
 
     Notes
     -----
-    *Cost.* Sums of strided views, which take less than ``nn.AvgPool2d`` on a CPU; elsewhere it is torch's own.
+    *Cost.* Sums of strided views, which take less than ``nn.AvgPool2d`` on a CPU; elsewhere, and for maps that are
+    stored with channels last, it is torch's own.
     *Numerics.* It agrees with torch to rounding: the sum of two rows is summed over two columns.
     """
 
@@ -24,34 +25,28 @@ class HalfPool(nn.Module):
         """Return the maps (..., h / 2, w / 2); a last row or column without a partner falls away."""
         if maps.device.type != "cpu" or maps.shape[-2] % 2 or maps.shape[-1] % 2:
             return F.avg_pool2d(maps, 2)
-        found: torch.Tensor = _Pooled.apply(maps, False)
-        return found
+        if stored_last(maps):
+            return linear(maps, _halved_last, _spread_last, tuple(maps.shape))
+        return linear(maps, _halved, _spread, tuple(maps.shape))
 
 
-class _Pooled(torch.autograd.Function):
-    """The means of squares, or the transposed map: each is the derivative of the other."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(maps: torch.Tensor, transposed: bool) -> torch.Tensor:
-        return _spread(maps) if transposed else _halved(maps)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[torch.Tensor, bool], output: torch.Tensor) -> None:
-        ctx.transposed = inputs[1]
-
-    @staticmethod
-    def backward(ctx: Any, slope: torch.Tensor) -> tuple[torch.Tensor, None]:
-        return _Pooled.apply(slope, not ctx.transposed), None
+def _halved_last(maps: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+    return F.avg_pool2d(maps, 2)
 
 
-def _halved(maps: torch.Tensor) -> torch.Tensor:
+def _spread_last(slope: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+    n, channels, height, width = shape
+    quarter = (0.25 * slope).permute(0, 2, 3, 1)[:, :, None, :, None]
+    spread = quarter.expand(n, height // 2, 2, width // 2, 2, channels)
+    return spread.reshape(n, height, width, channels).permute(0, 3, 1, 2)
+
+
+def _halved(maps: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
     rows = maps[..., ::2, :] + maps[..., 1::2, :]
     return (rows[..., ::2] + rows[..., 1::2]).mul_(0.25)
 
 
-def _spread(slope: torch.Tensor) -> torch.Tensor:
+def _spread(slope: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
     """A quarter of each number at each of its four pixels."""
     quarter, (height, width) = 0.25 * slope, slope.shape[-2:]
     found = slope.new_empty((*slope.shape[:-2], height, 2, 2 * width))

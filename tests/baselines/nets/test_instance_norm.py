@@ -1,4 +1,4 @@
-"""Instance norm: bits of torch, derivatives of differences, stacked networks; images in pieces are images at once."""
+"""Instance norm: torch, derivatives of differences, stacked networks; images in pieces are images at once."""
 
 import pytest
 import torch
@@ -6,6 +6,7 @@ from torch.func import grad, vmap
 from torch.nn import functional as F
 
 from analytic_dd.baselines.nets.instance_norm import InstanceNorm
+from analytic_dd.baselines.nets.layout import channels_last, stored_last
 from analytic_dd.baselines.nets.network import ConvNet
 
 NORM = InstanceNorm(4)
@@ -43,12 +44,17 @@ def test_value_and_gradient_are_those_of_torch_to_the_bit_with_and_without_a_gra
     assert all(torch.equal(one, two) for one, two in zip(plain, slopes, strict=True))
 
 
-def test_the_second_derivative_is_that_of_torch_and_of_differences(ratio):
-    given = inputs()
-    second = first_and_second(norm, given)[2]
-    wanted = first_and_second(lambda x, weight, bias: F.group_norm(x, 4, weight, bias), given)[2]
-    for one, two in zip(second, wanted, strict=True):
-        assert ratio(one, two, size=120, amplification=10.0) < 30  # the norm divides by spreads of 0.5 to 2
+@pytest.mark.parametrize("order", [torch.clone, channels_last])
+def test_derivatives_are_those_of_torch_and_of_differences_in_either_order_of_channels(order, ratio):
+    x, *others = inputs()
+    given = [order(x).detach().requires_grad_(), *others]
+    assert stored_last(given[0]) == (order is channels_last)
+    assert ratio(norm(*given).detach(), F.group_norm(x, 4, *others).detach(), size=10, amplification=10.0) < 30
+    _, first, second = first_and_second(norm, given)
+    _, wanted_first, wanted = first_and_second(lambda x, weight, bias: F.group_norm(x, 4, weight, bias), [x, *others])
+    for one, two in zip((*first, *second), (*wanted_first, *wanted), strict=True):
+        # the norm divides by spreads of 0.5 to 2
+        assert ratio(one.detach(), two.detach(), size=120, amplification=10.0) < 30
     assert torch.autograd.gradgradcheck(norm, given)
 
 

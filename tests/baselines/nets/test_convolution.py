@@ -1,0 +1,75 @@
+"""Convolution by points: the sums of torch, derivatives of differences, stacked filters, and float32 beside float64."""
+
+import pytest
+import torch
+from torch.func import grad, vmap
+from torch.nn import functional as F
+
+from analytic_dd.baselines.nets.convolution import Convolution, at_points, by_points
+from analytic_dd.baselines.nets.layout import channels_last
+from analytic_dd.baselines.nets.network import ConvNet
+
+GROWTH = 63.0  # the largest sum of moduli of A, G and B on the way to an output, over the 9 taps
+
+
+def normal(*shape, seed=0, dtype=torch.float64):
+    """Standard normal numbers."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
+
+
+def convolved(maps, filters):
+    """The function under test."""
+    return by_points(maps, at_points(filters))
+
+
+def test_values_are_those_of_torch_and_both_derivatives_those_of_differences(ratio):
+    maps, filters = normal(2, 3, 8, 4), normal(5, 3, 3, 3, seed=1)
+    assert ratio(convolved(maps, filters), F.conv2d(maps, filters, padding=1), size=27, amplification=GROWTH) < 30
+    small = [normal(1, 1, 4, 8).requires_grad_(), normal(2, 1, 3, 3, seed=1).requires_grad_()]
+    assert torch.autograd.gradgradcheck(convolved, small, fast_mode=True)
+
+
+def test_stacked_filters_have_the_derivatives_of_each(ratio):
+    maps, filters = normal(2, 3, 4, 8), normal(2, 5, 3, 3, 3, seed=1)
+
+    def steep(one):
+        return grad(lambda one: grad(lambda x: convolved(x, one).sin().sum())(maps).square().sum())(one)
+
+    wanted = torch.stack([steep(one) for one in filters])
+    assert ratio(vmap(steep)(filters), wanted, size=27 * 64, amplification=GROWTH) < 30
+
+
+def found(network, weights, images, classes, dtype):
+    """The loss of a network, its gradient in the filters, and the derivative of that in the images."""
+    given = {name: value.to(dtype) for name, value in weights.items()}
+    leaves = {
+        name: value.requires_grad_() for name, value in given.items() if value.ndim > 1
+    }  # a norm takes biases out
+    images = images.to(dtype).requires_grad_()
+    loss = F.cross_entropy(network.logits(given | leaves, images), classes)
+    slopes = torch.autograd.grad(loss, list(leaves.values()), create_graph=True)
+    bent = torch.autograd.grad(sum(slope.square().sum() for slope in slopes), images)
+    return [loss.detach(), *(slope.detach() for slope in slopes), *bent]
+
+
+@pytest.mark.parametrize("shape", [(3, 16, 16), (1, 28, 28)], ids=str)
+def test_a_network_in_float32_has_the_loss_and_the_derivatives_of_float64(shape, ratio):
+    """Float64 goes through the kernels of torch, and float32 by points, norms and pools over channels last."""
+    network = ConvNet(shape, 3, width=32, depth=2)
+    weights, images = network.draw(torch.Generator().manual_seed(0)), normal(8, *shape, dtype=torch.float32)
+    inner = network.get_submodule("1").conv
+    assert isinstance(inner, Convolution)
+    assert inner.prepared(weights["1.conv.weight"], 8).ndim == 3
+    assert inner.prepared(weights["1.conv.weight"].double(), 8).ndim == 4
+    classes = torch.arange(8) % 3
+    exact = found(network, weights, images, classes, torch.float64)
+    for one, two in zip(found(network, weights, images, classes, torch.float32), exact, strict=True):
+        assert ratio(one, two, size=32 * 9, eps=2.0**-23) < 30
+
+
+def test_logits_do_not_depend_on_the_order_of_images_in_memory():
+    network, images = ConvNet((3, 16, 16), 3, width=32, depth=2), normal(8, 3, 16, 16, dtype=torch.float32)
+    weights = network.draw(torch.Generator().manual_seed(0))
+    last = channels_last(images)
+    assert last.stride() != images.stride()
+    assert torch.equal(network.logits(weights, last), network.logits(weights, images))
