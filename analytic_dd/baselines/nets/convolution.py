@@ -14,8 +14,7 @@ a square, and the sum over channels is a matrix product at each of the 36 points
 
     y = A^T m,      m_p = (B d)_p (G g)_p,      (B d)_p (squares, channels),    (G g)_p (channels, filters)
 
-All maps but this product are linear, with their transposes as derivatives, so that first and second derivatives are
-such products too.
+All maps but this product are linear, with their transposes as derivatives, so that derivatives are such products too.
 
 Winograd, "Arithmetic complexity of computations", SIAM 1980; Lavin, Gray, "Fast algorithms for convolutional neural
 networks", CVPR 2016.
@@ -24,6 +23,7 @@ networks", CVPR 2016.
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import torch
 from torch import nn
@@ -93,11 +93,65 @@ def by_points(maps: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
 
     Notes
     -----
-    *Cost.* n h w c f 36 / 16 multiplications in place of n h w c f 9, and 36 / 16 n h w c numbers that are kept.
+    *Cost.* n h w c f 36 / 16 multiplications in place of n h w c f 9.
     """
-    n, _, height, width = maps.shape
-    product = linear(maps, _evaluated, _evaluated_transposed, tuple(maps.shape)) @ points
-    return linear(product, _summed, _summed_transposed, (n, points.shape[2], height, width))
+    found: torch.Tensor = _Convolved.apply(maps, points)
+    return found
+
+
+class _Convolved(torch.autograd.Function):
+    """y(d, u) of maps d and points u. This and the next two are the slopes of <y(d, u), g>, each in another argument.
+
+    Nothing but the arguments is kept for the way back, since B d takes more than twice the memory of d.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(maps: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
+        return _summed(_evaluated(maps) @ points, *maps.shape[2:])
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, slope: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        (maps, points), (in_maps, in_points) = ctx.saved_tensors, ctx.needs_input_grad
+        by_maps = _ByMaps.apply(slope, points) if in_maps else None
+        return by_maps, _ByPoints.apply(maps, slope) if in_points else None
+
+
+class _ByMaps(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(slope: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
+        return _evaluated_transposed(_summed_transposed(slope) @ points.mT, *slope.shape[2:])
+
+    setup_context = staticmethod(_Convolved.setup_context)
+
+    @staticmethod
+    def backward(ctx: Any, maps: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        (slope, points), (in_slope, in_points) = ctx.saved_tensors, ctx.needs_input_grad
+        by_slope = _Convolved.apply(maps, points) if in_slope else None
+        return by_slope, _ByPoints.apply(maps, slope) if in_points else None
+
+
+class _ByPoints(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(maps: torch.Tensor, slope: torch.Tensor) -> torch.Tensor:
+        return _evaluated(maps).mT @ _summed_transposed(slope)
+
+    setup_context = staticmethod(_Convolved.setup_context)
+
+    @staticmethod
+    def backward(ctx: Any, points: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        (maps, slope), (in_maps, in_slope) = ctx.saved_tensors, ctx.needs_input_grad
+        by_maps = _ByMaps.apply(slope, points) if in_maps else None
+        return by_maps, _Convolved.apply(maps, points) if in_slope else None
 
 
 @functools.cache
@@ -123,35 +177,34 @@ def _at_points_transposed(slope: torch.Tensor, shape: tuple[int, ...]) -> torch.
     return taps.view(3, 3, shape[1], shape[0]).permute(3, 2, 0, 1)
 
 
-def _evaluated(maps: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+def _evaluated(maps: torch.Tensor) -> torch.Tensor:
     """Return B d of all squares (36, squares, c) of maps (n, c, h, w)."""
     padded = F.pad(maps.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))
     squares = padded.unfold(1, 6, 4).unfold(2, 6, 4).permute(4, 5, 0, 1, 2, 3)
-    return (_matrices(maps.dtype)[2] @ squares.reshape(36, -1)).view(36, -1, shape[1])
+    return (_matrices(maps.dtype)[2] @ squares.reshape(36, -1)).view(36, -1, maps.shape[1])
 
 
-def _evaluated_transposed(slope: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
-    n, channels, height, width = shape
-    down, across = height // 4, width // 4
-    parts = (_matrices(slope.dtype)[2].T @ slope.flatten(1)).view(6, 6, n, down, across, channels)
+def _evaluated_transposed(slope: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    channels, down, across = slope.shape[2], height // 4, width // 4
+    parts = (_matrices(slope.dtype)[2].T @ slope.flatten(1)).view(6, 6, -1, down, across, channels)
     parts = parts.permute(2, 3, 0, 4, 1, 5)
-    found = slope.new_zeros((n, down + 1, 4, across + 1, 4, channels))
+    found = slope.new_zeros((len(parts), down + 1, 4, across + 1, 4, channels))
     for i, rows in ((0, slice(4)), (1, slice(4, 6))):  # the last two rows of a square are the first two of the next
         for j, columns in ((0, slice(4)), (1, slice(4, 6))):
             part = parts[:, :, rows, :, columns]
             found[:, i : i + down, : part.shape[2], j : j + across, : part.shape[4]] += part
-    pixels = found.view(n, height + 4, width + 4, channels)
+    pixels = found.view(-1, height + 4, width + 4, channels)
     return pixels[:, 1 : height + 1, 1 : width + 1].permute(0, 3, 1, 2)
 
 
-def _summed(product: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+def _summed(product: torch.Tensor, height: int, width: int) -> torch.Tensor:
     """Return the outputs A^T m (n, f, h, w) of all squares (36, squares, f)."""
-    n, f, height, width = shape
-    sums = (_matrices(product.dtype)[0].T @ product.flatten(1)).view(4, 4, n, height // 4, width // 4, f)
-    return sums.permute(2, 3, 0, 4, 1, 5).reshape(n, height, width, f).permute(0, 3, 1, 2)
+    f = product.shape[2]
+    sums = (_matrices(product.dtype)[0].T @ product.flatten(1)).view(4, 4, -1, height // 4, width // 4, f)
+    return sums.permute(2, 3, 0, 4, 1, 5).reshape(-1, height, width, f).permute(0, 3, 1, 2)
 
 
-def _summed_transposed(slope: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
-    n, f, height, width = shape
+def _summed_transposed(slope: torch.Tensor) -> torch.Tensor:
+    n, f, height, width = slope.shape
     squares = slope.permute(0, 2, 3, 1).reshape(n, height // 4, 4, width // 4, 4, f).permute(2, 4, 0, 1, 3, 5)
     return (_matrices(slope.dtype)[0] @ squares.reshape(16, -1)).view(36, -1, f)
