@@ -248,13 +248,14 @@ def near_copies() -> str:
         kind += ", by products" if row.get("jacobians") == "products" else ""
         rows.append([f"{row['data']}, {row['features']}", f"{row['p']:,}", _accuracy(row["accuracy_original"])])
         rows[-1] += [f"{row['points']}: {row['bases']} real, {kind}", _accuracy(row["accuracy_distilled"])]
-        rows[-1] += [_error(row), _percent(row["largest_change"])]
+        rows[-1] += [_error(row), _verdicts((row,)), _percent(row["largest_change"])]
         for found in row["rounded"].values():
             rows[-1].append(f"{found['error']:.1e}, {_accuracy(found['agreement'])}")
         seconds = (row["seconds"]["construction"], row["wall"], row["cpu"], row["load"])
         rows[-1] += [f"{value:.0f}" for value in seconds]
         rows[-1].append(f"{row['rate']:.2f}" if "rate" in row else "")
-    header = ["data, map", "p", "all data, %", "points", "distilled, %", "error of W", "largest change, % of the range"]
+    header = ["data, map", "p", "all data, %", "points", "distilled, %", "error of W", "verdict"]
+    header += ["largest change, % of the range"]
     header += [f"{name}: error of W, decisions kept, %" for name in ("float32", "16 bits", "8 bits")]
     header += ["near copies, s", "whole, s", "CPU, s", "load at the start", "features, share of the float32 rate"]
     return markdown(header, rows) + source(run, path)
