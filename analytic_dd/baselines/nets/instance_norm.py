@@ -24,6 +24,7 @@ from analytic_dd.baselines.nets.layout import stored_last
 __all__ = ["InstanceNorm"]
 
 _EPS = 1e-5
+_CACHED = 2**17  # numbers of a product at a time
 _backward = torch.ops.aten.native_group_norm_backward.default
 
 
@@ -58,9 +59,9 @@ class _Norm(torch.autograd.Function):
     def forward(hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> tuple[torch.Tensor, ...]:
         if stored_last(hidden):
             mean = _mean(hidden)
-            z = hidden - mean
-            scale = torch.rsqrt(_mean(z * z) + _EPS)
-            found = torch.addcmul(bias[:, None, None], z, weight[:, None, None] * scale)
+            scale = torch.rsqrt(torch.cat([_square(*part) for part in zip(*_parts(hidden, mean), strict=True)]) + _EPS)
+            slant = weight[:, None, None] * scale
+            found = torch.addcmul(bias[:, None, None] - mean * slant, hidden, slant)
             return found, mean[:, :, 0, 0], scale[:, :, 0, 0]
         of_torch: tuple[torch.Tensor, ...] = torch.native_group_norm(hidden, weight, bias, *_sizes(hidden), _EPS)
         return of_torch
@@ -90,9 +91,12 @@ class _Slope(torch.autograd.Function):
     ) -> tuple[torch.Tensor, ...]:
         if stored_last(hidden):
             r, gamma, pixels = scale[:, :, None, None], weight[:, None, None], hidden.shape[2] * hidden.shape[3]
-            z = hidden - mean[:, :, None, None]
-            mg, gz = _mean(slope), r * _mean_product(slope, z)
-            by_hidden = torch.addcmul(-gamma * r * mg, slope, gamma * r).addcmul(z, -gamma * r * r * gz)
+            mean = mean[:, :, None, None]
+            parts = _parts(slope, hidden, mean)
+            products = torch.cat([_mean_product(g, x - middle) for g, x, middle in zip(*parts, strict=True)])
+            mg, gz = _mean(slope), r * products
+            bent = -gamma * r * r * gz
+            by_hidden = torch.addcmul(-gamma * r * mg - bent * mean, slope, gamma * r).addcmul(hidden, bent)
             return by_hidden, pixels * gz.sum(dim=(0, 2, 3)), pixels * mg.sum(dim=(0, 2, 3))
         found: tuple[torch.Tensor, ...] = _backward(
             slope.contiguous(), hidden, mean, scale, weight, *_sizes(hidden), [True, True, True]
@@ -118,6 +122,18 @@ class _Slope(torch.autograd.Function):
         by_hidden = by_hidden.addcmul(z, -bent * pv - of_p * gz - of_q * vz)
         by_weight = (r * pv).sum(dim=(0, 2, 3)) * (x.shape[2] * x.shape[3])
         return by_slope, by_hidden, by_weight, None, None
+
+
+def _parts(*maps: torch.Tensor) -> list[tuple[torch.Tensor, ...]]:
+    """Return maps of some images at a time: new memory for products of all would cost more than the products."""
+    images = max(1, _CACHED // max(1, maps[0].shape[1:].numel()))
+    return [one.split(images) for one in maps]
+
+
+def _square(maps: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
+    """Return the mean squares (n, c, 1, 1) of what maps leave of their means."""
+    z = maps - mean
+    return _mean(z * z)
 
 
 def _mean(maps: torch.Tensor) -> torch.Tensor:
