@@ -138,11 +138,14 @@ class Bases:
         J = xp.astype(self.map.jacobian(xp.astype(x, xp.float32)), x.dtype) if self.rough else self.map.jacobian(x)
         return self.lifted(J.T, 0.0).T
 
-    def _again_in_full(self) -> None:
-        """Compute the Jacobians once more, in the dtype of the inputs."""
-        self.rough = False
+    def again_in_full(self) -> bool:
+        """Compute Jacobians that were taken in float32 once more, in the dtype of the inputs; say whether any were."""
+        if not self.rough:
+            return False
+        self.rough, self.factor = False, None
         self.jacobians = [self._jacobian(i) for i in self.chosen]
         self.gram = self._gram_of_first(len(self.chosen))
+        return True
 
     def _gram_of(self, i: int, J: Array, scale: float) -> Array:
         """Return the Gram matrix of [c phi(xi), J(xi)] for one base."""
@@ -177,8 +180,7 @@ class Bases:
         if few or bool(xp.any(self._dead() & ~self._unused())):
             return False
         factor, self.condition = self._factored()
-        if self.rough and not self.condition <= _ROUGH:
-            self._again_in_full()
+        if not self.condition <= _ROUGH and self.again_in_full():
             factor, self.condition = self._factored()
         if self.condition <= _CONDITION:
             self.factor = factor
@@ -211,8 +213,9 @@ class Bases:
         xp, unused = namespace(self.gram), self._unused()
         if not bool(xp.any(unused)):
             return self.gram
-        one = float(xp.linalg.trace(self.gram)) / self.p
-        return self.gram + one * xp.eye(self.p, dtype=self.gram.dtype) * xp.astype(unused, self.gram.dtype)[None, :]
+        one, dtype = float(xp.linalg.trace(self.gram)) / self.p, self.gram.dtype
+        unit = xp.eye(self.p, dtype=dtype, device=device_of(self.gram))
+        return self.gram + one * unit * xp.astype(unused, dtype)[None, :]
 
     def complete_in_span(self, rtol: float) -> bool:
         """Whether the target lies in the span of M to ``rtol`` where M has not rank p; keep as few bases as have it so.
@@ -220,8 +223,7 @@ class Bases:
         Features of a map may lie in a subspace, those of a linear last layer with few inputs say, and W of ridge
         regression lies in it too.
         """
-        if self.rough:
-            self._again_in_full()
+        self.again_in_full()
         gram, span = self.gram, _Span(self.gram)
         if span.misses(self.target) > rtol:
             return False

@@ -158,7 +158,7 @@ def near_copies(
     Memory: the Jacobians, s p d. Pairs take that for each row. With products: 2 s products of q rows a step of LSMR,
     and some 200 p numbers. *Numerics.* The error of W is about eps_machine |phi| / eps: half the change is twice the
     error. Jacobians of a torch module that was made in float32 are taken in float32 while the condition of M admits
-    it: steps mend what they lack.
+    it: steps mend what they lack, and where they do not, the Jacobians are taken once more in the dtype of the inputs.
 
     Examples
     --------
@@ -267,7 +267,10 @@ def _carried(bases: Bases, members: np.ndarray, wanted: _Wanted, share: float, *
     """Return points that carry the target to within ``rtol``, from as few bases as do."""
     best = None
     while best is None or not best.error <= wanted.rtol:
-        if not bases.add():
+        if bases.reached and bases.again_in_full():  # what float32 lacks may be what steps could not mend
+            if not bases.complete():
+                continue
+        elif not bases.add():
             if bases.reached:
                 raise _too_far(bases, best, wanted, share)
             if not bases.complete_in_span(wanted.rtol):

@@ -60,6 +60,10 @@ class ProductBases(Bases):
         self.chosen.append(i)
         return True
 
+    def again_in_full(self) -> bool:
+        """Products are always in the dtype of the inputs."""
+        return False
+
     def weakest(self, left: list[int]) -> int:
         """Return the candidate whose features are least dependent on those of the bases."""
         values = to_numpy(self.values)

@@ -60,7 +60,7 @@ def gemm_rate(*, limit: float = 0.1, dtype: Any = np.float64) -> float:
     Parameters
     ----------
     limit : float
-        Seconds that the measurement may take, about.
+        Seconds that the products may take, beside what they wait for other processes.
     dtype : dtype
         Of the factors.
 
@@ -69,16 +69,16 @@ def gemm_rate(*, limit: float = 0.1, dtype: Any = np.float64) -> float:
     >>> gemm_rate(limit=0.01) > 1e6
     True
     """
-    best, spent, size, again = 0.0, 0.0, 128, 3
+    best, flops, size, again = 0.0, 0.0, 128, 3
     rng = np.random.default_rng(0)
     A = rng.standard_normal((size, size)).astype(dtype)
-    while again and spent < limit:
+    while again:
         started = time.perf_counter()
         A @ A
         seconds = max(time.perf_counter() - started, 1e-9)
-        best, spent = max(best, 2.0 * size**3 / seconds), spent + seconds
+        best, flops = max(best, 2.0 * size**3 / seconds), flops + 2.0 * size**3
         again -= 1  # one product may wait for other processes, and the first of a size for pages and threads
-        if not again and spent + 48.0 * size**3 / best < limit:  # three of the next size
+        if not again and (flops + 48.0 * size**3) / best < limit:  # three of the next size
             size, again = 2 * size, 3
             A = rng.standard_normal((size, size)).astype(dtype)
     return best

@@ -201,6 +201,20 @@ def test_jacobians_of_a_network_are_taken_in_float32_where_the_condition_admits_
     assert missed(W, phi(built.inputs)) < lost(built.features)
 
 
+def test_jacobians_that_float32_cannot_give_are_taken_again_before_another_base_is(rng, monkeypatch):
+    torch = pytest.importorskip("torch")
+    W, _, X = problem(rng, n=20)
+    torch.manual_seed(0)
+    phi = Network(torch.nn.Sequential(torch.nn.Linear(D, P), torch.nn.Tanh()).eval(), (D,))
+    taken = Network._jacobian
+
+    def lossy(self, x):
+        return taken(self, x) if x.dtype == np.float64 else rng.standard_normal((P, D)).astype(np.float32)
+
+    monkeypatch.setattr(Network, "_jacobian", lossy)
+    assert len(near_copies(W, phi, X).chosen) == -(-P // (D + 1))
+
+
 def test_steps_end_where_the_residual_is_linear_in_as_many_directions_as_are_kept(ratio, rng):
     """With r(w) = b - A w and A the identity but for 2 directions, the fourth combined step leaves nothing (GMRES)."""
     basis = np.linalg.qr(rng.standard_normal((P, 2)))[0]
