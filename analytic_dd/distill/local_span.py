@@ -277,7 +277,7 @@ def _carried(bases: Bases, members: np.ndarray, wanted: _Wanted, share: float, *
                 raise bases.incomplete()
         elif len(bases.chosen) < bases.least or not bases.complete():
             continue
-        sides, change = _copies(bases, wanted.limits, 2 if pairs else 1)
+        sides, change = _copies(bases, wanted, 2 if pairs else 1)
         if sides:
             best = _part(bases, members, sides, change)
     return best
@@ -300,21 +300,22 @@ def _part(bases: Bases, members: np.ndarray, sides: list[list[Array]], change: f
     return _Part(inputs, Phis, roots, tuple(int(i) for i in chosen), q * len(sides), change, bases.condition, error)
 
 
-def _copies(bases: Bases, limits: Array, sides: int) -> tuple[list[list[Array]], float]:
+def _copies(bases: Bases, wanted: _Wanted, sides: int) -> tuple[list[list[Array]], float]:
     """Near copies (q, d) of each base, with the least residual over eps; and their change as a share of the limit."""
-    xp = namespace(limits)
+    limits, xp = wanted.limits, namespace(wanted.limits)
     first = bases.first()
     reach = xp.stack([xp.max(xp.abs(v) / limits, axis=1) for v in first[1]])
     eps = 0.5 / xp.max(reach, axis=0)[:, None]
     best: _Found = (float("inf"), [], 0.0)
     for _ in range(_TRIALS):
-        rounding = _rounding(bases, first[0], 0.25 * eps)  # what the next eps would leave
-        found = _iterated(bases, first, eps, limits, sides, rounding)
+        # what the next eps would leave, or less where that is not exact: the residual bounds the error
+        enough = min(_rounding(bases, first[0], 0.25 * eps), wanted.rtol)
+        found = _iterated(bases, first, eps, limits, sides, enough)
         if found[0] >= best[0] and best[0] < 1e-3:
             break  # a smaller eps has more rounding
         best = min(best, found, key=lambda tried: tried[0])
         eps = 0.25 * eps
-        if best[0] <= rounding:
+        if best[0] <= enough:
             break
     return best[1], best[2]
 

@@ -121,6 +121,13 @@ def test_dead_features_are_counted(rng):
     assert missed(W, dead(built.inputs)) < lost(built.features[:, :-2]) < 1e-3
 
 
+def test_pairs_in_float32_take_no_more_bases_than_reach_rank_p(rng):
+    W, _, X = problem(rng, n=40)
+    phi, classes = FullyConnected([D, P], activation="tanh", rng=0), np.arange(40) % Q
+    built = near_copies(W.astype(np.float32), phi, X.astype(np.float32), classes=classes)
+    assert len(built.chosen) == Q * -(-P // (D + 1))
+
+
 def test_several_bases_are_chosen_in_float32_too(rng):
     W, phi, X = problem(rng, n=9)
     W, X = W.astype(np.float32), X.astype(np.float32)
