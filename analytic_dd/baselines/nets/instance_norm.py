@@ -33,8 +33,8 @@ class InstanceNorm(nn.Module):
 
     Value and gradient are those of the kernels of torch, also where the gradient is part of a graph. There torch
     itself takes a gradient of other bits, which is some thirty passes over the images to differentiate; these are ten.
-    Maps that are stored with channels last, for which the kernels of torch take ten times as long, have sums over
-    pixels, which agree with those to rounding.
+    Maps that are stored with channels last, where torch's kernels are slow, have sums over pixels, which agree with
+    those to rounding.
     """
 
     def __init__(self, channels: int) -> None:

@@ -20,7 +20,7 @@ def channels_last(maps: torch.Tensor) -> torch.Tensor:
 
 def stored_last(maps: torch.Tensor) -> bool:
     """Whether the maps are on a CPU with the channels of a pixel beside each other in memory."""
-    return bool(maps.device.type == "cpu" and maps.stride(1) == 1)
+    return bool(maps.device.type == "cpu" and maps.ndim == 4 and maps.stride(1) == 1)
 
 
 def linear(given: torch.Tensor, there: Map, back: Map, shape: tuple[int, ...]) -> torch.Tensor:

@@ -43,3 +43,11 @@ def test_stacked_maps_have_the_derivatives_of_each(ratio):
     together = vmap(steep)(maps)
     for got, one in zip(together, maps, strict=True):
         assert ratio(got, steep(one), size=4, amplification=10.0) < 30
+
+
+@pytest.mark.parametrize("maps", [normal(4, 6), normal(3, 6, 4).mT], ids=["rows", "columns first"])
+def test_maps_with_other_axes_in_front_are_halved_too(maps):
+    maps = maps.requires_grad_()
+    found = HalfPool()(maps)
+    assert torch.equal(found, HalfPool()(maps.detach()[None, None])[0, 0])
+    assert torch.autograd.grad(found.sum(), maps)[0].unique().tolist() == [0.25]
