@@ -19,6 +19,7 @@ from typing import Any
 from analytic_dd.baselines.bench import command as bench
 from analytic_dd.cluster import over_dask
 from analytic_dd.distill.construction import chosen, options
+from analytic_dd.distill.words import in_words_of_options
 from analytic_dd.errors import DivergenceError
 from analytic_dd.flags import Command, flag, parser_of
 from analytic_dd.progress import Progress
@@ -129,7 +130,8 @@ def _wanted(given: argparse.Namespace) -> tuple[Any, Any, Path | None]:
         dtype=np.dtype(given.dtype).type,
         device=given.device,
     )
-    return chosen(given.mode, loss=given.loss, **words), fit, file
+    with in_words_of_options():
+        return chosen(given.mode, loss=given.loss, **words), fit, file
 
 
 def _distill_data(given: argparse.Namespace, construction: Any, fit: Any, file: Path | None, clock: Any) -> Any:

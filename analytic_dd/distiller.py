@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, check_random_
 
 from analytic_dd.clock import Clock
 from analytic_dd.distill.construction import Construction, chosen, options
+from analytic_dd.distill.words import in_words_of_options
 from analytic_dd.io import DistilledSet
 from analytic_dd.judge import worst
 from analytic_dd.judge.stored import certificates_of
@@ -103,7 +104,8 @@ class Distiller(LaterSamples, BaseEstimator):
         given = {name: value for name, value in given.items() if not _same(value, defaults[name])}
         if not isinstance(given.get("references", ""), str):
             given["references"] = "given"
-        return chosen(self.mode, loss=self.loss, ridges=ridges or None, **given)
+        with in_words_of_options():
+            return chosen(self.mode, loss=self.loss, ridges=ridges or None, **given)
 
     def _distil(self, X: np.ndarray, y: np.ndarray, w: np.ndarray | None, classes: tuple[Any, ...] | None) -> None:
         """Fit W on (X, y) with weights w, distil it, certify the result; sets the fitted attributes."""

@@ -154,7 +154,7 @@ def in_flags(message: str, *, of_data: bool = False) -> str:
     Other names are options where they have several words, but in a message of data, whose columns may have such names.
     What bench says of a method stays, since its options are written there as they are: ``closed-form:mode=nearest``.
     """
-    if _OF_A_METHOD.match(message):
+    if re.split("[:,]", message, maxsplit=1)[0] in ("closed-form", *METHODS):
         return message
 
     def in_words(match: re.Match[str]) -> str:
@@ -178,7 +178,6 @@ def _one_name(match: re.Match[str]) -> str:
     return flag(match[0]) if "_" in match[0] else match[0]
 
 
-_OF_A_METHOD = re.compile(rf"(?:closed-form|{'|'.join(METHODS)})[:,]")
 _PHRASES = {  # remedies of Python, and those of the command line
     "pass the map itself (feature_map=)": "name it with --features network:PACKAGE.MODULE:FACTORY",
     "pass an array, or choose random ones": "name their .npy or .npz file, or choose random ones",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -242,8 +243,6 @@ def near_copies() -> str:
     run, path = recorded("near_copies")
     rows = []
     for row in run["rows"]:
-        if row.get("rate", 0.0) > 1.0:  # the product it is a share of waited for other processes
-            del row["rate"]
         kind = f"{row['copies']} near copies of each" + (", pairs" if row["pairs"] else "")
         kind += ", by products" if row.get("jacobians") == "products" else ""
         rows.append([f"{row['data']}, {row['features']}", f"{row['p']:,}", _accuracy(row["accuracy_original"])])
@@ -253,7 +252,8 @@ def near_copies() -> str:
             rows[-1].append(f"{found['error']:.1e}, {_accuracy(found['agreement'])}")
         seconds = (row["seconds"]["construction"], row["wall"], row["cpu"], row["load"])
         rows[-1] += [f"{value:.0f}" for value in seconds]
-        rows[-1].append(f"{row['rate']:.2f}" if "rate" in row else "")
+        rate = row.get("rate", math.inf)  # above 1 the product it is a share of waited for other processes
+        rows[-1].append(f"{rate:.2f}" if rate <= 1.0 else "")
     header = ["data, map", "p", "all data, %", "points", "distilled, %", "error of W", "verdict"]
     header += ["largest change, % of the range"]
     header += [f"{name}: error of W, decisions kept, %" for name in ("float32", "16 bits", "8 bits")]

@@ -9,6 +9,7 @@ import pytest
 import analytic_dd
 from analytic_dd import FitOptions, RidgeDistiller, RidgeDistillerRegressor, cli, distill, load_distilled
 from analytic_dd.baselines.bench.closed_form import ClosedFormConfig, closed_form
+from analytic_dd.baselines.methods.registry import METHODS
 from analytic_dd.distill import (
     Exact,
     Few,
@@ -206,6 +207,31 @@ def test_messages_of_the_command_line_name_its_flags(capsys):
         assert "_" not in line
     of_bench = "closed-form: use labels='learned', or distilled_ridge=0"  # bench has no such flags
     assert reason(ValueError(of_bench)) == of_bench
+
+
+def test_messages_of_a_method_of_others_stay(monkeypatch):
+    of_bench = "towards-means: use labels='learned', or distilled_ridge=0"
+    assert reason(ValueError(of_bench)) != of_bench
+    monkeypatch.setitem(METHODS, "towards-means", "my_methods:TowardsMeans")
+    assert reason(ValueError(of_bench)) == of_bench
+
+
+def test_references_that_a_construction_ignores_are_refused_in_the_words_of_the_door(capsys):
+    X, y = np.random.default_rng(0).standard_normal((30, 5)), np.arange(30) % 3
+    of_options = "use mode='nearest', mode='near-copies' or mode='one-image', or init='real'"
+    of_constructions = "use Nearest(...), NearCopies(...) or OneImage(...), or init='real'"
+    for words, door in (
+        (of_constructions, lambda: Exact(references="herding")),
+        (of_constructions, lambda: distill(X, y, construction=Exact(), references=X[:3])),
+        (of_options, lambda: RidgeDistiller(references="herding").fit(X, y)),
+        (of_options, lambda: RidgeDistiller(references=X[:3]).fit(X, y)),
+        (of_options, lambda: ClosedFormConfig(references="herding")),
+    ):
+        with pytest.raises(ValueError, match=re.escape(words)):
+            door()
+    assert cli.main(["distill", "--references", "herding"]) == 2
+    words = "use --mode nearest, --mode near-copies or --mode one-image, or --init real"
+    assert words in capsys.readouterr().err
 
 
 def test_messages_of_one_call_name_constructions():

@@ -69,6 +69,7 @@ class Bases:
         self.scales: list[float] = []
         self.gram: Array = 0.0
         self.factor: CholeskyFactor | _Span | None = None
+        self._was_complete = False
         self.condition = float("inf")
 
     def _require_memory(self) -> None:
@@ -98,8 +99,8 @@ class Bases:
 
     @property
     def reached(self) -> bool:
-        """Whether some of these bases were complete."""
-        return self.factor is not None
+        """Whether these bases or the first of them were complete."""
+        return self._was_complete
 
     def lifted(self, A: Array, value: float) -> Array:
         """Return rows with the constant feature of a model with an intercept."""
@@ -142,7 +143,7 @@ class Bases:
         """Compute Jacobians that were taken in float32 once more, in the dtype of the inputs; say whether any were."""
         if not self.rough:
             return False
-        self.rough, self.factor = False, None
+        self.rough, self.factor, self._was_complete = False, None, False
         self.jacobians = [self._jacobian(i) for i in self.chosen]
         self.gram = self._gram_of_first(len(self.chosen))
         return True
@@ -182,9 +183,9 @@ class Bases:
         factor, self.condition = self._factored()
         if not self.condition <= _ROUGH and self.again_in_full():
             factor, self.condition = self._factored()
-        if self.condition <= _CONDITION:
-            self.factor = factor
-        return self.reached
+        self.factor = factor if self.condition <= _CONDITION else None
+        self._was_complete |= self.factor is not None
+        return self.factor is not None
 
     def _factored(self) -> tuple[CholeskyFactor | None, float]:
         """Return the factor of the Gram matrix of M, if it has one, and the condition of M."""
@@ -236,7 +237,7 @@ class Bases:
                 gram, span, most = fewer, of_fewer, s
             else:
                 few = s + 1
-        self.factor, self.gram, self.condition = span, gram, span.condition
+        self.factor, self.gram, self.condition, self._was_complete = span, gram, span.condition, True
         self.chosen, self.jacobians, self.scales = self.chosen[:most], self.jacobians[:most], self.scales[:most]
         return True
 

@@ -47,8 +47,8 @@ class Lifted(Construction):
         if self.references != "random" and self.init != "real":
             which = "references" if self.references == "given" else f"references={self.references!r}"
             raise ValueError(
-                f"{which} are for sets near real samples (nearest, near-copies, one-image) and "
-                f"for init='real', got init={self.init!r}; make one of these"
+                f"{which} are for sets near real samples and for init='real', got init={self.init!r}; use "
+                "Nearest(...), NearCopies(...) or OneImage(...), or init='real'"
             )
 
     @abstractmethod

@@ -193,8 +193,11 @@ def near_copies(
     for rows, members in _groups(W, directions, len(X_ref), classes, candidates):
         whose = "" if classes is None else f" of class {classes[members[0]]}"
         near = kind(phi, _rows(X_ref, members), rows, constant=intercept is not None, least=bases, whose=whose)
-        parts.append(_carried(near, members, wanted, largest_change, pairs=classes is not None))
+        carried = W if classes is None else rows
+        parts.append(_carried(near, carried, members, wanted, largest_change, pairs=classes is not None))
     built = _described(W, parts, ridge, intercept, largest_change)
+    if not built.relative_error <= wanted.rtol:  # what each part carries, rounding may hide in all of them
+        raise _too_far(built.relative_error, len(built.chosen), wanted, largest_change)
     return replace(built, jacobians="stored" if kind is Bases else "products")
 
 
@@ -263,8 +266,8 @@ def _limits(X_ref: Array, share: float, ranges: Array | None) -> Array:
     return every + share * xp.asarray(ranges, dtype=X_ref.dtype, device=device_of(X_ref))
 
 
-def _carried(bases: Bases, members: np.ndarray, wanted: _Wanted, share: float, *, pairs: bool) -> _Part:
-    """Return points that carry the target to within ``rtol``, from as few bases as do."""
+def _carried(bases: Bases, W: Array, members: np.ndarray, wanted: _Wanted, share: float, *, pairs: bool) -> _Part:
+    """Return points that carry these rows of W to within ``rtol``, from as few bases as do."""
     best = None
     while best is None or not best.error <= wanted.rtol:
         if bases.reached and bases.again_in_full():  # what float32 lacks may be what steps could not mend
@@ -272,21 +275,21 @@ def _carried(bases: Bases, members: np.ndarray, wanted: _Wanted, share: float, *
                 continue
         elif not bases.add():
             if bases.reached:
-                raise _too_far(bases, best, wanted, share)
+                error = float("inf") if best is None else best.error
+                raise _too_far(error, len(bases.chosen), wanted, share)
             if not bases.complete_in_span(wanted.rtol):
                 raise bases.incomplete()
         elif len(bases.chosen) < bases.least or not bases.complete():
             continue
         sides, change = _copies(bases, wanted, 2 if pairs else 1)
         if sides:
-            best = _part(bases, members, sides, change)
+            best = _part(bases, W, members, sides, change)
     return best
 
 
-def _part(bases: Bases, members: np.ndarray, sides: list[list[Array]], change: float) -> _Part:
-    """Near copies with the bases themselves, or pairs without them; and what their features miss."""
-    target, q = bases.target, int(sides[0][0].shape[0])
-    xp = namespace(target)
+def _part(bases: Bases, W: Array, members: np.ndarray, sides: list[list[Array]], change: float) -> _Part:
+    """Near copies with the bases themselves, or pairs without them; and what of W their features miss."""
+    xp, q = namespace(W), int(sides[0][0].shape[0])
     chosen = members[np.asarray(bases.chosen)]
     roots = np.repeat(chosen, q)
     if len(sides) == 2:
@@ -296,7 +299,7 @@ def _part(bases: Bases, members: np.ndarray, sides: list[list[Array]], change: f
         roots = np.concatenate([chosen, roots])
     Phis = bases.phi(inputs)
     # an explicit cut-off is silent: near copies are nearly dependent by design, and the error is the judge
-    error = spanning_features(target, Phis, rcond=max(Phis.shape) * eps_of(Phis)).relative_error
+    error = spanning_features(bases.lifted(W, 0.0), Phis, rcond=max(Phis.shape) * eps_of(Phis)).relative_error
     return _Part(inputs, Phis, roots, tuple(int(i) for i in chosen), q * len(sides), change, bases.condition, error)
 
 
@@ -419,12 +422,11 @@ def _described(W: Array, parts: list[_Part], ridge: float, intercept: Array | No
     )
 
 
-def _too_far(bases: Bases, best: _Part | None, wanted: _Wanted, share: float) -> InfeasibleError:
+def _too_far(error: float, bases: int, wanted: _Wanted, share: float) -> InfeasibleError:
     """No near copies of bases that do reach rank p."""
-    error = float("inf") if best is None else best.error
     return InfeasibleError(
         f"T22b: near copies must determine W, got a relative error of {error:.2g} (limit {wanted.rtol:.2g}) within "
-        f"{100 * share:.3g} % of the range from {len(bases.chosen)} references; allow a larger change, or pass more "
+        f"{100 * share:.3g} % of the range from {bases} references; allow a larger change, or pass more "
         "references",
         theorem="T22b",
         value=error,

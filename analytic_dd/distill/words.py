@@ -29,6 +29,10 @@ _WORDS = (  # what a function says, and what is said where a construction calls 
     (r"form='cos', or learned labels without references", "rff:form=cos, or mode='exact' with labels='learned'"),
     (r"learned labels: minimal_features \(T4\)", "labels='learned' (T4)"),
     (r"pass more references", "take more references, candidates=N"),
+    (
+        r"Nearest\(\.\.\.\), NearCopies\(\.\.\.\) or OneImage\(\.\.\.\)",
+        "mode='nearest', mode='near-copies' or mode='one-image'",
+    ),
     (r"bits=16, or a larger error", "pixels='uint16', or a larger pixel_error"),
 )
 

@@ -47,6 +47,8 @@ class FeatureMap(ABC):
         Sizes of an input and of a feature vector.
     kind : {"bijective", "surjective", "injective", "general"}
         What is known of phi as a map R^d -> R^p; a map onto an open box counts as surjective too, see :meth:`in_range`.
+    made_in : str
+        The dtype in which its numbers were trained, where Jacobians take far less time in it than in float64; else "".
 
     Notes
     -----
@@ -58,7 +60,7 @@ class FeatureMap(ABC):
 
     name: ClassVar[str]
     is_code: ClassVar[bool] = False  # whether only its code can rebuild it
-    made_in: str = ""  # the dtype in which its numbers were trained, where Jacobians take far less than in float64
+    made_in: str = ""  # the dtype in which its numbers were trained, where Jacobians take far less time than in float64
     kind: Kind
     d: int
     p: int

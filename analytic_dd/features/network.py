@@ -75,7 +75,7 @@ class Network(ForwardMap):
     ShapeError
         The module does not take such inputs, or gives no matrix (n, p).
     TypeError
-        ``module`` is not a torch module.
+        ``module`` is not a torch module, or it was compiled by torch.jit in part or as a whole.
     ValueError
         Features depend on chance or on other rows, also in evaluation mode.
 
@@ -119,6 +119,12 @@ torch.nn.Flatten()
             raise TypeError(
                 f"module must be a torch.nn.Module, got {type(module).__name__}; features.Function takes any"
             )
+        compiled = [part for part in module.modules() if isinstance(part, torch.jit.ScriptModule)]
+        if compiled:
+            raise TypeError(
+                f"module must not be compiled by torch.jit, got {type(compiled[0]).__name__}; pass the module that "
+                "was scripted or traced"
+            )
         self.input_shape = as_sizes("input_shape", input_shape)
         if len(self.input_shape) > 3:
             raise ShapeError(f"input_shape must be (d,), (rows, columns) or with channels, got {self.input_shape}")
@@ -130,10 +136,16 @@ torch.nn.Flatten()
         self._copies: dict[tuple[str, str], torch.nn.Module] = {}
         self.d = math.prod(self.input_shape)
         self._layer = 0  # numbers of the largest layer of one input
-        weight = next(self._module.parameters(), torch.zeros(1))
-        self.made_in = dtype_name(weight)
+        weight = self._number()
+        self.made_in = "" if weight is None else dtype_name(weight)
+        weight = torch.zeros(1) if weight is None else weight
         probe = np.random.default_rng(0).standard_normal((3, self.d))
         self.p = self._probed(torch.as_tensor(probe, dtype=weight.dtype, device=weight.device))
+
+    def _number(self) -> torch.Tensor | None:
+        """Return the first floating point parameter, or the first such buffer, or None."""
+        every = (*self._module.parameters(), *self._module.buffers())
+        return next((T for T in every if T.is_floating_point()), None)
 
     def _probed(self, X: torch.Tensor) -> int:
         """Return the number of features, and refuse features that depend on chance or on other rows."""
@@ -198,8 +210,8 @@ torch.nn.Flatten()
 
         if compat.is_torch_array(X):
             return X
-        weight = next(self._module.parameters(), torch.zeros(1))
-        return torch.as_tensor(np.array(to_numpy(X)), device=weight.device)
+        weight = self._number()
+        return torch.as_tensor(np.array(to_numpy(X)), device="cpu" if weight is None else weight.device)
 
     def _returned(self, found: torch.Tensor, like: Array) -> Array:
         if compat.is_torch_array(like):

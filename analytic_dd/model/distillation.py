@@ -119,7 +119,8 @@ def distil(
     construction.require_loss(options.loss)
     construction.require_samples(tabular=source.tabular)
     source = source if options.loss == "squared" else source.as_given()
-    construction = for_given(construction, references, source.k)
+    with in_words_of_options():
+        construction = for_given(construction, references, source.k)
     map_rng, loo_rng, free_rng = streams(seed)
     with clock("map"):
         plain = build_map(features, source, rng=map_rng, keeps="fit" if options.loss == "squared" else "blocks")

@@ -1,13 +1,14 @@
 """T22b: s real inputs and q near copies of each carry every W through a map that is not onto."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from analytic_dd import certify_recovery, near_copies, point_bounds
 from analytic_dd.arrays import to_numpy
-from analytic_dd.distill import local_span, products
+from analytic_dd.distill import bases, local_span, products
 from analytic_dd.distill.bases import Bases, stored_bytes
 from analytic_dd.distill.local_span import _Steps
 from analytic_dd.errors import InfeasibleError, ShapeError
@@ -126,6 +127,44 @@ def test_pairs_in_float32_take_no_more_bases_than_reach_rank_p(rng):
     phi, classes = FullyConnected([D, P], activation="tanh", rng=0), np.arange(40) % Q
     built = near_copies(W.astype(np.float32), phi, X.astype(np.float32), classes=classes)
     assert len(built.chosen) == Q * -(-P // (D + 1))
+
+
+def test_pairs_of_all_rows_that_rounding_parts_from_W_are_refused_as_those_of_one_row_are(rng, monkeypatch):
+    W, phi, X = problem(rng, n=40)
+    classes = np.arange(40) % Q
+    carried = local_span._carried
+    monkeypatch.setattr(local_span, "_carried", lambda *args, **kind: far_apart(carried(*args, **kind)))
+    sizes = iter([1.0, 1.0, 2.0**-60])  # the last row has features below the rounding of the others
+
+    def far_apart(part):
+        return replace(part, features=next(sizes) * part.features)
+
+    with pytest.raises(InfeasibleError, match=r"must determine W, got a relative error of 0\.\d+ \(limit 1\.5e-08\)"):
+        near_copies(W, phi, X, classes=classes)
+
+
+def test_the_error_that_bases_are_added_for_is_that_of_W(rng, monkeypatch):
+    W, phi, X = problem(rng)
+    measured, spanning = [], local_span.spanning_features
+    monkeypatch.setattr(local_span, "spanning_features", lambda W, *a, **k: measured.append(W) or spanning(W, *a, **k))
+    near_copies(W, phi, X)
+    near_copies(W, phi, np.tile(X, (Q, 1)), classes=np.repeat(np.arange(Q), len(X)))
+    wanted = [W, W, *W[:, None, :], W]  # of bases, then of the whole
+    assert all(np.array_equal(*pair) for pair in zip(measured, wanted, strict=True))
+
+
+def test_bases_whose_condition_is_too_large_have_no_factor_of_fewer(rng, monkeypatch):
+    W, phi, X = problem(rng, n=9)
+    near = Bases(Function(phi, D, P), X, W, constant=False)
+    while not near.reached:
+        assert near.add()
+        near.complete()
+    monkeypatch.setattr(bases, "_CONDITION", 1.0)
+    assert near.add()
+    assert not near.complete()
+    assert near.reached  # fewer of them were complete
+    with pytest.raises(ValueError, match="the bases are not complete"):
+        near.first()
 
 
 def test_several_bases_are_chosen_in_float32_too(rng):

@@ -126,6 +126,20 @@ def test_gradients_flow_through_tensors_only() -> None:
     assert not phi(x.detach()).requires_grad
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64"])
+def test_the_dtype_of_a_module_is_that_of_its_buffers_where_it_has_no_parameters(dtype) -> None:
+    class Shifted(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("steps", torch.ones(1, dtype=torch.int64))
+            self.register_buffer("shift", torch.ones((3, 4), dtype=getattr(torch, dtype)))
+
+        def forward(self, X):
+            return X @ self.shift if self.shift.is_floating_point() else X + self.shift[0, 0]
+
+    assert Network(Shifted().eval(), (3,)).made_in == ("" if dtype == "int64" else dtype)
+
+
 def test_later_training_changes_nothing() -> None:
     module = vectors()
     phi = Network(module, (7,))
@@ -270,6 +284,11 @@ class Broken(torch.nn.Module):
             lambda: Network(torch.nn.BatchNorm1d(3, track_running_stats=False).eval(), (3,)),
             ValueError,
             "depend on other rows",
+        ),
+        (
+            lambda: Network(torch.nn.Sequential(torch.jit.ScriptModule()).eval(), (3,)),
+            TypeError,
+            "not be compiled by torch.jit, got ScriptModule; pass the module that was scripted or traced",
         ),
         (lambda: Network(np.tanh, (3,)), TypeError, r"torch.nn.Module, got ufunc; features.Function"),
         (lambda: Network(vectors(), (2, 2, 2, 2)), ShapeError, "input_shape must be"),

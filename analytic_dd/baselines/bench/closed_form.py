@@ -14,6 +14,7 @@ from analytic_dd.baselines.methods.kernels import FeatureKernel
 from analytic_dd.baselines.methods.method import configured
 from analytic_dd.data import Dataset, pixels
 from analytic_dd.distill import Construction, chosen
+from analytic_dd.distill.words import in_words_of_options
 from analytic_dd.features import FeatureMap, check_text
 from analytic_dd.losses import glm_weights
 from analytic_dd.model import DatasetSource, FitOptions, build_map, distil
@@ -64,7 +65,8 @@ class ClosedFormConfig:
         del own["features"], own["original_ridge"]  # the loss decides which labels are meant
         if points_per_class != 1:
             own["points_per_class"] = points_per_class
-        return chosen(**own)
+        with in_words_of_options():
+            return chosen(**own)
 
 
 def closed_form(
