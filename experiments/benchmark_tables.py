@@ -200,9 +200,24 @@ def iterative_steps() -> str:
             f"published ones, the width is {first['width']}. Load of the machine: "
             f"{min(row['load'] for row in run['rows']):.1f} to {max(row['load'] for row in run['rows']):.1f}.\n"
         )
-        return markdown(header, rows) + said
+        return markdown(header, rows) + said + _short_of(run)
 
     return _table("iterative_steps", "iterative_steps.py", write)
+
+
+def _short_of(run: Mapping[str, Any]) -> str:
+    """Say which rows miss the goal of a ratio, and which take more memory than the textbook."""
+    named = [(f"{row['method']} ({row['data']}, IPC {row['ipc']})", row) for row in run["rows"]]
+    slow = [name for name, row in named if row["ratio"] < run["goal"]]
+    large = [name for name, row in named if row["ours"]["megabytes"] > row["textbook"]["megabytes"]]
+    return (
+        f"\nA ratio of {run['goal']} or more: {len(named) - len(slow)} of {len(named)}; not {_list(slow)}. More memory than "
+        f"the textbook: {_list(large)}.\n"
+    )
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(names) or "none"
 
 
 def _beside(row: Mapping[str, Any] | None) -> list[str]:
