@@ -54,8 +54,8 @@ def staged(folder: str | Path, *, files: Collection[str] = (), without: Collecti
     try:
         with locked(folder):
             _clear_the_way(folder, {*files, *without})
-            unfinished = _made(folder)
             try:
+                unfinished = _made(folder)
                 yield unfinished
                 names = [file.name for file in unfinished.iterdir()]
                 _refuse_folders(folder, names)

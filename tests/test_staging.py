@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from analytic_dd import staging
 from analytic_dd.errors import DataError
 from analytic_dd.staging import locked, settle, staged
 
@@ -208,3 +209,16 @@ def test_whatever_ends_a_run_at_whatever_point_no_file_lies_beside_those_of_anot
 
 def content_of_files(folder):
     return {file.name: file.read_text() for file in folder.iterdir() if file.is_file()}
+
+
+def test_an_interrupt_just_after_the_folder_is_made_leaves_none(tmp_path, monkeypatch):
+    made = staging._made
+
+    def interrupted(folder):
+        made(folder)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(staging, "_made", interrupted)
+    with pytest.raises(KeyboardInterrupt), staged(tmp_path / "out"):
+        pass
+    assert not (tmp_path / "out").exists()

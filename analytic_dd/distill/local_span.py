@@ -38,7 +38,7 @@ from analytic_dd.distill.spanning import spanning_features
 from analytic_dd.errors import InfeasibleError, ShapeError, unknown_word
 from analytic_dd.features import FeatureMap
 from analytic_dd.features.function import as_feature_map
-from analytic_dd.linalg import row_basis
+from analytic_dd.linalg import least_squares, row_basis
 from analytic_dd.memory import memory
 
 __all__ = ["JACOBIANS", "LocalSpan", "near_copies"]
@@ -392,7 +392,10 @@ class _Steps:
         steps = residuals
         if self.past:
             changes = xp.stack([change for change, _ in self.past], axis=2)
-            shares = (xp.linalg.pinv(changes) @ residuals[:, :, None])[:, :, 0]
+            rcond = changes.shape[1] * eps_of(changes)
+            rows = range(residuals.shape[0])
+            solved = [least_squares(changes[i, ...], residuals[i, :][:, None], rcond=rcond) for i in rows]
+            shares = xp.concat(solved, axis=0)
             for j, (change, step) in enumerate(self.past):
                 steps = steps - shares[:, j : j + 1] * (change + step)
         self.last = residuals, steps
