@@ -87,7 +87,7 @@ def _certified(options: argparse.Namespace, path: Path) -> tuple[Any, list[str],
 
 def code_of(given: argparse.Namespace, path: Path) -> Any:
     """Return the module of a set that the user names, with the weights that lie beside the set; or None."""
-    from analytic_dd.features.network import load_weights, module_named
+    from analytic_dd.features.modules import load_weights, module_named
     from analytic_dd.report.run import MODULE
 
     if given.features is None:

@@ -26,7 +26,7 @@ from analytic_dd.data import Dataset, Reading, read_references
 from analytic_dd.data.array_files import moments_for
 from analytic_dd.errors import DivergenceError
 from analytic_dd.features import from_spec
-from analytic_dd.features.network import load_weights
+from analytic_dd.features.modules import load_weights
 from analytic_dd.io import DistilledSet
 from analytic_dd.linalg import Sums
 from analytic_dd.report import write_page

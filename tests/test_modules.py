@@ -11,7 +11,7 @@ from analytic_dd import FitOptions, RidgeDistiller, cli, data, distill, load_dis
 from analytic_dd.distill import NearCopies
 from analytic_dd.errors import DataError
 from analytic_dd.features import Network
-from analytic_dd.features.network import load_weights, module_named
+from analytic_dd.features.modules import load_weights, module_named
 
 torch = pytest.importorskip("torch")
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-import inspect
 import math
-import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,16 +14,16 @@ import array_api_compat as compat
 import numpy as np
 
 from analytic_dd.arrays import Array, as_matrix, device_of, dtype_name, namespace, to_numpy
-from analytic_dd.errors import DataError, ShapeError
+from analytic_dd.errors import ShapeError
 from analytic_dd.features.base import FeatureMap, ForwardMap
-from analytic_dd.features.code import imported
+from analytic_dd.features.modules import architecture_of, module_named, sha256_of
 from analytic_dd.features.registry import MapOptions, option, register
 from analytic_dd.features.sizes import as_sizes
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Network", "load_weights", "module_named"]
+__all__ = ["Network"]
 
 _CHUNK, _CHUNK_BYTES = 64, 48 * 2**20  # rows of a Jacobian at a time, and the bytes of so many in the widest layer
 _SAME = 0.01  # of the largest feature: kernels differ by less, dropout and batch statistics by more
@@ -131,7 +128,7 @@ torch.nn.Flatten()
         if any(part.training for part in module.modules()):
             warnings.warn("the module is in training mode; its copy is put into evaluation mode", stacklevel=2)
         self.title = type(module).__name__ if name is None else name
-        self.sha256, self.architecture = _sha256(module), _architecture(module)
+        self.sha256, self.architecture = sha256_of(module), architecture_of(module)
         self._module = copy.deepcopy(module).eval().requires_grad_(False)
         self._copies: dict[tuple[str, str], torch.nn.Module] = {}
         self.d = math.prod(self.input_shape)
@@ -312,91 +309,10 @@ torch.nn.Flatten()
         return {"name": self.title, "input_shape": list(self.input_shape), "p": self.p} | sums
 
     def save_weights(self, path: str | Path) -> None:
-        """Write the weights and buffers of the module as safetensors, for :func:`load_weights`."""
+        """Write weights and buffers as safetensors, for :func:`~analytic_dd.features.modules.load_weights`."""
         from safetensors.torch import save_file
 
         save_file({key: T.contiguous().clone() for key, T in self._module.state_dict().items()}, str(path))
 
     def __getstate__(self) -> dict[str, Any]:
         return super().__getstate__() | {"_copies": {}}
-
-
-def module_named(path: str) -> torch.nn.Module:
-    """Return the module that the function at PACKAGE.MODULE:FACTORY makes, in evaluation mode.
-
-    Warns
-    -----
-    UserWarning
-        It had dropout or batch statistics in training mode.
-    """
-    import torch
-    from torch.nn.modules.batchnorm import _BatchNorm
-    from torch.nn.modules.dropout import _DropoutNd
-
-    factory = imported(path, "the function")
-    _require_factory(factory, path)
-    module = factory()
-    if not isinstance(module, torch.nn.Module):
-        raise ValueError(f"{path} must return a torch module, got {type(module).__name__}")
-    if any(part.training and isinstance(part, (_BatchNorm, _DropoutNd)) for part in module.modules()):
-        warnings.warn(f"{path} makes a module in training mode; its dropout and batch statistics are off", stacklevel=2)
-    return module.eval()
-
-
-def _require_factory(factory: Any, path: str) -> None:
-    """Refuse what is no function, or one that needs arguments, before it is called."""
-    wanted = "must be a function without arguments that returns a torch module"
-    if not callable(factory):
-        raise ValueError(f"{path} {wanted}, got an object of type {type(factory).__name__}; write such a function")
-    try:
-        signature = inspect.signature(factory)
-    except ValueError:  # some built-in functions have none
-        return
-    try:
-        signature.bind()
-    except TypeError as error:
-        raise ValueError(f"{path} {wanted}, got one with arguments {signature}; write one that calls it") from error
-
-
-def load_weights(module: torch.nn.Module, path: str | Path) -> torch.nn.Module:
-    """Read weights that :meth:`Network.save_weights` wrote into a module of the same architecture; return it.
-
-    Raises
-    ------
-    DataError
-        The file is no safetensors file, or has weights of another architecture.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        module.load_state_dict(load_file(str(path)))
-    except (SafetensorError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise DataError(f"{path} must hold the weights of {type(module).__name__}, got: {reason}") from error
-    return module
-
-
-def _sha256(module: torch.nn.Module) -> str:
-    """Return the SHA-256 of the names, dtypes, shapes and bytes of the parameters and buffers, ordered by name."""
-    import torch
-
-    digest = hashlib.sha256()
-    for key, value in sorted(module.state_dict().items()):
-        T = value.detach().cpu().contiguous()
-        digest.update(_described(key, T))
-        digest.update(T.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _architecture(module: torch.nn.Module) -> str:
-    """Return the SHA-256 of the text of a module, without addresses, and of its numbers in the order of its layers."""
-    digest = hashlib.sha256(re.sub(r" at 0x[0-9a-fA-F]+", "", repr(module)).encode())
-    for named in (module.named_parameters, module.named_buffers):
-        for key, value in named(remove_duplicate=False):
-            digest.update(_described(key, value))
-    return digest.hexdigest()
-
-
-def _described(key: str, T: torch.Tensor) -> bytes:
-    return f"{key} {dtype_name(T)} {tuple(T.shape)}\n".encode()
