@@ -6,6 +6,7 @@ import copy
 import math
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -227,8 +228,14 @@ torch.nn.Flatten()
 
     def _mapped(self, X: torch.Tensor) -> torch.Tensor:
         """Return what the module gives; say so in words where it fails."""
+        import torch
+
+        from analytic_dd.features.depthwise import SideBySide
+
+        graph = torch.is_grad_enabled() and X.requires_grad  # its sums would be stored one by one
         try:
-            return self._function(X)(X)
+            with nullcontext() if graph else SideBySide():
+                return self._function(X)(X)
         except RuntimeError as error:  # torch.OutOfMemoryError is one
             reason, rows = str(error).strip().split("\n")[0], X.shape[0]
             if "memory" in reason:
