@@ -140,10 +140,7 @@ def _distill_data(given: argparse.Namespace, construction: Any, fit: Any, file: 
 
     with clock("reading"):
         name = "digits" if given.data is None else given.data
-        reading = data.Reading(given.target, given.task, given.resize, given.crop)
-        dataset = data.load(
-            name, offline=given.offline, progress=sys.stderr.isatty() and not given.quiet, reading=reading
-        )
+        dataset, reading = _read(name, given)
         references, classes = (None, None) if file is None else data.read_references(file, dataset)
     named = NamedData(name, dataset.sha256, reading, given.sample_weights, given.offline)
     with over_dask(given.dask) as client, Progress(quiet=given.quiet) as listener:
@@ -163,6 +160,15 @@ def _distill_data(given: argparse.Namespace, construction: Any, fit: Any, file: 
             clock=clock,
             listener=listener,
         )
+
+
+def _read(name: str, given: argparse.Namespace) -> tuple[Any, Any]:
+    """Return the data that a command names, and how they are read."""
+    from analytic_dd import data
+
+    reading = data.Reading(given.target, given.task, given.resize, given.crop)
+    shown = sys.stderr.isatty() and not given.quiet
+    return data.load(name, offline=given.offline, progress=shown, reading=reading), reading
 
 
 def _distill_sums(given: argparse.Namespace, construction: Any, fit: Any, clock: Any) -> Any:
@@ -195,7 +201,6 @@ def _stats(options: argparse.Namespace) -> int:
     Under torchrun every process sums a shard, and the first writes the sum of all.
     """
     from analytic_dd.cluster import torchrun_shard, torchrun_total
-    from analytic_dd.data import Reading, load
     from analytic_dd.model.shard import sum_shard
 
     share, shard, state = torchrun_shard(), options.shard, options.state
@@ -204,10 +209,7 @@ def _stats(options: argparse.Namespace) -> int:
             raise ValueError(f"torchrun deals out the shards; leave out --shard {shard}")
         shard = "{}/{}".format(*share)
         state = None if state is None else state.with_name(f"{state.name}.{share[0]}")
-    reading = Reading(options.target, options.task, options.resize, options.crop)
-    dataset = load(
-        options.data, offline=options.offline, progress=sys.stderr.isatty() and not options.quiet, reading=reading
-    )
+    dataset, _ = _read(options.data, options)
     with Progress(quiet=options.quiet) as listener:
         statistics = sum_shard(
             dataset,

@@ -7,6 +7,7 @@ an :class:`InfeasibleError` that carries the number and the limit, so that a pro
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
 import warnings
 from argparse import ArgumentTypeError
@@ -88,13 +89,8 @@ class InfeasibleError(ValueError):
         self.limit = float(limit)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        state = {"theorem": self.theorem, "value": self.value, "limit": self.limit}
-        return _rebuild_infeasible, (str(self), state)
-
-
-def _rebuild_infeasible(message: str, state: dict[str, Any]) -> InfeasibleError:
-    """Unpickle an :class:`InfeasibleError`; its keyword-only arguments defeat the default."""
-    return InfeasibleError(message, **state)
+        state: dict[str, Any] = {"theorem": self.theorem, "value": self.value, "limit": self.limit}
+        return functools.partial(InfeasibleError, **state), (str(self),)  # the default passes no keywords
 
 
 class LapackWarning(UserWarning):

@@ -125,8 +125,7 @@ class RidgeDistiller(LaterClasses, ClassifierMixin, Distiller):
     Examples
     --------
     >>> from sklearn.datasets import load_digits
-    >>> X, y = load_digits(return_X_y=True)
-    >>> model = RidgeDistiller(random_state=0).fit(X, y)
+    >>> model = RidgeDistiller(random_state=0).fit(*load_digits(return_X_y=True))
     >>> model.distilled_X_.shape, model.certificate_.verdict
     ((10, 64), 'pass')
     >>> from analytic_dd import ridge_weights

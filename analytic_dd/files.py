@@ -74,12 +74,8 @@ def file_error(path: str | Path, error: OSError, what: str = "write") -> OSError
         "EACCES": "choose a folder that you may write to" if what == "write" else "check its permissions",
         "EROFS": "choose a folder that you may write to",
         "ENOENT": "check the path",
-    }.get(_code(error), "check the path")
+    }.get(errno.errorcode.get(error.errno or 0, ""), "check the path")
     return type(error)(error.errno, f"cannot {what} {path}: {reason.lower()}; {remedy}")
-
-
-def _code(error: OSError) -> str:
-    return errno.errorcode.get(error.errno or 0, "")
 
 
 def open_file(path: str | Path) -> IO[bytes]:

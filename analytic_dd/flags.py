@@ -62,7 +62,8 @@ def _add_distill(commands: Any, run: Command) -> None:
         "yours makes, as network:PACKAGE.MODULE:FACTORY",
     )
     add("--from-stats", type=_path, metavar="FILE", help="sums of 'stats' or 'merge' in the place of the data")
-    add("--mode", default="exact", metavar="MODE", help=_modes_in_words())
+    words = "; ".join(f"{mode}: {kinds[0].summary}" for mode, kinds in modes().items())
+    add("--mode", default="exact", metavar="MODE", help=f"{words} (default exact)")
     add(
         "--loss",
         default="squared",
@@ -113,11 +114,6 @@ def _add_reading(add: Any, *, task: bool = True) -> None:
     add("--task", default="classify", choices=("classify", "regress"), help=words)
     add("--resize", type=as_whole, metavar="N", help="bring images of other sizes to N x N pixels")
     add("--crop", action="store_true", help="with --resize: of the largest centred square of each")
-
-
-def _modes_in_words() -> str:
-    """Return what each mode makes, for the help."""
-    return "; ".join(f"{mode}: {kinds[0].summary}" for mode, kinds in modes().items()) + " (default exact)"
 
 
 def _add_options_of_constructions(command: argparse.ArgumentParser) -> None:

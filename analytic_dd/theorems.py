@@ -23,9 +23,10 @@ def check(names: Sequence[str], *, deep: bool = False, json: bool = False, quiet
         be imported.
     """
     root, here = Path(__file__).parents[1], Path.cwd()
-    if not (root / "proofs_check" / "run.py").is_file() and _is_clone(here):
+    checks = "proofs_check/run.py"
+    if not (root / checks).is_file() and all((here / file).is_file() for file in ("analytic_dd/theorems.py", checks)):
         root = here
-    if not (root / "proofs_check" / "run.py").is_file():
+    if not (root / checks).is_file():
         raise ValueError(
             "the theorem checks are in the repository, not in the installed package; run this in the folder of a clone"
         )
@@ -33,11 +34,6 @@ def check(names: Sequence[str], *, deep: bool = False, json: bool = False, quiet
     flags = [flag for flag, given in (("--deep", deep), ("--json", json)) if given]
     command = [sys.executable, "-m", "proofs_check.run", *names, *flags, "--prefix", "analytic-dd: "]
     return subprocess.run(command, cwd=root, check=False, stdout=subprocess.DEVNULL if quiet else None).returncode
-
-
-def _is_clone(folder: Path) -> bool:
-    """Say whether a folder has the package and its checks side by side."""
-    return all((folder / file).is_file() for file in ("analytic_dd/theorems.py", "proofs_check/run.py"))
 
 
 def _require_imports(root: Path) -> None:

@@ -5,18 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from analytic_dd.distill.construction import Sized, not_negative, one_of, option, reference_choice, register, ridge
-from analytic_dd.distill.dependent_references import nearest_to_dependent
 from analytic_dd.distill.distilled import DistilledInputs
 from analytic_dd.distill.integers import Pixels, integers_near
 from analytic_dd.distill.into_range import into_range
 from analytic_dd.distill.learned_labels import with_learned_labels
-from analytic_dd.distill.nearest_with_intercept import nearest_with_intercept
+from analytic_dd.distill.nearest_to_references import nearest_to_references
 from analytic_dd.distill.problem import Problem, References
 from analytic_dd.errors import InfeasibleError
 from analytic_dd.labels import centred_one_hot, one_hot
@@ -132,8 +130,7 @@ class Nearest(Sized):
         box, phi = self._box(problem), problem.feature_map
         started = time.perf_counter()
         Phi_ref, Ys = phi(references.inputs), self._fixed_labels(references, problem.k)
-        build = nearest_to_dependent if b is None else partial(nearest_with_intercept, b=b)
-        built = build(W, Phi_ref, ridge=self.distilled_ridge, labels=Ys, tau=self.tau, box=box)
+        built = nearest_to_references(W, Phi_ref, b=b, ridge=self.distilled_ridge, labels=Ys, tau=self.tau, box=box)
         constructed = time.perf_counter()
         near = references.inputs if len(built) == len(references) else None  # a box has one point more
         learned = Ys is None

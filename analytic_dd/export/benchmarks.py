@@ -23,7 +23,8 @@ def _by_class(distilled: Exportable, name: str) -> tuple[np.ndarray, np.ndarray,
         raise DataError(f"format {name} has as many points of each class, got {counts.min()} to {counts.max()}")
     order = np.argsort(classes, kind="stable")
     pixels = np.ascontiguousarray(np.moveaxis(images(distilled, name), -1, 1)[order]).astype(np.float32)
-    notes = [_normalisation(distilled), _float32(distilled)]
+    rounded = recovery_note(distilled, distilled.inputs.astype(np.float32), "inputs were rounded to float32")
+    notes = [_normalisation(distilled), rounded]
     if not np.array_equal(order, np.arange(len(order))):
         notes.append("points were sorted by class, which this format asks for")
     if size != 1.0:
@@ -34,10 +35,6 @@ def _by_class(distilled: Exportable, name: str) -> tuple[np.ndarray, np.ndarray,
 def _normalisation(distilled: Exportable) -> str:
     mean, std = (", ".join(f"{value:.6g}" for value in values) for values in (distilled.mean, distilled.std))
     return f"images are (x - mean) / std with mean {mean} and std {std} in the data's units; test images need the same"
-
-
-def _float32(distilled: Exportable) -> str:
-    return recovery_note(distilled, distilled.inputs.astype(np.float32), "inputs were rounded to float32")
 
 
 def _save(tensors: Mapping[Path, Any]) -> tuple[Path, ...]:

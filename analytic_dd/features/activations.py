@@ -93,18 +93,6 @@ def _bent_inverse(xp: Any, H: Array, slope: Any) -> Array:
     return xp.where(z > 0, 4 * H * (H + 1) / (2 * positive + root), (2 * z - root) / 3)
 
 
-def _elu(xp: Any, T: Array, slope: Any) -> Array:
-    return xp.where(T < 0, xp.expm1(_below(xp, T)), T)
-
-
-def _elu_inverse(xp: Any, H: Array, slope: Any) -> Array:
-    return xp.where(H < 0, xp.log1p(_below(xp, H)), H)
-
-
-def _softplus(xp: Any, T: Array, slope: Any) -> Array:
-    return T - _below(xp, T) + xp.log1p(xp.exp(-xp.abs(T)))
-
-
 def _gelu(xp: Any, T: Array, slope: Any) -> Array:
     """Return the tanh form (Hendrycks and Gimpel, 2016), since not every array library has erf."""
     return T * (1 + xp.tanh(math.sqrt(2 / math.pi) * (T + 0.044715 * T**3))) / 2
@@ -158,11 +146,17 @@ ACTIVATIONS: dict[str, Activation] = {
             4.0,
         ),
         Activation(
-            "elu", _elu, lambda xp, T, s: xp.exp(_below(xp, T)), _elu_inverse, lower=-1.0, reach=0.9, stretch=2.6
+            "elu",
+            lambda xp, T, s: xp.where(T < 0, xp.expm1(_below(xp, T)), T),
+            lambda xp, T, s: xp.exp(_below(xp, T)),
+            lambda xp, H, s: xp.where(H < 0, xp.log1p(_below(xp, H)), H),
+            lower=-1.0,
+            reach=0.9,
+            stretch=2.6,
         ),
         Activation(
             "softplus",
-            _softplus,
+            lambda xp, T, s: T - _below(xp, T) + xp.log1p(xp.exp(-xp.abs(T))),
             lambda xp, T, s: (1 + xp.tanh(T / 2)) / 2,
             lambda xp, H, s: H + xp.log(-xp.expm1(-H)),
             lower=0.0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,12 +26,7 @@ class BlockError(DataError):
         self.start, self.stop = start, stop
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuilt, (str(self), self.start, self.stop)
-
-
-def _rebuilt(message: str, start: int, stop: int) -> BlockError:
-    """Unpickle a :class:`BlockError`; its keyword-only arguments defeat the default."""
-    return BlockError(message, start=start, stop=stop)
+        return functools.partial(BlockError, start=self.start, stop=self.stop), (str(self),)
 
 
 def accumulate(

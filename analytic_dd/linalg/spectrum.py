@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -148,12 +149,9 @@ def svd(A: Array, *, full: bool = False) -> tuple[Array, Array, Array]:
     if found is not None and _finite(found[1]):
         U, s, Vt = found
         return U, s, Vt
-    U, s, Vt = by_qr_iteration("the SVD", ("gesdd", "gesvd"), lambda A: _gesvd(A, full), A, _REMEDY)
+    gesvd = functools.partial(scipy.linalg.svd, full_matrices=full, lapack_driver="gesvd")
+    U, s, Vt = by_qr_iteration("the SVD", ("gesdd", "gesvd"), gesvd, A, _REMEDY)
     return U, s, Vt
-
-
-def _gesvd(A: np.ndarray, full: bool) -> tuple[np.ndarray, ...]:
-    return tuple(scipy.linalg.svd(A, full_matrices=full, lapack_driver="gesvd"))
 
 
 def _finite(s: Array) -> bool:

@@ -18,18 +18,9 @@ __all__ = ["eigenvalues", "eigh"]
 def eigh(A: Array) -> tuple[Array, Array]:
     """Return the eigenvalues (p,), ascending, and the eigenvectors (p, p) of a symmetric matrix that is finite.
 
-    Warns
-    -----
-    LapackWarning
-        Divide and conquer (syevd) did not converge; the QR iteration (syev) took its place, on the host.
-
-    Raises
-    ------
-    DivergenceError
-        Neither of the two converges.
-
     Notes
     -----
+    *Numerics.* It warns and raises as :func:`svd` does, with syevd and syev in the place of gesdd and gesvd.
     *Cost.* O(p^3); some three times as much by syev. With numpy and a large p the vectors overwrite a copy.
     """
     if isinstance(A, np.ndarray) and A.shape[0] >= LIMITS.eigh_overwrites:

@@ -282,12 +282,10 @@ class ArraySource(Source):
             some = slice(start, min(start + rows, total)) if order is None else order[start : start + rows]
             X: np.ndarray = self.X[some].reshape(-1, self.d).astype(dtype, copy=False)
             y = self.y[some]
-            Y: np.ndarray = (self._outputs(y) if self.labels is None else self.labels[y]).astype(dtype, copy=False)
+            outputs = y if self.units is None else y / self.units
+            Y: np.ndarray = (outputs if self.labels is None else self.labels[y]).astype(dtype, copy=False)
             arrays = (X, Y) if self.weights is None else (X, Y, self.weights[some])
             yield tuple(_placed(A, device) for A in arrays)
-
-    def _outputs(self, y: np.ndarray) -> np.ndarray:
-        return y if self.units is None else y / self.units
 
     def inputs(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Return the inputs (m, d) of some samples, and their classes (m,) where there are any."""

@@ -56,17 +56,13 @@ class FeatureStream:
             X, Y, *weights = block
             with self.clock("features"):
                 Phi = self.feature_map(X)
-                self._wait()
+                if self.device.startswith("cuda"):  # so that the seconds of a stage count all of its work
+                    import torch
+
+                    torch.cuda.synchronize(self.device)
             self.clock.mapped += len(Y)
             yield Phi, Y, *weights
             del Phi  # before the next is made
             done += len(Y)
             if self.listener is not None and stage:
                 self.listener(stage, done, total)
-
-    def _wait(self) -> None:
-        """Wait for the device, so that the seconds of a stage count all of its work."""
-        if self.device.startswith("cuda"):
-            import torch
-
-            torch.cuda.synchronize(self.device)

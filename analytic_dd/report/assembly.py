@@ -97,7 +97,7 @@ def distilled_set(
         "device": options.device,
         **(more or {}),
         "versions": versions(),
-        "hardware": _hardware(),
+        "hardware": f"{os.cpu_count()} cores, {platform.processor() or platform.machine()}",
     }
     kind = np.uint8 if facts["pixels"] == "bytes" else np.uint16
     distilled = DistilledSet(
@@ -141,7 +141,3 @@ def _describe_choice(model: OriginalModel) -> dict[str, Any] | None:
         "ridges": choice.ridges,
         "scores": choice.scores,
     }
-
-
-def _hardware() -> str:
-    return f"{os.cpu_count()} cores, {platform.processor() or platform.machine()}"

@@ -81,7 +81,7 @@ def realistic_facts(
         low, high = stored.meta["value_range"]
         change, shown, unit = stored.x[:copies] - references, references, high - low
     moved = float(np.linalg.norm(Phis[:copies] - Phi_ref))
-    predicted = _predicted(stored)
+    predicted = float(stored.meta["diagnostics"].get("predicted_distance", 0.0))  # a theorem may predict none
     size = math.sqrt(copies / len(references))  # one image is the reference of several points
     largest = float(np.max(np.abs(change)))
     in_features = _ratio(moved, size * float(np.linalg.norm(Phi_ref)))
@@ -138,11 +138,6 @@ def _far(in_pixels: float | None) -> bool:
 
 def _ratio(value: float, unit: float) -> float | None:
     return value / unit if unit > 0.0 else None
-
-
-def _predicted(stored: DistilledSet) -> float:
-    """Return the distance that the theorem predicts; 0 where it predicts none."""
-    return float(stored.meta["diagnostics"].get("predicted_distance", 0.0))
 
 
 def _label_agreement(stored: DistilledSet, copies: int) -> float | None:

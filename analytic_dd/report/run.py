@@ -175,7 +175,8 @@ def store_and_report(
         with clock("controls"):
             models = control_models(dataset, model, len(stored.inputs), seed=seed)
         with clock("evaluation"):
-            models |= {"original": (model.weights, _or_zero(model)), "distilled": refit(stored)}
+            b = np.zeros(len(model.weights)) if model.intercept is None else model.intercept
+            models |= {"original": (model.weights, b), "distilled": refit(stored)}
             models |= _models_by_ridge(stored) | with_intercept(model)
             scores = accuracies_on_test(dataset, model, models, progress=listener)
         accuracies = {name: scores[name] for name in ("original", "distilled", "class_mean")}
@@ -246,10 +247,6 @@ def _by_ridge(stored: DistilledSet, found: Mapping[str, float]) -> list[dict[str
 
 def _recovery(certificate: Found) -> dict[str, Any]:
     return {name: getattr(certificate, name) for name in ("relative_error", "verdict", "ratio", "condition", "bound")}
-
-
-def _or_zero(model: OriginalModel) -> np.ndarray:
-    return np.zeros(len(model.weights)) if model.intercept is None else model.intercept
 
 
 def refit(stored: DistilledSet, *, ridge: float | None = None) -> Model:

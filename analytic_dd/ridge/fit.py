@@ -152,7 +152,7 @@ def fit_weights(
         ...
     ValueError: ridge must be loo, gcv or a number >= 0, got 'aic'
     """
-    timed = _untimed if timed is None else timed
+    timed = timed or (lambda name: nullcontext())
     statistics = statistics.sums() if isinstance(statistics, GramStatistics) else statistics
     if statistics is not None:
         n, p, k = statistics.n, statistics.p, statistics.k
@@ -215,10 +215,6 @@ def _require_options(
     require_solver(solver)
     if ridge == "loo" and n > max_samples and rng is None:
         raise ValueError(f"{n} samples: leave-one-out draws {max_samples} of them and needs rng=default_rng(seed)")
-
-
-def _untimed(name: str) -> AbstractContextManager[None]:
-    return nullcontext()
 
 
 def _by_rows(solver: str, n: int, p: int) -> bool:

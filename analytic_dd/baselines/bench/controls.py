@@ -46,7 +46,8 @@ def control_set(name: str, dataset: Dataset, points_per_class: int, *, seed: int
 def random_real(dataset: Dataset, points_per_class: int, *, seed: int) -> ControlSet:
     """Return random training samples of each class; a class with fewer repeats some."""
     rng = np.random.default_rng([seed, 3])
-    rows = [_drawn(members, points_per_class, rng) for members in _members(dataset, points_per_class)]
+    m = points_per_class
+    rows = [rng.choice(members, size=m, replace=m > len(members)) for members in _members(dataset, m)]
     return _inputs(dataset, dataset.x_train[np.concatenate(rows)]), _labels(dataset, points_per_class)
 
 
@@ -82,10 +83,6 @@ def _members(dataset: Dataset, points_per_class: int) -> list[np.ndarray]:
     if points_per_class < 1:
         raise ValueError(f"points_per_class must be >= 1, got {points_per_class}")
     return [np.flatnonzero(dataset.y_train == label) for label in range(len(dataset.classes))]
-
-
-def _drawn(members: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    return rng.choice(members, size=count, replace=count > len(members))
 
 
 def _inputs(dataset: Dataset, x: np.ndarray) -> np.ndarray:

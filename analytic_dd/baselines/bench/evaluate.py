@@ -135,7 +135,8 @@ def evaluate(
     targets, kind = targets_of(labels, k, m=len(images), soft=networks.soft)
     model = networks.network_for(dataset)
     course = networks.course(dataset)
-    generators = [_generator(networks.seed, net) for net in range(networks.nets)]
+    seeds = [np.random.default_rng([networks.seed, _STREAM, net]).integers(2**63) for net in range(networks.nets)]
+    generators = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
     trained = train_networks(model, images, targets.to(device), course=course, generators=generators, together=together)
     accuracies = test_accuracies(model, trained, dataset, device)
     return Evaluation(
@@ -216,7 +217,3 @@ def test_accuracies(model: Network, trained: list[Parameters], dataset: Dataset,
                 right[net] += np.sum(model.logits(parameters, images).argmax(dim=1).cpu().numpy() == y)
             done += len(y)
     return [float(count) / done for count in right]
-
-
-def _generator(seed: int, net: int) -> torch.Generator:
-    return torch.Generator().manual_seed(int(np.random.default_rng([seed, _STREAM, net]).integers(2**63)))

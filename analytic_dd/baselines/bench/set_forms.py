@@ -75,7 +75,8 @@ def _of_torch(path: Path) -> list[ForeignSet]:
     if isinstance(found, Mapping) and isinstance(found.get("data"), list):
         pairs = found["data"]
     elif isinstance(found, Mapping):
-        return [_of_arrays({name: _array(one, path) for name, one in found.items() if _is_array(one)}, path, "first")]
+        named = {name: _array(A, path) for name, A in found.items() if isinstance(A, torch.Tensor | np.ndarray)}
+        return [_of_arrays(named, path, "first")]
     else:
         pairs = [found]
     if not pairs or not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs):
@@ -95,10 +96,6 @@ def _loaded(path: Path) -> Any:
         raise
     except Exception as error:  # torch raises what its parts do on bytes that are no file of its own
         raise DataError(f"{path} is no file of tensors ({' '.join(str(error).split())[:80]})") from error
-
-
-def _is_array(value: object) -> bool:
-    return isinstance(value, torch.Tensor | np.ndarray)
 
 
 def _array(value: object, path: Path) -> np.ndarray:

@@ -114,13 +114,14 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
         ranked = [name for name in _RANKED if any(name in one for one in scores.values())]
         sized = [_LEARNED] if any(_step_size(value) for value in part.values()) else []
         content = [[data, "IPC", *predictors, *ranked, *sized, "seconds", *(_OBJECTIVE if known else ())]]
-        for key, values in sorted(part.items(), key=lambda item: _size(item[0][1])):
+        for key, values in sorted(part.items(), key=lambda item: item[0][1] or math.inf):
             _, ipc, label = key
             cells = [f"{values[name]}{_mark(part, key, name)}" if name in values else "" for name in predictors]
             cells += [_percent(scores[key].get(name)) if name in scores[key] else "" for name in ranked]
             cells += [_step_size(values)] if sized else []
             seconds = [one.seconds for one in values.values() if one.seconds is not None]
-            content.append([label, "all" if ipc is None else str(ipc), *cells, _seconds(seconds)])
+            took = f"{np.mean(seconds):.3g}" if seconds else "-"
+            content.append([label, "all" if ipc is None else str(ipc), *cells, took])
             content[-1] += _objective(values.values()) if known else []
         lines += [*_aligned(content), ""]
     every = [one for values in found.values() for one in values.values()]
@@ -166,14 +167,6 @@ def _objective(values: Iterable[Summary]) -> list[str]:
         return [""] * 3
     spread = [f" ({value:.2g})" for value in np.std(found, axis=0, ddof=1)] if len(found) > 1 else [""] * 3
     return [f"{value:.4g}{by}" for value, by in zip(found.mean(axis=0), spread, strict=True)]
-
-
-def _size(ipc: int | None) -> float:
-    return math.inf if ipc is None else float(ipc)
-
-
-def _seconds(values: Sequence[float]) -> str:
-    return f"{float(np.mean(values)):.3g}" if values else "-"
 
 
 def _aligned(content: Sequence[Sequence[str]]) -> list[str]:

@@ -79,12 +79,8 @@ class Matching(Method):
     def _prepare(self) -> None:
         """Make what follows from the config and the task."""
         self.network = self.config.network_for(self.task)
-        self.augmentation = self._augmentation()
+        self.augmentation = self.config.augmentation(self.task) if isinstance(self.config, Augmented) else None
         self.sgd = Sgd(self.config.lr, momentum=self.config.momentum)
-
-    def _augmentation(self) -> Augmentation | None:
-        """Return the augmentation of real and synthetic batches, where the options ask for one."""
-        return self.config.augmentation(self.task) if isinstance(self.config, Augmented) else None
 
     def draw_network(self, generator: torch.Generator) -> Parameters:
         """Return a fresh network."""

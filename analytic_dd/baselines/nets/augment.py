@@ -204,10 +204,6 @@ def _cutout(images: torch.Tensor, side: torch.Tensor, down: torch.Tensor, across
     return images.masked_fill(hole[:, None], 0.0)
 
 
-def _flip(images: torch.Tensor, flipped: torch.Tensor) -> torch.Tensor:
-    return torch.where(flipped[:, None] > 0.5, images.flip(3), images)
-
-
 def _scale(images: torch.Tensor, down: torch.Tensor, across: torch.Tensor) -> torch.Tensor:
     rows, columns, middle, centre = _from_the_centre(images)
     return _bilinear(images, middle + down * rows, centre + across * columns)
@@ -223,7 +219,7 @@ _APPLY: dict[str, Callable[..., torch.Tensor]] = {
     "color": _color,
     "crop": _crop,
     "cutout": _cutout,
-    "flip": _flip,
+    "flip": lambda images, flipped: torch.where(flipped[:, None] > 0.5, images.flip(3), images),
     "scale": _scale,
     "rotate": _rotate,
 }

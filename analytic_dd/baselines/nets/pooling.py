@@ -26,12 +26,8 @@ class HalfPool(nn.Module):
         if maps.device.type != "cpu" or maps.shape[-2] % 2 or maps.shape[-1] % 2:
             return F.avg_pool2d(maps, 2)
         if stored_last(maps):
-            return linear(maps, _halved_last, _spread_last, tuple(maps.shape))
+            return linear(maps, lambda maps, _: F.avg_pool2d(maps, 2), _spread_last, tuple(maps.shape))
         return linear(maps, _halved, _spread, tuple(maps.shape))
-
-
-def _halved_last(maps: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
-    return F.avg_pool2d(maps, 2)
 
 
 def _spread_last(slope: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
