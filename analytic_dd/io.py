@@ -23,10 +23,9 @@ from analytic_dd.features.function import as_feature_map
 from analytic_dd.features.registry import as_earlier
 from analytic_dd.files import expanded, read_npz, to_json, write_npz
 from analytic_dd.judge import RATIO_LIMIT, worst
-from analytic_dd.judge.amplification import map_amplification
 from analytic_dd.judge.claims import false_claims
 from analytic_dd.judge.descent import StepsFound, steps_of_set
-from analytic_dd.judge.stored import Found, certificates_of
+from analytic_dd.judge.stored import Found, certificates_of, map_amplification
 from analytic_dd.meta import require_meta, steps_at
 from analytic_dd.plot import draw_on, draw_set, thumbnails
 from analytic_dd.staging import settle

@@ -35,7 +35,7 @@ from scipy.linalg import cholesky, qr
 from scipy.spatial.distance import cdist
 
 from analytic_dd import data
-from analytic_dd.data.balanced import balanced_rows
+from analytic_dd.data.samples import balanced_rows
 from analytic_dd.distill import Exact, Few
 from analytic_dd.distill import Problem as Distilling
 from analytic_dd.distill.affine import affine_features

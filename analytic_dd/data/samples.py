@@ -1,4 +1,4 @@
-"""Samples as they are kept, images with channels last or plain rows, in the dtype in which they came."""
+"""Samples as they are kept, images with channels last or plain rows, in the dtype of their source; draws of some."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from analytic_dd.arrays import host_array
 from analytic_dd.data.blocks import block_rows
 from analytic_dd.errors import DataError
 
-__all__ = ["as_samples", "check_same_dtype", "check_samples", "first_non_finite"]
+__all__ = ["as_samples", "balanced_rows", "check_same_dtype", "check_samples", "first_non_finite"]
 
 _CHANNELS = (1, 3, 4)
 
@@ -89,3 +89,35 @@ def first_non_finite(x: np.ndarray) -> tuple[float, int, tuple[int, ...]] | None
             sample, *position = (int(i) for i in np.unravel_index(int(np.argmin(finite)), finite.shape))
             return float(x[(start + sample, *position)]), start + sample, tuple(position)
     return None
+
+
+def balanced_rows(y: np.ndarray, m: int, *, k: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw ``m`` samples, as evenly over the classes as possible, class-major.
+
+    Parameters
+    ----------
+    y : (n,) int array
+        Class indices.
+    m : int
+        Number of samples; the first m mod k classes have one more.
+    k : int
+        Number of classes.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    (m,) int array
+        Row indices, none of which comes twice where its class has enough samples.
+
+    Examples
+    --------
+    >>> y = np.array([0, 1, 0, 1, 1])
+    >>> y[balanced_rows(y, 3, k=2, rng=np.random.default_rng(0))]
+    array([0, 0, 1])
+    """
+    counts = np.bincount(np.sort(np.arange(m) % k), minlength=k)
+    chosen = []
+    for label in np.flatnonzero(counts):
+        members, count = np.flatnonzero(y == label), int(counts[label])
+        chosen.append(rng.choice(members, size=count, replace=count > len(members)))
+    return np.concatenate(chosen)

@@ -13,8 +13,7 @@ from typing import Any
 from analytic_dd.arrays import Array, as_matrices, as_ridge, namespace, norm
 from analytic_dd.distill.box import move_into_box
 from analytic_dd.distill.distilled import DistilledFeatures
-from analytic_dd.distill.nearest_for_labels import nearest_for_labels
-from analytic_dd.distill.references import ReferenceSplit, split_references
+from analytic_dd.distill.nearest_for_labels import ReferenceSplit, nearest_for_labels, split_references
 from analytic_dd.distill.spanning import describe, spanning_features
 from analytic_dd.errors import InfeasibleError
 from analytic_dd.linalg import eigh, singular_values, svd

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from analytic_dd.arrays import as_matrix
-from analytic_dd.data.balanced import balanced_rows
+from analytic_dd.data.samples import balanced_rows
 from analytic_dd.errors import DataError, ShapeError
 
 __all__ = ["CANDIDATES", "central_rows", "choose_rows", "herding_rows"]

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import inspect
+import os
 import re
+import sys
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analytic_dd.arrays import dtype_name
 from analytic_dd.errors import DataError
-from analytic_dd.features.code import imported
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["architecture_of", "load_weights", "module_named", "sha256_of"]
+__all__ = ["architecture_of", "imported", "load_weights", "module_named", "sha256_of"]
 
 
 def module_named(path: str) -> torch.nn.Module:
@@ -98,3 +100,31 @@ def architecture_of(module: torch.nn.Module) -> str:
 
 def _described(key: str, T: torch.Tensor) -> bytes:
     return f"{key} {dtype_name(T)} {tuple(T.shape)}\n".encode()
+
+
+def imported(path: str, what: str) -> Any:
+    """Return the object at PACKAGE.MODULE:NAME; the module may lie in the working directory.
+
+    Raises
+    ------
+    ValueError
+        The module has no such object, or the text has another form; ``what`` says in the message what it should be.
+
+    Examples
+    --------
+    >>> imported("math:pi", "the number")
+    3.141592653589793
+    >>> imported("math.pi", "the number")
+    Traceback (most recent call last):
+        ...
+    ValueError: cannot import the number math.pi (no name after a colon); write PACKAGE.MODULE:NAME
+    """
+    module, colon, name = path.partition(":")
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    try:
+        if not (module and colon and name):
+            raise ValueError("no name after a colon")
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"cannot import {what} {path} ({error}); write PACKAGE.MODULE:NAME") from error

@@ -3,11 +3,11 @@
 Accuracies and controls are imported from their own files, because they fit ridge regression.
 """
 
-from analytic_dd.judge.amplification import map_amplification
 from analytic_dd.judge.certificate import RATIO_LIMIT, Certificate, certify_recovery, worst
 from analytic_dd.judge.counts import PointBounds, lambert_count, point_bounds
 from analytic_dd.judge.loss_certificate import LossCertificate, certify_loss
 from analytic_dd.judge.stationarity import StationarityCertificate, stationarity_certificate
+from analytic_dd.judge.stored import map_amplification
 
 __all__ = [
     "RATIO_LIMIT",

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from analytic_dd.data import Dataset
-from analytic_dd.data.balanced import balanced_rows
+from analytic_dd.data.samples import balanced_rows
 from analytic_dd.judge.accuracy import Model, OriginalLike, fitted
 from analytic_dd.labels import centred_one_hot, one_hot
 

@@ -9,6 +9,8 @@ from analytic_dd.linalg.least_squares import column_units, least_squares, outsid
 from analytic_dd.linalg.provenance import Provenance, SampleRange
 from analytic_dd.linalg.spectrum import (
     Spectrum,
+    eigenvalues,
+    eigh,
     full_rank_inverse,
     pseudo_inverse,
     row_basis,
@@ -17,7 +19,6 @@ from analytic_dd.linalg.spectrum import (
     thin_svd,
 )
 from analytic_dd.linalg.sums import Sums
-from analytic_dd.linalg.symmetric import eigenvalues, eigh
 from analytic_dd.linalg.tsqr import StreamingQR
 
 __all__ = [

@@ -9,7 +9,7 @@ import scipy.linalg
 
 from analytic_dd.arrays import Array, namespace, normal_like
 from analytic_dd.errors import ShapeError
-from analytic_dd.linalg.symmetric import eigenvalues
+from analytic_dd.linalg.spectrum import eigenvalues
 from analytic_dd.linalg.threads import one_thread
 from analytic_dd.linalg.thresholds import LIMITS
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from analytic_dd.arrays import Array, device_of, namespace, to_numpy
 from analytic_dd.linalg.least_squares import column_units
-from analytic_dd.linalg.symmetric import eigh
+from analytic_dd.linalg.spectrum import eigh
 from analytic_dd.linalg.threads import one_thread
 from analytic_dd.linalg.thresholds import LIMITS
 

@@ -1,4 +1,4 @@
-"""Thin singular value decompositions with a relative, stated decision on the rank."""
+"""Singular values and eigenvalues: a relative, stated decision on the rank, and LAPACK's second algorithm in need."""
 
 from __future__ import annotations
 
@@ -6,17 +6,27 @@ import functools
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.linalg
 
-from analytic_dd.arrays import Array, as_matrix, eps_of, namespace
-from analytic_dd.errors import RankWarning
-from analytic_dd.linalg.convergence import by_qr_iteration, tried
+from analytic_dd.arrays import Array, as_matrix, device_of, eps_of, namespace, to_numpy
+from analytic_dd.errors import DivergenceError, LapackWarning, RankWarning
 from analytic_dd.linalg.threads import one_thread
 from analytic_dd.linalg.thresholds import LIMITS
 
-__all__ = ["Spectrum", "full_rank_inverse", "pseudo_inverse", "row_basis", "singular_values", "svd", "thin_svd"]
+__all__ = [
+    "Spectrum",
+    "eigenvalues",
+    "eigh",
+    "full_rank_inverse",
+    "pseudo_inverse",
+    "row_basis",
+    "singular_values",
+    "svd",
+    "thin_svd",
+]
 
 _REMEDY = "scale its columns to one size, or drop those that are rounding"
 
@@ -145,12 +155,12 @@ def svd(A: Array, *, full: bool = False) -> tuple[Array, Array, Array]:
     *Cost.* O(m p min(m, p)); some five times as much by gesvd.
     """
     with one_thread(max(A.shape) * min(A.shape) ** 2 <= LIMITS.one_thread**3):
-        found = tried(lambda: namespace(A).linalg.svd(A, full_matrices=full))
+        found = _tried(lambda: namespace(A).linalg.svd(A, full_matrices=full))
     if found is not None and _finite(found[1]):
         U, s, Vt = found
         return U, s, Vt
     gesvd = functools.partial(scipy.linalg.svd, full_matrices=full, lapack_driver="gesvd")
-    U, s, Vt = by_qr_iteration("the SVD", ("gesdd", "gesvd"), gesvd, A, _REMEDY)
+    U, s, Vt = _by_qr_iteration("the SVD", ("gesdd", "gesvd"), gesvd, A, _REMEDY)
     return U, s, Vt
 
 
@@ -163,7 +173,7 @@ def singular_values(A: Array) -> Array:
 
     Of a stack of matrices (..., m, p) those of each, and of a numpy array only.
     """
-    s = tried(lambda: namespace(A).linalg.svdvals(A))
+    s = _tried(lambda: namespace(A).linalg.svdvals(A))
     if s is not None and _finite(s):
         return s
     return svd(A)[1] if A.ndim == 2 else _of_each(A, lambda one: svd(one)[1])
@@ -171,7 +181,7 @@ def singular_values(A: Array) -> Array:
 
 def full_rank_inverse(A: np.ndarray) -> np.ndarray:
     """Return the pseudo-inverse (..., p, m) of matrices (..., m, p) that have full rank: nothing is cut off."""
-    found: np.ndarray | None = tried(lambda: np.linalg.pinv(A, rcond=0.0))
+    found: np.ndarray | None = _tried(lambda: np.linalg.pinv(A, rcond=0.0))
     return _of_each(A, _inverse_of_one) if found is None else found
 
 
@@ -196,3 +206,78 @@ def pseudo_inverse(A: Array, *, rcond: float | None = None) -> Array:
 def row_basis(A: Array, *, rcond: float | None = None) -> Array:
     """Return orthonormal rows (rank, p) that span the row space of ``A``."""
     return thin_svd(A, rcond=rcond).Vt
+
+
+def _tried(compute: Callable[[], Any]) -> Any:
+    """Return what a library computes, or None where it does not converge."""
+    try:
+        return compute()
+    except (np.linalg.LinAlgError, RuntimeError) as error:  # torch's LinAlgError is a RuntimeError
+        if "converge" not in str(error):
+            raise
+        return None
+
+
+def _by_qr_iteration(
+    what: str, names: tuple[str, str], compute: Callable[[np.ndarray], tuple[np.ndarray, ...]], A: Array, remedy: str
+) -> tuple[Any, ...]:
+    """Compute a decomposition of ``A`` on the host by the slower of two algorithms of LAPACK, with a warning.
+
+    ``what`` names it, ``names`` are the two algorithms, and ``remedy`` is what to do where the second fails too.
+    """
+    shape, (fast, slow), host = tuple(A.shape), names, to_numpy(A)
+    if not np.all(np.isfinite(host)):
+        raise ValueError(f"{what} needs finite numbers, got NaN or infinity in a matrix {shape}")
+    warnings.warn(
+        f"{what} of a matrix {shape} did not converge by divide and conquer ({fast}); it was computed by the QR "
+        f"iteration ({slow}), which is slower",
+        LapackWarning,
+        stacklevel=4,
+    )
+    try:
+        found = compute(host)
+    except np.linalg.LinAlgError as error:
+        raise DivergenceError(
+            f"{what} of a matrix {shape} converges neither by {fast} nor by {slow} ({error}); {remedy}"
+        ) from error
+    return tuple(namespace(A).asarray(part, device=device_of(A)) for part in found)  # as precise as A
+
+
+def eigh(A: Array) -> tuple[Array, Array]:
+    """Return the eigenvalues (p,), ascending, and the eigenvectors (p, p) of a symmetric matrix that is finite.
+
+    Notes
+    -----
+    *Numerics.* It warns and raises as :func:`svd` does, with syevd and syev in the place of gesdd and gesvd.
+    *Cost.* O(p^3); some three times as much by syev. With numpy and a large p the vectors overwrite a copy.
+    """
+    if isinstance(A, np.ndarray) and A.shape[0] >= LIMITS.eigh_overwrites:
+        found = _tried_eigh(lambda: scipy.linalg.eigh(A, driver="evd", check_finite=False), A)
+    else:
+        found = _tried_eigh(lambda: tuple(namespace(A).linalg.eigh(A)), A)
+    return found or _eigh_on_host(A)
+
+
+def eigenvalues(A: Array) -> Array:
+    """Return the eigenvalues (p,), ascending, of a symmetric matrix that is finite; as :func:`eigh`."""
+    found = _tried_eigh(lambda: (namespace(A).linalg.eigvalsh(A),), A)
+    return found[0] if found else _eigh_on_host(A)[0]
+
+
+def _tried_eigh(compute: Callable[[], tuple[Any, ...]], A: Array) -> Any:
+    """Return what a library finds, or None where it does not converge: jax returns NaN then, and NaN for NaN."""
+    xp, found = namespace(A), _tried(compute)
+    if found is None or bool(xp.all(xp.isfinite(found[0]))):  # jax returns NaN where others raise
+        return found
+    return None if bool(xp.all(xp.isfinite(A))) else found
+
+
+def _eigh_on_host(A: Array) -> tuple[Array, Array]:
+    values, vectors = _by_qr_iteration(
+        "the eigendecomposition",
+        ("syevd", "syev"),
+        lambda A: tuple(scipy.linalg.eigh(A, driver="ev")),
+        A,
+        "scale its rows and columns to one size",
+    )
+    return values, vectors

@@ -20,7 +20,7 @@ from analytic_dd.files import read_npz, write_npz
 from analytic_dd.linalg.cholesky import CholeskyFactor
 from analytic_dd.linalg.gram_spectrum import GramSpectrum, eigendecomposition, weights_of_independent
 from analytic_dd.linalg.provenance import Provenance
-from analytic_dd.linalg.symmetric import eigenvalues
+from analytic_dd.linalg.spectrum import eigenvalues
 from analytic_dd.linalg.thresholds import LIMITS
 
 __all__ = ["Sums", "read_sums", "require_same_sizes", "write_sums"]

@@ -19,16 +19,18 @@ from analytic_dd.io import DistilledSet, load_distilled, save_distilled, to_json
 from analytic_dd.judge.accuracy import Model, accuracies_on_test, fitted, r2_on_test
 from analytic_dd.judge.controls import control_models
 from analytic_dd.judge.stored import Found
+from analytic_dd.linalg import Sums
 from analytic_dd.model import DatasetSource, Distillation, FitOptions, OriginalModel, TableSource, distil, source_of
 from analytic_dd.model.distillation import Features, SumsOf
 from analytic_dd.report.assembly import distilled_set
 from analytic_dd.report.facts import realistic_facts
 from analytic_dd.report.flops import Sizes, stage_rates
-from analytic_dd.report.intercept import WITH_INTERCEPT, with_intercept
 from analytic_dd.staging import staged
 
 __all__ = ["BESIDE", "FILES", "MODULE", "Report", "draw", "refit", "run", "store_and_report"]
 
+_WITH_INTERCEPT = "with an intercept"
+_MOST_FEATURES = 2048  # a Cholesky factor of this size takes a tenth of a second
 FILES = ("distilled.npz", "report.json")
 MODULE = "module.safetensors"
 BESIDE = ("distilled.png", "spectrum.png", "page.html", MODULE)  # of the set that is replaced
@@ -177,7 +179,7 @@ def store_and_report(
         with clock("evaluation"):
             b = np.zeros(len(model.weights)) if model.intercept is None else model.intercept
             models |= {"original": (model.weights, b), "distilled": refit(stored)}
-            models |= _models_by_ridge(stored) | with_intercept(model)
+            models |= _models_by_ridge(stored) | _with_intercept(model)
             scores = accuracies_on_test(dataset, model, models, progress=listener)
         accuracies = {name: scores[name] for name in ("original", "distilled", "class_mean")}
         draws = [scores[name] for name in scores if name.startswith("random")]
@@ -198,7 +200,7 @@ def store_and_report(
     content = stored.meta | {
         **by_ridge,
         "accuracies": accuracies,
-        "accuracy_with_intercept": scores.get(WITH_INTERCEPT),
+        "accuracy_with_intercept": scores.get(_WITH_INTERCEPT),
         "r2": r2 or None,
         "recovery": _recovery(certificate),
         "recovery_from_pixels": _recovery(from_pixels),
@@ -254,3 +256,22 @@ def refit(stored: DistilledSet, *, ridge: float | None = None) -> Model:
     Phis = stored.feature_map(stored.inputs)
     value = stored.ridge if ridge is None else ridge
     return fitted(Phis, stored.y, value, intercept=stored.intercept is not None, loss=stored.loss)
+
+
+def _with_intercept(model: OriginalModel) -> dict[str, Model]:
+    """Return ridge regression with an intercept, by its name, at the ridge of a model that has none.
+
+    Nothing is returned where that would take long (more than 2,048 features, a ridge so small that the Gram matrix has
+    no Cholesky factor, inner products in the place of sums) or means nothing (another loss).
+    """
+    sums = model.statistics
+    if model.intercept is not None or model.loss != "squared" or model.ridge == 0.0:
+        return {}
+    if not isinstance(sums, Sums) or sums.p > _MOST_FEATURES:
+        return {}
+    centred = sums.centred()
+    try:
+        W = centred.factor(model.ridge).solve(centred.C.T).T
+    except ValueError:
+        return {}
+    return {_WITH_INTERCEPT: (W, sums.mean_y - W @ sums.mean_phi)}

@@ -10,7 +10,7 @@ from sklearn.linear_model import Ridge
 
 from analytic_dd import data
 from analytic_dd.clock import Clock
-from analytic_dd.data.balanced import balanced_rows
+from analytic_dd.data.samples import balanced_rows
 from analytic_dd.distill import chosen
 from analytic_dd.features import Identity
 from analytic_dd.judge.accuracy import accuracies_on_test

@@ -10,10 +10,9 @@ import numpy as np
 import torch
 
 from analytic_dd.baselines.methods.kernel_config import KernelConfig, first_points, kernel_of
-from analytic_dd.baselines.methods.kernel_losses import feature_loss, kernel_loss, sums_loss
 from analytic_dd.baselines.methods.kernel_target import KernelTarget
 from analytic_dd.baselines.methods.kernels import FeatureKernel, Linear
-from analytic_dd.baselines.methods.krr import ridge_value
+from analytic_dd.baselines.methods.krr import feature_loss, kernel_loss, ridge_value, sums_loss
 from analytic_dd.baselines.methods.method import Method, named, part
 from analytic_dd.baselines.methods.objective import Objective
 from analytic_dd.baselines.methods.solved_labels import feature_labels, kernel_labels, labels_in_graph

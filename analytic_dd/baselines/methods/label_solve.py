@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import torch
 
 from analytic_dd.baselines.methods.kernel_config import KernelConfig, first_points, kernel_of
-from analytic_dd.baselines.methods.kernel_losses import sums_loss
 from analytic_dd.baselines.methods.kernel_target import KernelTarget
 from analytic_dd.baselines.methods.kernels import FeatureKernel
-from analytic_dd.baselines.methods.krr import ridge_value
+from analytic_dd.baselines.methods.krr import ridge_value, sums_loss
 from analytic_dd.baselines.methods.method import Method
 from analytic_dd.baselines.methods.solved_labels import feature_labels, kernel_labels
 

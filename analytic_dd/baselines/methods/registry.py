@@ -15,7 +15,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, TypeVar
 
 from analytic_dd.errors import unknown_word
-from analytic_dd.features.code import imported
+from analytic_dd.features.modules import imported
 
 if TYPE_CHECKING:
     from analytic_dd.baselines.methods.method import Method

@@ -11,10 +11,9 @@ from analytic_dd import data
 from analytic_dd.baselines.ledger import Ledger
 from analytic_dd.baselines.methods.driver import distill
 from analytic_dd.baselines.methods.kernel_config import own_kernel
-from analytic_dd.baselines.methods.kernel_losses import feature_loss, kernel_loss
 from analytic_dd.baselines.methods.kernels import FeatureKernel, InfiniteNetwork
 from analytic_dd.baselines.methods.kip import LABELS, KernelInducingPoints, KipConfig
-from analytic_dd.baselines.methods.krr import krr_accuracy, ridge_value
+from analytic_dd.baselines.methods.krr import feature_loss, kernel_loss, krr_accuracy, ridge_value
 from analytic_dd.baselines.methods.solved_labels import feature_labels, labels_in_graph
 from analytic_dd.baselines.methods.task import Task
 from analytic_dd.errors import DivergenceError

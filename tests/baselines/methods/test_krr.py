@@ -6,8 +6,8 @@ import torch
 
 from analytic_dd import data
 from analytic_dd.baselines.methods import krr
-from analytic_dd.baselines.methods.kernel_losses import feature_loss, kernel_loss, sums_loss
 from analytic_dd.baselines.methods.kernels import FeatureKernel, Gaussian, InfiniteNetwork, Linear
+from analytic_dd.baselines.methods.krr import feature_loss, kernel_loss, sums_loss
 from analytic_dd.distill import Exact
 from analytic_dd.errors import DataError, ShapeError
 from analytic_dd.features import FullyConnected
