@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import threading
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -20,12 +21,15 @@ from analytic_dd.features.base import FeatureMap, ForwardMap
 from analytic_dd.features.modules import architecture_of, module_named, sha256_of
 from analytic_dd.features.registry import MapOptions, option, register
 from analytic_dd.features.sizes import as_sizes
+from analytic_dd.linalg.threads import PREFIX, one_torch_thread, shared_among_threads
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = ["Network"]
 
+_BLOCK_BYTES = 16 * 2**20  # of a block of inputs in the widest layer: more leave the caches between two layers
+_COPIES_BYTES = 2**30  # of the weights of all copies of a module, one for each thread
 _CHUNK, _CHUNK_BYTES = 64, 48 * 2**20  # rows of a Jacobian at a time, and the bytes of so many in the widest layer
 _SAME = 0.01  # of the largest feature: kernels differ by less, dropout and batch statistics by more
 
@@ -131,7 +135,7 @@ torch.nn.Flatten()
         self.title = type(module).__name__ if name is None else name
         self.sha256, self.architecture = sha256_of(module), architecture_of(module)
         self._module = copy.deepcopy(module).eval().requires_grad_(False)
-        self._copies: dict[tuple[str, str], torch.nn.Module] = {}
+        self._copies: dict[tuple[str, str, str], torch.nn.Module] = {}
         self.d = math.prod(self.input_shape)
         self._layer = 0  # numbers of the largest layer of one input
         weight = self._number()
@@ -196,8 +200,12 @@ torch.nn.Flatten()
         return images.contiguous() if X.dtype.itemsize == 8 else images
 
     def _function(self, X: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
-        """Return a function of rows, by a copy of the module in the dtype and on the device of ``X``."""
-        key = str(X.dtype), str(X.device)
+        """Return a function of rows, by a copy of the module in the dtype and on the device of ``X``.
+
+        Threads that share blocks have copies of their own, since a module may keep what it computes.
+        """
+        thread = threading.current_thread().name
+        key = str(X.dtype), str(X.device), thread if thread.startswith(PREFIX) else ""
         if key not in self._copies:
             self._copies[key] = copy.deepcopy(self._module).to(dtype=X.dtype, device=X.device)
         module = self._copies[key]
@@ -305,6 +313,37 @@ torch.nn.Flatten()
     def _widest(self) -> int:
         """Return the numbers of the largest layer: layers of a block stay near the processor."""
         return max(super()._widest(), self._layer)
+
+    def _block_rows(self) -> int:
+        return max(1, _BLOCK_BYTES // (8 * self._widest()))
+
+    def _blockwise(self, function: Callable[..., Array], *inputs: Array, columns: int | None = None) -> Array:
+        """Share blocks of numpy rows among Python threads: those of torch would wait for each other at each layer."""
+        rows, total = self._block_rows(), len(inputs[0])
+        threads = self._threads() if isinstance(inputs[0], np.ndarray) else 1
+        if threads == 1 or total <= rows:
+            return super()._blockwise(function, *inputs, columns=columns)
+        out = np.empty((total, self.p if columns is None else columns), dtype=inputs[0].dtype)
+
+        def write(index: int) -> None:
+            some = slice(index * rows, (index + 1) * rows)
+            out[some] = function(*(A[some, :] for A in inputs))
+
+        with one_torch_thread():
+            shared_among_threads(write, math.ceil(total / rows), threads=threads)
+        return out
+
+    def _threads(self) -> int:
+        """Return how many threads may have a copy of the module each, on a CPU and from the main thread."""
+        import torch
+
+        weight = self._number()
+        if (
+            weight is not None and weight.device.type != "cpu"
+        ) or threading.current_thread() is not threading.main_thread():
+            return 1
+        copies = _COPIES_BYTES // max(1, sum(8 * T.numel() for T in self._module.state_dict().values()))
+        return int(max(1, min(torch.get_num_threads(), copies)))
 
     def _chunk(self) -> int:
         """Return how many rows of a Jacobian are computed at once: fewer where a layer is large."""

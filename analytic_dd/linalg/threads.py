@@ -1,16 +1,18 @@
-"""One BLAS thread for small work, because two on a busy machine wait for each other, up to a hundred times as long."""
+"""One thread for small work, because two on a busy machine wait for each other, up to a hundred times as long."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import lru_cache
 from types import TracebackType
 from typing import Any
 
-__all__ = ["one_thread", "shared_among_threads"]
+__all__ = ["PREFIX", "one_thread", "one_torch_thread", "shared_among_threads"]
 
+PREFIX = "share"  # of the names of threads that work is shared among
 _FEWEST = 2  # calls a thread, below which starting it costs more than it saves
 
 _lock = threading.Lock()
@@ -66,11 +68,25 @@ class one_thread:
                         library.set_num_threads(count)
 
 
-def shared_among_threads(function: Callable[[int], object], count: int) -> None:
+@contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Limit torch to one thread in a block of code, and in the Python threads that start there."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def shared_among_threads(function: Callable[[int], object], count: int, *, threads: int | None = None) -> None:
     """Call ``function(i)`` for every i < ``count``, in as many Python threads as BLAS has, each with one BLAS thread.
 
-    Calls that spend their time in numpy run beside each other. They must be independent, and write their own results.
-    So the results have the same bits whatever the number of threads.
+    Calls that spend their time in numpy or torch run beside each other. They must be independent, and write their own
+    results. So the results have the same bits whatever the number of threads. An interrupt ends after the calls that
+    run. ``threads`` is another number of Python threads.
 
     Raises
     ------
@@ -84,20 +100,33 @@ def shared_among_threads(function: Callable[[int], object], count: int) -> None:
     >>> squares[3], squares[19]
     (9, 361)
     """
-    threads = min(max((library.num_threads for library in _libraries()), default=1), count // _FEWEST)
+    if threads is None:
+        threads = max((library.num_threads for library in _libraries()), default=1)
+    threads = min(threads, count // _FEWEST)
     with one_thread():
         if threads < 2:
             for i in range(count):
                 function(i)
             return
-        with ThreadPoolExecutor(threads) as pool:
-            for done in [pool.submit(_each, function, range(start, count, threads)) for start in range(threads)]:
-                done.result()
+        left = threading.Event()
+        with ThreadPoolExecutor(threads, PREFIX) as pool:
+            try:
+                for done in [pool.submit(_each, function, range(k, count, threads), left) for k in range(threads)]:
+                    done.result()
+            finally:
+                left.set()
 
 
-def _each(function: Callable[[int], object], some: range) -> None:
+def _each(function: Callable[[int], object], some: range, left: threading.Event) -> None:
+    """Call the function, until an error here or in another thread or an interrupt has left the rest."""
     for i in some:
-        function(i)
+        if left.is_set():
+            return
+        try:
+            function(i)
+        except BaseException:
+            left.set()
+            raise
 
 
 @lru_cache(maxsize=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import time
 import warnings
 
 import numpy as np
@@ -116,6 +117,28 @@ def test_large_images_are_mapped_a_few_at_a_time(ratio) -> None:
     assert phi._chunk() == 64
     assert ratio(phi(X), whole, size=phi.d) < 30
     assert Network(torch.nn.Flatten().eval(), (128, 128, 3))._block_rows() < network("images")._block_rows()
+
+
+class Keeps(torch.nn.Module):
+    """A module that keeps its input until it uses it."""
+
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
+        self.kept = X
+        time.sleep(1e-3)
+        return 2.0 * self.kept
+
+
+def test_threads_share_blocks_of_rows(monkeypatch) -> None:
+    """Each has a copy of the module; heavy copies are not made."""
+    phi = Network(Keeps().eval(), (3,))
+    X = np.random.default_rng(0).standard_normal((40, 3))
+    monkeypatch.setattr(phi, "_block_rows", lambda: 2)
+    monkeypatch.setattr(phi, "_threads", lambda: 4)
+    assert np.array_equal(phi(X), 2.0 * X)
+    assert 1 < len(phi._copies) <= 4
+    monkeypatch.undo()
+    monkeypatch.setattr("analytic_dd.features.network._COPIES_BYTES", 0)
+    assert phi._threads() == 1
 
 
 def test_gradients_flow_through_tensors_only() -> None:

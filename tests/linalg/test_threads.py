@@ -1,6 +1,7 @@
 """Small work takes one BLAS thread, and the number is what it was before, whoever else limits it meanwhile."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -123,3 +124,28 @@ def test_work_is_shared_among_as_many_threads_as_blas_has(libraries):
     workers.clear()
     threads.shared_among_threads(lambda _: workers.add(threading.get_ident()), 100)
     assert workers == {threading.get_ident()}
+
+
+def test_an_error_in_one_thread_leaves_the_rest():
+    """The others end after the call that runs; torch has its threads back."""
+    import torch
+
+    seen, failed, count = [], threading.Event(), torch.get_num_threads()
+
+    def call(i):
+        seen.append(i)
+        if i == 1:
+            failed.set()
+            raise ZeroDivisionError
+        assert failed.wait(60)
+        time.sleep(1e-3)  # longer than an error takes to reach the other thread
+
+    def shared():
+        with threads.one_torch_thread():
+            assert torch.get_num_threads() == 1
+            threads.shared_among_threads(call, 2_000, threads=2)
+
+    with pytest.raises(ZeroDivisionError):
+        shared()
+    assert len(seen) < 1_000
+    assert torch.get_num_threads() == count

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +17,7 @@ import numpy as np
 import torch
 
 from analytic_dd.cluster import current_client, in_order
+from analytic_dd.linalg.threads import one_torch_thread
 
 __all__ = ["Piece", "in_pieces", "rectangles"]
 
@@ -127,20 +127,9 @@ def _made(made: Callable[..., Any], calls: Iterator[Any], client: Any, device: t
 
 
 def _on_worker(made: Callable[..., Any], device: str, call: Any) -> Any:
-    """Make a call with arrays for tensors, on the worker's own device of this name, by one thread."""
-    with _one_thread():
+    """Make a call with arrays for tensors, by one thread: sums of one have the same bits on each worker."""
+    with one_torch_thread():
         return _mapped(_as_array, made(*_mapped(lambda A: _as_tensor(A, device), call)))
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Workers share a machine, and sums of one thread have the same bits on each."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _mapped(convert: Callable[[Any], Any], value: Any) -> Any:
