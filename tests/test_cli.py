@@ -1,17 +1,12 @@
 """The command line: what it writes, what it prints, its exit status, and one clear line for every bad input."""
 
-import gzip
-import io
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
-import tarfile
 import time
-import tracemalloc
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -121,16 +116,8 @@ def test_report_has_what_the_design_promises(run, tmp_path):
         (["--intercept"], 11),
         (["--ridge", 0], 10),
         (["--ridge", 3.5, "--dtype", "float32"], 10),
-        (["--init", "real", "--ipc", 2], 20),
-        (["--mode", "few", "--points", 4], 4),
-        (["--mode", "nearest"], 10),
         (["--mode", "nearest", "--ipc", 2, "--references", "herding", "--distilled-ridge", 0.5], 20),
-        (["--mode", "nearest", "--ipc", 5, "--references", "k-means", "--tau", 0.1], 50),
-        (["--mode", "nearest", "--labels", "one-hot", "--ipc", 2], 20),
-        (["--mode", "nearest", "--points", 23, "--box"], 24),
-        (["--mode", "nearest", "--points", 23, "--intercept"], 23),
-        (["--mode", "nearest", "--features", "fcnn:depth=2", "--ipc", 2], 20),
-        (["--mode", "one-image"], 11),
+        (["--mode", "nearest", "--points", 23, "--tau", 0.1, "--references", "k-means", "--box"], 24),
         (["--mode", "one-image", "--features", "fcnn", "--largest-change", 0.02], 11),
         (["--mode", "one-image", "--intercept"], 10),
         (["--init", "real", "--references", "k-means"], 10),
@@ -434,82 +421,12 @@ def test_bad_arrays_are_one_line(refused, small_set):
 def test_the_report_knows_whether_real_samples_took_part(run, tmp_path, options, used):
     inputs = []
     for init in ("random", "real"):
-        assert run("distill", *options, "--init", init, "--out", tmp_path)[0] == 0
+        status, printed, _ = run("distill", *options, "--init", init, "--out", tmp_path)
+        assert status == 0
         inputs.append(load_distilled(tmp_path).inputs)
+    assert ("privacy (T17)" if used else "init real had no effect") in printed
     assert json.loads((tmp_path / "report.json").read_text())["init_used"] is used
     assert used is not np.array_equal(*inputs)
-
-
-def test_a_test_class_without_training_samples_is_refused(refused, small_set):
-    refused("--data", small_set(y_test=np.full(30, 3)), mentions=["y_test", "3"])
-
-
-def test_constant_features_are_fine(run, small_set, tmp_path):
-    x = np.random.default_rng(1).integers(0, 256, (60, 4, 5), dtype=np.uint8)
-    x[:, 0, :] = 7
-    status, printed, _ = run("distill", "--data", small_set(x_train=x), "--out", tmp_path / "constant")
-    assert status == 0
-    assert "pass" in printed
-
-
-def test_damaged_files_are_one_line(refused, small_set, tmp_path):
-    whole = small_set().read_bytes()
-    (tmp_path / "short.npz").write_bytes(whole[: len(whole) // 2])
-    refused("--data", tmp_path / "short.npz", mentions=["short.npz"])
-    folder = tmp_path / "idx"
-    folder.mkdir()
-    header = b"\0\0\x08\x03" + b"".join(n.to_bytes(4, "big") for n in (60, 28, 28))
-    names = ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz")
-    labels = gzip.compress(b"\0\0\x08\x01" + (60).to_bytes(4, "big") + bytes(60))
-    for content, mention in (
-        (gzip.compress(header + bytes(60 * 784))[:-20], "truncated"),
-        (gzip.compress(b"\x01\x02" + header[2:] + bytes(60 * 784)), "starts with 01 02 08 03"),
-        (gzip.compress(header + bytes(59 * 784)), "47,040"),
-    ):
-        (folder / names[0]).write_bytes(content)
-        (folder / names[1]).write_bytes(labels)
-        for split in ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"):
-            (folder / split).write_bytes(content if "images" in split else labels)
-        line = refused("--data", folder)
-        assert mention in line, (line, mention)
-        assert "ubyte" in line
-
-
-def _tar(path, *members):
-    with tarfile.open(path, "w:gz") as archive:
-        for name, kind in members:
-            member = tarfile.TarInfo(name)
-            content = io.BytesIO()
-            if kind == "link":
-                member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
-            else:
-                Image.new("L", (4, 4)).save(content, "PNG")
-                member.size = len(content.getvalue())
-            content.seek(0)
-            archive.addfile(member, content)
-    return path
-
-
-@pytest.mark.parametrize(
-    ("member", "kind"), [("../outside.png", "file"), ("/absolute/cat/1.png", "file"), ("train/cat/2.png", "link")]
-)
-def test_hostile_archives_are_one_line(refused, tmp_path, member, kind):
-    path = _tar(tmp_path / "images.tar.gz", ("train/cat/1.png", "file"), (member, kind))
-    refused("--data", path, mentions=[member])
-
-
-def test_a_decompression_bomb_is_refused_by_its_declared_size(refused, tmp_path):
-    path = tmp_path / "bomb.npz"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("x_train.npy", "w") as member:
-        np.lib.format.write_array_header_1_0(
-            member, {"descr": "|u1", "fortran_order": False, "shape": (10**6, 200, 200)}
-        )
-        member.write(bytes(2**20))
-    tracemalloc.start()
-    refused("--data", path, mentions=["bomb.npz"])
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 64 * 2**20  # of 40 GB
 
 
 def test_hostile_distilled_sets_are_one_line(run, tmp_path):
@@ -538,29 +455,6 @@ def test_hostile_distilled_sets_are_one_line(run, tmp_path):
     status, _, error = run("verify", tmp_path / "none.npz")
     assert status == 2
     assert "none.npz" in error
-
-
-def test_an_output_folder_that_cannot_be_made_is_one_line(refused, tmp_path):
-    (tmp_path / "file").write_text("in the way")
-    refused(mentions=["file"], out=tmp_path / "file" / "out")
-
-
-def test_a_full_disk_leaves_the_previous_result(run, tmp_path, monkeypatch):
-    run("distill", "--out", tmp_path)
-    before = {name: (tmp_path / name).read_bytes() for name in os.listdir(tmp_path)}
-    real = os.fsync
-
-    def full(handle):
-        if os.fstat(handle).st_size > 1000:
-            raise OSError(28, "No space left on device")
-        real(handle)
-
-    monkeypatch.setattr(os, "fsync", full)
-    status, printed, error = run("distill", "--out", tmp_path, "--ipc", 2)
-    assert (status, printed) == (2, "")
-    assert "no space left on device; free some space" in error
-    assert len(error.splitlines()) == 1
-    assert {name: (tmp_path / name).read_bytes() for name in os.listdir(tmp_path)} == before
 
 
 ENDLESS = """
@@ -636,11 +530,6 @@ def test_a_set_that_misses_the_weights_says_so(run, tmp_path):
     status, printed, _ = run("distill", "--features", "cnn:depth=20", "--out", tmp_path)
     assert (status, "inconclusive" in printed, "warning: the set misses W by" in printed) == (0, True, True)
     assert "warning" not in run("distill", "--out", tmp_path)[1]
-
-
-@pytest.mark.parametrize(("ipc", "words"), [(1, "init real had no effect"), (2, "privacy (T17)")])
-def test_real_initialisation_says_whether_it_did_anything(run, tmp_path, ipc, words):
-    assert words in run("distill", "--init", "real", "--ipc", ipc, "--out", tmp_path)[1]
 
 
 @pytest.mark.parametrize("arguments", [("out/one", "--theorems", "T2"), ("out/one", "--deep"), ()])

@@ -319,8 +319,3 @@ def test_a_weight_of_zero_is_a_sample_left_out() -> None:
         build("rff", sample_weight=np.zeros(50))
     with pytest.raises(ValueError, match="sample weights must be finite and >= 0"):
         build("rff", sample_weight=-np.ones(50))
-
-
-def test_import_loads_neither_torch_nor_jax_nor_matplotlib(modules_after) -> None:
-    (loaded,) = modules_after("import analytic_dd.features")
-    assert not loaded & {"torch", "jax", "matplotlib"}

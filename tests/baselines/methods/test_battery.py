@@ -47,6 +47,13 @@ class Row:
     refused: tuple = ()
 
 
+def unrolled_counts(steps):
+    """Two networks, so many gradient steps of three images (six in two parts); 16 real samples a network."""
+    synthetic, real = 2 * 2 * steps * 3, 2 * 2 * 16
+    counts = {"synthetic_forward": synthetic, "synthetic_backward": 2 * synthetic, "network_steps": 2 * 2 * steps}
+    return counts | {"real_forward": real, "real_backward": real}
+
+
 SAMPLES = 17  # real samples of a step: classes of 20, 9 and 1 with batches of 8
 ROWS = {
     "dm": Row(
@@ -82,6 +89,11 @@ ROWS = {
             ({"depth": 0}, "depth must be >= 1, got 0"),
             ({"steps": -1}, "steps must be >= 0, got -1"),
             ({"outer": None}, "not for 2; set outer and inner"),
+            ({"outer": 0}, "outer must be >= 1, got 0"),
+            ({"inner": -1}, "inner must be >= 0, got -1"),
+            ({"net_batch": 0}, "net_batch must be >= 1"),
+            ({"net_lr": 0.0}, "net_lr must be > 0 and finite, got 0.0"),
+            ({"distance": "euclid"}, "unknown distance 'euclid'; choose from cosine, published"),
         ),
     ),
     "dsa": Row(
@@ -114,7 +126,18 @@ ROWS = {
             ({"lr_img": 1e30}, "lower lr_img"),
             ({"lr_0": 1e30}, "step sizes up to 1e.30; lower lr_0"),
         ),
-        refused=(({"unroll": "checkpoint"}, "unknown unroll 'checkpoint'"),),
+        refused=(
+            ({"unroll": "checkpoint"}, "unknown unroll 'checkpoint'"),
+            ({"expert_epochs": 1}, r"expert_epochs must be >= max_start - 1 \+ expert_span = "),
+            ({"student_steps": -1}, "student_steps must be >= 0, got -1"),
+            ({"expert_span": 0}, "expert_span must be >= 1, got 0"),
+            ({"max_start": 0}, "max_start must be >= 1, got 0"),
+            ({"synthetic_batch": 0}, "synthetic_batch must be >= 1, got 0"),
+            ({"lr_img": 0.0}, "lr_img must be > 0 and finite, got 0.0"),
+            ({"lr_0": -0.1}, "lr_0 must be > 0 and finite, got -0.1"),
+            ({"lr_lr": -1e-5}, "lr_lr must be >= 0, got -1e-05"),
+            ({"momentum": 1.0}, r"momentum must be in \[0, 1\), got 1.0"),
+        ),
     ),
     "dd": Row(
         UNROLLED | {"inner_epochs": 2},
@@ -123,33 +146,39 @@ ROWS = {
             {"weights": "pretrained-random", "inits": 1, "halve_every": 2},
         ),
         rows=MLP,
-        counts={  # two networks, four gradient steps of three images (six in two parts); 16 real samples a network
-            "synthetic_forward": 2 * 2 * 4 * 3,
-            "synthetic_backward": 2 * 2 * 2 * 4 * 3,
-            "real_forward": 2 * 2 * 16,
-            "real_backward": 2 * 2 * 16,
-            "network_steps": 2 * 2 * 4,
-        },
+        counts=unrolled_counts(4),
         divergent=(
             ({"lr": 1e30}, "lower lr .1e.30 now"),
             ({"step_size": 1e30}, "step sizes up to 1e.30; lower step_size"),
         ),
-        refused=(({"weights": "known"}, "unknown weights 'known'; choose from random, fixed, pretrained-random"),),
+        refused=(
+            ({"weights": "known"}, "unknown weights 'known'; choose from random, fixed, pretrained-random"),
+            ({"step_sizes": "two"}, "unknown step_sizes 'two'; choose from each, one"),
+            ({"optimizer": "adamw"}, "unknown optimizer 'adamw'; choose from adam, sgd; did you mean adam?"),
+            ({"inits": 0}, "inits must be >= 1, got 0"),
+            ({"inner_steps": 0}, "inner_steps must be >= 1, got 0"),
+            ({"inner_epochs": 0}, "inner_epochs must be >= 1, got 0"),
+            ({"parts": 0}, "parts must be >= 1, got 0"),
+            ({"batch": 0}, "batch must be >= 1, got 0"),
+            ({"halve_every": -1}, "halve_every must be >= 0, got -1"),
+            ({"step_size": 0.0}, "step_size must be > 0 and finite, got 0.0"),
+            ({"lr": float("nan")}, "lr must be > 0 and finite, got nan"),
+            ({"lr_step": -1.0}, "lr_step must be >= 0"),
+            ({"momentum": 1.0}, r"momentum must be in \[0, 1\), got 1.0"),
+        ),
     ),
     "ld": Row(
         UNROLLED | {"lr_step": 0.1},
         others=({"weights": "pretrained-fixed"},),
         rows=MLP,
         still="inputs",
-        counts={
-            "synthetic_forward": 2 * 2 * 2 * 3,
-            "synthetic_backward": 2 * 2 * 2 * 2 * 3,
-            "real_forward": 2 * 2 * 16,
-            "real_backward": 2 * 2 * 16,
-            "network_steps": 2 * 2 * 2,
-        },
+        counts=unrolled_counts(2),
         divergent=(({"lr_step": 1e4}, "lower lr_step .10000 now"),),
-        refused=(({"confidence": 1.0}, "confidence must be between 0 and 1, got 1.0"),),
+        refused=(
+            ({"confidence": 1.0}, "confidence must be between 0 and 1, got 1.0"),
+            ({"confidence": 0.0}, "confidence must be between 0 and 1, got 0.0"),
+            ({"init": "noise"}, "keeps real images, got init 'noise'; leave init out"),
+        ),
     ),
     "kip": Row(
         {"target_batch": 20},

@@ -228,32 +228,6 @@ def test_label_distillation_keeps_real_images_and_gives_probabilities(ratio):
     assert float(moved.min()) > 0.0
 
 
-def test_the_gradient_in_the_labels_is_that_of_finite_differences():
-    ld = method({}, LabelDistillation)
-    weights, (images, labels) = ld.initial_weights(0), ld.real_batch(0)
-
-    class Value(torch.autograd.Function):
-        """The objective with the derivative of the unroll."""
-
-        @staticmethod
-        def forward(ctx, logits):
-            found = unrolled_gradient(
-                ld.inner_loss,
-                lambda w: ld.summed_loss(w, images, labels),
-                weights,
-                {"logits": logits},
-                ld.step_sizes,
-            )
-            ctx.save_for_backward(found.variables["logits"])
-            return found.value
-
-        @staticmethod
-        def backward(ctx, grad):
-            return grad * ctx.saved_tensors[0]
-
-    assert torch.autograd.gradcheck(Value.apply, ld.variables["logits"].clone().requires_grad_())
-
-
 @pytest.mark.parametrize("name", ["dd", "ld"])
 @pytest.mark.parametrize("weights", ["fixed", "pretrained-fixed"])
 @pytest.mark.parametrize("step_sizes", ["each", "one"])
@@ -316,37 +290,6 @@ def test_defaults_are_published():
     labels = LdConfig()
     assert (labels.inner_steps, labels.inner_epochs, labels.parts, labels.step_size) == (10, 1, 2, 0.01)
     assert (labels.batch, labels.init, labels.lr_step) == (1024, "real", 0.0)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"weights": "known"}, "unknown weights 'known'; choose from random, fixed, pretrained-random"),
-        ({"step_sizes": "two"}, "unknown step_sizes 'two'; choose from each, one"),
-        ({"optimizer": "adamw"}, "unknown optimizer 'adamw'; choose from adam, sgd; did you mean adam?"),
-        ({"inits": 0}, "inits must be >= 1, got 0"),
-        ({"inner_steps": 0}, "inner_steps must be >= 1, got 0"),
-        ({"inner_epochs": 0}, "inner_epochs must be >= 1, got 0"),
-        ({"parts": 0}, "parts must be >= 1, got 0"),
-        ({"batch": 0}, "batch must be >= 1, got 0"),
-        ({"halve_every": -1}, "halve_every must be >= 0, got -1"),
-        ({"step_size": 0.0}, "step_size must be > 0 and finite, got 0.0"),
-        ({"lr": float("nan")}, "lr must be > 0 and finite, got nan"),
-        ({"lr_step": -1.0}, "lr_step must be >= 0"),
-        ({"momentum": 1.0}, r"momentum must be in \[0, 1\), got 1.0"),
-    ],
-)
-def test_options_that_do_not_fit_are_refused(options, message):
-    with pytest.raises(ValueError, match=message):
-        DdConfig(**options)
-
-
-def test_label_distillation_refuses_what_it_cannot_do():
-    with pytest.raises(ValueError, match="keeps real images, got init 'noise'; leave init out"):
-        LdConfig(init="noise")
-    for confidence in (0.0, 1.0):
-        with pytest.raises(ValueError, match="confidence must be between 0 and 1"):
-            LdConfig(confidence=confidence)
 
 
 def test_an_attack_puts_one_class_for_another_in_real_batches_and_in_networks():

@@ -259,22 +259,3 @@ def test_the_published_values_complete_a_config(k, name, ipc):
     assert MttConfig(expert_epochs=50).completed(task, ipc).expert_epochs == 50
     with pytest.raises(ValueError, match=rf"nothing is published for {k} classes .* with 7 a class; set student_steps"):
         MttConfig().completed(task, 7)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"expert_epochs": 2}, r"expert_epochs must be >= max_start - 1 \+ expert_span = 3, got 2"),
-        ({"student_steps": -1}, "student_steps must be >= 0, got -1"),
-        ({"expert_span": 0}, "expert_span must be >= 1, got 0"),
-        ({"max_start": 0}, "max_start must be >= 1, got 0"),
-        ({"synthetic_batch": 0}, "synthetic_batch must be >= 1, got 0"),
-        ({"lr_img": 0.0}, "lr_img must be > 0 and finite, got 0.0"),
-        ({"lr_0": -0.1}, "lr_0 must be > 0 and finite, got -0.1"),
-        ({"lr_lr": -1e-5}, "lr_lr must be >= 0, got -1e-05"),
-        ({"momentum": 1.0}, r"momentum must be in \[0, 1\), got 1.0"),
-    ],
-)
-def test_options_that_do_not_fit_are_refused(options, message):
-    with pytest.raises(ValueError, match=message):
-        MttConfig(**SMALL | options)
