@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from records import by_name, markdown, recorded, source
+from records import again, by_name, markdown, recorded, source
 
 
 def losses() -> str:
@@ -90,7 +91,25 @@ def backbone_peers() -> str:
         rows.append([row["data"], kind, f"{row['points']:,}", f"{100 * row['accuracy_distilled']:.2f}"])
         rows[-1] += [f"{row['cpu']:.1f} (with the probe)"]
     header = ["data", "set", "points", "test part, %", "CPU, s"]
-    return markdown(header, sorted(rows, key=lambda cells: cells[0])) + source(run, path)
+    commands = again(*(f'experiments/backbone_peers.py "{row["run"]}"' for row in run["rows"]))
+    return (
+        markdown(header, sorted(rows, key=lambda cells: cells[0]))
+        + _no_better(run["rows"])
+        + commands
+        + source(run, path)
+    )
+
+
+def _no_better(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Name the sizes at which gradient matching is not above random images."""
+    found = {(row["method"], row["data"], row["ipc"]): row["accuracy"] for row in rows}
+    named = [
+        f"{data}, {ipc} a class"
+        for (method, data, ipc), accuracy in found.items()
+        if method == "lgm" and accuracy <= found["random", data, ipc]
+    ]
+    words = "; ".join(named)
+    return f"\nNot above random images, so that it does not distil in so few steps: lgm ({words}).\n" if named else ""
 
 
 TABLES = by_name(losses, trajectories, kept, penalties, backbone_peers)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from records import by_name, markdown, recorded, source
+from records import again, by_name, markdown, recorded, source
 
 _ZERO_AND_RIDGE = {"nearest": "nearest, ridge", "box": "box, ridge"}
 
@@ -258,7 +258,8 @@ def near_copies() -> str:
     header += ["largest change, % of the range"]
     header += [f"{name}: error of W, decisions kept, %" for name in ("float32", "16 bits", "8 bits")]
     header += ["near copies, s", "whole, s", "CPU, s", "load at the start", "features, share of the float32 rate"]
-    return markdown(header, rows) + source(run, path)
+    commands = (f'experiments/near_copies.py "{row["run"]}"' for row in run["rows"])
+    return markdown(header, rows) + again(*commands) + source(run, path)
 
 
 def ridge_list() -> str:

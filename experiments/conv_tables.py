@@ -65,7 +65,8 @@ def conv_projection() -> str:
         rows[-1].append(f"{labels:.3g}")
     header = ["images", f"pairs in a step ({TARGETS:,} targets)", "core hours of a step", "of 1,000 steps"]
     header += ["GPU hours of 1,000 steps"]
-    return markdown([*header, f"core hours of Label Solve ({TRAINING:,} targets)"], rows) + _source()
+    again_by = again("experiments/conv_kernels.py --part cost --size 32")
+    return markdown([*header, f"core hours of Label Solve ({TRAINING:,} targets)"], rows) + again_by + _source()
 
 
 def conv_runs() -> str:

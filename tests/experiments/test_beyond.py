@@ -77,3 +77,14 @@ def test_no_recorded_run_is_below_the_optimum_by_more_than_rounding():
 )
 def test_a_quick_run_records_its_rows(script, rows, quick_rows):
     assert len(quick_rows(script)) == rows
+
+
+def test_gradient_matching_that_is_no_better_than_random_images_is_named(scripts_as_modules):
+    tables = scripts_as_modules("beyond_tables")["beyond_tables"]
+    rows = [
+        {"method": method, "data": "digits", "ipc": ipc, "accuracy": accuracy}
+        for ipc, of_lgm in ((1, 0.5), (10, 0.6))
+        for method, accuracy in (("random", 0.5), ("lgm", of_lgm), ("centroids", 0.4))
+    ]
+    assert "lgm (digits, 1 a class)." in tables._no_better(rows)
+    assert tables._no_better(rows[3:]) == ""
