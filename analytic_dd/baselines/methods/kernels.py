@@ -92,6 +92,25 @@ class Gaussian(Kernel):
         return torch.exp(squared / (-2.0 * self.lengthscale**2))
 
 
+class _Gram(torch.autograd.Function):
+    """X X^T, whose slope in X is one product with a symmetric matrix, and not two."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(X: torch.Tensor) -> torch.Tensor:
+        return X @ X.mT
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, slope: torch.Tensor) -> torch.Tensor:
+        (X,) = ctx.saved_tensors
+        return (slope + slope.mT) @ X
+
+
 class ArcCosine(torch.autograd.Function):
     """t = arccos(c) and J(c) = sin t + (pi - t) c.
 
@@ -299,9 +318,9 @@ class InfiniteNetwork(Kernel):
 
     def _matrix(self, X: torch.Tensor, squares: torch.Tensor, X2: torch.Tensor | None) -> torch.Tensor:
         s, b, d = self.W_std**2, self.b_std**2, X.shape[1]
-        other, others = (X, squares) if X2 is None else (X2, (X2 * X2).sum(1))
+        others = squares if X2 is None else (X2 * X2).sum(1)
         q, q2 = (s / d * known + b for known in (squares, others))
-        K = torch.addmm(X.new_full((), b), X, other.T, alpha=s / d)
+        K = s / d * _Gram.apply(X) + b if X2 is None else torch.addmm(X.new_full((), b), X, X2.T, alpha=s / d)
         T, t_diagonal = K, q
         for _ in range(self.depth):
             if X2 is None:

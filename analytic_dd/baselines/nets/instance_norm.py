@@ -14,12 +14,15 @@ dr/dx = - r^2 z / N and the derivative r P of z, P(g) = p and P(v) = q,
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from analytic_dd.baselines.nets.layout import stored_last
+from analytic_dd.baselines.nets.pooling import spread_last
 
 __all__ = ["InstanceNorm"]
 
@@ -34,7 +37,7 @@ class InstanceNorm(nn.Module):
     Value and gradient are those of the kernels of torch, also where the gradient is part of a graph. There torch
     itself takes a gradient of other bits, which is some thirty passes over the images to differentiate; these are ten.
     Maps that are stored with channels last, where torch's kernels are slow, have sums over pixels, which agree with
-    those to rounding.
+    those to rounding. A few of them pass at a time, which the cache of a CPU holds.
     """
 
     def __init__(self, channels: int) -> None:
@@ -43,7 +46,15 @@ class InstanceNorm(nn.Module):
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         """Return the normalised maps (n, c, h, w)."""
-        found: torch.Tensor = _Norm.apply(hidden, self.weight, self.bias)[0]
+        found: torch.Tensor = _Norm.apply(hidden, self.weight, self.bias, False)[0]
+        return found
+
+    def halved(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Return the normalised maps after a ReLU, averaged over 2 x 2 pixels, for maps with channels last.
+
+        A graph keeps ``hidden`` and nothing else of its size; the rest is computed again on the way back.
+        """
+        found: torch.Tensor = _Norm.apply(hidden, self.weight, self.bias, True)[0]
         return found
 
 
@@ -53,87 +64,116 @@ def _sizes(hidden: torch.Tensor) -> tuple[int, int, int, int]:
 
 
 class _Norm(torch.autograd.Function):
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        if stored_last(hidden):
-            mean = _mean(hidden)
-            scale = torch.rsqrt(torch.cat([_square(*part) for part in zip(*_parts(hidden, mean), strict=True)]) + _EPS)
-            slant = weight[:, None, None] * scale
-            found = torch.addcmul(bias[:, None, None] - mean * slant, hidden, slant)
-            return found, mean[:, :, 0, 0], scale[:, :, 0, 0]
-        of_torch: tuple[torch.Tensor, ...] = torch.native_group_norm(hidden, weight, bias, *_sizes(hidden), _EPS)
-        return of_torch
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[torch.Tensor, ...], output: tuple[torch.Tensor, ...]) -> None:
-        hidden, weight, _ = inputs
-        _, mean, scale = output
-        ctx.mark_non_differentiable(mean, scale)
-        ctx.save_for_backward(hidden, weight, mean, scale)
-
-    @staticmethod
-    def backward(ctx: Any, slope: torch.Tensor, *_: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        hidden, weight, mean, scale = ctx.saved_tensors
-        found: tuple[torch.Tensor, ...] = _Slope.apply(slope, hidden, weight, mean, scale)
-        return found
-
-
-class _Slope(torch.autograd.Function):
-    """The gradients in x, gamma and beta, as a function of g, x and gamma."""
+    """y, or the 2 x 2 means of max(y, 0) if ``halved``; mean(x) and r."""
 
     generate_vmap_rule = True
 
     @staticmethod
     def forward(
-        slope: torch.Tensor, hidden: torch.Tensor, weight: torch.Tensor, mean: torch.Tensor, scale: torch.Tensor
+        hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, halved: bool
     ) -> tuple[torch.Tensor, ...]:
-        if stored_last(hidden):
-            r, gamma, pixels = scale[:, :, None, None], weight[:, None, None], hidden.shape[2] * hidden.shape[3]
-            mean = mean[:, :, None, None]
-            parts = _parts(slope, hidden, mean)
-            products = torch.cat([_mean_product(g, x - middle) for g, x, middle in zip(*parts, strict=True)])
-            mg, gz = _mean(slope), r * products
-            bent = -gamma * r * r * gz
-            by_hidden = torch.addcmul(-gamma * r * mg - bent * mean, slope, gamma * r).addcmul(hidden, bent)
-            return by_hidden, pixels * gz.sum(dim=(0, 2, 3)), pixels * mg.sum(dim=(0, 2, 3))
-        found: tuple[torch.Tensor, ...] = _backward(
-            slope.contiguous(), hidden, mean, scale, weight, *_sizes(hidden), [True, True, True]
-        )
-        return found
+        if not stored_last(hidden):
+            of_torch: tuple[torch.Tensor, ...] = torch.native_group_norm(hidden, weight, bias, *_sizes(hidden), _EPS)
+            return of_torch
+        found = []
+        for (x,) in _pieces(hidden):
+            mean = _mean(x)
+            z = x - mean
+            scale = torch.rsqrt(_mean(z * z) + _EPS)
+            y = _scaled(x, weight, bias, mean, scale)
+            found.append((F.avg_pool2d(y.relu_(), 2) if halved else y, mean[:, :, 0, 0], scale[:, :, 0, 0]))
+        return _joined(found)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[torch.Tensor, ...], output: tuple[torch.Tensor, ...]) -> None:
-        ctx.save_for_backward(*inputs)
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[torch.Tensor, ...]) -> None:
+        *tensors, ctx.halved = inputs
+        _, mean, scale = output
+        ctx.mark_non_differentiable(mean, scale)
+        ctx.save_for_backward(*tensors, mean, scale)
+
+    @staticmethod
+    def backward(ctx: Any, slope: torch.Tensor, *_: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        found: tuple[torch.Tensor, ...] = _Slope.apply(slope, *ctx.saved_tensors, ctx.halved)
+        return *found, None
+
+
+class _Slope(torch.autograd.Function):
+    """The gradients in x, gamma and beta, as a function of g, x and gamma; or of the slope of the 2 x 2 means."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(slope: torch.Tensor, *others: Any) -> tuple[torch.Tensor, ...]:
+        hidden, weight, bias, means, scales, halved = others
+        if not stored_last(hidden):
+            of_torch: tuple[torch.Tensor, ...] = _backward(
+                slope.contiguous(), hidden, means, scales, weight, *_sizes(hidden), [True, True, True]
+            )
+            return of_torch
+        gamma, found = weight[:, None, None], []
+        for x, g, mean, r in _pieces(hidden, slope, means[:, :, None, None], scales[:, :, None, None]):
+            if halved:
+                g = _passed(spread_last(g), _scaled(x, weight, bias, mean, r))
+            mg, gz = _mean(g), r * _mean_product(g, x - mean)
+            bent = -gamma * r * r * gz
+            by_x = torch.addcmul(-gamma * r * mg - bent * mean, g, gamma * r).addcmul(x, bent)
+            found.append((by_x, gz[:, :, 0, 0], mg[:, :, 0, 0]))
+        by_hidden, gz, mg = _joined(found)
+        pixels = hidden.shape[2] * hidden.shape[3]
+        return by_hidden, pixels * gz.sum(dim=0), pixels * mg.sum(dim=0)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[torch.Tensor, ...]) -> None:
+        *tensors, ctx.halved = inputs
+        ctx.save_for_backward(*tensors)
 
     @staticmethod
     def backward(ctx: Any, v: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        g, x, gamma, mean, r = ctx.saved_tensors
-        mean, r = mean[:, :, None, None], r[:, :, None, None]
-        gamma, a, b = gamma[:, None, None], a[:, None, None], b[:, None, None]
-        z = (x - mean) * r
-        mg, mv, gz, vz, gv = _mean(g), _mean(v), _mean_product(g, z), _mean_product(v, z), _mean_product(g, v)
-        pv = gv - mg * mv - gz * vz  # mean(p v), which is mean(g q)
-        by_slope = torch.addcmul(b - gamma * r * mv, v, gamma * r).addcmul(z, a - gamma * r * vz)
-        bent = gamma * r * r
-        of_p, of_q = r * a - bent * vz, -bent * gz
-        by_hidden = torch.addcmul(-of_p * mg - of_q * mv, g, of_p).addcmul(v, of_q)
-        by_hidden = by_hidden.addcmul(z, -bent * pv - of_p * gz - of_q * vz)
-        by_weight = (r * pv).sum(dim=(0, 2, 3)) * (x.shape[2] * x.shape[3])
-        return by_slope, by_hidden, by_weight, None, None
+        slope, hidden, weight, bias, means, scales = ctx.saved_tensors
+        gamma, a, b, found = weight[:, None, None], a[:, None, None], b[:, None, None], []
+        for x, g, one, mean, r in _pieces(hidden, slope, v, means[:, :, None, None], scales[:, :, None, None]):
+            y = _scaled(x, weight, bias, mean, r) if ctx.halved else None
+            g = g if y is None else _passed(spread_last(g), y)
+            z = (x - mean) * r
+            mg, mv, gz, vz, gv = _mean(g), _mean(one), _mean_product(g, z), _mean_product(one, z), _mean_product(g, one)
+            pv = gv - mg * mv - gz * vz  # mean(p v), which is mean(g q)
+            by_g = torch.addcmul(b - gamma * r * mv, one, gamma * r).addcmul(z, a - gamma * r * vz)
+            by_g = by_g if y is None else F.avg_pool2d(_passed(by_g, y), 2)
+            bent = gamma * r * r
+            of_p, of_q = r * a - bent * vz, -bent * gz
+            by_x = torch.addcmul(-of_p * mg - of_q * mv, g, of_p).addcmul(one, of_q)
+            by_x = by_x.addcmul(z, -bent * pv - of_p * gz - of_q * vz)
+            found.append((by_g, by_x, (r * pv)[:, :, 0, 0]))
+        by_slope, by_hidden, rpv = _joined(found)
+        by_weight = rpv.sum(dim=0) * (hidden.shape[2] * hidden.shape[3])
+        return by_slope, by_hidden, by_weight, None, None, None, None
 
 
-def _parts(*maps: torch.Tensor) -> list[tuple[torch.Tensor, ...]]:
-    """Return maps of some images at a time: new memory for products of all would cost more than the products."""
-    images = max(1, _CACHED // max(1, maps[0].shape[1:].numel()))
-    return [one.split(images) for one in maps]
+def _pieces(hidden: torch.Tensor, *others: torch.Tensor) -> Iterator[tuple[torch.Tensor, ...]]:
+    """Yield maps, and what belongs to them, of some images at a time where channels are stored last.
+
+    New memory for products of all would cost more than the products.
+    """
+    count = max(1, _CACHED // max(1, hidden.shape[1:].numel())) if stored_last(hidden) else max(1, len(hidden))
+    return zip(*(one.split(count) for one in (hidden, *others)), strict=True)
 
 
-def _square(maps: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
-    """Return the mean squares (n, c, 1, 1) of what maps leave of their means."""
-    z = maps - mean
-    return _mean(z * z)
+def _joined(pieces: list[tuple[torch.Tensor, ...]]) -> tuple[torch.Tensor, ...]:
+    return pieces[0] if len(pieces) == 1 else tuple(torch.cat(part) for part in zip(*pieces, strict=True))
+
+
+def _scaled(
+    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, mean: torch.Tensor, scale: torch.Tensor
+) -> torch.Tensor:
+    """Return y."""
+    slant = weight[:, None, None] * scale
+    return torch.addcmul(bias[:, None, None] - mean * slant, x, slant)
+
+
+def _passed(slope: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Return a slope where y > 0, and 0 elsewhere."""
+    found: torch.Tensor = torch.ops.aten.threshold_backward.default(slope, y, 0.0)
+    return found
 
 
 def _mean(maps: torch.Tensor) -> torch.Tensor:

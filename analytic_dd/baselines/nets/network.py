@@ -19,6 +19,7 @@ from torch.func import functional_call
 
 from analytic_dd.baselines.nets.convolution import Convolution
 from analytic_dd.baselines.nets.instance_norm import InstanceNorm
+from analytic_dd.baselines.nets.layout import stored_last
 from analytic_dd.baselines.nets.pooling import HalfPool
 from analytic_dd.errors import unknown_word
 
@@ -72,16 +73,17 @@ class Network(nn.Sequential):
         found: list[tuple[nn.Module, int]] = []
         layers = [layer for layer in self.modules() if not list(layer.children())]
         hooks = [one.register_forward_hook(lambda layer, _, out: found.append((layer, out.numel()))) for one in layers]
-        zeros = {name: torch.zeros(shape) for name, shape in self.shapes().items()}  # meta tensors import for seconds
+        # Meta tensors import for seconds, and in float32 a CPU passes several layers at once
+        zeros = {name: torch.zeros(shape, dtype=torch.float64) for name, shape in self.shapes().items()}
         with torch.no_grad():
-            functional_call(self, zeros, (torch.zeros(1, *self.shape),), tie_weights=False)
+            functional_call(self, zeros, (torch.zeros(1, *self.shape, dtype=torch.float64),), tie_weights=False)
         for hook in hooks:
             hook.remove()
         return found
 
     @functools.cached_property
     def together(self) -> int:
-        """Number of images that go through at a time on a CPU, whose cache holds what the largest layer makes."""
+        """Number of images that go through at a time on a CPU, whose cache holds about what the largest layer makes."""
         return max(1, _CACHED // max(numbers for _, numbers in self.outputs))
 
     def _through(self, layers: nn.Module, parameters: Parameters, images: torch.Tensor) -> torch.Tensor:
@@ -90,7 +92,7 @@ class Network(nn.Sequential):
         Filters are prepared once for all pieces.
         """
         images = images.flatten(1).reshape(images.shape)  # the strides of one channel are those of many
-        count = math.ceil(len(images) / self.together) if images.device.type == "cpu" else 1
+        count = round(len(images) / self.together) if images.device.type == "cpu" else 1
         pieces = images.chunk(max(1, count))
         filters = {f"{name}.weight": one for name, one in layers.named_modules() if isinstance(one, Convolution)}
         prepared = {name: one.prepared(parameters[name], len(pieces[0])) for name, one in filters.items()}
@@ -174,6 +176,19 @@ def block(conv: nn.Conv2d, *after: nn.Module, norm: bool = True) -> nn.Sequentia
     return nn.Sequential(OrderedDict([*layers, *((type(one).__name__, one) for one in after)]))
 
 
+class _Halving(nn.Sequential):
+    """The layers of a block that ends with a pool; with channels last, those after the convolution are one."""
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        conv, norm, relu, pool = self
+        hidden: torch.Tensor = conv(maps)
+        if stored_last(hidden) and hidden.shape[2] % 2 == hidden.shape[3] % 2 == 0:
+            assert isinstance(norm, InstanceNorm)
+            return norm.halved(hidden)
+        found: torch.Tensor = pool(relu(norm(hidden)))
+        return found
+
+
 class ConvNet(Network):
     """Blocks of convolution 3x3, instance norm with affine, ReLU, average pool 2; then a linear layer.
 
@@ -204,7 +219,8 @@ class ConvNet(Network):
                 pad, grown = (1, padding - 1) if index else (padding, 0)
                 inner = [side + 2 * grown >> index for side in sides]
                 conv = Convolution(width if index else channels, width, (inner[0], inner[1]), padding=pad)
-                layers[str(index)] = block(conv, nn.ReLU(inplace=True), HalfPool())
+                after = {"norm": InstanceNorm(width), "ReLU": nn.ReLU(inplace=True), "HalfPool": HalfPool()}
+                layers[str(index)] = _Halving(OrderedDict({"conv": conv} | after))
             layers |= {"flatten": nn.Flatten(), "classifier": nn.Linear(width * math.prod(last), k)}
         super().__init__(shape, k, layers)
 

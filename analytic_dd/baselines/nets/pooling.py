@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from analytic_dd.baselines.nets.layout import linear, stored_last
 
-__all__ = ["HalfPool"]
+__all__ = ["HalfPool", "spread_last"]
 
 
 class HalfPool(nn.Module):
@@ -26,15 +26,13 @@ class HalfPool(nn.Module):
         if maps.device.type != "cpu" or maps.shape[-2] % 2 or maps.shape[-1] % 2:
             return F.avg_pool2d(maps, 2)
         if stored_last(maps):
-            return linear(maps, lambda maps, _: F.avg_pool2d(maps, 2), _spread_last, tuple(maps.shape))
+            return linear(maps, lambda maps, _: F.avg_pool2d(maps, 2), lambda slope, _: spread_last(slope), ())
         return linear(maps, _halved, _spread, tuple(maps.shape))
 
 
-def _spread_last(slope: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
-    n, channels, height, width = shape
-    quarter = (0.25 * slope).permute(0, 2, 3, 1)[:, :, None, :, None]
-    spread = quarter.expand(n, height // 2, 2, width // 2, 2, channels)
-    return spread.reshape(n, height, width, channels).permute(0, 3, 1, 2)
+def spread_last(slope: torch.Tensor) -> torch.Tensor:
+    """Return the slope in maps with channels last from that of their means over 2 x 2 pixels."""
+    return F.interpolate(0.25 * slope, scale_factor=2)
 
 
 def _halved(maps: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from torch.func import grad, vmap
+from torch.func import functional_call, grad, vmap
 from torch.nn import functional as F
 
 from analytic_dd.baselines.nets.convolution import Convolution, _matrices, at_points, by_points
@@ -29,6 +29,10 @@ def test_values_are_those_of_torch_and_both_derivatives_those_of_differences(rat
     assert ratio(convolved(maps, filters), F.conv2d(maps, filters, padding=1), size=27, amplification=GROWTH) < 30
     small = [normal(1, 1, 4, 8).requires_grad_(), normal(2, 1, 3, 3, seed=1).requires_grad_()]
     assert torch.autograd.gradgradcheck(convolved, small, fast_mode=True)
+    both = torch.autograd.grad(convolved(*small).sin().sum(), small)
+    for one in range(2):  # a network that is frozen, or images that are
+        given = [leaf if index == one else leaf.detach() for index, leaf in enumerate(small)]
+        assert torch.equal(torch.autograd.grad(convolved(*given).sin().sum(), small[one])[0], both[one])
 
 
 def test_stacked_filters_have_the_derivatives_of_each(ratio):
@@ -39,6 +43,18 @@ def test_stacked_filters_have_the_derivatives_of_each(ratio):
 
     wanted = torch.stack([steep(one) for one in filters])
     assert ratio(vmap(steep)(filters), wanted, size=27 * 64, amplification=GROWTH) < 30
+
+
+def test_stacked_filters_on_the_numbers_under_their_taps_have_the_derivatives_of_each(ratio):
+    maps, filters = normal(2, 2, 32, 32, dtype=torch.float32), normal(3, 5, 2, 3, 3, seed=1, dtype=torch.float32)
+    layer = Convolution(2, 5, (32, 32), padding=2)
+
+    def steep(one):
+        given = {"weight": one, "bias": one[:, 0, 0, 0]}
+        return grad(lambda x: functional_call(layer, given, (x,)).sin().sum())(maps).square().sum()
+
+    wanted = torch.stack([grad(steep)(one) for one in filters])
+    assert ratio(vmap(grad(steep))(filters), wanted, size=18 * 2 * 34**2, eps=2.0**-23) < 30
 
 
 def found(network, weights, images, classes, dtype):

@@ -5,7 +5,7 @@ import torch
 from torch.func import grad, vmap
 from torch.nn import functional as F
 
-from analytic_dd.baselines.nets.instance_norm import InstanceNorm
+from analytic_dd.baselines.nets.instance_norm import InstanceNorm, _Norm
 from analytic_dd.baselines.nets.layout import channels_last, stored_last
 from analytic_dd.baselines.nets.network import ConvNet
 
@@ -58,17 +58,44 @@ def test_derivatives_are_those_of_torch_and_of_differences_in_either_order_of_ch
     assert torch.autograd.gradgradcheck(norm, given)
 
 
+def plain_means(x, weight, bias):
+    """The 2 x 2 means of what is positive after the group norm of torch."""
+    return F.avg_pool2d(F.relu(F.group_norm(x, 4, weight, bias)), 2)
+
+
+def halved(x, weight, bias):
+    """The layer with ReLU and pool, as a function."""
+    return _Norm.apply(x, weight, bias, True)[0]
+
+
+def test_means_of_positive_parts_have_the_derivatives_of_torch_and_keep_one_tensor_of_their_size(ratio):
+    x, weight, bias = normal(3, 4, 6, 2), normal(4, seed=1), normal(4, seed=2)
+    found, kept = [], []
+    for function, order in ((plain_means, torch.clone), (halved, channels_last)):
+        given = [value.detach().requires_grad_() for value in (order(x), weight, bias)]
+        with torch.autograd.graph.saved_tensors_hooks(lambda one: kept.append(one.numel()) or one, lambda one: one):
+            value = function(*given)
+        kept.append(0)
+        slopes = torch.autograd.grad((value.sin() * normal(3, 4, 3, 1, seed=3)).sum(), given, create_graph=True)
+        bends = torch.autograd.grad(sum(slope.square().sum() for slope in slopes), given)
+        found.append([value.detach(), *(slope.detach() for slope in slopes), *bends])
+    for one, two in zip(*found, strict=True):
+        assert ratio(one, two, size=120, amplification=10.0) < 30
+    assert sum(numbers >= x.numel() for numbers in kept[kept.index(0) :]) == 1
+
+
 @pytest.mark.parametrize("shared", [True, False])
 def test_stacked_scales_have_the_derivatives_of_each(shared, ratio):
     weights = normal(2, 4)
     x = normal(3, 4, 5, 2, seed=1) if shared else normal(2, 3, 4, 5, 2, seed=1)
 
-    def steep(weight, x):
-        return grad(lambda x: norm(x, weight, weight).sin().sum())(x).square().sum()
+    def steep(function):
+        return lambda weight, x: grad(lambda x: function(x, weight, weight).sin().sum())(x).square().sum()
 
-    found = vmap(grad(steep), in_dims=(0, None if shared else 0))(weights, x)
-    wanted = torch.stack([grad(steep)(weights[one], x if shared else x[one]) for one in range(2)])
-    assert ratio(found, wanted, size=120, amplification=10.0) < 30
+    for function in (norm, lambda x, *others: halved(channels_last(x[:, :, :4]), *others)):
+        found = vmap(grad(steep(function)), in_dims=(0, None if shared else 0))(weights, x)
+        wanted = torch.stack([grad(steep(function))(weights[one], x if shared else x[one]) for one in range(2)])
+        assert ratio(found, wanted, size=120, amplification=10.0) < 30
 
 
 @pytest.mark.parametrize("pieces", [1, 2, 4, 7])
