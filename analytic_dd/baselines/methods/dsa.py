@@ -40,5 +40,6 @@ class SiameseAugmentation(GradientMatching):
     config_type = DsaConfig
     config: DsaConfig
 
-    def _augmentation(self) -> Augmentation | None:
-        return Augmentation.for_images(self.task.shape, digits=self.config.digits)
+    def _prepare(self) -> None:
+        super()._prepare()
+        self.augmentation = Augmentation.for_images(self.task.shape, digits=self.config.digits)
