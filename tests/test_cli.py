@@ -4,10 +4,9 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -89,17 +88,8 @@ def test_report_has_what_the_design_promises(run, tmp_path):
         assert set(report[name]) >= {"relative_error", "verdict", "ratio", "condition"}
     assert report["recovery"]["verdict"] == "pass"
     assert {"reading", "features", "gram", "eigendecomposition", "construction"} <= set(report["seconds"])
-    assert set(report) >= {
-        "format",
-        "method",
-        "theorem",
-        "ridge",
-        "distilled_ridge",
-        "labels",
-        "features",
-        "dtype",
-        "data",
-    }
+    facts = {"format", "method", "theorem", "ridge", "distilled_ridge", "labels", "features", "dtype", "data"}
+    assert set(report) >= facts
     assert {"name", "sha256"} <= set(report["data"])
     assert json.loads(printed)["recovery"] == report["recovery"]
 
@@ -163,32 +153,6 @@ def test_every_map_is_certified_in_pixel_space(run, tmp_path, arguments, points,
     assert report["labels_polished"] == ("learned" in arguments)
 
 
-def test_a_realistic_set_says_what_it_costs_and_publishes(run, tmp_path):
-    status, printed, _ = run("distill", "--mode", "nearest", "--ipc", 3, "--out", tmp_path)
-    assert status == 0
-    for part in ("near copies of 30 images", "rounded to 8 bits", "privacy (T17)", "publishes its reference images"):
-        assert part in printed
-    report = json.loads((tmp_path / "report.json").read_text())
-    assert set(report["realistic"]) == {
-        "distance_features",
-        "relative_distance_features",
-        "predicted_distance",
-        "predicted_distance_ratio",
-        "distance_pixels",
-        "relative_distance_pixels",
-        "largest_pixel_change",
-        "largest_pixel_change_fraction",
-        "condition",
-        "label_range",
-        "reference_count",
-        "label_agreement",
-        "eight_bit",
-        "privacy",
-    }
-    assert set(report["realistic"]["eight_bit"]) == {"recovery", "decision_agreement", "decisions_on", "decisions"}
-    assert run("show", tmp_path)[0] == 0
-
-
 def test_references_come_from_a_file(run, refused, tmp_path, ratio):
     rng = np.random.default_rng(0)
     images, classes = rng.uniform(0, 16, (12, 8, 8)), np.arange(12) % 10
@@ -205,9 +169,6 @@ def test_references_come_from_a_file(run, refused, tmp_path, ratio):
     with_labels = ("--mode", "nearest", "--labels", "one-hot", "--references")
     assert run("distill", *with_labels, tmp_path / "images.npz", "--out", tmp_path / "o")[0] == 0
     refused(*with_labels, tmp_path / "images.npy", mentions=["one-hot", "classes of the references", "npz"])
-    np.save(tmp_path / "small.npy", images[:, :7])
-    refused("--mode", "nearest", "--references", tmp_path / "small.npy", mentions=["(8, 8)", "(12, 7, 8)"])
-    refused("--mode", "nearest", "--ipc", 2, "--references", tmp_path / "images.npy", mentions=["12", "20"])
     (tmp_path / "text.npy").write_text("nothing")
     refused("--mode", "nearest", "--references", tmp_path / "text.npy", mentions=["text.npy"])
 
@@ -238,10 +199,6 @@ def test_verify_checks_theorems(capfd):
     assert "--theorems" in capfd.readouterr().err
     assert cli.main(["verify", "--theorems", "T2/exact"]) == 0
     assert "T2" in capfd.readouterr().out
-    assert cli.main(["verify", "--theorems", "T99"]) == 2
-    printed, error = capfd.readouterr()
-    assert printed == ""
-    assert error.startswith("analytic-dd: unknown id 'T99'; choose from")
 
 
 @pytest.mark.parametrize(
@@ -332,21 +289,14 @@ def test_help_and_usage(run):
         (["--data", ""], ["unknown data ''"]),
         (["--features", ""], ["unknown features ''"]),
         (["--features", "identitty"], ["identitty", "did you mean identity"]),
-        (["--labels", "onehot"], ["onehot", "did you mean one-hot"]),
-        (["--mode", "exakt"], ["exakt", "did you mean exact"]),
         (["--root", "lage"], ["did you mean large"]),
-        (["--ipc", 0], ["--ipc must be", ">= 1", "got 0"]),
         (["--points", 0], ["points", ">= 1", "got 0"]),
-        (["--points", 5], ["T1", "m = 5", "rank W = 10", "few"]),
         (["--points", 5, "--labels", "learned"], ["T1", "5 points", "rank W = 10", "few"]),
-        (["--mode", "few"], ["--points M"]),
-        (["--mode", "few", "--points", 11], ["1 .. 10", "11"]),
         (["--ridge", -1], ["ridge", ">= 0", "-1"]),
         (["--ridge", "nan"], ["ridge", "finite", "nan"]),
         (["--distilled-ridge", -0.5], ["--distilled-ridge must be", ">= 0", "-0.5"]),
         (["--distilled-ridge", 1e6], ["T3", "1e+06", "largest", "use --labels learned, or lower --distilled-ridge"]),
         (["--ridge", 1e300], ["1e+300", "too large", "smaller"]),
-        (["--ridge", 1, 1e300], ["1e+300", "too large", "smaller"]),
         (["--ridge", 0, "--solver", "refined"], ["positive definite", "--solver tsqr"]),
         (["--ridge", 1, 10, "--ipc", 5], ["several ridges", "--ipc 5"]),
         (["--device", "cuda:63"], ["cuda:63", "use --device cpu"]),
@@ -365,18 +315,14 @@ def test_help_and_usage(run):
         (["--mode", "nearest", "--references", "k-mean"], ["k-mean", "did you mean k-means"]),
         (["--mode", "nearest", "--references", "none.npz"], ["none.npz"]),
         (["--mode", "nearest", "--tau", -1], ["tau", ">= 0", "-1"]),
-        (["--mode", "nearest", "--labels", "one-hot", "--distilled-ridge", 1], ["T6b", "--labels learned"]),
         (["--mode", "nearest", "--box", "--features", "fcnn"], ["Box", "fcnn", "identity"]),
         (["--mode", "nearest", "--features", "rff:form=sincos,p=60"], ["T8a", "circles"]),
-        (["--mode", "nearest", "--features", "rff:p=100"], ["T8a", "100", "64"]),
         (["--mode", "one-image", "--points", 10], ["--points 10", "--mode one-image"]),
         (["--mode", "one-image", "--ipc", 1], ["--ipc 1", "--mode one-image"]),
         (["--mode", "one-image", "--labels", "one-hot"], ["unknown labels", "one-hot", "centred"]),
         (["--mode", "one-image", "--features", "fcnn:activation=relu"], ["T9", "Jacobian", "strictly monotone"]),
         (["--mode", "one-image", "--features", "rff:p=100"], ["T9", "rank p = 100"]),
         (["--mode", "one-image", "--tau", 1], ["tau", "nearest"]),
-        (["--box"], ["box", "nearest"]),
-        (["--references", "herding"], ["--references herding are for", "--init real"]),
         (["--largest-change", 0.1], ["--largest-change 0.1", "--mode one-image"]),
     ],
 )
@@ -457,29 +403,14 @@ def test_hostile_distilled_sets_are_one_line(run, tmp_path):
     assert "none.npz" in error
 
 
-ENDLESS = """
-import importlib, sys, time
-from analytic_dd import cli
-importlib.import_module("analytic_dd.report.run").distil = lambda *_, **__: time.sleep(60)
-sys.exit(cli.main(sys.argv[1:]))
-"""
-
-
-@pytest.mark.skipif(os.name == "nt", reason="signals")
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_leaves_the_previous_result(run, tmp_path, stop):
-    run("distill", "--out", tmp_path / "out")
-    before = {name: (tmp_path / "out" / name).read_bytes() for name in os.listdir(tmp_path / "out")}
-    command = [sys.executable, "-c", ENDLESS, "distill", "--out", tmp_path / "out"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        while not any(name.startswith(".unfinished") for name in os.listdir(tmp_path / "out")):
-            time.sleep(0.01)  # the work has not begun
-        process.send_signal(stop)
-        printed, error = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert printed == ""
-    assert error.splitlines() == ["analytic-dd: interrupted; what was there before is intact"]
-    assert {name: (tmp_path / "out" / name).read_bytes() for name in os.listdir(tmp_path / "out")} == before
+def test_an_interrupt_leaves_the_previous_result(run, tmp_path, monkeypatch):
+    """Signals themselves, at any line, are sent by faults/test_kills."""
+    run("distill", "--out", tmp_path)
+    before = {name: (tmp_path / name).read_bytes() for name in os.listdir(tmp_path)}
+    monkeypatch.setattr(sys.modules["analytic_dd.report.run"], "distil", Mock(side_effect=KeyboardInterrupt))
+    told = "analytic-dd: interrupted; what was there before is intact\n"
+    assert run("distill", "--out", tmp_path) == (130, "", told)
+    assert {name: (tmp_path / name).read_bytes() for name in os.listdir(tmp_path)} == before
 
 
 def test_an_interrupt_while_the_command_line_is_loaded_is_one_line(monkeypatch, capsys):

@@ -46,18 +46,10 @@ def test_without_a_home_a_path_that_needs_one_is_named(monkeypatch, capsys):
 def test_a_name_that_the_terminal_cannot_show_is_no_error(small, tmp_path, encoding):
     path = tmp_path / "d\u00e9j\u00e0-\u732b.npz"
     small.rename(path)
-    command = [
-        sys.executable,
-        "-m",
-        "analytic_dd",
-        "distill",
-        "--no-picture",
-        "--data",
-        path,
-        "--out",
-        tmp_path / "out",
-    ]
-    done = subprocess.run(command, env=os.environ | {"PYTHONIOENCODING": encoding}, capture_output=True, check=False)
+    words = ["-m", "analytic_dd", "distill", "--no-picture", "--data", path, "--out", tmp_path / "out"]
+    done = subprocess.run(
+        [sys.executable, *words], env=os.environ | {"PYTHONIOENCODING": encoding}, capture_output=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "report.json").exists()
 

@@ -15,6 +15,7 @@ __all__ = ["current_client", "in_order", "over_dask"]
 
 _CLIENT: ContextVar[Any] = ContextVar("client", default=None)
 _AHEAD = 8  # tasks a worker thread that are submitted before the first result is fetched
+_RETRIES = 2  # of a call that raises; one whose worker died always runs again on another
 
 
 @contextmanager
@@ -82,10 +83,8 @@ def current_client() -> Any:
     return _CLIENT.get()
 
 
-def in_order(
-    function: Callable[..., Any], calls: Iterable[Sequence[Any]], client: Any, *, retries: int = 2
-) -> Iterator[Any]:
-    r"""Yield ``function(*call)`` for each call, in their order.
+def in_order(function: Callable[..., Any], calls: Iterable[Sequence[Any]], client: Any) -> Iterator[Any]:
+    r"""Yield ``function(*call)`` for each call, in their order; one that raises, or whose worker died, runs again.
 
     Parameters
     ----------
@@ -95,8 +94,6 @@ def in_order(
         Arguments that can be pickled.
     client : distributed.Client or None
         With None the calls are made in this process, one after another.
-    retries : int
-        How often a call that raises is tried again. A call whose worker died always runs again on another.
 
     Notes
     -----
@@ -116,7 +113,7 @@ def in_order(
     while True:
         # a call without a key of its own would share the result of an equal one that ran before
         fresh = itertools.islice(rest, ahead - len(pending))
-        pending.extend(client.submit(function, *call, pure=False, retries=retries) for call in fresh)
+        pending.extend(client.submit(function, *call, pure=False, retries=_RETRIES) for call in fresh)
         if not pending:
             return
         yield pending.popleft().result()

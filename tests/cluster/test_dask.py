@@ -18,28 +18,6 @@ PHI = FullyConnected([D, 9], rng=np.random.default_rng(0))
 
 
 @pytest.fixture(scope="module")
-def client():
-    """Two processes, one thread each."""
-    import dask
-    from distributed import Client, LocalCluster
-
-    options = {"distributed.comm.timeouts.connect": "60s", "distributed.worker.memory.spill": False}
-    with (
-        dask.config.set(options),
-        LocalCluster(
-            n_workers=2,
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address="127.0.0.1:0",
-            host="127.0.0.1",
-            silence_logs=50,
-        ) as cluster,
-        Client(cluster) as made,
-    ):
-        yield made
-
-
-@pytest.fixture(scope="module")
 def source(tmp_path_factory):
     folder, rng = tmp_path_factory.mktemp("source"), np.random.default_rng(5)
     np.save(folder / "x.npy", rng.integers(0, 256, (N, D), dtype=np.uint8))

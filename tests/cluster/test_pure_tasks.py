@@ -35,15 +35,6 @@ def here():
     return contextvars.Context().run(value_and_gradient)
 
 
-@pytest.fixture(scope="module")
-def client():
-    """Two processes, one thread each."""
-    import dask
-
-    with dask.config.set({"distributed.comm.timeouts.connect": "60s"}), over_dask(2) as made:
-        yield made
-
-
 def test_values_and_gradients_have_the_bits_of_one_process(client):
     assert current_client() is client
     found = value_and_gradient()

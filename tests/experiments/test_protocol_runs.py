@@ -9,7 +9,7 @@ import pytest
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 MODULES = ("records", "pictures", "published", "protocol_runs", "iterative_table", "transfer", "protocol_tables")
 TINY = {
-    "evaluate": {"nets": 2, "epochs": 2, "epochs_augmented": 2, "width": 4, "depth": 2, "transfer_width": 4},
+    "evaluate": {"nets": 2, "epochs": 1, "epochs_augmented": 1, "width": 4, "depth": 2, "transfer_width": 4},
     "kip": {"steps": 3, "target_batch": 50},
 }
 

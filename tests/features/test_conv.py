@@ -12,7 +12,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytic_dd.arrays import to_numpy
 from analytic_dd.errors import InfeasibleError, RangeError, ShapeError
 from analytic_dd.features import conv_border
 from analytic_dd.features.conv import Convolutional
@@ -39,17 +38,6 @@ MAPS: dict[str, Callable[[], Convolutional]] = {
 every_map = pytest.mark.parametrize("name", MAPS)
 
 
-def relative(got: Any, wanted: Any) -> float:
-    got, wanted = (to_numpy(A).astype(np.float64) for A in (got, wanted))
-    assert got.shape == wanted.shape
-    return float(np.linalg.norm(got - wanted) / np.linalg.norm(wanted))
-
-
-def ratio(got: Any, wanted: Any, phi: Convolutional, eps: float = EPS) -> float:
-    """The error in units of  eps * depth * condition() ."""
-    return relative(got, wanted) / (eps * len(phi.layers) * phi.condition())
-
-
 def plain(X: Any, A: np.ndarray) -> Any:
     """Where a layer would place a parameter: numpy float64 only."""
     return A
@@ -67,24 +55,13 @@ def matrix_of(layer: ConvolutionLayer) -> np.ndarray:
     return layer._correlate(units, plain).reshape(layer.columns, layer.rows).T
 
 
-def test_comparators_fail_on_planted_errors() -> None:
-    """100 ratios too much, a NaN, and a kernel that is flipped (a convolution instead of a correlation) do not pass."""
-    phi = MAPS["one layer"]()
-    Phi = np.random.default_rng(0).standard_normal((2, phi.p))
-    assert ratio(Phi * (1 + 100 * EPS * phi.condition()), Phi, phi) > RATIO
-    assert not ratio(np.full_like(Phi, np.nan), Phi, phi) < RATIO
-    layer = layer_of("circular", (4, 6, 2), 3, 3, 2)
-    flipped = CircularLayer(layer.shape_in, layer.kernel[::-1, ::-1], stride=2)
-    assert relative(matrix_of(flipped), matrix_of(layer)) > 0.1
-
-
 # The convolution
 
 
 @pytest.mark.parametrize(
     ("size", "stride", "c_out"), [(1, 1, 2), (3, 1, 5), (3, 2, 4), (5, 1, 1), (5, 3, 2), (3, 6, 7)]
 )
-def test_convolution_is_that_of_torch(size: int, stride: int, c_out: int) -> None:
+def test_convolution_is_that_of_torch(ratio: Any, size: int, stride: int, c_out: int) -> None:
     for padding in LAYERS:
         layer = layer_of(padding, (6, 12, 3), size, c_out, stride)
         X = np.random.default_rng(1).standard_normal((2, 6, 12, 3))
@@ -98,7 +75,7 @@ def test_convolution_is_that_of_torch(size: int, stride: int, c_out: int) -> Non
         wanted = torch.nn.functional.conv2d(images, weight, torch.tensor(layer.bias), stride=stride).permute(0, 2, 3, 1)
         got = layer.forward(X, plain)
         assert got.shape == (2, *layer.shape_out)
-        assert relative(got, wanted) < RATIO * EPS
+        assert ratio(got, wanted, size=1) < 30
 
 
 @pytest.mark.parametrize("padding", ["valid", "zero"])
@@ -107,15 +84,15 @@ def test_sparse_matrix_is_the_convolution(padding: str) -> None:
     assert np.array_equal(layer.matrix.toarray(), matrix_of(layer))
 
 
-def test_kernel_wider_than_the_torus_wraps_round() -> None:
+def test_kernel_wider_than_the_torus_wraps_round(ratio: Any) -> None:
     """On a 2 x 3 torus the taps of a 5 x 5 kernel that meet at one pixel add."""
     kernel = np.random.default_rng(0).standard_normal((5, 5, 1, 1))
     folded = np.zeros((2, 3))
     for a, b in itertools.product(range(5), range(5)):
         folded[(a - 2) % 2, (b - 2) % 3] += kernel[a, b, 0, 0]
     layer = CircularLayer((2, 3, 1), kernel, stride=1)
-    assert relative(matrix_of(layer)[0].reshape(2, 3), folded) < RATIO * EPS
-    assert relative(layer.singular_values(), np.linalg.svd(matrix_of(layer))[1]) < RATIO * EPS
+    assert ratio(matrix_of(layer)[0].reshape(2, 3), folded, size=1) < 30
+    assert ratio(layer.singular_values(), np.linalg.svd(matrix_of(layer))[1], size=1) < 30
 
 
 # Linear algebra in Fourier space
@@ -124,7 +101,7 @@ def test_kernel_wider_than_the_torus_wraps_round() -> None:
 @settings(deadline=None, max_examples=60)
 @given(st.tuples(*[st.integers(1, 4)] * 4), st.integers(1, 3), st.sampled_from([1, 3, 5]))
 def test_circular_singular_values_and_least_norm_are_those_of_the_matrix(
-    sizes: tuple[int, ...], stride: int, size: int
+    ratio: Any, sizes: tuple[int, ...], stride: int, size: int
 ) -> None:
     h, w, c_in, c_out = sizes
     layer = layer_of("circular", (h * stride, w * stride, c_in), size, c_out, stride)
@@ -138,10 +115,10 @@ def test_circular_singular_values_and_least_norm_are_those_of_the_matrix(
         z = np.random.default_rng(0).standard_normal((2, *layer.shape_out))
         got = layer.preimage(z, None, plain).reshape(2, -1)
         wanted = (z - layer.bias).reshape(2, -1) @ np.linalg.pinv(A).T
-        assert relative(got, wanted) < RATIO * EPS * layer.condition
+        assert ratio(got, wanted, size=1, amplification=layer.condition) < 30
 
 
-def test_singular_values_come_from_the_aliased_symbols() -> None:
+def test_singular_values_come_from_the_aliased_symbols(ratio: Any) -> None:
     """T8c as stated: at each output frequency the s^2 aliases of the full symbol, side by side, over s."""
     layer = layer_of("circular", (4, 6, 3), 3, 5, 2)
     u, v = np.ix_(np.arange(4), np.arange(6))
@@ -152,11 +129,11 @@ def test_singular_values_come_from_the_aliased_symbols() -> None:
     )
     aliased = np.concatenate([full[m * 2 : m * 2 + 2, n * 3 : n * 3 + 3] for m in (0, 1) for n in (0, 1)], axis=-1) / 2
     wanted = np.sort(np.linalg.svd(aliased, compute_uv=False).ravel())[::-1]
-    assert relative(layer.singular_values(), wanted) < RATIO * EPS
+    assert ratio(layer.singular_values(), wanted, size=1) < 30
 
 
 @pytest.mark.parametrize("padding", LAYERS)
-def test_nearest_preimage_is_the_projection_of_the_reference(padding: str) -> None:
+def test_nearest_preimage_is_the_projection_of_the_reference(ratio: Any, padding: str) -> None:
     """near + A^+ (z - b - A near): exact, orthogonal to the null space, and no farther than any other pre-image."""
     layer = layer_of(padding, (6, 8, 2), 3, 3, 2)
     A = matrix_of(layer)
@@ -164,7 +141,7 @@ def test_nearest_preimage_is_the_projection_of_the_reference(padding: str) -> No
     z, near = rng.standard_normal((3, *layer.shape_out)), rng.standard_normal((3, *layer.shape_in))
     x = layer.preimage(z, near, plain)
     step = (x - near).reshape(3, -1)
-    assert relative(layer.forward(x, plain), z) < RATIO * EPS * layer.condition
+    assert ratio(layer.forward(x, plain), z, size=1, amplification=layer.condition) < 30
     assert np.linalg.norm(step - step @ np.linalg.pinv(A) @ A) < RATIO * EPS * layer.condition * np.linalg.norm(step)
     assert np.linalg.norm(step) < np.linalg.norm(layer.preimage(z, None, plain) - near)
 
@@ -211,14 +188,14 @@ def test_isometry_stays_an_isometry_at_the_border(padding: str) -> None:
 
 
 @pytest.mark.parametrize("padding", ["valid", "zero"])
-def test_lsmr_and_dense_agree(padding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lsmr_and_dense_agree(ratio: Any, padding: str, monkeypatch: pytest.MonkeyPatch) -> None:
     small, large = layer_of(padding, (9, 10, 3), 3, 5, 2), layer_of(padding, (9, 10, 3), 3, 5, 2)
     z = np.random.default_rng(0).standard_normal((2, *small.shape_out))
     wanted = small.preimage(z, None, plain), small.extremes
     monkeypatch.setattr(conv_border, "_DENSE", 10)
     got = large.preimage(z, None, plain)
-    assert relative(got, wanted[0]) < RATIO * EPS * small.condition
-    assert relative(large.forward(got, plain), z) < RATIO * EPS * small.condition
+    assert ratio(got, wanted[0], size=1, amplification=small.condition) < 30
+    assert ratio(large.forward(got, plain), z, size=1, amplification=small.condition) < 30
     assert np.allclose(large.extremes, wanted[1], rtol=RATIO * EPS * small.condition**2, atol=0)
     assert large.onto
 
@@ -237,17 +214,17 @@ def test_lsmr_that_does_not_converge_is_an_error(monkeypatch: pytest.MonkeyPatch
     assert caught.value.value > caught.value.limit
 
 
-def test_large_valid_map_round_trips() -> None:
+def test_large_valid_map_round_trips(ratio: Any) -> None:
     """3,072 inputs: LSMR, and extremes of the singular values by Lanczos and inverse iteration."""
     phi = Convolutional.from_options((32, 32, 3), depth=1, padding="valid", rng=0)
     assert (phi.p, phi.kind) == (15 * 15 * 11, "surjective")
     Phi = np.random.default_rng(0).standard_normal((2, phi.p))
-    assert ratio(phi(phi.preimage(Phi)), Phi, phi) < RATIO
+    assert ratio(phi(phi.preimage(Phi)), Phi, size=len(phi.layers), amplification=phi.condition()) < 30
     tensor = torch.tensor(Phi, dtype=torch.float32)
-    assert ratio(phi(phi.preimage(tensor)), Phi, phi, 2.0**-23) < RATIO
+    assert ratio(phi(phi.preimage(tensor)), Phi, size=len(phi.layers), amplification=phi.condition(), eps=2.0**-23) < 30
 
 
-def test_zero_padding_of_a_general_kernel_reports_its_condition() -> None:
+def test_zero_padding_of_a_general_kernel_reports_its_condition(ratio: Any) -> None:
     """T8c: 10^6 times that of circular padding here; the pre-image is as good as condition() says."""
     conditions = {}
     for padding in ("zero", "circular"):
@@ -256,7 +233,7 @@ def test_zero_padding_of_a_general_kernel_reports_its_condition() -> None:
         exact = values[0] / values[-1] / phi.slope
         assert abs(phi.condition() / exact - 1.0) < RATIO * EPS * values[0] / values[-1]
         Phi = np.random.default_rng(0).standard_normal((3, phi.p))
-        assert ratio(phi(phi.preimage(Phi)), Phi, phi) < RATIO
+        assert ratio(phi(phi.preimage(Phi)), Phi, size=len(phi.layers), amplification=phi.condition()) < 30
         conditions[padding] = phi.condition()
     assert conditions["zero"] > 1e6 * conditions["circular"]
     assert conditions["zero"] < np.inf
@@ -265,17 +242,17 @@ def test_zero_padding_of_a_general_kernel_reports_its_condition() -> None:
 # Pooling
 
 
-def test_average_pooling_is_torch_and_its_nearest_preimage_is_the_projection() -> None:
+def test_average_pooling_is_torch_and_its_nearest_preimage_is_the_projection(ratio: Any) -> None:
     pool, rng = AveragePooling((5, 8, 3)), np.random.default_rng(0)
     X, Z = rng.standard_normal((2, 5, 8, 3)), rng.standard_normal((2, 2, 4, 3))
     wanted = torch.nn.functional.avg_pool2d(torch.tensor(X).permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
-    assert relative(pool.forward(X, plain), wanted) < RATIO * EPS
+    assert ratio(pool.forward(X, plain), wanted, size=1) < 30
     A = pool.forward(np.eye(120).reshape(-1, 5, 8, 3), plain).reshape(120, -1).T
     rows = Z.reshape(2, -1)
     least, nearest = (pool.preimage(Z, near, plain).reshape(2, -1) for near in (None, X))
-    assert relative(least, rows @ np.linalg.pinv(A).T) < RATIO * EPS
+    assert ratio(least, rows @ np.linalg.pinv(A).T, size=1) < 30
     flat = X.reshape(2, -1)
-    assert relative(nearest, flat + (rows - flat @ A.T) @ np.linalg.pinv(A).T) < RATIO * EPS
+    assert ratio(nearest, flat + (rows - flat @ A.T) @ np.linalg.pinv(A).T, size=1) < 30
 
 
 def test_max_pooling_is_torch_and_its_nearest_preimage_is_the_best_of_all() -> None:
@@ -308,23 +285,13 @@ def test_a_point_is_its_own_nearest_preimage(kind: type[AveragePooling] | type[M
 
 
 @every_map
-def test_round_trip(name: str) -> None:
+def test_round_trip(ratio: Any, name: str) -> None:
     """phi(preimage(Phi)) = Phi, near a reference too."""
     phi, rng = MAPS[name](), np.random.default_rng(3)
     Phi, near = rng.standard_normal((3, phi.p)), rng.standard_normal((3, phi.d))
     for reference in (None, near):
-        assert ratio(phi(phi.preimage(Phi, near=reference)), Phi, phi) < RATIO
-
-
-@every_map
-def test_reference_is_approached_and_kept(name: str) -> None:
-    phi = MAPS[name]()
-    rng = np.random.default_rng(4)
-    Phi, near = rng.standard_normal((3, phi.p)), rng.standard_normal((3, phi.d))
-    far = np.linalg.norm(phi.preimage(Phi) - near, axis=1)
-    above = 1 + RATIO * EPS * len(phi.layers) * phi.condition()
-    assert np.all(np.linalg.norm(phi.preimage(Phi, near=near) - near, axis=1) <= far * above)
-    assert ratio(phi.preimage(phi(near), near=near), near, phi) < RATIO
+        back = phi(phi.preimage(Phi, near=reference))
+        assert ratio(back, Phi, size=len(phi.layers), amplification=phi.condition()) < 30
 
 
 @pytest.mark.parametrize(
@@ -389,14 +356,15 @@ def test_asinh_refuses_what_its_inverse_overflows_at() -> None:
 
 @pytest.mark.parametrize("shape", [(28, 28), (32, 32, 3)])
 @pytest.mark.parametrize("depth", [1, 2, 3])
-def test_defaults_are_onto_and_well_conditioned(shape: tuple[int, ...], depth: int) -> None:
+def test_defaults_are_onto_and_well_conditioned(ratio: Any, shape: tuple[int, ...], depth: int) -> None:
     """MNIST and CIFAR: as many features as fit below equality; condition below 50 a layer; refinement helps."""
     phi = Convolutional.from_options(shape, depth=depth, rng=0)
     assert phi.kind == "surjective"
     assert phi.p > 0.6 * phi.d
     assert phi.condition() < 50**depth
     Phi = np.random.default_rng(0).standard_normal((4, phi.p))
-    assert ratio(phi(phi.preimage(Phi)), Phi, phi) < 1  # 30 times less than allowed
+    back = phi(phi.preimage(Phi))
+    assert ratio(back, Phi, size=depth, amplification=phi.condition()) < 1  # 30 times less than allowed
     assert np.all(np.isfinite(phi.layers[-1].singular_values()))
 
 

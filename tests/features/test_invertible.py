@@ -12,7 +12,6 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from analytic_dd.arrays import to_numpy
 from analytic_dd.errors import InfeasibleError
 from analytic_dd.features.blocks import AdditiveCoupling, AffineCoupling, Block, Conditioner, ResidualBlock
 from analytic_dd.features.invertible import InvertibleNetwork
@@ -34,17 +33,6 @@ MAPS: dict[str, Callable[[], InvertibleNetwork]] = {
 every_map = pytest.mark.parametrize("name", MAPS)
 
 
-def relative(got: Any, wanted: Any) -> float:
-    got, wanted = (to_numpy(A).astype(np.float64) for A in (got, wanted))
-    assert got.shape == wanted.shape
-    return float(np.linalg.norm(got - wanted) / np.linalg.norm(wanted))
-
-
-def ratio(got: Any, wanted: Any, phi: InvertibleNetwork, eps: float = EPS) -> float:
-    """The error in units of  eps * blocks * condition() ."""
-    return relative(got, wanted) / (eps * phi.blocks * phi.condition())
-
-
 def plain(X: Any, A: np.ndarray) -> Any:
     """Where a block would place a parameter: numpy or torch, float64."""
     return A if isinstance(X, np.ndarray) else torch.tensor(A)
@@ -59,28 +47,7 @@ def block_of(coupling: str, d: int = 13, hidden: int = 5) -> Block:
     return made[coupling](np.random.default_rng(0), d, hidden)
 
 
-def test_comparators_fail_on_planted_errors() -> None:
-    """100 ratios too much, a NaN, and the inverse of another block do not pass."""
-    phi = MAPS["affine"]()
-    Phi = np.random.default_rng(0).standard_normal((2, phi.p))
-    assert ratio(Phi * (1 + 100 * EPS * phi.blocks * phi.condition()), Phi, phi) > RATIO
-    assert not ratio(np.full_like(Phi, np.nan), Phi, phi) < RATIO
-    other = InvertibleNetwork((5, 7), coupling="affine", blocks=3, hidden=6, rng=3)
-    assert ratio(other(phi.preimage(Phi)), Phi, phi) > RATIO
-
-
 # The map
-
-
-@every_map
-def test_round_trip(name: str) -> None:
-    """Both ways; a bijection has one pre-image, so a reference changes nothing."""
-    phi, rng = MAPS[name](), np.random.default_rng(3)
-    Phi, near = rng.standard_normal((3, phi.p)), rng.standard_normal((3, phi.d))
-    X = phi.preimage(Phi)
-    assert ratio(phi(X), Phi, phi) < RATIO
-    assert ratio(phi.preimage(phi(near)), near, phi) < RATIO
-    assert np.array_equal(phi.preimage(Phi, near=near), X)
 
 
 @pytest.mark.parametrize(
@@ -94,19 +61,21 @@ def test_round_trip(name: str) -> None:
         ((32, 32, 3), "residual", "checkerboard"),
     ],
 )
-def test_defaults_invert_images_to_rounding_level(shape: tuple[int, ...], coupling: str, squeeze: str | None) -> None:
+def test_defaults_invert_images_to_rounding_level(
+    ratio: Any, shape: tuple[int, ...], coupling: str, squeeze: str | None
+) -> None:
     phi = InvertibleNetwork(shape, coupling=coupling, squeeze=squeeze, hidden=16, rng=0)
     assert (phi.kind, phi.d, phi.p) == ("bijective", math.prod(shape), math.prod(shape))
     assert phi.condition() < 1000
     Phi = np.random.default_rng(0).standard_normal((3, phi.p))
-    assert relative(phi(phi.preimage(Phi)), Phi) < RATIO * EPS * phi.blocks
+    assert ratio(phi(phi.preimage(Phi)), Phi, size=1, amplification=phi.blocks) < 30
 
 
-def test_default_width_inverts_images_to_rounding_level() -> None:
+def test_default_width_inverts_images_to_rounding_level(ratio: Any) -> None:
     phi = InvertibleNetwork((28, 28), rng=0)
     assert (phi.hidden, phi.coupling, phi.blocks) == (256, "affine", 4)
     Phi = np.random.default_rng(0).standard_normal((3, phi.p))
-    assert relative(phi(phi.preimage(Phi)), Phi) < RATIO * EPS * phi.blocks
+    assert ratio(phi(phi.preimage(Phi)), Phi, size=1, amplification=phi.blocks) < 30
 
 
 @settings(deadline=None, max_examples=60)
@@ -118,12 +87,14 @@ def test_default_width_inverts_images_to_rounding_level() -> None:
     st.integers(0, 2**32),
 )
 @example(2, 1, "residual", -6.0, 0)  # found when tanh(u + beta) - tanh(beta) was computed by subtraction
-def test_condition_bounds_the_error_at_every_scale(d: int, blocks: int, coupling: str, power: float, seed: int) -> None:
+def test_condition_bounds_the_error_at_every_scale(
+    ratio: Any, d: int, blocks: int, coupling: str, power: float, seed: int
+) -> None:
     """Features of size 1e-100 to 1e100: the map sends 0 to 0 and is Lipschitz, so the error stays relative."""
     phi = InvertibleNetwork(d, blocks=blocks, coupling=coupling, rng=seed)
     Phi = 10.0**power * np.random.default_rng(seed).standard_normal((2, d))
-    assert ratio(phi(phi.preimage(Phi)), Phi, phi) < RATIO
-    assert ratio(phi.preimage(phi(Phi)), Phi, phi) < RATIO
+    assert ratio(phi(phi.preimage(Phi)), Phi, size=phi.blocks, amplification=phi.condition()) < 30
+    assert ratio(phi.preimage(phi(Phi)), Phi, size=phi.blocks, amplification=phi.condition()) < 30
 
 
 @every_map
@@ -147,7 +118,7 @@ def test_features_are_not_linear() -> None:
     for name, build in MAPS.items():
         phi = build()
         x, y = np.random.default_rng(0).standard_normal((2, 20, phi.d))
-        assert relative(phi(x) + phi(y), phi(x + y)) > 0.02, name
+        assert np.linalg.norm(phi(x) + phi(y) - phi(x + y)) > 0.02 * np.linalg.norm(phi(x + y)), name
 
 
 # Its parts
@@ -165,12 +136,12 @@ def test_lipschitz_constants_are_bounds(coupling: str) -> None:
     assert 1.0 / block.lipschitz_inverse > np.min(values) / 3
 
 
-def test_conditioner_attains_its_lipschitz_constant() -> None:
+def test_conditioner_attains_its_lipschitz_constant(ratio: Any) -> None:
     """At A a = -beta / gain, where tanh has slope 1, it stretches by gain * scale; it is the formula, and 0 at 0."""
     net = Conditioner(np.random.default_rng(0), 9, 4, 7, gain=2.0, scale=0.3)
     beta = np.arctanh(net.rest)
     V = np.random.default_rng(1).standard_normal((5, 9))
-    assert relative(net(V, plain), (np.tanh(V @ net.inward + beta) - net.rest) @ net.outward) < RATIO * EPS
+    assert ratio(net(V, plain), (np.tanh(V @ net.inward + beta) - net.rest) @ net.outward, size=1) < 30
     a = np.linalg.lstsq(net.inward.T, -beta, rcond=None)[0]
     step = 1e-6 * net.inward[:, 0] / np.linalg.norm(net.inward[:, 0])
     moved = net((a + step)[None, :], plain) - net((a - step)[None, :], plain)
@@ -180,16 +151,16 @@ def test_conditioner_attains_its_lipschitz_constant() -> None:
 
 
 @pytest.mark.parametrize("coupling", ["additive", "affine"])
-def test_coupling_leaves_the_first_half_alone_and_is_undone(coupling: str) -> None:
+def test_coupling_leaves_the_first_half_alone_and_is_undone(ratio: Any, coupling: str) -> None:
     block = block_of(coupling)
     V = 3.0 * np.random.default_rng(0).standard_normal((50, 13))
     out = block.forward(V, plain)
     assert np.array_equal(out[:, :6], V[:, :6])
     assert not np.any(np.isclose(out[:, 6:], V[:, 6:]))
-    assert relative(block.inverse(out, plain), V) < RATIO * EPS
+    assert ratio(block.inverse(out, plain), V, size=1) < 30
 
 
-def test_affine_coupling_scales_within_the_box_and_shifts_beyond() -> None:
+def test_affine_coupling_scales_within_the_box_and_shifts_beyond(ratio: Any) -> None:
     """db'/db is e^s for |b| < 3, the same for both signs of b, between e^-0.3 and e^0.3; 1 beyond; continuous."""
     block, rng = block_of("affine"), np.random.default_rng(0)
     a = rng.standard_normal(6)
@@ -200,7 +171,7 @@ def test_affine_coupling_scales_within_the_box_and_shifts_beyond() -> None:
     b = 2.9 * rng.uniform(-1.0, 1.0, 7)
     assert np.all(np.abs(np.log(diagonal(b))) < 0.3)
     assert np.max(np.abs(np.log(diagonal(b)))) > 0.01
-    assert relative(diagonal(-b), diagonal(b)) < RATIO * EPS
+    assert ratio(diagonal(-b), diagonal(b), size=1) < 30
     assert np.array_equal(diagonal(np.sign(b) * 3.1), np.ones(7))
     for side in (-3.0, 3.0):
         ends = np.tile(np.concatenate([a, np.full(7, side)]), (2, 1)) * np.array([[1 - 1e-12], [1 + 1e-12]])
@@ -209,13 +180,13 @@ def test_affine_coupling_scales_within_the_box_and_shifts_beyond() -> None:
         assert moved <= block.lipschitz * np.linalg.norm(np.diff(ends, axis=0)) + RATIO * EPS * np.linalg.norm(ends)
 
 
-def test_residual_block_is_a_contraction_and_its_inverse_the_fixed_point() -> None:
+def test_residual_block_is_a_contraction_and_its_inverse_the_fixed_point(ratio: Any) -> None:
     block, rng = block_of("residual"), np.random.default_rng(0)
     V, U = rng.standard_normal((2, 200, 13))
     moved = np.linalg.norm(block.branch(V, plain) - block.branch(U, plain), axis=1)
     assert np.all(moved <= 0.6 * np.linalg.norm(V - U, axis=1))
     X = block.inverse(V, plain)
-    assert relative(X + block.branch(X, plain), V) < RATIO * EPS
+    assert ratio(X + block.branch(X, plain), V, size=1) < 30
 
 
 def test_block_that_is_no_contraction_is_an_error() -> None:
@@ -241,12 +212,12 @@ def test_mixing_is_orthogonal_and_permutes_whole_channels(channels: int, sites: 
     assert np.array_equal(np.sort(groups[:, 0]), sites * np.arange(channels))
 
 
-def test_mixing_is_the_product_of_its_reflections() -> None:
+def test_mixing_is_the_product_of_its_reflections(ratio: Any) -> None:
     mixing = Mixing(np.random.default_rng(0), 7, 7)
     wanted = np.eye(7)[:, mixing.order]
     for u in mixing.across.T:
         wanted = wanted @ (np.eye(7) - 2.0 * np.outer(u, u))
-    assert relative(mixing.forward(np.eye(7), plain), wanted) < RATIO * EPS
+    assert ratio(mixing.forward(np.eye(7), plain), wanted, size=1) < 30
 
 
 def test_checkerboard_takes_the_four_phases_as_channels() -> None:

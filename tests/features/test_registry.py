@@ -307,14 +307,7 @@ def test_sizes_are_those_of_the_map_that_is_built() -> None:
         assert (found.d, found.p) == (phi.d, phi.p)
 
 
-def test_a_weight_of_zero_is_a_sample_left_out() -> None:
-    """Of the median lengthscale, bit for bit; other weights do not matter."""
-    X = sample()
-    outliers, w = 1e3 * X[:20], np.r_[np.linspace(0.5, 2.0, 50), np.zeros(20)]
-    weighted = from_text(
-        "rff", D, image_shape=(D,), rng=np.random.default_rng(0), sample=np.r_[X, outliers], sample_weight=w
-    )
-    assert weighted == build("rff")
+def test_samples_without_weight_have_no_median_lengthscale() -> None:
     with pytest.raises(ValueError, match="must have a weight > 0, got 50 weights of 0"):
         build("rff", sample_weight=np.zeros(50))
     with pytest.raises(ValueError, match="sample weights must be finite and >= 0"):

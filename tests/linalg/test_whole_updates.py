@@ -161,7 +161,7 @@ def test_state_of_an_interrupted_accumulation_resumes_to_the_same_bits(tmp_path)
     whole = content(accumulate(GramStatistics(P, K), read, **options))
     with Interrupt() as trace:
         accumulate(GramStatistics(P, K), read, **options)
-    for place in range(0, trace.count, 31):
+    for place in range(0, trace.count, 97):
         state = tmp_path / f"{place}.npz"
         with Interrupt(place), contextlib.suppress(KeyboardInterrupt):
             accumulate(GramStatistics(P, K), read, **options, state=state)

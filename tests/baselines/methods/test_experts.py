@@ -191,12 +191,6 @@ def test_progress_is_logged_with_the_time_left(caplog):
     assert lines[-1].endswith("0 s left")
 
 
-def test_the_random_state_of_the_caller_is_not_touched():
-    before = torch.get_rng_state()
-    experts(Training(1, batch=4, augmentation=Augmentation()))[0]
-    assert torch.equal(torch.get_rng_state(), before)
-
-
 @pytest.mark.parametrize("dtype", [np.float64, np.float16, np.int64, np.complex128])
 def test_a_file_with_weights_of_another_dtype_is_refused(dtype, tmp_path):
     made = experts(folder=tmp_path)
