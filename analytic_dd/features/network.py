@@ -96,7 +96,8 @@ class Network(ForwardMap):
     a set passes the map, and other weights or layers are refused. What only the code of ``forward`` says is not seen.
 
     *Cost.* A Jacobian is min(p, d) products with it, at most 64 at a time; backwards, features that are 0 with their
-    derivative take none.
+    derivative take none. Rows of numpy on a CPU are shared among as many Python threads as torch has, from the main
+    thread; each has a copy of the module, of up to 1 GiB in all.
 
     Examples
     --------
