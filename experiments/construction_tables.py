@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -252,8 +251,7 @@ def near_copies() -> str:
             rows[-1].append(f"{found['error']:.1e}, {_accuracy(found['agreement'])}")
         seconds = (row["seconds"]["construction"], row["wall"], row["cpu"], row["load"])
         rows[-1] += [f"{value:.0f}" for value in seconds]
-        rate = row.get("rate", math.inf)  # above 1 the product it is a share of waited for other processes
-        rows[-1].append(f"{rate:.2f}" if rate <= 1.0 else "")
+        rows[-1].append(f"{row['rate']:.2f}" if "rate" in row else "")
     header = ["data, map", "p", "all data, %", "points", "distilled, %", "error of W", "verdict"]
     header += ["largest change, % of the range"]
     header += [f"{name}: error of W, decisions kept, %" for name in ("float32", "16 bits", "8 bits")]

@@ -181,17 +181,6 @@ def test_recorded_single_images_carry_the_model():
         assert row["accuracy_distilled"] == row["accuracy_original"]
 
 
-def test_a_share_above_one_is_left_out_of_the_table_and_not_of_the_run(scripts, monkeypatch):
-    tables = scripts["construction_tables"]
-    run, path = tables.recorded("near_copies")
-    rate = next(row["rate"] for row in run["rows"] if row.get("rate", 2.0) <= 1.0)
-    rows = [next(row for row in run["rows"] if row.get("rate") == rate) | {"rate": share} for share in (1.5, rate)]
-    monkeypatch.setattr(tables, "recorded", lambda stem: (run | {"rows": rows}, path))
-    lines = tables.near_copies().splitlines()[2:4]
-    assert [line.split("|")[-2].strip() for line in lines] == ["", f"{rate:.2f}"]
-    assert [row["rate"] for row in rows] == [1.5, rate]
-
-
 def test_recorded_sets_for_several_ridges_are_exact_at_each():
     for row in recorded("ridge_list"):
         assert row["points"] <= row["at_most"]
