@@ -176,7 +176,7 @@ class GradientMatching(Matching):
         weights, losses = self.draw_network(generator), []
         for turn in range(self.outer):
             distances, gradients = [], []
-            # Stacked classes, each with its gradient in the weights, take as long and keep the graphs of all classes
+            # One pass for all classes would keep the graphs of all of them
             for label in range(self.task.k):
                 real, synthetic, leaf = self.batches(label, rng, generator)
                 distance = self.distance(weights, real, synthetic, label)
