@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytic_dd.errors import InfeasibleError, RangeError, ShapeError
+from analytic_dd.errors import InfeasibleError, RangeError
 from analytic_dd.features import conv_border
 from analytic_dd.features.conv import Convolutional
 from analytic_dd.features.conv_border import ValidLayer, ZeroLayer
@@ -412,13 +412,6 @@ def test_wrong_options_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         Convolutional(shape, channels, rng=0, **options)
-
-
-def test_wrong_sizes_are_shape_errors() -> None:
-    with pytest.raises(ShapeError, match="must have 60 columns, got 59"):
-        MAPS["one layer"]()(np.zeros((2, 59)))
-    with pytest.raises(TypeError, match="float32 or float64, got uint8"):
-        MAPS["one layer"]()(np.zeros((2, 60), dtype=np.uint8))
 
 
 def test_a_kernel_beyond_the_image_is_built_and_read_back(rng: np.random.Generator) -> None:

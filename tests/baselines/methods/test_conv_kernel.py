@@ -128,7 +128,7 @@ def finite_network(X, shape, layers, readout, width, generator):
 def test_kernels_are_those_of_wide_finite_networks(name):
     """Their mean over draws is the kernel up to statistics and a bias of 1 / width a layer."""
     shape, layers, readout = NETWORKS[name]
-    X, width, draws = images(3, shape), 64, 40
+    X, width, draws = images(3, shape), 64, 20
     generator = torch.Generator().manual_seed(1)
     made = [finite_network(X, shape, layers, readout, width, generator) for _ in range(draws)]
     for of, found in (("nngp", [K for K, _ in made]), ("ntk", [G @ G.T for _, G in made])):
