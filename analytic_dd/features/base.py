@@ -10,7 +10,7 @@ import inspect
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, ClassVar, Literal, cast
 
 import array_api_compat as compat
@@ -203,7 +203,7 @@ class FeatureMap(ABC):
         as_matrix(V, name, columns=sizes[0])
         as_matrix(X, "X", rows=None if X.shape[0] == 1 else V.shape[0], columns=self.d)
         if X.shape[0] == 1:
-            return self._blockwise(lambda rows: function(X, rows), V, columns=sizes[1])
+            return self._blockwise(partial(function, X), V, columns=sizes[1])
         return self._blockwise(function, X, V, columns=sizes[1])
 
     def _affine(self) -> tuple[np.ndarray, np.ndarray | None] | None:

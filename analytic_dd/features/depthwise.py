@@ -58,14 +58,10 @@ def _convolved(
     """Return the convolution, or None where torch's own is as good."""
     if input.dtype != torch.float64 or input.device.type != "cpu" or input.ndim != 4 or isinstance(padding, str):
         return None
-    one_pixel = tuple(weight.shape[2:]) == (1, 1) and groups == 1
-    depthwise = 1 < groups == input.shape[1] == weight.shape[0]
-    steps, borders = _pair(stride), _pair(padding)
-    if (
-        not (one_pixel or depthwise)
-        or _pair(dilation) != (1, 1)
-        or (one_pixel and (steps, borders) != ((1, 1), (0, 0)))
-    ):
+    steps, borders, channels = _pair(stride), _pair(padding), input.shape[1]
+    one_pixel = groups == 1 and tuple(weight.shape[1:]) == (channels, 1, 1) and (steps, borders) == ((1, 1), (0, 0))
+    depthwise = 1 < groups == channels and tuple(weight.shape[:2]) == (channels, 1) and _pair(dilation) == (1, 1)
+    if not (one_pixel or depthwise) or not _is_valid(input, weight, bias, steps, borders):
         return None
     X = input.permute(0, 2, 3, 1)
     if one_pixel:
@@ -73,6 +69,15 @@ def _convolved(
     else:
         out = _depthwise(X.contiguous(), weight[:, 0, :, :].permute(1, 2, 0), steps, borders)
     return (out if bias is None else out + bias).permute(0, 3, 1, 2)
+
+
+def _is_valid(
+    input: torch.Tensor, weight: torch.Tensor, bias: Any, stride: tuple[int, int], padding: tuple[int, int]
+) -> bool:
+    """Whether torch takes such numbers and sizes; it says itself what is wrong with others."""
+    rests = (input.shape[2 + axis] + 2 * padding[axis] - weight.shape[2 + axis] for axis in (0, 1))
+    fits = bias is None or (bias.dtype == input.dtype and bias.shape == weight.shape[:1])
+    return fits and weight.dtype == input.dtype and min(stride) > 0 and min(*padding, *rests) >= 0
 
 
 def _depthwise(X: torch.Tensor, K: torch.Tensor, stride: tuple[int, int], padding: tuple[int, int]) -> torch.Tensor:
@@ -92,4 +97,4 @@ def _depthwise(X: torch.Tensor, K: torch.Tensor, stride: tuple[int, int], paddin
 
 def _pair(size: Any) -> tuple[int, int]:
     """Return what torch takes as one number or as two."""
-    return (size, size) if isinstance(size, int) else (int(size[0]), int(size[-1]))
+    return (int(size[0]), int(size[-1])) if isinstance(size, tuple | list) else (int(size), int(size))

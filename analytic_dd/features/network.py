@@ -7,7 +7,7 @@ import math
 import threading
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -241,10 +241,12 @@ torch.nn.Flatten()
 
         from analytic_dd.features.depthwise import SideBySide
 
-        graph = torch.is_grad_enabled() and X.requires_grad  # its sums would be stored one by one
-        try:
-            with nullcontext() if graph else SideBySide():
-                return self._function(X)(X)
+        function = self._function(X)
+        if not (torch.is_grad_enabled() and X.requires_grad):  # a graph would keep each of its sums
+            with suppress(RuntimeError), SideBySide():
+                return function(X)
+        try:  # also where a layer wants the order in memory that torch gives
+            return function(X)
         except RuntimeError as error:  # torch.OutOfMemoryError is one
             reason, rows = str(error).strip().split("\n")[0], X.shape[0]
             if "memory" in reason:
@@ -319,9 +321,13 @@ torch.nn.Flatten()
         return max(1, _BLOCK_BYTES // (8 * self._widest()))
 
     def _blockwise(self, function: Callable[..., Array], *inputs: Array, columns: int | None = None) -> Array:
-        """Share blocks of numpy rows among Python threads: those of torch would wait for each other at each layer."""
+        """Share blocks of numpy rows among Python threads: those of torch would wait for each other at each layer.
+
+        Products forwards are not shared, since torch has one level of dual numbers for all threads.
+        """
         rows, total = self._block_rows(), len(inputs[0])
-        threads = self._threads() if isinstance(inputs[0], np.ndarray) else 1
+        forwards = getattr(function, "func", function) == self._jvp
+        threads = self._threads() if isinstance(inputs[0], np.ndarray) and not forwards else 1
         if threads == 1 or total <= rows:
             return super()._blockwise(function, *inputs, columns=columns)
         out = np.empty((total, self.p if columns is None else columns), dtype=inputs[0].dtype)

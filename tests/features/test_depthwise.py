@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 from analytic_dd.features import Network
 from analytic_dd.features.depthwise import SideBySide
 
+zeros = partial(torch.zeros, dtype=torch.float64)
 OTHERS = {  # the channels of maps, the weight, and what is passed on to torch
     "all channels": (3, (4, 3, 3, 3), {}),
     "groups of two": (4, (4, 2, 3, 3), {"groups": 2}),
@@ -25,6 +28,7 @@ OTHERS = {  # the channels of maps, the weight, and what is passed on to torch
 TAKEN = {
     "depthwise": (5, (5, 1, 3, 3), {"groups": 5}),
     "stride and padding": (5, (5, 1, 3, 2), {"groups": 5, "stride": (2, 3), "padding": (2, 1)}),
+    "stride of numpy": (5, (5, 1, 3, 3), {"groups": 5, "stride": np.int64(2)}),
     "as large as the image": (5, (5, 1, 8, 9), {"groups": 5}),
     "one pixel": (5, (4, 5, 1, 1), {}),
 }
@@ -73,6 +77,48 @@ def test_values_and_slopes_are_those_of_torch(name: str, bias: bool, ratio) -> N
 def weight_numbers(shape: tuple[int, ...]) -> int:
     """The products of one entry of the output."""
     return shape[1] * shape[2] * shape[3]
+
+
+@pytest.mark.parametrize(
+    ("change", "options"),
+    [
+        ({"maps": zeros(1, 5, 2, 9)}, {}),  # smaller than the kernel
+        ({"maps": zeros(1, 5, 8, 9).float()}, {}),
+        ({"weight": zeros(5, 2, 3, 3)}, {}),
+        ({"weight": zeros(5, 1, 3, 3).float()}, {}),
+        ({"weight": zeros(4, 6, 1, 1)}, {"groups": 1}),
+        ({"bias": zeros(1)}, {}),
+        ({"bias": zeros(5).float()}, {}),
+        ({}, {"padding": -1}),
+        ({}, {"stride": 0}),
+    ],
+)
+def test_what_torch_refuses_is_refused_in_its_words(change: Any, options: Any) -> None:
+    arrays = {"maps": zeros(1, 5, 8, 9), "weight": zeros(5, 1, 3, 3), "bias": None} | change
+    words = []
+    for mode in (nullcontext(), SideBySide()):
+        with pytest.raises(RuntimeError) as caught, mode:
+            functional.conv2d(*arrays.values(), **{"groups": 5} | options)
+        words.append(str(caught.value))
+    assert words[0] == words[1]
+
+
+class Views(torch.nn.Module):
+    """A layer that needs the order of torch in memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = torch.nn.Conv2d(3, 2, 1, dtype=torch.float64)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.conv(images).view(len(images), -1)
+
+
+def test_a_module_that_needs_the_order_of_torch_has_it() -> None:
+    module = Views().eval()
+    phi, X = Network(module, (6, 5, 3)), np.random.default_rng(3).standard_normal((4, 90))
+    images = torch.tensor(X.reshape(4, 6, 5, 3)).permute(0, 3, 1, 2).contiguous()
+    assert np.array_equal(phi(X), module(images).detach().numpy())
 
 
 @pytest.mark.parametrize(("dtype", "by_torch"), [(np.float64, 0), (np.float32, 2)])

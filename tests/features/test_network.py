@@ -136,6 +136,9 @@ def test_threads_share_blocks_of_rows(monkeypatch) -> None:
     monkeypatch.setattr(phi, "_threads", lambda: 4)
     assert np.array_equal(phi(X), 2.0 * X)
     assert 1 < len(phi._copies) <= 4
+    for product in (phi.jvp, phi.vjp):  # forwards, torch has one level of dual numbers for all threads
+        assert np.array_equal(product(X, X), 2.0 * X)
+        assert np.array_equal(product(X[:1], X), 2.0 * X)
     monkeypatch.undo()
     monkeypatch.setattr("analytic_dd.features.network._COPIES_BYTES", 0)
     assert phi._threads() == 1
