@@ -142,7 +142,8 @@ def test_a_method_that_does_not_distil_is_not_shown_as_the_method(scripts):
     assert tables._distils(scored("class_mean", 0.1, 0.1), random)
     assert tables._distils(scored("mtt", 0.1, 0.1), {})
     text = tables.iterative_table()
-    assert "CIFAR-10 (JPEG), small: mtt |" not in text
+    assert "CIFAR-10 (JPEG), small: mtt | 1 |" not in text
+    assert "CIFAR-10 (JPEG), small: mtt | 10 |" in text
     assert "CIFAR-10 (JPEG), small, IPC 1: mtt." in text
     assert "convnet+dsa 88.7 (other settings)" in text
 
