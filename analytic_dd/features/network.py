@@ -241,12 +241,11 @@ torch.nn.Flatten()
 
         from analytic_dd.features.depthwise import SideBySide
 
-        function = self._function(X)
         if not (torch.is_grad_enabled() and X.requires_grad):  # a graph would keep each of its sums
             with suppress(RuntimeError), SideBySide():
-                return function(X)
+                return self._function(X)(X)
         try:  # also where a layer wants the order in memory that torch gives
-            return function(X)
+            return self._function(X)(X)
         except RuntimeError as error:  # torch.OutOfMemoryError is one
             reason, rows = str(error).strip().split("\n")[0], X.shape[0]
             if "memory" in reason:

@@ -33,10 +33,10 @@ from analytic_dd.baselines.nets.layout import channels_last, linear
 
 __all__ = ["Convolution", "at_points", "by_points"]
 
-_POINTS = (0.0, 0.625, -0.625, 1.5, -1.5)  # of those tried they have the least error in float32
+_POINTS = (0.0, 0.625, -0.625, 1.5, -1.5)  # terms grow less than at the usual points 0, 1, -1, 2, -2
 _CHANNELS = 32  # fewer channels, or fewer squares, leave little to multiply and much to transform
 _SQUARES = 32
-_FEW = 4  # channels up to which the numbers under the taps are fewer than what a layer puts out
+_FEW = 4  # channels at most in images: of more, the numbers under the taps would fill the memory
 _PIXELS = 2_048  # pixels of all images up to which the order in memory does not matter
 
 
@@ -51,8 +51,8 @@ class Convolution(nn.Conv2d):
     Notes
     -----
     *Cost.* With 32 channels or more, padding by 1 and sides that are multiples of 4 it is :func:`by_points`. With 4
-    channels or fewer it is one matrix product with the numbers under the taps, which takes 9 c numbers a pixel and half
-    the time of the kernels of torch for the derivatives.
+    channels or fewer it is one matrix product with the numbers under the taps, of which a graph keeps 9 c a pixel; its
+    derivatives are such products too.
     *Numerics.* The terms of :func:`by_points` are larger than those of the plain sum, so that it rounds a few times as
     much as the kernels of torch, most in the gradient in the maps.
     """
@@ -186,11 +186,13 @@ def _at_taps_transposed(slope: torch.Tensor, shape: tuple[int, ...]) -> torch.Te
 
 
 @functools.cache
-def _matrices(dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return A (36, 16), G (36, 9) and B (36, 36)."""
+def _matrices(
+    dtype: torch.dtype, points: tuple[float, ...] = _POINTS
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return A (36, 16), G (36, 9) and B (36, 36) of five points and infinity."""
 
     def vandermonde(columns: int) -> torch.Tensor:
-        powers = torch.tensor(_POINTS, dtype=torch.float64)[:, None] ** torch.arange(columns)
+        powers = torch.tensor(points, dtype=torch.float64)[:, None] ** torch.arange(columns)
         return torch.cat([powers, torch.eye(columns, dtype=torch.float64)[-1:]])
 
     every = vandermonde(4), vandermonde(3), torch.linalg.inv(vandermonde(6)).T.contiguous()
