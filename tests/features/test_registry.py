@@ -307,7 +307,10 @@ def test_sizes_are_those_of_the_map_that_is_built() -> None:
         assert (found.d, found.p) == (phi.d, phi.p)
 
 
-def test_samples_without_weight_have_no_median_lengthscale() -> None:
+def test_samples_without_weight_have_no_part_in_the_median_lengthscale() -> None:
+    """Bit for bit; other weights do not matter."""
+    outliers, w = 1e3 * sample()[:20], np.r_[np.linspace(0.5, 2.0, 50), np.zeros(20)]
+    assert build("rff", sample=np.r_[sample(), outliers], sample_weight=w) == build("rff")
     with pytest.raises(ValueError, match="must have a weight > 0, got 50 weights of 0"):
         build("rff", sample_weight=np.zeros(50))
     with pytest.raises(ValueError, match="sample weights must be finite and >= 0"):
