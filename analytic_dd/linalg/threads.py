@@ -18,6 +18,7 @@ _FEWEST = 2  # calls a thread, below which starting it costs more than it saves
 _lock = threading.Lock()
 _inside = 0  # contexts that are open, in any thread
 _before: list[tuple[Any, int]] = []  # libraries that were limited, and the threads that they had
+_of_torch: list[int] = []  # the threads that torch had, once for each of its contexts that is open
 
 
 class one_thread:
@@ -70,15 +71,20 @@ class one_thread:
 
 @contextmanager
 def one_torch_thread() -> Iterator[None]:
-    """Limit torch to one thread in a block of code, and in the Python threads that start there."""
+    """Limit torch to one thread in a block of code, and in the Python threads that start there.
+
+    Blocks of several Python threads may overlap: each restores the number that torch had before the first of them.
+    """
     import torch
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    with _lock:
+        _of_torch.append(_of_torch[0] if _of_torch else torch.get_num_threads())
+        torch.set_num_threads(1)
     try:
         yield
     finally:
-        torch.set_num_threads(threads)
+        with _lock:
+            torch.set_num_threads(_of_torch.pop())
 
 
 def shared_among_threads(function: Callable[[int], object], count: int, *, threads: int | None = None) -> None:

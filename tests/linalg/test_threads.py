@@ -149,3 +149,32 @@ def test_an_error_in_one_thread_leaves_the_rest():
         shared()
     assert len(seen) < 1_000
     assert torch.get_num_threads() == count
+
+
+def test_torch_has_its_threads_back_after_blocks_that_overlap():
+    """The block that is entered last, where torch has one thread, is left last."""
+    import torch
+
+    inside, left, found, count = threading.Event(), threading.Event(), [], torch.get_num_threads()
+
+    def first():
+        with threads.one_torch_thread():
+            inside.set()
+            assert left.wait(60)
+
+    def second():
+        assert inside.wait(60)
+        with threads.one_torch_thread():
+            left.set()
+            one.join()
+
+    one, two = threading.Thread(target=first), threading.Thread(target=second)
+    new = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
+    torch.set_num_threads(3)
+    for some in ((one, two), (new,)):
+        for thread in some:
+            thread.start()
+        for thread in some:
+            thread.join()
+    torch.set_num_threads(count)
+    assert found == [3]
