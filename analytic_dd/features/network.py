@@ -97,7 +97,7 @@ class Network(ForwardMap):
 
     *Cost.* A Jacobian is min(p, d) products with it, at most 64 at a time; backwards, features that are 0 with their
     derivative take none. Rows of numpy on a CPU are shared among as many Python threads as torch has, from the main
-    thread; each has a copy of the module, of up to 1 GiB in all.
+    thread; each has a copy of the module for each dtype, of up to 1 GiB in all for one dtype.
 
     Examples
     --------
@@ -139,6 +139,7 @@ torch.nn.Flatten()
         self._copies: dict[tuple[str, str, str], torch.nn.Module] = {}
         self.d = math.prod(self.input_shape)
         self._layer = 0  # numbers of the largest layer of one input
+        self._channels_first = False
         weight = self._number()
         self.made_in = "" if weight is None else dtype_name(weight)
         weight = torch.zeros(1) if weight is None else weight
@@ -160,6 +161,7 @@ torch.nn.Flatten()
 
         hooks = [layer.register_forward_hook(seen) for layer in self._module.modules()]
         with torch.no_grad():
+            self._channels_first = len(self.input_shape) == 3 and self._views(X)
             found = self._called(X)
             for hook in hooks:
                 hook.remove()
@@ -196,9 +198,20 @@ torch.nn.Flatten()
         if len(self.input_shape) == 1:
             return X
         h, w, c = (*self.input_shape, 1)[:3]
+        if c == 1:
+            return X.reshape(-1, 1, h, w)
         images = X.reshape(-1, h, w, c).permute(0, 3, 1, 2)
         # Convolutions of float32 take channels last in memory, those of float64 take twice the time then
-        return images.contiguous() if X.dtype.itemsize == 8 else images
+        return images.contiguous() if self._channels_first or X.dtype.itemsize == 8 else images
+
+    def _views(self, X: torch.Tensor) -> bool:
+        """Whether the module fails on channels last in memory, as one does that calls ``view`` on what layers give."""
+        h, w, c = (*self.input_shape, 1, 1)[:3]
+        try:
+            self._module(X.reshape(-1, h, w, c).permute(0, 3, 1, 2))
+        except RuntimeError:
+            return True
+        return False
 
     def _function(self, X: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
         """Return a function of rows, by a copy of the module in the dtype and on the device of ``X``.

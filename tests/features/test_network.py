@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 import time
 import warnings
@@ -142,6 +143,32 @@ def test_threads_share_blocks_of_rows(monkeypatch) -> None:
     monkeypatch.undo()
     monkeypatch.setattr("analytic_dd.features.network._COPIES_BYTES", 0)
     assert phi._threads() == 1
+
+
+class Views(torch.nn.Module):
+    """A convolution whose maps become rows by ``view``, as many write it."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = torch.nn.Conv2d(channels, 8, 3)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        maps = self.conv(images)
+        return maps.view(len(maps), -1)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_module_that_views_what_a_convolution_gives_is_taken(channels: int, dtype: str, ratio) -> None:
+    torch.manual_seed(0)
+    module = Views(channels).eval()
+    X = np.random.default_rng(0).standard_normal((4, 8, 6, channels)).astype(dtype)
+    images = torch.tensor(X.transpose(0, 3, 1, 2).flatten()).reshape(4, channels, 8, 6)
+    with torch.no_grad():
+        wanted = copy.deepcopy(module).to(images.dtype)(images)
+    for made in (torch.float32, torch.float64):
+        found = Network(copy.deepcopy(module).to(made), (8, 6, channels))(X.reshape(4, -1))
+        assert ratio(found, wanted.numpy(), size=9 * channels, eps=np.finfo(dtype).eps) < 30
 
 
 def test_gradients_flow_through_tensors_only() -> None:
