@@ -211,8 +211,8 @@ def _short_of(run: Mapping[str, Any]) -> str:
     slow = [name for name, row in named if row["ratio"] < run["goal"]]
     large = [name for name, row in named if row["ours"]["megabytes"] > row["textbook"]["megabytes"]]
     return (
-        f"\nA ratio of {run['goal']} or more: {len(named) - len(slow)} of {len(named)}; not {_list(slow)}. More memory "
-        f"than the textbook: {_list(large)}.\n"
+        f"\nA ratio of {run['goal']} or more: {len(named) - len(slow)} of {len(named)}; below it: {_list(slow)}. More "
+        f"memory than the textbook: {_list(large)}.\n"
     )
 
 
