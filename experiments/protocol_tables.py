@@ -93,7 +93,7 @@ def _again(stem: str, rows: Sequence[Row]) -> str:
         chosen = found.setdefault(f"- {row['data']}, IPC {_size(row)}: `{command}", [])
         chosen += [] if row["predictor"] in chosen else [row["predictor"]]
     lines = [f"{start} --predictors {' '.join(chosen)} --methods METHOD`\n" for start, chosen in found.items()]
-    return "\nA line of it again:\n\n" + "".join(lines)
+    return "\nThese commands measure its lines again:\n\n" + "".join(lines)
 
 
 def _estimates(rows: Sequence[Row]) -> list[Row]:

@@ -117,7 +117,9 @@ def source(run: Mapping[str, Any], path: str) -> str:
 
 def again(*commands: str) -> str:
     """Return what makes lines of a table anew, a command for each kind of them."""
-    return "\nA line again: " + "; ".join(f"`python {command}`" for command in dict.fromkeys(commands)) + ".\n"
+    found = [f"`python {command}`" for command in dict.fromkeys(commands)]
+    who = "This command measures" if len(found) == 1 else "These commands measure"
+    return f"\n{who} its lines again: {'; '.join(found)}.\n"
 
 
 def by_name(*tables: Callable[[], str]) -> dict[str, Callable[[], str]]:
