@@ -209,8 +209,7 @@ class _Archive(zipfile.ZipFile):
         if kind is None:
             self.close()
 
-    def __del__(self) -> None:
-        pass
+    __del__ = object.__init__  # it does nothing, and in C: what a signal raises in a finaliser of Python is lost
 
 
 def read_npz(
