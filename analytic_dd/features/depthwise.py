@@ -1,11 +1,12 @@
-r"""Convolutions in float64 on a CPU that torch computes channel by channel, with the channels of a pixel side by side.
+r"""Convolutions in float64 on a CPU that torch computes in many small products, with the channels side by side.
 
 A depthwise convolution is a sum over the entries of its kernel, of all channels at once,
 
     out[:, r, c, :] = sum_ij  X[:, r stride + i, c stride + j, :] * K[i, j, :],
 
-and a convolution by one pixel is a product of matrices. In float64 torch.nn.functional.conv2d multiplies each channel
-by itself. Both are linear in X, and autograd differentiates them as they stand.
+and a convolution by one pixel is a product of matrices. In float64 torch.nn.functional.conv2d has a product for each
+channel of each image in the former, and one for each image in the latter. Both are linear in X, and autograd
+differentiates them as they stand.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import math
 import threading
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -140,6 +140,7 @@ torch.nn.Flatten()
         self.d = math.prod(self.input_shape)
         self._layer = 0  # numbers of the largest layer of one input
         self._channels_first = False
+        self._sums: bool | None = None
         weight = self._number()
         self.made_in = "" if weight is None else dtype_name(weight)
         weight = torch.zeros(1) if weight is None else weight
@@ -161,7 +162,9 @@ torch.nn.Flatten()
 
         hooks = [layer.register_forward_hook(seen) for layer in self._module.modules()]
         with torch.no_grad():
-            self._channels_first = len(self.input_shape) == 3 and self._views(X)
+            if len(self.input_shape) == 3:
+                images = X.reshape(-1, *self.input_shape).permute(0, 3, 1, 2)
+                self._channels_first = _views(lambda: self._module(images))
             found = self._called(X)
             for hook in hooks:
                 hook.remove()
@@ -204,15 +207,6 @@ torch.nn.Flatten()
         # Convolutions of float32 take channels last in memory, those of float64 take twice the time then
         return images.contiguous() if self._channels_first or X.dtype.itemsize == 8 else images
 
-    def _views(self, X: torch.Tensor) -> bool:
-        """Whether the module fails on channels last in memory, as one does that calls ``view`` on what layers give."""
-        h, w, c = (*self.input_shape, 1, 1)[:3]
-        try:
-            self._module(X.reshape(-1, h, w, c).permute(0, 3, 1, 2))
-        except RuntimeError:
-            return True
-        return False
-
     def _function(self, X: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
         """Return a function of rows, by a copy of the module in the dtype and on the device of ``X``.
 
@@ -254,11 +248,10 @@ torch.nn.Flatten()
 
         from analytic_dd.features.depthwise import SideBySide
 
-        if not (torch.is_grad_enabled() and X.requires_grad):  # a graph would keep each of its sums
-            with suppress(RuntimeError), SideBySide():
+        graph = torch.is_grad_enabled() and X.requires_grad  # it would keep each of the sums
+        try:
+            with nullcontext() if graph or not self._takes_sums(X) else SideBySide():
                 return self._function(X)(X)
-        try:  # also where a layer wants the order in memory that torch gives
-            return self._function(X)(X)
         except RuntimeError as error:  # torch.OutOfMemoryError is one
             reason, rows = str(error).strip().split("\n")[0], X.shape[0]
             if "memory" in reason:
@@ -267,6 +260,17 @@ torch.nn.Flatten()
                     "or a smaller network"
                 ) from error
             raise ValueError(f"{self.title} must map {rows} inputs, got an error: {reason}; mend the module") from error
+
+    def _takes_sums(self, X: torch.Tensor) -> bool:
+        """Whether the module takes convolutions with channels side by side, which the first row in float64 shows."""
+        from analytic_dd.features.depthwise import SideBySide
+
+        if X.dtype.itemsize != 8 or X.device.type != "cpu" or not len(X):
+            return False
+        if self._sums is None:
+            with SideBySide():
+                self._sums = not _views(lambda: self._function(X)(X[:1]))
+        return self._sums
 
     def _jvp(self, X: Array, V: Array) -> Array:
         import torch
@@ -381,3 +385,12 @@ torch.nn.Flatten()
 
     def __getstate__(self) -> dict[str, Any]:
         return super().__getstate__() | {"_copies": {}}
+
+
+def _views(call: Callable[[], Any]) -> bool:
+    """Whether a module fails because it calls ``view`` on what a layer gives, whose order in memory is another."""
+    try:
+        call()
+    except RuntimeError as error:
+        return "view size is not compatible" in str(error)
+    return False

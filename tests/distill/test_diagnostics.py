@@ -12,7 +12,7 @@ from analytic_dd.labels import one_hot
 K, P = 3, 7
 
 
-def worst_change(distilled, refit, rng, *, of_labels, trials=36):
+def worst_change(distilled, refit, rng, *, of_labels, trials=60):
     """Largest |dW| / |W| / e over changes of relative size e of the features or labels, refitted exactly."""
     Phis, Ys, ridge = distilled.features, distilled.labels, distilled.ridge
     W, e = refit(Phis, Ys, ridge), 1e-7 / distilled.condition

@@ -1,4 +1,4 @@
-"""Convolutions in float64 that torch computes channel by channel have the values and slopes of torch's."""
+"""Convolutions in float64 with channels side by side have the values and slopes of torch's."""
 
 from __future__ import annotations
 
@@ -116,6 +116,7 @@ class Views(torch.nn.Module):
 
 def test_a_module_that_needs_the_order_of_torch_has_it() -> None:
     module = Views().eval()
+    # It is torch's own convolution in the end, with its bits
     phi, X = Network(module, (6, 5, 3)), np.random.default_rng(3).standard_normal((4, 90))
     images = torch.tensor(X.reshape(4, 6, 5, 3)).permute(0, 3, 1, 2).contiguous()
     assert np.array_equal(phi(X), module(images).detach().numpy())

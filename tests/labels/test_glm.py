@@ -138,7 +138,7 @@ def test_torch_cross_entropy_with_soft_labels_has_its_minimum_there(rng):
     labels = torch.tensor(glm_labels(Phi, W, loss="softmax", ridge=ridge).labels)
     inputs, layer = torch.tensor(Phi), torch.nn.Linear(P, K, bias=False, dtype=torch.float64)
     optimiser = torch.optim.LBFGS(
-        layer.parameters(), max_iter=200, tolerance_grad=1e-12, tolerance_change=0.0, line_search_fn="strong_wolfe"
+        layer.parameters(), max_iter=2000, tolerance_grad=1e-12, tolerance_change=0.0, line_search_fn="strong_wolfe"
     )
 
     def closure():

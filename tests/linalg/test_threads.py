@@ -147,7 +147,7 @@ def test_an_error_in_one_thread_leaves_the_rest():
 
     with pytest.raises(ZeroDivisionError):
         shared()
-    assert len(seen) < 1_000
+    assert len(seen) < 1_000  # the other thread has as many, of a millisecond each
     assert torch.get_num_threads() == count
 
 

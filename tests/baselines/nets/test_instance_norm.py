@@ -22,6 +22,12 @@ def norm(x, weight, bias):
     return torch.func.functional_call(NORM, {"weight": weight, "bias": bias}, (x,))
 
 
+def lost(x):
+    """What the norm multiplies rounding by in a second derivative: the third power of one deviation over another."""
+    scale = torch.rsqrt(x.detach().var(dim=(-2, -1), unbiased=False))
+    return float(scale.max() / scale.min()) ** 3
+
+
 def inputs():
     """Images, scales and shifts as leaves."""
     return [value.requires_grad_() for value in (normal(3, 4, 5, 2), normal(4, seed=1), normal(4, seed=2))]
@@ -49,12 +55,11 @@ def test_derivatives_are_those_of_torch_and_of_differences_in_either_order_of_ch
     x, *others = inputs()
     given = [order(x).detach().requires_grad_(), *others]
     assert stored_last(given[0]) == (order is channels_last)
-    assert ratio(norm(*given).detach(), F.group_norm(x, 4, *others).detach(), size=10, amplification=10.0) < 30
+    assert ratio(norm(*given).detach(), F.group_norm(x, 4, *others).detach(), size=10, amplification=lost(x)) < 30
     _, first, second = first_and_second(norm, given)
     _, wanted_first, wanted = first_and_second(lambda x, weight, bias: F.group_norm(x, 4, weight, bias), [x, *others])
     for one, two in zip((*first, *second), (*wanted_first, *wanted), strict=True):
-        # the norm divides by spreads of 0.5 to 2
-        assert ratio(one.detach(), two.detach(), size=120, amplification=10.0) < 30
+        assert ratio(one.detach(), two.detach(), size=x.numel(), amplification=lost(x)) < 30
     assert torch.autograd.gradgradcheck(norm, given)
 
 
@@ -80,7 +85,7 @@ def test_means_of_positive_parts_have_the_derivatives_of_torch_and_keep_one_tens
         bends = torch.autograd.grad(sum(slope.square().sum() for slope in slopes), given)
         found.append([value.detach(), *(slope.detach() for slope in slopes), *bends])
     for one, two in zip(*found, strict=True):
-        assert ratio(one, two, size=120, amplification=10.0) < 30
+        assert ratio(one, two, size=x.numel(), amplification=lost(x)) < 30
     assert sum(numbers >= x.numel() for numbers in kept[kept.index(0) :]) == 1
 
 
@@ -95,7 +100,7 @@ def test_stacked_scales_have_the_derivatives_of_each(shared, ratio):
     for function in (norm, lambda x, *others: halved(channels_last(x[:, :, :4]), *others)):
         found = vmap(grad(steep(function)), in_dims=(0, None if shared else 0))(weights, x)
         wanted = torch.stack([grad(steep(function))(weights[one], x if shared else x[one]) for one in range(2)])
-        assert ratio(found, wanted, size=120, amplification=10.0) < 30
+        assert ratio(found, wanted, size=x.numel(), amplification=lost(x)) < 30
 
 
 @pytest.mark.parametrize("pieces", [1, 2, 4, 7])
