@@ -12,6 +12,8 @@ from analytic_dd.linalg.spectrum import thin_svd
 
 __all__ = ["StreamingQR"]
 
+_ROWS = 4_096  # at a time: fewer of few columns would join the factor too often, more of many take memory
+
 
 class StreamingQR:
     r"""Keep the triangular factor of ``[Phi Y]`` over a stream of samples (TSQR), in float64.
@@ -29,8 +31,9 @@ class StreamingQR:
 
     Notes
     -----
-    *Cost.* 2.5 n (p + k)^2 flops for blocks of 4 (p + k) samples or more; memory for about 6 (p + k)^2 numbers.
-    *Numerics.* W has an error of eps * cond_eff, against eps * cond_eff^2 by :class:`GramStatistics`.
+    *Cost.* At most 3 n (p + k)^2 flops for blocks of 2 (p + k) samples or more; memory for about 6 (p + k)^2 numbers,
+    and some thousand rows. *Numerics.* W has an error of eps * cond_eff, against eps * cond_eff^2 by
+    :class:`GramStatistics`.
 
     Examples
     --------
@@ -52,8 +55,9 @@ class StreamingQR:
         as_matrix(Phi, "Phi", columns=self.p)
         as_matrix(Y, "Y", rows=Phi.shape[0], columns=self.k)
         xp = namespace(Phi, Y)
-        rows = max(256, 4 * (self.p + self.k))
+        rows = max(256, 2 * (self.p + self.k), min(4 * (self.p + self.k), _ROWS))
         n = int(Phi.shape[0])
+        rows = max(1, -(-n // max(1, n // rows)))  # equal parts, since a short one costs a factor of its own
         for start in range(0, n, rows):
             block = slice(start, min(start + rows, n))
             self._reduce(xp.concat([in_double(Phi[block, :]), in_double(Y[block, :])], axis=1))

@@ -108,7 +108,7 @@ def choose_solver(statistics: Sums, ridge: float, *, solver: str = "auto", accep
     Notes
     -----
     *Cost.* Nothing where the spectrum is at hand; else one Cholesky factor and 30 steps of power iteration. A pass of
-    refinement costs 4 n p k flops, TSQR 2.5 n (p + k)^2.
+    refinement costs 4 n p k flops, TSQR 3 n (p + k)^2.
 
     Examples
     --------

@@ -36,7 +36,7 @@ class LabelSolve(Method):
 
     Notes
     -----
-    *Cost.* One pass of the kernel over the training set takes n m entries, in blocks, and 2.5 n (m + k)^2 flops;
+    *Cost.* One pass of the kernel over the training set takes n m entries, in blocks, and 3 n (m + k)^2 flops;
     with finite features the sums of the training set take n p^2 flops.
     *Numerics.* lambda belongs to the predictor that scores the set; for another one the labels are not stationary.
 

@@ -46,7 +46,7 @@ def kernel_labels(
 
     Notes
     -----
-    *Cost.* 2.5 n (m + k)^2 flops; memory of one block and of 15 (m + k)^2 numbers, whatever n.
+    *Cost.* At most 3 n (m + k)^2 flops; memory of one block and of 15 (m + k)^2 numbers, whatever n.
     *Numerics.* QR gives an error of eps * cond(K_Ts). Where points coincide and K_Ts lacks rank, the coefficients are
     those of minimum norm.
     """
