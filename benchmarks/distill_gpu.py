@@ -16,7 +16,7 @@ from typing import Any
 import measurement
 
 
-def gemm_rate(device: str, size: int) -> float:
+def rate_of_products(device: str, size: int) -> float:
     """Return the flops a second of a float64 product of squares, the better of five."""
     import torch
 
@@ -49,7 +49,7 @@ def distill(data: str, features: str, device: str, size: int) -> dict[str, Any]:
     from analytic_dd.model import DatasetSource, Distillation, FitOptions, build_map, distil_model, fit_source
     from analytic_dd.report import distilled_set
 
-    rate = gemm_rate(device, size)  # the context, threads and libraries are there before the clock starts
+    rate = rate_of_products(device, size)  # the context, threads and libraries are there before the clock starts
     # "cpu" would be numpy, which knows a symmetric product; "cpu:0" is torch there
     place = "cpu:0" if device == "cpu" else device
     clock = Clock()

@@ -9,6 +9,7 @@ import os
 import re
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from analytic_dd.errors import DataError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["architecture_of", "imported", "load_weights", "module_named", "sha256_of"]
+__all__ = ["architecture_of", "imported", "load_weights", "module_named", "sha256_of", "views"]
 
 
 def module_named(path: str) -> torch.nn.Module:
@@ -128,3 +129,12 @@ def imported(path: str, what: str) -> Any:
         return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise ValueError(f"cannot import {what} {path} ({error}); write PACKAGE.MODULE:NAME") from error
+
+
+def views(call: Callable[[], Any]) -> bool:
+    """Whether a module fails because it calls ``view`` on what a layer gives, whose order in memory is another."""
+    try:
+        call()
+    except RuntimeError as error:
+        return "view size is not compatible" in str(error)
+    return False

@@ -18,7 +18,7 @@ import numpy as np
 from analytic_dd.arrays import Array, as_matrix, device_of, dtype_name, namespace, to_numpy
 from analytic_dd.errors import ShapeError
 from analytic_dd.features.base import FeatureMap, ForwardMap
-from analytic_dd.features.modules import architecture_of, module_named, sha256_of
+from analytic_dd.features.modules import architecture_of, module_named, sha256_of, views
 from analytic_dd.features.registry import MapOptions, option, register
 from analytic_dd.features.sizes import as_sizes
 from analytic_dd.linalg.threads import PREFIX, one_torch_thread, shared_among_threads
@@ -161,10 +161,10 @@ torch.nn.Flatten()
                 self._layer = max(self._layer, output.numel() // len(X))
 
         hooks = [layer.register_forward_hook(seen) for layer in self._module.modules()]
-        with torch.no_grad():
+        with torch.no_grad(), torch.autocast(X.device.type, enabled=False):
             if len(self.input_shape) == 3:
                 images = X.reshape(-1, *self.input_shape).permute(0, 3, 1, 2)
-                self._channels_first = _views(lambda: self._module(images))
+                self._channels_first = views(lambda: self._module(images))
             found = self._called(X)
             for hook in hooks:
                 hook.remove()
@@ -212,12 +212,19 @@ torch.nn.Flatten()
 
         Threads that share blocks have copies of their own, since a module may keep what it computes.
         """
+        import torch
+
         thread = threading.current_thread().name
         key = str(X.dtype), str(X.device), thread if thread.startswith(PREFIX) else ""
         if key not in self._copies:
             self._copies[key] = copy.deepcopy(self._module).to(dtype=X.dtype, device=X.device)
         module = self._copies[key]
-        return lambda rows: module(self._images(rows))
+
+        def mapped(rows: torch.Tensor) -> torch.Tensor:
+            with torch.autocast(rows.device.type, enabled=False):  # it holds for some threads and not for others
+                return module(self._images(rows))
+
+        return mapped
 
     def _tensor(self, X: Array) -> torch.Tensor:
         import torch
@@ -269,7 +276,7 @@ torch.nn.Flatten()
             return False
         if self._sums is None:
             with SideBySide():
-                self._sums = not _views(lambda: self._function(X)(X[:1]))
+                self._sums = not views(lambda: self._function(X)(X[:1]))
         return self._sums
 
     def _jvp(self, X: Array, V: Array) -> Array:
@@ -385,12 +392,3 @@ torch.nn.Flatten()
 
     def __getstate__(self) -> dict[str, Any]:
         return super().__getstate__() | {"_copies": {}}
-
-
-def _views(call: Callable[[], Any]) -> bool:
-    """Whether a module fails because it calls ``view`` on what a layer gives, whose order in memory is another."""
-    try:
-        call()
-    except RuntimeError as error:
-        return "view size is not compatible" in str(error)
-    return False

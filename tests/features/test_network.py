@@ -178,6 +178,21 @@ def test_a_module_that_views_what_a_convolution_gives_is_taken(channels: int, dt
         assert ratio(found, wanted.numpy(), size=9 * channels, eps=np.finfo(dtype).eps) < 30
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_nothing_is_cast_where_the_caller_casts(threads: int, monkeypatch) -> None:
+    """autocast holds for one thread alone; features are those without it, by the same operations: of equal bits."""
+    module, plain = convolutions(), network("images")
+    X = points(plain, rows=6).astype(np.float32)
+    V = X[::-1].copy()
+    with torch.autocast("cpu"):
+        phi = Network(module, (8, 6, 3))
+        for one in (plain, phi):
+            monkeypatch.setattr(one, "_block_rows", lambda: 2)
+            monkeypatch.setattr(one, "_threads", lambda: threads)
+        found = phi(X), phi.jvp(X, V), phi.jacobian(X[0])
+    assert all(map(np.array_equal, found, (plain(X), plain.jvp(X, V), plain.jacobian(X[0]))))
+
+
 def test_gradients_flow_through_tensors_only() -> None:
     phi = network("vectors")
     x = torch.tensor(points(phi), requires_grad=True)
