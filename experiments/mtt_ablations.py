@@ -18,6 +18,7 @@ from dataclasses import replace
 from itertools import pairwise, product
 from typing import Any
 
+import numpy as np
 import protocol_runs
 import records
 
@@ -26,6 +27,7 @@ from analytic_dd.baselines import distill
 from analytic_dd.baselines.bench.estimate import made
 from analytic_dd.baselines.bench.plan import SetCell, Variant, parse_variant, plan
 from analytic_dd.data import Dataset
+from analytic_dd.data.samples import balanced_rows
 
 STEM = "mtt_ablations"
 KEYS = ("data", "part", "ipc", "method", "predictor")
@@ -109,10 +111,16 @@ def scored(part: str, dataset: Dataset, options: Any) -> list[dict[str, Any]]:
     return [row | {"part": part} for row in rows]
 
 
+def few_of(dataset: Dataset, seed: int) -> Dataset:
+    """Return a data set with as many training samples as ``seconds`` needs, of every class."""
+    k, count = len(dataset.classes), min(SAMPLES, len(dataset.y_train))
+    rows = balanced_rows(dataset.y_train, count, k=k, rng=np.random.default_rng(seed))
+    return replace(dataset, x_train=dataset.x_train[rows], y_train=dataset.y_train[rows])
+
+
 def timed(dataset: Dataset, options: Any) -> list[dict[str, Any]]:
     """Return the median seconds of a step for each number of images a class."""
-    few = replace(dataset, x_train=dataset.x_train[:SAMPLES], y_train=dataset.y_train[:SAMPLES])
-    rows = []
+    few, rows = few_of(dataset, options.seed), []
     for ipc in sizes_of("seconds", options):
         config = {**settings_of(dataset, options)["mtt"], "steps": STEPS, "experts": 1, "expert_folder": None}
         config |= {"expert_epochs": config["max_start"] - 1 + config["expert_span"]}

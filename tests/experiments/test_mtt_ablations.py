@@ -3,7 +3,10 @@
 import json
 import sys
 
+import numpy as np
 import pytest
+
+from analytic_dd.data import Dataset
 
 MODULES = ("records", "published", "protocol_runs", "mtt_ablations", "protocol_tables")
 TINY = {
@@ -69,3 +72,10 @@ def test_a_part_changes_one_thing_shares_the_experts_and_goes_on(scripts, tmp_pa
     assert "| data, part: method | IPC | convnet, % | convnet+lr, % | learned lr | s |" in text
     assert text.count("| digits, start: mtt:max_start=") == 2
     assert "| digits | 10 | 2 |" in text
+
+
+def test_steps_are_timed_on_samples_of_every_class(scripts):
+    """Archives of image folders hold one class after the other."""
+    X, y = np.zeros((6_000, 1)), np.repeat([0, 1, 2], 2_000)
+    few = scripts["mtt_ablations"].few_of(Dataset.from_arrays(X, y, X[:3], y[:3], name="classes in order"), 0)
+    assert (len(few.y_train), np.ptp(np.bincount(few.y_train))) == (2_000, 1)
