@@ -34,14 +34,14 @@ from analytic_dd.baselines.nets.layout import channels_last, linear
 __all__ = ["Convolution", "at_points", "by_points"]
 
 _POINTS = (0.0, 0.625, -0.625, 1.5, -1.5)  # terms grow less than at the usual points 0, 1, -1, 2, -2
-_CHANNELS = 32  # fewer channels, or fewer squares, leave little to multiply and much to transform
+_CHANNELS = 64  # fewer channels, or fewer squares, leave little to multiply and much to transform
 _SQUARES = 32
 _FEW = 4  # channels at most in images: of more, the numbers under the taps would fill the memory
 _PIXELS = 2_048  # pixels of all images up to which the order in memory does not matter
 
 
 class Convolution(nn.Conv2d):
-    """A convolution 3x3 with stride 1, as ``nn.Conv2d``, which in float32 on a CPU stores maps with channels last.
+    """A convolution 3x3 with stride 1, as ``nn.Conv2d``; with 64 filters or more in float32 on a CPU channels are last.
 
     Parameters
     ----------
@@ -50,9 +50,9 @@ class Convolution(nn.Conv2d):
 
     Notes
     -----
-    *Cost.* With 32 channels or more, padding by 1 and sides that are multiples of 4 it is :func:`by_points`. With 4
+    *Cost.* With 64 channels or more, padding by 1 and sides that are multiples of 4 it is :func:`by_points`. With 4
     channels or fewer it is one matrix product with the numbers under the taps, of which a graph keeps 9 c a pixel; its
-    derivatives are such products too.
+    derivatives are such products too. With fewer filters the kernels of torch for its own order take less time.
     *Numerics.* The terms of :func:`by_points` are larger than those of the plain sum, so that it rounds a few times as
     much as the kernels of torch, most in the gradient in the maps.
     """
@@ -63,10 +63,10 @@ class Convolution(nn.Conv2d):
 
     def prepared(self, weight: torch.Tensor, n: int) -> torch.Tensor:
         """Return the filters as :meth:`forward` takes them for maps of n images; it would do so itself each time."""
-        (height, width), many = self.sides, min(self.in_channels, self.out_channels) >= _CHANNELS
+        (height, width), many = self.sides, self.in_channels >= _CHANNELS
         whole = self.padding == (1, 1) and height % 4 == width % 4 == 0
         enough = n * height * width >= 16 * _SQUARES
-        return at_points(weight) if many and whole and enough and _quick(weight) else weight
+        return at_points(weight) if many and whole and enough and self._last(weight) else weight
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
         """Return the maps (n, filters, h, w)."""
@@ -74,11 +74,15 @@ class Convolution(nn.Conv2d):
         if weight.ndim == 3:
             assert self.bias is not None
             return by_points(maps, weight) + self.bias[:, None, None]
-        if _quick(maps) and maps.numel() >= _PIXELS * self.in_channels:
+        if self._last(maps) and maps.numel() >= _PIXELS * self.in_channels:
             if self.in_channels <= _FEW:
                 return self._by_taps(maps)
             maps = channels_last(maps)
         return F.conv2d(maps, weight, self.bias, padding=self.padding)
+
+    def _last(self, tensor: torch.Tensor) -> bool:
+        """Whether channels last is the quicker order: on a CPU in float32, which alone has kernels of its own there."""
+        return bool(tensor.device.type == "cpu" and tensor.dtype == torch.float32 and self.out_channels >= _CHANNELS)
 
     def _by_taps(self, maps: torch.Tensor) -> torch.Tensor:
         """Return the maps as one product; of its factors' orders these are quick for the derivatives as well."""
@@ -88,11 +92,6 @@ class Convolution(nn.Conv2d):
         taps = linear(maps, _at_taps, _at_taps_transposed, (*maps.shape, self.padding[0]))
         found = torch.addmm(self.bias, taps.T, self.weight.flatten(1).T.contiguous())
         return found.view(n, height + grown, width + grown, -1).permute(0, 3, 1, 2)
-
-
-def _quick(tensor: torch.Tensor) -> bool:
-    """Whether channels last is the quicker order: on a CPU in float32, which alone has kernels of its own there."""
-    return bool(tensor.device.type == "cpu" and tensor.dtype == torch.float32)
 
 
 def at_points(filters: torch.Tensor) -> torch.Tensor:

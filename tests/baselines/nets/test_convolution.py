@@ -55,8 +55,8 @@ def test_stacked_filters_have_the_derivatives_of_each(ratio):
 
 
 def test_stacked_filters_on_the_numbers_under_their_taps_have_the_derivatives_of_each(ratio):
-    maps, filters = normal(2, 2, 32, 32, dtype=torch.float32), normal(3, 5, 2, 3, 3, seed=1, dtype=torch.float32)
-    layer = Convolution(2, 5, (32, 32), padding=2)
+    maps, filters = normal(2, 2, 32, 32, dtype=torch.float32), normal(3, 64, 2, 3, 3, seed=1, dtype=torch.float32)
+    layer = Convolution(2, 64, (32, 32), padding=2)
 
     def steep(one):
         given = {"weight": one, "bias": one[:, 0, 0, 0]}
@@ -83,7 +83,7 @@ def found(network, weights, images, classes, dtype):
 @pytest.mark.parametrize("shape", [(3, 16, 16), (1, 28, 28)], ids=str)
 def test_a_network_in_float32_has_the_loss_and_the_derivatives_of_float64(shape, ratio):
     """Float64 goes through the kernels of torch, and float32 by points, norms and pools over channels last."""
-    network = ConvNet(shape, 3, width=32, depth=2)
+    network = ConvNet(shape, 3, width=64, depth=2)
     weights, images = network.draw(torch.Generator().manual_seed(0)), normal(8, *shape, dtype=torch.float32)
     inner = network.get_submodule("1").conv
     assert isinstance(inner, Convolution)
@@ -96,7 +96,7 @@ def test_a_network_in_float32_has_the_loss_and_the_derivatives_of_float64(shape,
 
 
 def test_logits_do_not_depend_on_the_order_of_images_in_memory():
-    network, images = ConvNet((3, 16, 16), 3, width=32, depth=2), normal(8, 3, 16, 16, dtype=torch.float32)
+    network, images = ConvNet((3, 16, 16), 3, width=64, depth=2), normal(8, 3, 16, 16, dtype=torch.float32)
     weights = network.draw(torch.Generator().manual_seed(0))
     last = channels_last(images)
     assert last.stride() != images.stride()
