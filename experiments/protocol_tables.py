@@ -73,10 +73,23 @@ def distilling(rows: Sequence[Row]) -> list[Row]:
     ]
 
 
+def _by_seeds(rows: Sequence[Row]) -> dict[tuple[str, str], dict[int, list[str]]]:
+    """Return, for data and size, the methods that have so many distillation seeds; most methods come first."""
+    found: dict[tuple[str, str], dict[int, list[str]]] = {}
+    for row in rows:
+        methods = found.setdefault((row["data"], _size(row)), {}).setdefault(row["seeds"], [])
+        methods += [] if row["method"] in methods else [row["method"]]
+    return {key: dict(sorted(by.items(), key=lambda one: -len(one[1]))) for key, by in found.items()}
+
+
 def _facts(rows: Sequence[Row]) -> str:
     devices = ", ".join(sorted({f"{row['device']}, torch {row['torch']}, {row['threads']} threads" for row in rows}))
-    seeds = "; ".join(sorted({f"{row['data']}, IPC {_size(row)}: {row['seeds']}" for row in rows}))
-    return f"\nDistillation seeds: {seeds}. Device: {devices}.\n"
+    seeds = []
+    for (name, size), by in sorted(_by_seeds(rows).items()):
+        most, *fewer = by
+        but = "".join(f", {', '.join(by[count])} {count}" for count in fewer)
+        seeds.append(f"{name}, IPC {size}: {most}{but}")
+    return f"\nDistillation seeds: {'; '.join(seeds)}. Device: {devices}.\n"
 
 
 def _word(name: str) -> str:
@@ -85,14 +98,16 @@ def _word(name: str) -> str:
 
 
 def _again(stem: str, rows: Sequence[Row]) -> str:
-    """Return the command that makes a line of a table anew, for each data set and size."""
-    found: dict[str, list[str]] = {}
+    """Return the command that makes a line of a table anew, for each data set, size and number of seeds."""
+    found: dict[tuple[str, str], list[str]] = {}
     for row in rows:
+        by = _by_seeds(rows)[row["data"], _size(row)]
         size = f"--ipc {row['ipc'] or 1} --repeats {row['seeds']}"
         command = f"python experiments/{stem}.py --settings {row['settings']} --data {_word(row['data'])} {size}"
-        chosen = found.setdefault(f"- {row['data']}, IPC {_size(row)}: `{command}", [])
+        methods = " ".join(by[row["seeds"]]) if len(by) > 1 else "METHOD"
+        chosen = found.setdefault((f"- {row['data']}, IPC {_size(row)}: `{command}", methods), [])
         chosen += [] if row["predictor"] in chosen else [row["predictor"]]
-    lines = [f"{start} --predictors {' '.join(chosen)} --methods METHOD`\n" for start, chosen in found.items()]
+    lines = [f"{one} --predictors {' '.join(chosen)} --methods {which}`\n" for (one, which), chosen in found.items()]
     return "\nThese commands measure its lines again:\n\n" + "".join(lines)
 
 
@@ -215,7 +230,9 @@ def mtt_ablations() -> str:
     timed = [row for row in run["rows"] if row["part"] == "seconds"]
     steps = [[row["data"], row["ipc"], row["student_steps"], f"{row['seconds_a_step']:.3g}"] for row in timed]
     text = markdown(header, rows) + (_facts(every) if every else "")
-    text += again("experiments/mtt_ablations.py --data digits|mnist --parts experts|start|steps|transfer|seconds")
+    text += again(
+        "experiments/mtt_ablations.py --data digits|mnist|cifar10 --parts experts|start|steps|transfer|seconds"
+    )
     text += "\n" + markdown(["data", "IPC", "N", "seconds a step"], steps) if steps else ""
     return text + source(run, path)
 

@@ -75,6 +75,16 @@ def test_an_estimate_stands_until_its_set_is_scored(run, scripts):
     assert "--data digits --ipc 1 --repeats 1 --predictors krr-common --methods METHOD" in again
 
 
+def test_methods_with_fewer_seeds_are_named_with_their_command(scripts):
+    tables, facts = scripts["protocol_tables"], {"device": "cpu", "torch": "2", "threads": 1}
+    cell = facts | {"data": "digits", "settings": "small", "ipc": 10, "predictor": "convnet"}
+    rows = [cell | {"method": name, "seeds": count} for name, count in (("mtt", 1), ("dm", 3), ("dc", 3))]
+    assert tables._facts(rows) == "\nDistillation seeds: digits, IPC 10: 3, mtt 1. Device: cpu, torch 2, 1 threads.\n"
+    again = tables._again("x", rows)
+    assert "--repeats 1 --predictors convnet --methods mtt`" in again
+    assert "--repeats 3 --predictors convnet --methods dm dc`" in again
+
+
 def test_quick_runs_train_fewer_networks_for_a_shorter_time(scripts):
     settings = scripts["protocol_runs"].SETTINGS
     quick, small = settings["quick"][""], settings["small"]["digits"]
@@ -144,7 +154,7 @@ def test_a_method_that_does_not_distil_is_not_shown_as_the_method(scripts):
     text = tables.iterative_table()
     assert "CIFAR-10 (JPEG), small: mtt | 1 |" not in text
     assert "CIFAR-10 (JPEG), small: mtt | 10 |" in text
-    assert "CIFAR-10 (JPEG), small, IPC 1: mtt." in text
+    assert "CIFAR-10 (JPEG), small, IPC 1: mtt" in text
     assert "convnet+dsa 88.7 (other settings)" in text
 
 
