@@ -7,7 +7,9 @@ what comes in goes out, dtype and device included. Neither torch nor jax is impo
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 import array_api_compat as compat
@@ -34,6 +36,7 @@ __all__ = [
     "normal_like",
     "refuse_masked",
     "to_numpy",
+    "without_autocast",
 ]
 
 # For type checkers and editors, which need not have torch or jax; other libraries that array-api-compat knows work, too
@@ -49,6 +52,7 @@ ArrayT = TypeVar("ArrayT", bound=Array)  # what comes in goes out
 
 _CACHED_BYTES = 512 * 2**10
 _FLOATS = ("float32", "float64")
+_KINDS = ("cpu", "cuda", "mps", "xpu")  # of devices that torch casts on
 
 
 def namespace(*arrays: Array) -> Any:
@@ -338,3 +342,17 @@ def norm(A: Array) -> float:
     if scale == 0.0 or not math.isfinite(scale):
         return scale
     return scale * math.sqrt(float(xp.sum((A / scale) ** 2)))
+
+
+@contextmanager
+def without_autocast() -> Iterator[None]:
+    """Let torch compute in the dtype of its tensors where the caller has it cast them; also a decorator.
+
+    torch.autocast holds for one thread, and what its blocks multiply in float32 has the digits of bfloat16.
+    """
+    torch = sys.modules.get("torch")
+    with ExitStack() as stack:
+        for kind in _KINDS if torch is not None else ():
+            if torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
+        yield

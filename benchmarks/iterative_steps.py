@@ -258,9 +258,10 @@ def main() -> None:
         keep_memory={"action": "store_true", "help": "let glibc keep the memory of large tensors"},
     )
     every = list(cases(chosen))
-    facts = {"threads": 1, "goal": GOAL, "torch": _torch(), "part": chosen.part, "steps": chosen.steps}
+    facts: dict[str, Any] = {"threads": 1, "goal": GOAL, "torch": _torch(), "part": chosen.part, "steps": chosen.steps}
     if chosen.keep_memory:
         os.environ.update(KEPT)
+        facts["environment"] = KEPT
     stem = "iterative_steps_kept" if chosen.keep_memory else "iterative_steps"
     done, write = measurement.row_by_row(chosen, stem, every, KEYS, **facts)
     rows = []

@@ -73,11 +73,11 @@ def distilling(rows: Sequence[Row]) -> list[Row]:
     ]
 
 
-def _by_seeds(rows: Sequence[Row]) -> dict[tuple[str, str], dict[int, list[str]]]:
-    """Return, for data and size, the methods that have so many distillation seeds; most methods come first."""
-    found: dict[tuple[str, str], dict[int, list[str]]] = {}
+def _by_seeds(rows: Sequence[Row]) -> dict[tuple[str, str, str], dict[int, list[str]]]:
+    """Return, for data, settings and size, the methods with so many distillation seeds; most methods come first."""
+    found: dict[tuple[str, str, str], dict[int, list[str]]] = {}
     for row in rows:
-        methods = found.setdefault((row["data"], _size(row)), {}).setdefault(row["seeds"], [])
+        methods = found.setdefault((row["data"], row["settings"], _size(row)), {}).setdefault(row["seeds"], [])
         methods += [] if row["method"] in methods else [row["method"]]
     return {key: dict(sorted(by.items(), key=lambda one: -len(one[1]))) for key, by in found.items()}
 
@@ -85,10 +85,10 @@ def _by_seeds(rows: Sequence[Row]) -> dict[tuple[str, str], dict[int, list[str]]
 def _facts(rows: Sequence[Row]) -> str:
     devices = ", ".join(sorted({f"{row['device']}, torch {row['torch']}, {row['threads']} threads" for row in rows}))
     seeds = []
-    for (name, size), by in sorted(_by_seeds(rows).items()):
+    for (name, settings, size), by in sorted(_by_seeds(rows).items()):
         most, *fewer = by
         but = "".join(f", {', '.join(by[count])} {count}" for count in fewer)
-        seeds.append(f"{name}, IPC {size}: {most}{but}")
+        seeds.append(f"{name}, {settings}, IPC {size}: {most}{but}")
     return f"\nDistillation seeds: {'; '.join(seeds)}. Device: {devices}.\n"
 
 
@@ -101,7 +101,7 @@ def _again(stem: str, rows: Sequence[Row]) -> str:
     """Return the command that makes a line of a table anew, for each data set, size and number of seeds."""
     found: dict[tuple[str, str], list[str]] = {}
     for row in rows:
-        by = _by_seeds(rows)[row["data"], _size(row)]
+        by = _by_seeds(rows)[row["data"], row["settings"], _size(row)]
         size = f"--ipc {row['ipc'] or 1} --repeats {row['seeds']}"
         command = f"python experiments/{stem}.py --settings {row['settings']} --data {_word(row['data'])} {size}"
         methods = " ".join(by[row["seeds"]]) if len(by) > 1 else "METHOD"

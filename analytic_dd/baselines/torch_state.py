@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import torch
 
-__all__ = ["plain_torch"]
+from analytic_dd.arrays import without_autocast
 
-_KINDS = ("cpu", "cuda", "mps", "xpu")
+__all__ = ["plain_torch"]
 
 
 @contextlib.contextmanager
@@ -33,9 +33,7 @@ def plain_torch() -> Iterator[None]:
         stack.enter_context(torch.random.fork_rng(devices=[]))
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
-        for kind in _KINDS:
-            if torch.is_autocast_enabled(kind):
-                stack.enter_context(torch.autocast(kind, enabled=False))
+        stack.enter_context(without_autocast())
         if torch.get_default_device().type != "cpu":
             stack.enter_context(torch.device("cpu"))
         stack.enter_context(_plain_numbers())

@@ -16,7 +16,17 @@ from typing import Any, ClassVar, Literal, cast
 import array_api_compat as compat
 import numpy as np
 
-from analytic_dd.arrays import Array, ArrayT, as_matrix, detached, device_of, dtype_name, eps_of, namespace
+from analytic_dd.arrays import (
+    Array,
+    ArrayT,
+    as_matrix,
+    detached,
+    device_of,
+    dtype_name,
+    eps_of,
+    namespace,
+    without_autocast,
+)
 from analytic_dd.errors import InfeasibleError, RangeError
 from analytic_dd.features.ranges import Open, Range, RangeCheck, Subspace
 from analytic_dd.features.sizes import Sizes
@@ -53,9 +63,10 @@ class FeatureMap(ABC):
     Notes
     -----
     Parameters are float64 numpy arrays. A call brings them to the library, dtype and device of the input, and torch
-    gradients flow through inputs. A subclass writes ``_map``, ``_preimage`` and ``condition``, keeps the constructor's
-    arguments as attributes (the seed of ``rng`` as ``seed``), and says its ``range`` where that is not all of R^p.
-    With ``_jvp`` and ``_vjp`` it has derivatives in closed form, and otherwise central differences.
+    gradients flow through inputs. It computes in that dtype, also where the caller has torch.autocast; a ``backward``
+    that the caller starts is the caller's. A subclass writes ``_map``, ``_preimage`` and ``condition``, keeps the
+    constructor's arguments as attributes (the seed of ``rng`` as ``seed``), and says its ``range`` where that is not
+    all of R^p. With ``_jvp`` and ``_vjp`` it has derivatives in closed form, and otherwise central differences.
     """
 
     name: ClassVar[str]
@@ -66,11 +77,13 @@ class FeatureMap(ABC):
     p: int
     seed: int  # of a map that draws its parameters
 
+    @without_autocast()
     def __call__(self, X: ArrayT) -> ArrayT:
         """Return the features (n, p) of the inputs ``X`` (n, d), a block of samples at a time."""
         as_matrix(X, "X", columns=self.d)
         return cast(ArrayT, self._blockwise(self._map, X))
 
+    @without_autocast()
     def preimage(self, Phi: ArrayT, *, near: ArrayT | None = None) -> ArrayT:
         """Return inputs ``X`` (m, d) with phi(X) = Phi, the nearest to ``near`` (m, d) that the map finds.
 
@@ -157,6 +170,7 @@ class FeatureMap(ABC):
         """
         return self.range.project(W)
 
+    @without_autocast()
     def jvp(self, X: Array, V: Array) -> Array:
         r"""Return the derivatives (n, p) of the features in the directions ``V`` (n, d), the rows  J(x_i) v_i .
 
@@ -171,6 +185,7 @@ class FeatureMap(ABC):
         """
         return self._along(self._jvp, X, V, "V", (self.d, self.p))
 
+    @without_autocast()
     def vjp(self, X: Array, U: Array) -> Array:
         r"""Return the gradients (n, d) of the features with coefficients ``U`` (n, p), the rows  J(x_i)^T u_i .
 
@@ -178,6 +193,7 @@ class FeatureMap(ABC):
         """
         return self._along(self._vjp, X, U, "U", (self.p, self.d))
 
+    @without_autocast()
     def jacobian(self, x: Array) -> Array:
         """Return the Jacobian (p, d) of phi at one input ``x``, of shape (d,) or (1, d).
 

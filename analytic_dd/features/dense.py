@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from analytic_dd.arrays import Array, as_matrix, dtype_name, namespace
+from analytic_dd.arrays import Array, as_matrix, dtype_name, namespace, without_autocast
 from analytic_dd.errors import RangeError
 from analytic_dd.features.activations import ACTIVATIONS, Activation
 from analytic_dd.features.base import FeatureMap, Kind, draw_seed
@@ -314,6 +314,7 @@ onto ]0, 1[; use leaky_relu, or near copies of real inputs (near_copies)
             done = xp.logical_or(done, _rows_inside(outside))
         return X
 
+    @without_autocast()
     def local_preimage(self, Phi: Array, *, near: Array) -> Array:
         """Return the pre-image nearest to ``near`` of features in the neighbourhood of phi(near), any bias (T9).
 

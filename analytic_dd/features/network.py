@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import array_api_compat as compat
 import numpy as np
 
-from analytic_dd.arrays import Array, as_matrix, device_of, dtype_name, namespace, to_numpy
+from analytic_dd.arrays import Array, as_matrix, device_of, dtype_name, namespace, to_numpy, without_autocast
 from analytic_dd.errors import ShapeError
 from analytic_dd.features.base import FeatureMap, ForwardMap
 from analytic_dd.features.modules import architecture_of, module_named, sha256_of, views
@@ -161,7 +161,7 @@ torch.nn.Flatten()
                 self._layer = max(self._layer, output.numel() // len(X))
 
         hooks = [layer.register_forward_hook(seen) for layer in self._module.modules()]
-        with torch.no_grad(), torch.autocast(X.device.type, enabled=False):
+        with torch.no_grad(), without_autocast():
             if len(self.input_shape) == 3:
                 images = X.reshape(-1, *self.input_shape).permute(0, 3, 1, 2)
                 self._channels_first = views(lambda: self._module(images))
@@ -212,19 +212,12 @@ torch.nn.Flatten()
 
         Threads that share blocks have copies of their own, since a module may keep what it computes.
         """
-        import torch
-
         thread = threading.current_thread().name
         key = str(X.dtype), str(X.device), thread if thread.startswith(PREFIX) else ""
         if key not in self._copies:
             self._copies[key] = copy.deepcopy(self._module).to(dtype=X.dtype, device=X.device)
         module = self._copies[key]
-
-        def mapped(rows: torch.Tensor) -> torch.Tensor:
-            with torch.autocast(rows.device.type, enabled=False):  # it holds for some threads and not for others
-                return module(self._images(rows))
-
-        return mapped
+        return lambda rows: module(self._images(rows))
 
     def _tensor(self, X: Array) -> torch.Tensor:
         import torch

@@ -79,7 +79,10 @@ def test_methods_with_fewer_seeds_are_named_with_their_command(scripts):
     tables, facts = scripts["protocol_tables"], {"device": "cpu", "torch": "2", "threads": 1}
     cell = facts | {"data": "digits", "settings": "small", "ipc": 10, "predictor": "convnet"}
     rows = [cell | {"method": name, "seeds": count} for name, count in (("mtt", 1), ("dm", 3), ("dc", 3))]
-    assert tables._facts(rows) == "\nDistillation seeds: digits, IPC 10: 3, mtt 1. Device: cpu, torch 2, 1 threads.\n"
+    assert (
+        tables._facts(rows)
+        == "\nDistillation seeds: digits, small, IPC 10: 3, mtt 1. Device: cpu, torch 2, 1 threads.\n"
+    )
     again = tables._again("x", rows)
     assert "--repeats 1 --predictors convnet --methods mtt`" in again
     assert "--repeats 3 --predictors convnet --methods dm dc`" in again

@@ -502,3 +502,25 @@ def test_planted_fault_fails_the_test_meant_for_it(
     monkeypatch.setitem(MAPS, name, planted(options.pop("widths"), **options))
     with pytest.raises(AssertionError):
         test.of_map(name)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_nothing_is_cast_where_the_caller_casts(name: str) -> None:
+    """torch.autocast would multiply in bfloat16; the same operations in float32 have the same bits."""
+    phi = CASES[name].build()
+    X, V, U = (
+        torch.tensor(np.random.default_rng(2).uniform(size=(3, d)), dtype=torch.float32) for d in (phi.d, phi.d, phi.p)
+    )
+    near = X + 0.01
+
+    def found() -> list[torch.Tensor]:
+        values = [phi(X), phi.jvp(X, V), phi.vjp(X, U), phi.jacobian(X[0])]
+        with contextlib.suppress(RangeError):  # rounding may leave a bounded range
+            values += [phi.preimage(values[0]), phi.preimage(values[0], near=near)]
+        return values
+
+    with torch.autocast("cpu"):
+        cast = found()
+    plain = found()
+    assert len(cast) == len(plain)
+    assert all(map(torch.equal, cast, plain))

@@ -178,19 +178,28 @@ def test_a_module_that_views_what_a_convolution_gives_is_taken(channels: int, dt
         assert ratio(found, wanted.numpy(), size=9 * channels, eps=np.finfo(dtype).eps) < 30
 
 
+def narrow() -> torch.nn.Module:
+    """With fewer features than inputs, whose Jacobian goes backwards."""
+    torch.manual_seed(2)
+    return torch.nn.Sequential(torch.nn.Linear(9, 6), torch.nn.Tanh(), torch.nn.Linear(6, 4)).eval()
+
+
 @pytest.mark.parametrize("threads", [1, 2])
-def test_nothing_is_cast_where_the_caller_casts(threads: int, monkeypatch) -> None:
-    """autocast holds for one thread alone; features are those without it, by the same operations: of equal bits."""
-    module, plain = convolutions(), network("images")
-    X = points(plain, rows=6).astype(np.float32)
-    V = X[::-1].copy()
+@pytest.mark.parametrize(("make", "shape"), [*MAPS.values(), (narrow, (9,))])
+def test_nothing_is_cast_where_the_caller_casts(make, shape, threads: int, monkeypatch) -> None:
+    """autocast holds for one thread alone; values are those without it, by the same operations: of equal bits."""
+    module = make()
+    plain = Network(module, shape)
+    X, U = (np.random.default_rng(2).standard_normal((6, size)).astype(np.float32) for size in (plain.d, plain.p))
+
+    def found(phi: Network) -> list[np.ndarray]:
+        monkeypatch.setattr(phi, "_block_rows", lambda: 2)
+        monkeypatch.setattr(phi, "_threads", lambda: threads)
+        return [phi(X), phi.jvp(X, X[::-1].copy()), phi.vjp(X, U), phi.jacobian(X[0])]
+
     with torch.autocast("cpu"):
-        phi = Network(module, (8, 6, 3))
-        for one in (plain, phi):
-            monkeypatch.setattr(one, "_block_rows", lambda: 2)
-            monkeypatch.setattr(one, "_threads", lambda: threads)
-        found = phi(X), phi.jvp(X, V), phi.jacobian(X[0])
-    assert all(map(np.array_equal, found, (plain(X), plain.jvp(X, V), plain.jacobian(X[0]))))
+        cast = found(Network(module, shape))
+    assert all(map(np.array_equal, cast, found(plain)))
 
 
 def test_gradients_flow_through_tensors_only() -> None:

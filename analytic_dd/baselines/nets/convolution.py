@@ -34,8 +34,8 @@ from analytic_dd.baselines.nets.layout import channels_last, linear
 __all__ = ["Convolution", "at_points", "by_points"]
 
 _POINTS = (0.0, 0.625, -0.625, 1.5, -1.5)  # terms grow less than at the usual points 0, 1, -1, 2, -2
-_CHANNELS = 64  # fewer channels, or fewer squares, leave little to multiply and much to transform
-_SQUARES = 32
+_CHANNELS = 64  # of fewer filters, channels last and its transforms take longer than the kernels of torch
+_SQUARES = 32  # fewer leave little to multiply
 _FEW = 4  # channels at most in images: of more, the numbers under the taps would fill the memory
 _PIXELS = 2_048  # pixels of all images up to which the order in memory does not matter
 
@@ -50,9 +50,10 @@ class Convolution(nn.Conv2d):
 
     Notes
     -----
-    *Cost.* With 64 channels or more, padding by 1 and sides that are multiples of 4 it is :func:`by_points`. With 4
-    channels or fewer it is one matrix product with the numbers under the taps, of which a graph keeps 9 c a pixel; its
-    derivatives are such products too. With fewer filters the kernels of torch for its own order take less time.
+    *Cost.* With fewer than 64 filters the kernels of torch for its own order take less time, and it is one of them. Of
+    the others, those with 64 channels or more, padding by 1 and sides that are multiples of 4 are :func:`by_points`,
+    and those with 4 channels or fewer one matrix product with the numbers under the taps, of which a graph keeps 9 c a
+    pixel; its derivatives are such products too.
     *Numerics.* The terms of :func:`by_points` are larger than those of the plain sum, so that it rounds a few times as
     much as the kernels of torch, most in the gradient in the maps.
     """

@@ -6,7 +6,7 @@ from torch.func import functional_call, grad, vmap
 from torch.nn import functional as F
 
 from analytic_dd.baselines.nets.convolution import Convolution, _matrices, at_points, by_points
-from analytic_dd.baselines.nets.layout import channels_last
+from analytic_dd.baselines.nets.layout import channels_last, stored_last
 from analytic_dd.baselines.nets.network import ConvNet
 
 
@@ -80,14 +80,17 @@ def found(network, weights, images, classes, dtype):
     return [loss.detach(), *(slope.detach() for slope in slopes), *bent]
 
 
+@pytest.mark.parametrize("width", [32, 64])
 @pytest.mark.parametrize("shape", [(3, 16, 16), (1, 28, 28)], ids=str)
-def test_a_network_in_float32_has_the_loss_and_the_derivatives_of_float64(shape, ratio):
-    """Float64 goes through the kernels of torch, and float32 by points, norms and pools over channels last."""
-    network = ConvNet(shape, 3, width=64, depth=2)
+def test_a_network_in_float32_has_the_loss_and_the_derivatives_of_float64(shape, width, ratio):
+    """Float64 and few filters take torch's kernels, and many in float32 go by points, with channels last."""
+    network = ConvNet(shape, 3, width=width, depth=2)
     weights, images = network.draw(torch.Generator().manual_seed(0)), normal(8, *shape, dtype=torch.float32)
     inner = network.get_submodule("1").conv
     assert isinstance(inner, Convolution)
-    assert inner.prepared(weights["1.conv.weight"], 8).ndim == 3
+    assert inner.prepared(weights["1.conv.weight"], 8).ndim == (3 if width == 64 else 4)
+    first = {name.removeprefix("0.conv."): value for name, value in weights.items() if name.startswith("0.conv.")}
+    assert stored_last(functional_call(network.get_submodule("0").conv, first, (images,))) == (width == 64)
     assert inner.prepared(weights["1.conv.weight"].double(), 8).ndim == 4
     classes = torch.arange(8) % 3
     exact = found(network, weights, images, classes, torch.float64)
