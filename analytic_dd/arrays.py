@@ -350,7 +350,7 @@ def without_autocast() -> Iterator[None]:
 
     torch.autocast holds for one thread, and what its blocks multiply in float32 has the digits of bfloat16.
     """
-    torch = sys.modules.get("torch")
+    torch: Any = sys.modules.get("torch")
     with ExitStack() as stack:
         for kind in _KINDS if torch is not None else ():
             if torch.is_autocast_enabled(kind):
