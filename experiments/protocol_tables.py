@@ -87,7 +87,7 @@ def _facts(rows: Sequence[Row]) -> str:
     seeds = []
     for (name, settings, size), by in sorted(_by_seeds(rows).items()):
         most, *fewer = by
-        but = "".join(f", {', '.join(by[count])} {count}" for count in fewer)
+        but = "".join(f" ({', '.join(by[count])}: {count})" for count in fewer)
         seeds.append(f"{name}, {settings}, IPC {size}: {most}{but}")
     return f"\nDistillation seeds: {'; '.join(seeds)}. Device: {devices}.\n"
 
@@ -100,8 +100,9 @@ def _word(name: str) -> str:
 def _again(stem: str, rows: Sequence[Row]) -> str:
     """Return the command that makes a line of a table anew, for each data set, size and number of seeds."""
     found: dict[tuple[str, str], list[str]] = {}
+    every = _by_seeds(rows)
     for row in rows:
-        by = _by_seeds(rows)[row["data"], row["settings"], _size(row)]
+        by = every[row["data"], row["settings"], _size(row)]
         size = f"--ipc {row['ipc'] or 1} --repeats {row['seeds']}"
         command = f"python experiments/{stem}.py --settings {row['settings']} --data {_word(row['data'])} {size}"
         methods = " ".join(by[row["seeds"]]) if len(by) > 1 else "METHOD"

@@ -81,7 +81,7 @@ def test_methods_with_fewer_seeds_are_named_with_their_command(scripts):
     rows = [cell | {"method": name, "seeds": count} for name, count in (("mtt", 1), ("dm", 3), ("dc", 3))]
     assert (
         tables._facts(rows)
-        == "\nDistillation seeds: digits, small, IPC 10: 3, mtt 1. Device: cpu, torch 2, 1 threads.\n"
+        == "\nDistillation seeds: digits, small, IPC 10: 3 (mtt: 1). Device: cpu, torch 2, 1 threads.\n"
     )
     again = tables._again("x", rows)
     assert "--repeats 1 --predictors convnet --methods mtt`" in again

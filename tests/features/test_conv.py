@@ -246,8 +246,8 @@ def test_average_pooling_is_torch_and_its_nearest_preimage_is_the_projection(rat
     pool, rng = AveragePooling((5, 8, 3)), np.random.default_rng(0)
     X, Z = rng.standard_normal((2, 5, 8, 3)), rng.standard_normal((2, 2, 4, 3))
     wanted = torch.nn.functional.avg_pool2d(torch.tensor(X).permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
-    assert ratio(pool.forward(X, plain), wanted, size=2 * 2) < 30
     A = pool.forward(np.eye(120).reshape(-1, 5, 8, 3), plain).reshape(120, -1).T
+    assert ratio(pool.forward(X, plain), wanted, size=np.count_nonzero(A[0])) < 30
     rows = Z.reshape(2, -1)
     least, nearest = (pool.preimage(Z, near, plain).reshape(2, -1) for near in (None, X))
     assert ratio(least, rows @ np.linalg.pinv(A).T, size=A.shape[1]) < 30

@@ -121,7 +121,8 @@ def test_large_images_are_mapped_a_few_at_a_time(ratio) -> None:
     assert Network(torch.nn.Flatten().eval(), (128, 128, 3))._block_rows() < network("images")._block_rows()
 
 
-MEET, MET = threading.Barrier(4), set()
+THREADS = 4
+MEET, MET = threading.Barrier(THREADS), set()
 
 
 class Keeps(torch.nn.Module):
@@ -141,9 +142,9 @@ def test_threads_share_blocks_of_rows(monkeypatch) -> None:
     phi = Network(Keeps().eval(), (3,))
     X = np.random.default_rng(0).standard_normal((40, 3))
     monkeypatch.setattr(phi, "_block_rows", lambda: 2)
-    monkeypatch.setattr(phi, "_threads", lambda: 4)
+    monkeypatch.setattr(phi, "_threads", lambda: THREADS)
     assert np.array_equal(phi(X), 2.0 * X)
-    assert len(phi._copies) == len(MET) == 4
+    assert len(phi._copies) == len(MET) == THREADS  # counts, since the first blocks wait for each other
     for product in (phi.jvp, phi.vjp):  # forwards, torch has one level of dual numbers for all threads
         assert np.array_equal(product(X, X), 2.0 * X)
         assert np.array_equal(product(X[:1], X), 2.0 * X)
